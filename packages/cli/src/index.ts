@@ -1,0 +1,2 @@
+/** The entry of the command line: loads the commands and runs one. */
+export {};

@@ -1,0 +1,102 @@
+/**
+ * Digest: what a set of records is, as a count and a sum of 128-bit hashes. Order-free, so that chunks add up in any
+ * order and a checkpoint can carry a running one. A sum, not XOR: a record counted twice must not cancel out.
+ *
+ * Over key, value and whether the record expires; not over the time left, which moves by itself.
+ */
+import { hashBytes, hashKey, lanes, lanesFromHex, lanesToHex, type Lanes } from './hash128.ts';
+
+/** `count` records whose salted hashes add up to `sum` (32 hexadecimal digits). */
+export interface Digest {
+  readonly count: number;
+  readonly sum: string;
+}
+
+/** 32 hexadecimal digits, random for each plan. */
+export type Salt = string;
+
+export interface DigestedRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly expiresAtMs: number | null;
+}
+
+export const emptyDigest: Digest = { count: 0, sum: '0'.repeat(32) };
+
+/** Hashes records of one plan. One of them serves one caller: it reuses its memory. */
+export class RecordHasher {
+  private readonly seed: Lanes;
+  private readonly scratch = lanes();
+
+  constructor(salt: Salt) {
+    const seed = lanesFromHex(salt);
+    if (seed === null) throw new RangeError('a salt is 32 hexadecimal digits');
+    this.seed = seed;
+  }
+
+  /** The hash of one record; valid until the next call. */
+  hash(record: DigestedRecord): Lanes {
+    this.scratch.set(this.seed);
+    // The expiry goes into the seed of the value's hash, the key's length into its own: fields cannot run together.
+    hashKey(this.scratch, record.key);
+    if (record.expiresAtMs !== null) this.scratch[0] = (this.scratch[0] as number) ^ 0x5bd1e995;
+    hashBytes(this.scratch, record.value);
+    return this.scratch;
+  }
+
+  /** As `hash`, over the version too: for records of a target that a plan rests on. */
+  hashVersioned(record: DigestedRecord & { readonly version: string }): Lanes {
+    const hash = this.hash(record);
+    hashKey(hash, record.version);
+    return hash;
+  }
+
+  /** Short form for plan rows: the first 16 digits. */
+  short(record: DigestedRecord): string {
+    return lanesToHex(this.hash(record)).slice(0, 16);
+  }
+}
+
+/** A running digest. */
+export class DigestSum {
+  private count: number;
+  private readonly sum: Lanes;
+
+  constructor(from: Digest = emptyDigest) {
+    const sum = lanesFromHex(from.sum);
+    if (sum === null) throw new RangeError('a digest sum is 32 hexadecimal digits');
+    this.count = from.count;
+    this.sum = sum;
+  }
+
+  add(hash: Lanes): void {
+    this.count += 1;
+    addLanes(this.sum, hash);
+  }
+
+  value(): Digest {
+    return { count: this.count, sum: lanesToHex(this.sum) };
+  }
+}
+
+export function addDigests(a: Digest, b: Digest): Digest {
+  const left = lanesFromHex(a.sum);
+  const right = lanesFromHex(b.sum);
+  if (left === null || right === null) throw new RangeError('a digest sum is 32 hexadecimal digits');
+  addLanes(left, right);
+  return { count: a.count + b.count, sum: lanesToHex(left) };
+}
+
+export function digestsEqual(a: Digest, b: Digest): boolean {
+  return a.count === b.count && a.sum === b.sum;
+}
+
+/** 128-bit addition, wrapping. */
+function addLanes(into: Lanes, other: Lanes): void {
+  let carry = 0;
+  for (let i = 3; i >= 0; i -= 1) {
+    const lane = (into[i] as number) + (other[i] as number) + carry;
+    into[i] = lane;
+    carry = lane > 0xffffffff ? 1 : 0;
+  }
+}

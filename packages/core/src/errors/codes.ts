@@ -1,0 +1,250 @@
+/**
+ * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
+ * `keyferry explain CODE` are made from this table; a new failure is one entry here.
+ */
+export type RetryClass = 'never' | 'backoff' | 'restart';
+
+interface Entry<D extends object> {
+  readonly retry: RetryClass;
+  /** What happened, the same words each time. */
+  readonly summary: string;
+  /** What to do; a command stands on its own line. */
+  readonly remedy: string;
+  /** Type only: the facts that come with the error. */
+  readonly details?: D;
+}
+
+const entry = <D extends object>(e: Omit<Entry<D>, 'details'>): Entry<D> => e;
+
+/** One complaint about a configuration file; line and column count from 1. */
+export interface ConfigIssue {
+  readonly path: string;
+  readonly message: string;
+  readonly line: number | null;
+  readonly column: number | null;
+  readonly suggestion: string | null;
+}
+
+/** A key that moved since the plan was made, as text, and how. */
+export interface StaleKey {
+  readonly key: string;
+  readonly what: string;
+}
+
+interface StoreDetails {
+  /** The store's name in the configuration. */
+  readonly store: string;
+  readonly detail: string;
+}
+
+export const codes = {
+  'usage.invalid': entry<{ what: string; fix: string }>({
+    retry: 'never',
+    summary: '{what}',
+    remedy: '{fix}',
+  }),
+  'config.not-found': entry<{ file: string }>({
+    retry: 'never',
+    summary: 'there is no configuration file {file}',
+    remedy: 'name it:   keyferry plan MIGRATION --config FILE',
+  }),
+  'config.invalid': entry<{ file: string; issues: readonly ConfigIssue[] }>({
+    retry: 'never',
+    summary: 'the configuration {file} is not valid; nothing was read or written',
+    remedy: 'correct the lines shown, then:   keyferry validate --config {file}',
+  }),
+  'config.plaintext-secret': entry<{ file: string; path: string; line: number | null }>({
+    retry: 'never',
+    summary: '{path} in {file} holds a secret in plain text',
+    remedy: 'refer to it instead:   { env: NAME }   or   { file: PATH }',
+  }),
+  'config.secret-missing': entry<{ reference: string }>({
+    retry: 'never',
+    summary: 'the secret {reference} could not be read',
+    remedy: 'set the variable or create the file that the configuration refers to',
+  }),
+  'config.unknown-migration': entry<{ migration: string; known: readonly string[]; suggestion: string | null }>({
+    retry: 'never',
+    summary: 'the configuration has no migration {migration}',
+    remedy: 'list them:   keyferry validate',
+  }),
+  'plan.file-invalid': entry<{ file: string; why: string }>({
+    retry: 'never',
+    summary: '{file} is not a plan that this version can read: {why}',
+    remedy: 'make a new one:   keyferry plan MIGRATION --out FILE',
+  }),
+  'plan.not-applyable': entry<{ plan: string; migration: string; findings: readonly string[] }>({
+    retry: 'never',
+    summary: 'plan {plan} has blocking findings; nothing was written',
+    remedy: 'solve them, then:   keyferry plan {migration} --out FILE',
+  }),
+  'plan.unaccepted': entry<{ plan: string; findings: readonly string[] }>({
+    retry: 'never',
+    summary: 'plan {plan} has warnings that nobody accepted; nothing was written',
+    remedy: 'accept each by name:   keyferry apply FILE --accept CODE',
+  }),
+  'plan.expired': entry<{ plan: string; migration: string; expiredAt: string }>({
+    retry: 'never',
+    summary: 'plan {plan} expired at {expiredAt}; nothing was written',
+    remedy: 'plan again:   keyferry plan {migration} --out FILE',
+  }),
+  'plan.stale': entry<{ plan: string; migration: string; keys: readonly StaleKey[]; keysTotal: number }>({
+    retry: 'never',
+    summary: 'plan {plan} no longer matches the stores; nothing was written',
+    remedy: 'plan again and review:   keyferry plan {migration} --out FILE',
+  }),
+  'plan.mismatch': entry<{ plan: string; migration: string; what: readonly string[] }>({
+    retry: 'never',
+    summary: 'plan {plan} was made with another configuration; nothing was written',
+    remedy: 'plan again and review:   keyferry plan {migration} --out FILE',
+  }),
+  'plan.other-in-progress': entry<{ plan: string; migration: string; running: string }>({
+    retry: 'never',
+    summary: '{migration} is in the middle of plan {running}, and this is plan {plan}; nothing was written',
+    remedy: 'go on with the running one, or go back first:   keyferry rollback {migration}',
+  }),
+  'approval.required': entry<{ migration: string; flag: string }>({
+    retry: 'never',
+    summary: '{migration} was not approved; nothing was written',
+    remedy: 'approve it:   keyferry apply {migration} {flag}',
+  }),
+  'phase.not-allowed': entry<{ migration: string; phase: string; command: string; next: string }>({
+    retry: 'never',
+    summary: '{migration} is {phase}, where {command} has nothing to do; nothing was written',
+    remedy: 'the next safe command:   {next}',
+  }),
+  'lease.held': entry<{ migration: string; lock: string; holder: string; run: string; heartbeatAgoMs: number }>({
+    retry: 'never',
+    summary: '{migration} is being applied by someone else',
+    remedy:
+      'wait:         keyferry apply FILE --lock-timeout 10m\nit is dead:   keyferry locks break {lock} --reason "why"',
+  }),
+  'lease.lost': entry<{ migration: string; lock: string }>({
+    retry: 'never',
+    summary: 'this run lost the lock of {migration} while it was running; it stopped at its last checkpoint',
+    remedy: 'see who holds it:   keyferry locks list',
+  }),
+  'lock.not-found': entry<{ lock: string }>({
+    retry: 'never',
+    summary: 'there is no lock {lock}',
+    remedy: 'list them:   keyferry locks list',
+  }),
+  'fence.lost': entry<{ chunk: string }>({
+    retry: 'restart',
+    summary: 'the target refused a write for chunk {chunk}: another worker has claimed it since',
+    remedy: 'nothing to do: the chunk goes on with the worker that claimed it',
+  }),
+  'fence.unreadable': entry<{ store: string; where: string }>({
+    retry: 'never',
+    summary: "{where} in store {store} holds something that is not keyferry's",
+    remedy: 'find out who writes under the reserved prefix; keyferry writes nothing until that is settled',
+  }),
+  'run.interrupted': entry<{ migration: string; signal: string }>({
+    retry: 'never',
+    summary: '{migration} was stopped by {signal} after its last write was checkpointed',
+    remedy: 'go on:   keyferry apply FILE',
+  }),
+  'state.newer': entry<{ where: string; found: string; known: string }>({
+    retry: 'never',
+    summary: 'the state in {where} was written by a newer keyferry (format {found}, this one knows {known})',
+    remedy: 'use the newer keyferry',
+  }),
+  'state.busy': entry<{ where: string }>({
+    retry: 'backoff',
+    summary: 'the state in {where} is locked by another process',
+    remedy: 'run the command again',
+  }),
+  'state.conflict': entry<{ what: string }>({
+    retry: 'restart',
+    summary: '{what} was changed by another process at the same time',
+    remedy: 'run the command again',
+  }),
+  'state.unusable': entry<{ where: string; detail: string }>({
+    retry: 'never',
+    summary: 'the state in {where} cannot be used: {detail}',
+    remedy: 'check the path and its permissions (state: in the configuration)',
+  }),
+  'store.unreachable': entry<StoreDetails>({
+    retry: 'backoff',
+    summary: 'store {store} cannot be reached: {detail}',
+    remedy: 'check endpoints, network and TLS of the store, then run the command again',
+  }),
+  'store.timeout': entry<StoreDetails>({
+    retry: 'backoff',
+    summary: 'store {store} did not answer in time: {detail}',
+    remedy: "check the store's load; run the command again to go on from the last checkpoint",
+  }),
+  'store.no-leader': entry<StoreDetails>({
+    retry: 'backoff',
+    summary: 'store {store} has no leader or lost its quorum: {detail}',
+    remedy: 'bring its members back, then run the command again',
+  }),
+  'store.auth-failed': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'store {store} refused the user or password: {detail}',
+    remedy: "correct the store's auth in the configuration",
+  }),
+  'store.permission-denied': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'store {store} does not permit this: {detail}',
+    remedy: "grant the user read on the source, read and write on the target and on keyferry's reserved prefix",
+  }),
+  'store.tls-failed': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'no trusted TLS connection to store {store}: {detail}',
+    remedy: "correct the store's tls (ca, cert, key, serverName) in the configuration",
+  }),
+  'store.unsupported': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'store {store} does not speak what is needed: {detail}',
+    remedy: "compare the store's version and flags with:   keyferry adapters list",
+  }),
+  'store.out-of-space': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'store {store} is out of space: {detail}',
+    remedy: 'compact and defragment it or raise its quota, clear the alarm, then run the command again',
+  }),
+  'store.request-refused': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'store {store} refused a request: {detail}',
+    remedy: "see the store's log; nothing of the refused request was written",
+  }),
+  'store.answer-unexpected': entry<StoreDetails>({
+    retry: 'never',
+    summary: 'store {store} gave an answer that cannot be right: {detail}',
+    remedy: "check that the endpoint is the store itself and not a proxy's error page",
+  }),
+  'store.position-compacted': entry<{ store: string; position: string }>({
+    retry: 'restart',
+    summary: 'store {store} no longer has its state at position {position}',
+    remedy: 'run the command again; keep compaction off while it runs if this repeats',
+  }),
+  'file.unreadable': entry<{ file: string; detail: string }>({
+    retry: 'never',
+    summary: '{file} cannot be read: {detail}',
+    remedy: 'check the path and its permissions',
+  }),
+  'file.record-invalid': entry<{ file: string; line: number; detail: string }>({
+    retry: 'never',
+    summary: 'line {line} of {file} is not a record: {detail}; nothing was written',
+    remedy: 'correct the line, or leave it out with its reason recorded elsewhere',
+  }),
+  'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
+    retry: 'never',
+    summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',
+    remedy: 'choose another strategy or store; see:   keyferry adapters list',
+  }),
+  'code.unknown': entry<{ code: string; suggestion: string | null }>({
+    retry: 'never',
+    summary: 'there is no code {code}',
+    remedy: 'list them:   keyferry explain',
+  }),
+  'internal.invariant': entry<{ what: string }>({
+    retry: 'never',
+    summary: 'keyferry met a state that it holds to be impossible: {what}',
+    remedy: 'stop, keep the log file and report it; nothing further was written',
+  }),
+} as const;
+
+export type Code = keyof typeof codes;
+export type DetailsOf<C extends Code> = NonNullable<(typeof codes)[C]['details']>;

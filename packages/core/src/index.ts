@@ -1,0 +1,38 @@
+/** The public surface of core: grouped re-exports, nothing else. */
+export * from './model/brand.ts';
+export * from './model/key.ts';
+export * from './model/record.ts';
+export * from './model/position.ts';
+export * from './model/ids.ts';
+export * from './model/fence.ts';
+export * from './model/duration.ts';
+export * from './model/instant.ts';
+
+export * from './errors/codes.ts';
+export * from './errors/keyferry-error.ts';
+export * from './errors/invariant.ts';
+
+export * from './transform/prefix-rule.ts';
+export * from './diff/merge-join.ts';
+export * from './diff/compare-records.ts';
+
+export * from './convergence/digest.ts';
+export * from './convergence/members.ts';
+
+export * from './plan/plan.ts';
+export * from './plan/finding.ts';
+export * from './plan/chunk-diff.ts';
+export * from './plan/build-plan.ts';
+export * from './plan/staleness.ts';
+export * from './plan/canonical-json.ts';
+
+export * from './machines/chunk-lifecycle.ts';
+export * from './machines/lock.ts';
+export * from './machines/migration-phase.ts';
+
+export * from './messages/registry.ts';
+
+export * from './ports/store.ts';
+export * from './ports/state-store.ts';
+export * from './ports/environment.ts';
+export * from './ports/plan-archive.ts';

@@ -1,0 +1,110 @@
+/**
+ * Where a migration stands.
+ *
+ *     new ──start──► applying ──backfilled──► applied ──verified──► verified
+ *                       │  ▲                     │                     │
+ *                       │  └─────── start ───────┼─────────────────────┘   (a later plan, e.g. after drift)
+ *                       └──────────────┬─────────┘
+ *                                      ▼ roll-back
+ *                                rolling-back ──rolled-back──► rolled-back ──start──► applying (a new attempt)
+ *
+ * The table has an answer for every pair, so that a new phase or event cannot be forgotten.
+ */
+import type { MigrationId, PlanId, RunId } from '../model/ids.ts';
+import type { ChunkCounts } from './chunk-lifecycle.ts';
+
+export type Phase = 'new' | 'applying' | 'applied' | 'verified' | 'rolling-back' | 'rolled-back';
+export type PhaseEvent = 'start' | 'backfilled' | 'verified' | 'differs' | 'roll-back' | 'rolled-back';
+
+/** The phase that follows, or null where the event is not allowed. */
+export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phase | null>>>> = {
+  new: { start: 'applying', backfilled: null, verified: null, differs: null, 'roll-back': null, 'rolled-back': null },
+  applying: {
+    start: 'applying',
+    backfilled: 'applied',
+    verified: null,
+    differs: null,
+    'roll-back': 'rolling-back',
+    'rolled-back': null,
+  },
+  applied: {
+    start: 'applying',
+    backfilled: null,
+    verified: 'verified',
+    differs: 'applied',
+    'roll-back': 'rolling-back',
+    'rolled-back': null,
+  },
+  verified: {
+    start: 'applying',
+    backfilled: null,
+    verified: 'verified',
+    differs: 'applied',
+    'roll-back': 'rolling-back',
+    'rolled-back': null,
+  },
+  'rolling-back': {
+    start: null,
+    backfilled: null,
+    verified: null,
+    differs: null,
+    'roll-back': 'rolling-back',
+    'rolled-back': 'rolled-back',
+  },
+  'rolled-back': {
+    start: 'applying',
+    backfilled: null,
+    verified: null,
+    differs: null,
+    'roll-back': null,
+    'rolled-back': null,
+  },
+};
+
+export interface MigrationState {
+  readonly migration: MigrationId;
+  readonly phase: Phase;
+  /** Grows with each plan that is started; also held by the target's epoch. */
+  readonly attempt: number;
+  /** The epoch's token within the attempt. */
+  readonly epochToken: number;
+  readonly plan: PlanId;
+  /** The argument that `apply` was given, so that the next command can be named whole. */
+  readonly appliedAs: string;
+  readonly run: RunId;
+  readonly startedAtMs: number;
+  readonly changedAtMs: number;
+  /** Totals of the attempt once backfill is done. */
+  readonly counts: ChunkCounts | null;
+  readonly rolledBack: RollbackCounts | null;
+}
+
+export interface RollbackCounts {
+  readonly removed: number;
+  /** Created by this run and changed by someone since: left as they are. */
+  readonly changed: number;
+  readonly absent: number;
+}
+
+/** The one safe next command, and the way back; both are full commands. */
+export interface NextStep {
+  readonly next: string;
+  readonly wayBack: string | null;
+}
+
+export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string): NextStep {
+  const back = `keyferry rollback ${migration}`;
+  switch (phase) {
+    case 'new':
+    case 'rolled-back':
+      return { next: `keyferry plan ${migration} --out ${migration}.kfplan`, wayBack: null };
+    case 'applying':
+      return { next: `keyferry apply ${appliedAs}`, wayBack: back };
+    case 'applied':
+      return { next: `keyferry verify ${migration}`, wayBack: back };
+    case 'verified':
+      return { next: `keyferry status ${migration}`, wayBack: back };
+    case 'rolling-back':
+      return { next: back, wayBack: null };
+  }
+}

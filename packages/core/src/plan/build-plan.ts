@@ -1,0 +1,261 @@
+/**
+ * Builds a plan from a merge join of source and target: cuts chunks, counts, groups, keeps what a reviewer should look
+ * at first. It sees each record once and remembers no more than the current chunk's sums and a bounded list of rows
+ * that wait to be drained, so its memory does not grow with the number of keys.
+ */
+import { DigestSum, RecordHasher, type Digest, type Salt } from '../convergence/digest.ts';
+import type { JoinVisitor } from '../diff/merge-join.ts';
+import { keyToJson, prefixEnd, type Key, type KeyJson } from '../model/key.ts';
+import { recordBytes, type NotCarried, type NotCarriedReason, type StoredRecord } from '../model/record.ts';
+import type { PrefixRule } from '../transform/prefix-rule.ts';
+import { ChunkDiff, type BlockReason, type ChunkDiffContext, type DiffedRecord } from './chunk-diff.ts';
+import { LookFirst } from './look-first.ts';
+import { PrefixTable } from './prefix-table.ts';
+import {
+  actionKinds,
+  type ActionKind,
+  type ActionTotals,
+  type KeysAndBytes,
+  type PlannedChange,
+  type PlannedChunk,
+  type PlanTotals,
+  type PrefixSummary,
+} from './plan.ts';
+
+export interface DiffRules {
+  readonly rule: PrefixRule;
+  readonly salt: Salt;
+  /** Key and value bytes of the largest record that the target takes; null: no limit. */
+  readonly recordBytesMax: number | null;
+  readonly emptyKeys: boolean;
+  /** Keys under it are keyferry's own; null when the target keeps them elsewhere. */
+  readonly reservedPrefix: Key | null;
+  readonly isSensitive: (targetKey: Key) => boolean;
+}
+
+export interface PlanLimits {
+  readonly chunkKeysMax: number;
+  readonly chunkBytesMax: number;
+  /** Creates past this many get no row of their own; their chunk's digest stands for them. */
+  readonly createRowsMax: number;
+}
+
+/** How many keys of one finding are kept to be shown. */
+const findingKeysMax = 5;
+
+export interface BuiltPlan {
+  readonly totals: PlanTotals;
+  readonly byPrefix: readonly PrefixSummary[];
+  readonly lookFirst: readonly PlannedChange[];
+  readonly blocked: ReadonlyMap<BlockReason, { readonly count: number; readonly keys: readonly KeyJson[] }>;
+  readonly conflictKeys: readonly KeyJson[];
+  readonly exceptions: Digest;
+  readonly chunks: number;
+  readonly changesListed: number;
+  readonly changesOmitted: number;
+  /** How many source records expire before an instant, to the minute. */
+  readonly expiringBefore: (atMs: number) => number;
+}
+
+export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
+  const { recordBytesMax, emptyKeys, reservedPrefix } = rules;
+  return {
+    hasher: new RecordHasher(rules.salt),
+    isSensitive: rules.isSensitive,
+    listCreates,
+    blockReason: (targetKey, source) => {
+      if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
+      if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
+      const bytes = targetKey.length + source.value.length;
+      return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
+    },
+  };
+}
+
+export class PlanBuilder implements JoinVisitor {
+  private readonly rules: DiffRules;
+  private readonly limits: PlanLimits;
+  private readonly context: ChunkDiffContext;
+  private chunk: ChunkDiff;
+  private chunkStart: Key;
+  private chunkCount = 0;
+  private changes: PlannedChange[] = [];
+  private chunks: PlannedChunk[] = [];
+  private readonly totals = new Map<ActionKind, { keys: number; bytes: number }>();
+  private readonly notCarriedBy = new Map<NotCarriedReason, number>();
+  private readonly table: PrefixTable;
+  private readonly look = new LookFirst();
+  private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
+  private readonly conflictKeys: KeyJson[] = [];
+  private readonly exceptions = new DigestSum();
+  private readonly expiryMinutes = new Map<number, number>();
+  private expiring = 0;
+  private targetOnlyCount = 0;
+  private listed = 0;
+  private omitted = 0;
+
+  constructor(rules: DiffRules, limits: PlanLimits) {
+    this.rules = rules;
+    this.limits = limits;
+    this.context = diffContext(rules, () => this.listed < limits.createRowsMax);
+    this.table = new PrefixTable(rules.rule.targetPrefix);
+    this.chunk = new ChunkDiff(this.context, 0);
+    this.chunkStart = rules.rule.sourcePrefix;
+    for (const kind of actionKinds) this.totals.set(kind, { keys: 0, bytes: 0 });
+  }
+
+  sourceOnly(source: StoredRecord, targetKey: Key): void {
+    this.add(source, targetKey, null);
+  }
+
+  matched(source: StoredRecord, target: StoredRecord): void {
+    this.add(source, target.key, target);
+  }
+
+  targetOnly(_target: StoredRecord): void {
+    this.targetOnlyCount += 1;
+    this.chunk.addTargetOnly();
+  }
+
+  notCarried(entry: NotCarried): void {
+    this.chunk.notCarried += 1;
+    this.notCarriedBy.set(entry.reason, (this.notCarriedBy.get(entry.reason) ?? 0) + 1);
+  }
+
+  /** The rows that have gathered since the last call. */
+  drain(): { readonly changes: readonly PlannedChange[]; readonly chunks: readonly PlannedChunk[] } {
+    const drained = { changes: this.changes, chunks: this.chunks };
+    this.changes = [];
+    this.chunks = [];
+    return drained;
+  }
+
+  /** Closes the last chunk; its rows are there for a last `drain`. */
+  finish(): BuiltPlan {
+    this.closeChunk(prefixEnd(this.rules.rule.sourcePrefix));
+    const actions = Object.fromEntries(this.totals) as Record<ActionKind, KeysAndBytes> as ActionTotals;
+    let scanned = 0;
+    for (const { keys } of this.totals.values()) scanned += keys;
+    for (const count of this.notCarriedBy.values()) scanned += count;
+    return {
+      totals: {
+        actions,
+        notCarried: Object.fromEntries(this.notCarriedBy),
+        scanned,
+        expiring: this.expiring,
+        targetOnly: this.targetOnlyCount,
+      },
+      byPrefix: this.table.rows(),
+      lookFirst: this.look.rows(),
+      blocked: this.blocked,
+      conflictKeys: this.conflictKeys,
+      exceptions: this.exceptions.value(),
+      chunks: this.chunkCount,
+      changesListed: this.listed,
+      changesOmitted: this.omitted,
+      expiringBefore: (atMs) => this.expiringBefore(atMs),
+    };
+  }
+
+  private add(source: StoredRecord, targetKey: Key, target: StoredRecord | null): void {
+    const { chunkKeysMax, chunkBytesMax } = this.limits;
+    if (this.chunk.keys >= chunkKeysMax || (this.chunk.keys > 0 && this.chunk.bytes >= chunkBytesMax)) {
+      this.closeChunk(source.key);
+    }
+    const diffed = this.chunk.addSource(source, targetKey, target);
+    const bytes = recordBytes(source);
+    const total = this.totals.get(diffed.action);
+    if (total !== undefined) {
+      total.keys += 1;
+      total.bytes += bytes;
+    }
+    this.table.add(targetKey, diffed.action, source);
+    if (diffed.action === 'conflict' && target !== null) this.exceptions.add(this.context.hasher.hashVersioned(target));
+    this.note(source, targetKey, diffed);
+  }
+
+  private note(source: StoredRecord, targetKey: Key, diffed: DiffedRecord): void {
+    if (source.expiresAtMs !== null) {
+      this.expiring += 1;
+      const minute = Math.floor(source.expiresAtMs / 60_000);
+      this.expiryMinutes.set(minute, (this.expiryMinutes.get(minute) ?? 0) + 1);
+    }
+    if (diffed.blocked !== null) {
+      const seen = this.blocked.get(diffed.blocked) ?? { count: 0, keys: [] };
+      this.blocked.set(diffed.blocked, seen);
+      seen.count += 1;
+      if (seen.keys.length < findingKeysMax) seen.keys.push(keyToJson(targetKey));
+    }
+    if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
+      this.conflictKeys.push(keyToJson(targetKey));
+    }
+    if (diffed.row !== null) {
+      this.listed += 1;
+      this.changes.push(diffed.row);
+      this.look.offer(diffed.row);
+    } else if (diffed.action === 'create') {
+      this.omitted += 1;
+    }
+  }
+
+  private closeChunk(end: Key | null): void {
+    this.chunks.push(this.chunk.finish(this.chunkStart, end));
+    this.chunkCount += 1;
+    this.chunk = new ChunkDiff(this.context, this.chunkCount);
+    if (end !== null) this.chunkStart = end;
+  }
+
+  private expiringBefore(atMs: number): number {
+    let count = 0;
+    for (const [minute, keys] of this.expiryMinutes) if (minute * 60_000 < atMs) count += keys;
+    return count;
+  }
+}
+
+/** The chunk diff that answers whether a planned chunk still holds: same code, one chunk, every row. */
+export class ChunkRecheck implements JoinVisitor {
+  private readonly diff: ChunkDiff;
+  private readonly rows: PlannedChange[] = [];
+  private readonly orphans: KeyJson[] = [];
+
+  constructor(rules: DiffRules, index: number, listCreates: boolean) {
+    this.diff = new ChunkDiff(
+      diffContext(rules, () => listCreates),
+      index,
+    );
+  }
+
+  sourceOnly(source: StoredRecord, targetKey: Key): void {
+    this.add(source, targetKey, null);
+  }
+
+  matched(source: StoredRecord, target: StoredRecord): void {
+    this.add(source, target.key, target);
+  }
+
+  targetOnly(target: StoredRecord): void {
+    this.diff.addTargetOnly();
+    if (this.orphans.length < findingKeysMax) this.orphans.push(keyToJson(target.key));
+  }
+
+  notCarried(_entry: NotCarried): void {
+    this.diff.notCarried += 1;
+  }
+
+  finish(start: Key, end: Key | null): RecheckedChunk {
+    return { chunk: this.diff.finish(start, end), changes: this.rows, targetOnlyKeys: this.orphans };
+  }
+
+  private add(source: StoredRecord, targetKey: Key, target: StoredRecord | null): void {
+    const { row } = this.diff.addSource(source, targetKey, target);
+    if (row !== null) this.rows.push(row);
+  }
+}
+
+export interface RecheckedChunk {
+  readonly chunk: PlannedChunk;
+  readonly changes: readonly PlannedChange[];
+  /** The first few target keys that no source key maps to. */
+  readonly targetOnlyKeys: readonly KeyJson[];
+}
+

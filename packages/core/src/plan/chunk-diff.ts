@@ -1,0 +1,121 @@
+/**
+ * One chunk's diff: what a merge join over the chunk's range says is to be done, and the digests that tell later
+ * whether it still holds. Planning uses it for each chunk it cuts; the staleness check uses it again over the same
+ * range and compares the two results, so that both can never judge differently.
+ */
+import { DigestSum, RecordHasher } from '../convergence/digest.ts';
+import { recordsEqual } from '../diff/compare-records.ts';
+import { chunkId } from '../model/ids.ts';
+import { keyToJson, type Key } from '../model/key.ts';
+import { recordBytes, type StoredRecord } from '../model/record.ts';
+import { instantText } from '../model/instant.ts';
+import type { ActionKind, PlannedChange, PlannedChunk } from './plan.ts';
+
+/** Why a record cannot be written as it is, or null. */
+export type BlockReason = 'value.too-large' | 'key.empty' | 'key.reserved';
+
+export interface ChunkDiffContext {
+  readonly hasher: RecordHasher;
+  readonly blockReason: (targetKey: Key, source: StoredRecord) => BlockReason | null;
+  readonly isSensitive: (targetKey: Key) => boolean;
+  /** A permanent create gets a row only while this is true; all other changes always do. */
+  readonly listCreates: () => boolean;
+}
+
+export interface DiffedRecord {
+  readonly action: ActionKind;
+  readonly blocked: BlockReason | null;
+  readonly row: PlannedChange | null;
+}
+
+export class ChunkDiff {
+  private readonly context: ChunkDiffContext;
+  private readonly index: number;
+  private readonly permanent = new DigestSum();
+  private readonly expiring = new DigestSum();
+  private readonly matched = new DigestSum();
+  private readonly actions: Record<ActionKind, number> = { create: 0, equal: 0, conflict: 0, blocked: 0 };
+  private listed = true;
+  private targetOnly = 0;
+  notCarried = 0;
+  keys = 0;
+  bytes = 0;
+
+  constructor(context: ChunkDiffContext, index: number) {
+    this.context = context;
+    this.index = index;
+  }
+
+  addSource(source: StoredRecord, targetKey: Key, target: StoredRecord | null): DiffedRecord {
+    const { hasher } = this.context;
+    this.keys += 1;
+    this.bytes += recordBytes(source);
+    (source.expiresAtMs === null ? this.permanent : this.expiring).add(hasher.hash(source));
+    if (target !== null) this.matched.add(hasher.hashVersioned(target));
+
+    const equal = target !== null && recordsEqual(source, target);
+    const blocked = equal ? null : this.context.blockReason(targetKey, source);
+    const action: ActionKind = equal
+      ? 'equal'
+      : blocked !== null
+        ? 'blocked'
+        : target === null
+          ? 'create'
+          : 'conflict';
+    this.actions[action] += 1;
+    if (action === 'equal') return { action, blocked, row: null };
+    if (action === 'create' && source.expiresAtMs === null && !this.context.listCreates()) {
+      this.listed = false;
+      return { action, blocked, row: null };
+    }
+    return { action, blocked, row: this.row(action, source, targetKey, target) };
+  }
+
+  addTargetOnly(): void {
+    this.targetOnly += 1;
+  }
+
+  finish(start: Key, end: Key | null): PlannedChunk {
+    return {
+      chunk: chunkId(this.index),
+      start: keyToJson(start),
+      end: end === null ? null : keyToJson(end),
+      actions: { ...this.actions },
+      notCarried: this.notCarried,
+      bytes: this.bytes,
+      permanent: this.permanent.value(),
+      expiring: this.expiring.value(),
+      matched: this.matched.value(),
+      targetOnly: this.targetOnly,
+      listed: this.listed,
+    };
+  }
+
+  private row(
+    action: Exclude<ActionKind, 'equal'>,
+    source: StoredRecord,
+    targetKey: Key,
+    target: StoredRecord | null,
+  ): PlannedChange {
+    const { hasher, isSensitive } = this.context;
+    return {
+      action,
+      chunk: chunkId(this.index),
+      sourceKey: keyToJson(source.key),
+      targetKey: keyToJson(targetKey),
+      bytes: source.value.length,
+      digest: hasher.short(source),
+      expiresAt: source.expiresAtMs === null ? null : instantText(source.expiresAtMs),
+      sensitive: isSensitive(targetKey),
+      // A target record is hashed under the source key, so that equal contents show equal digests.
+      target:
+        target === null
+          ? null
+          : {
+              version: target.version,
+              bytes: target.value.length,
+              digest: hasher.short({ ...target, key: source.key }),
+            },
+    };
+  }
+}

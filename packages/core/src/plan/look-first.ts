@@ -1,0 +1,34 @@
+/** What a reviewer should look at first: conflicts, the largest value, the shortest time left, a sensitive key. */
+import { instantMs } from '../model/instant.ts';
+import type { PlannedChange } from './plan.ts';
+
+const conflictsMax = 5;
+
+export class LookFirst {
+  private readonly conflicts: PlannedChange[] = [];
+  private largest: PlannedChange | null = null;
+  private shortest: PlannedChange | null = null;
+  private sensitive: PlannedChange | null = null;
+
+  offer(row: PlannedChange): void {
+    if (row.action !== 'create') {
+      if (this.conflicts.length < conflictsMax) this.conflicts.push(row);
+      return;
+    }
+    if (this.largest === null || row.bytes > this.largest.bytes) this.largest = row;
+    if (row.expiresAt !== null && (this.shortest === null || expiry(row) < expiry(this.shortest))) this.shortest = row;
+    if (row.sensitive) this.sensitive ??= row;
+  }
+
+  rows(): readonly PlannedChange[] {
+    const rows = [...this.conflicts];
+    for (const row of [this.largest, this.shortest, this.sensitive]) {
+      if (row !== null && !rows.includes(row)) rows.push(row);
+    }
+    return rows;
+  }
+}
+
+function expiry(row: PlannedChange): number {
+  return row.expiresAt === null ? Infinity : instantMs(row.expiresAt);
+}

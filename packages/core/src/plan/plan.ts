@@ -1,0 +1,149 @@
+/**
+ * The plan: what an engineer reviews and `apply` then does, exactly.
+ *
+ * It decides which records are written and what each write expects to find; it does not decide by whom or when. It
+ * names what it saw (positions, versions, salted digests), so that apply can tell whether it still holds. It holds
+ * keys and sizes, never values or secrets. All of it is plain JSON; `plan-file.ts` gives it canonical bytes.
+ */
+import type { Digest, Salt } from '../convergence/digest.ts';
+import type { ChunkId, MigrationId, PlanId } from '../model/ids.ts';
+import type { KeyJson } from '../model/key.ts';
+import type { NotCarriedReason } from '../model/record.ts';
+import type { StoreDescription } from '../ports/store.ts';
+import type { Finding } from './finding.ts';
+
+export const planFormat = 'keyferry.plan';
+export const planFormatVersion = '1.0';
+
+/**
+ * create: not in the target. equal: there, the same. conflict: there, different, and kept (or blocking, when the
+ * policy is `fail`). blocked: cannot be written as it is; a finding says why.
+ */
+export type ActionKind = 'create' | 'equal' | 'conflict' | 'blocked';
+
+export type ConflictPolicy = 'keep-target' | 'fail';
+
+export interface KeysAndBytes {
+  readonly keys: number;
+  readonly bytes: number;
+}
+
+export type ActionTotals = Readonly<Record<ActionKind, KeysAndBytes>>;
+
+export interface PlannedSide {
+  /** The store's name in the configuration. */
+  readonly store: string;
+  readonly prefix: KeyJson;
+  readonly position: string;
+  readonly description: StoreDescription;
+  /** Raft index at which the members of a replicated source agreed; null where there is nothing to compare. */
+  readonly membersAgreeAt: string | null;
+}
+
+export interface PlanTotals {
+  readonly actions: ActionTotals;
+  readonly notCarried: Readonly<Partial<Record<NotCarriedReason, number>>>;
+  /** Everything that the scan of the source met: all actions and all that is not carried. */
+  readonly scanned: number;
+  /** Source records that expire. */
+  readonly expiring: number;
+  /** Keys under the target prefix that no source key maps to; left as they are. */
+  readonly targetOnly: number;
+}
+
+export interface PrefixSummary {
+  readonly prefix: KeyJson;
+  readonly create: number;
+  readonly equal: number;
+  readonly conflict: number;
+  readonly blocked: number;
+  readonly expiring: number;
+  readonly bytes: number;
+  readonly largestBytes: number;
+}
+
+/** A change of what the data means to its readers, though nothing is wrong. */
+export interface MeaningChange {
+  readonly code: 'ttl.to-lease' | 'dir.empty' | 'index.changed';
+  readonly count: number;
+}
+
+/** One planned change. Rows stand in ascending order of target keys. */
+export interface PlannedChange {
+  readonly action: Exclude<ActionKind, 'equal'>;
+  readonly chunk: ChunkId;
+  readonly sourceKey: KeyJson;
+  readonly targetKey: KeyJson;
+  readonly bytes: number;
+  /** Salted, 16 hexadecimal digits. */
+  readonly digest: string;
+  readonly expiresAt: string | null;
+  readonly sensitive: boolean;
+  /** What is there now; null for a create. */
+  readonly target: { readonly version: string; readonly bytes: number; readonly digest: string } | null;
+}
+
+export interface PlannedChunk {
+  readonly chunk: ChunkId;
+  /** A range of source keys; together the chunks cover the whole source prefix. */
+  readonly start: KeyJson;
+  readonly end: KeyJson | null;
+  readonly actions: Readonly<Record<ActionKind, number>>;
+  readonly notCarried: number;
+  readonly bytes: number;
+  /** Source records that never expire, and those that do: only the latter may go missing before apply. */
+  readonly permanent: Digest;
+  readonly expiring: Digest;
+  /** Target records that source records of this chunk map to, with their versions. */
+  readonly matched: Digest;
+  readonly targetOnly: number;
+  /** Every change of this chunk has its row; false past the row limit, where the digests stand in. */
+  readonly listed: boolean;
+}
+
+export interface PlanDocument {
+  readonly format: typeof planFormat;
+  readonly formatVersion: typeof planFormatVersion;
+  readonly keyferryVersion: string;
+  readonly plan: PlanId;
+  readonly migration: MigrationId;
+  readonly strategy: 'offline';
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly scanMs: number;
+  readonly salt: Salt;
+  readonly source: PlannedSide;
+  readonly target: PlannedSide;
+  readonly onConflict: ConflictPolicy;
+  readonly requireEmpty: RequireEmpty;
+  /** Largest time that a key may outlive its TTL in the target, from sharing leases. */
+  readonly leaseBucketMs: number;
+  /** SHA-256 of the resolved configuration of this migration (secrets as references), and of its rules alone. */
+  readonly configDigest: string;
+  readonly rulesDigest: string;
+  readonly totals: PlanTotals;
+  readonly byPrefix: readonly PrefixSummary[];
+  readonly lookFirst: readonly PlannedChange[];
+  /** Target records that differ and are kept, with their versions: verify admits these differences and no others. */
+  readonly exceptions: Digest;
+  readonly meaning: readonly MeaningChange[];
+  readonly findings: readonly Finding[];
+  readonly chunks: number;
+  readonly changesListed: number;
+  readonly changesOmitted: number;
+  readonly estimate: Estimate;
+  readonly wayBack: 'lossless';
+  readonly applyable: boolean;
+}
+
+/** `keyspace`: no record anywhere in the target; `prefix`: none under its prefix; null: the diff decides. */
+export type RequireEmpty = 'keyspace' | 'prefix' | null;
+
+export interface Estimate {
+  readonly transactions: number;
+  readonly keysPerTransaction: number;
+  readonly workers: number;
+}
+
+/** All action kinds, in the order in which they are printed. */
+export const actionKinds = ['create', 'equal', 'conflict', 'blocked'] as const satisfies readonly ActionKind[];

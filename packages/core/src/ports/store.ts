@@ -1,0 +1,169 @@
+/**
+ * Stores: what the engine needs from a source and from a target. One port each, and what both share.
+ *
+ * The page is the unit: no promise and no callback a record. Whatever differs between stores is a field of the
+ * capabilities, read by the planner; nothing in the engine asks which store it is.
+ */
+import type { Fence } from '../model/fence.ts';
+import type { ChunkId, MigrationId } from '../model/ids.ts';
+import type { Key, KeyRange } from '../model/key.ts';
+import type { Position } from '../model/position.ts';
+import type { RecordPage, Version } from '../model/record.ts';
+
+export interface StoreCapabilities {
+  /** Scans come in ascending byte order of the keys, so that two of them can be merged. */
+  readonly orderedScan: boolean;
+  /** A view shows one state of the store for as long as it is open, whatever is written meanwhile. */
+  readonly pinnedView: boolean;
+  /** Records can carry an expiry. */
+  readonly expiry: boolean;
+}
+
+/** What the plan prints about a store. Holds no secret. */
+export interface StoreDescription {
+  /** The adapter: `etcd-v2`, `etcd-v3`, `sqlite`, `file`, `memory`. */
+  readonly kind: string;
+  /** The server's or format's own version, as it states it. */
+  readonly version: string;
+  readonly endpoints: readonly string[];
+  readonly members: number | null;
+  /** Equal identities mean one and the same store or cluster; null when the store has no notion of it. */
+  readonly identity: string | null;
+}
+
+/** Where one member of a replicated store stands. */
+export interface MemberPosition {
+  readonly member: string;
+  /** Index of the last entry of the replicated log that the member knows to be committed. */
+  readonly raftIndex: bigint;
+  readonly raftTerm: bigint;
+}
+
+export interface ScanOptions {
+  /** Most records in a page; 1 or more. A page may hold fewer, and none. */
+  readonly pageKeysMax: number;
+}
+
+/** A range of a store, opened for reading. Close it: it may hold a transaction, a spool file or a snapshot. */
+export interface StoreView {
+  readonly position: Position;
+  /**
+   * Pages over a part of the range it was opened for, each record once, ascending when `orderedScan`. Several scans
+   * may run at once. keyferry's own control keys are never among the records.
+   * @throws {KeyferryError} `store.position-compacted` when the store dropped the state at `position`.
+   */
+  scan(range: KeyRange, options: ScanOptions): AsyncIterable<RecordPage>;
+  close(): Promise<void>;
+}
+
+export interface ReadableStore {
+  readonly capabilities: StoreCapabilities;
+  describe(): Promise<StoreDescription>;
+  /** The store's position now, read with the store's strongest consistency. */
+  head(): Promise<Position>;
+  /** A view of `range` at or after the head at the time of the call. */
+  openView(range: KeyRange): Promise<StoreView>;
+  close(): Promise<void>;
+}
+
+export interface SourceStore extends ReadableStore {
+  /** Each member asked by itself, unreachable ones included as an error; null when the store is a single one. */
+  readMembers(): Promise<readonly MemberPosition[] | null>;
+}
+
+export interface TargetCapabilities extends StoreCapabilities {
+  /** The target itself refuses a write whose fence or epoch is not the one it holds. */
+  readonly fencing: boolean;
+  /** Keys of one batch that can be written in one request. */
+  readonly batchKeysMax: number;
+  /** Sum of key and value bytes in one request. */
+  readonly batchBytesMax: number;
+  /** Key and value bytes of the largest record that it takes; null: no limit. */
+  readonly recordBytesMax: number | null;
+  readonly emptyKeys: boolean;
+  /** Where keyferry keeps its own keys in this store; null when they are not among the records (own tables). */
+  readonly reservedPrefix: Key | null;
+  /** Longest time, in milliseconds, that a record may outlive its expiry (shared leases, sweep intervals). */
+  readonly expiryToleranceMs: number;
+}
+
+/** The only write that backfill knows. */
+export interface GuardedPut {
+  readonly key: Key;
+  readonly value: Uint8Array;
+  readonly expiresAtMs: number | null;
+  /** absent: neither key nor tombstone is there. A version: the record is the one that the reviewed plan saw. */
+  readonly expect: 'absent' | { readonly version: Version };
+}
+
+export type PutOutcome =
+  | { readonly kind: 'written'; readonly version: Version }
+  /** There, and put there by an earlier try of this attempt (its answer was lost, or its worker died). */
+  | { readonly kind: 'already-written'; readonly version: Version }
+  /** The guard failed; `equal` says whether what is there is what was to be written (value, and expiry or none). */
+  | { readonly kind: 'present'; readonly version: Version; readonly equal: boolean }
+  /** The record that the plan wanted to overwrite is gone. */
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'tombstoned' }
+  /** The store can never take this record as it is (size, key form). */
+  | { readonly kind: 'refused'; readonly detail: string };
+
+/** A claimed chunk's way to write. */
+export interface ChunkWriter {
+  /**
+   * Writes one batch within the limits that the capabilities state, all of it under the fence and epoch of the
+   * claim. One outcome for each put, in order. Harmless to repeat. Several batches may be under way at once; no key
+   * may be in two of them.
+   * @throws {KeyferryError} `fence.lost` when the target holds another fence or epoch; nothing was written then.
+   */
+  write(puts: readonly GuardedPut[]): Promise<readonly PutOutcome[]>;
+}
+
+export type RaiseOutcome =
+  | { readonly kind: 'raised' }
+  /** The target holds one as high or higher. */
+  | { readonly kind: 'refused'; readonly current: Fence };
+
+export type ClaimOutcome =
+  | { readonly kind: 'claimed'; readonly writer: ChunkWriter }
+  /** The target holds a fence as high or higher for this chunk, or another epoch. */
+  | { readonly kind: 'refused'; readonly fence: Fence | null; readonly epoch: Fence | null };
+
+export interface CreatedRecord {
+  readonly key: Key;
+  readonly version: Version;
+}
+
+export type RemoveOutcome = 'removed' | 'changed' | 'absent';
+
+/**
+ * A migration's own keys in the target: epoch, fences, marks, tombstones. They live under a reserved prefix that no
+ * scan returns.
+ */
+export interface TargetControl {
+  readEpoch(): Promise<Fence | null>;
+  /** Sets the epoch if it is higher than the one there. All writers under a lower one are shut out from then on. */
+  raiseEpoch(epoch: Fence): Promise<RaiseOutcome>;
+  readFence(chunk: ChunkId): Promise<Fence | null>;
+  /**
+   * Raises the chunk's fence and hands out its writer. A repeat with the same fence by the same claimer is refused:
+   * claim anew.
+   */
+  claimChunk(chunk: ChunkId, fence: Fence, epoch: Fence): Promise<ClaimOutcome>;
+  /** Pages of what this migration created in `range`, in any attempt, and nobody changed since. */
+  listCreated(range: KeyRange, options: ScanOptions): AsyncIterable<readonly CreatedRecord[]>;
+  /**
+   * Removes each record only if it still has that version, under the epoch.
+   * @throws {KeyferryError} `fence.lost` when the target holds another epoch; nothing was removed then.
+   */
+  removeCreated(records: readonly CreatedRecord[], epoch: Fence): Promise<readonly RemoveOutcome[]>;
+  /** Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again. */
+  dropControl(epoch: Fence): Promise<void>;
+}
+
+export interface TargetStore extends ReadableStore {
+  readonly capabilities: TargetCapabilities;
+  /** Records anywhere in the store (`null`) or in a range, keyferry's own apart; counting stops at `max`. */
+  countRecords(range: KeyRange | null, max: number): Promise<number>;
+  control(migration: MigrationId): TargetControl;
+}

@@ -1,0 +1,28 @@
+/**
+ * The prefix rule: a source key under one prefix becomes the same rest under another. It keeps byte order, never maps
+ * two keys to one, and has an exact inverse, so it keeps the merge of two scans and loses nothing on the way back.
+ */
+import { prefixEnd, type Key, type KeyRange } from '../model/key.ts';
+
+export interface PrefixRule {
+  readonly sourcePrefix: Key;
+  readonly targetPrefix: Key;
+}
+
+export function toTargetKey(rule: PrefixRule, key: Key): Key {
+  return (rule.targetPrefix + key.slice(rule.sourcePrefix.length)) as Key;
+}
+
+export function toSourceKey(rule: PrefixRule, key: Key): Key {
+  return (rule.sourcePrefix + key.slice(rule.targetPrefix.length)) as Key;
+}
+
+/** The target keys that a range of source keys maps to; the range must lie within the source prefix. */
+export function toTargetRange(rule: PrefixRule, range: KeyRange): KeyRange {
+  const sourceEnd = prefixEnd(rule.sourcePrefix);
+  const reachesEnd = range.end === null || (sourceEnd !== null && range.end >= sourceEnd);
+  return {
+    start: toTargetKey(rule, range.start),
+    end: reachesEnd || range.end === null ? prefixEnd(rule.targetPrefix) : toTargetKey(rule, range.end),
+  };
+}

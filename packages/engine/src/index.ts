@@ -1,0 +1,10 @@
+/** The public surface of the engine: grouped re-exports, nothing else. */
+export type { Engine, Environment, MigrationSpec } from './migration.ts';
+
+export { makePlan } from './plan.ts';
+export { applyOffline, type ApplyOptions, type ApplyResult } from './strategies/offline.ts';
+export { verify, type Difference, type VerifyResult } from './verify.ts';
+export { rollBack, type RollbackResult } from './rollback.ts';
+export { readAppliedPlan, readStatus, type Status } from './status.ts';
+export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
+export type { RunOptions } from './session.ts';

@@ -1,0 +1,153 @@
+/**
+ * The lock of a migration, held by one run: taken by a conditional write, renewed by a heartbeat, given back at the
+ * end. Losing it stops the run; what keeps the data right meanwhile are the fences in the target.
+ */
+import {
+  KeyferryError,
+  lockId,
+  lockIsHeld,
+  renewLock,
+  type LockState,
+  type MigrationId,
+  type RunId,
+  type StateVersion,
+} from '@keyferry/core';
+import type { Environment } from './migration.ts';
+import { locksScope, writeItem } from './state-items.ts';
+
+export const lockLeaseMs = 20_000;
+const waitBetweenTriesMs = 500;
+
+export interface LockRequest {
+  readonly migration: MigrationId;
+  readonly run: RunId;
+  /** `user@host, pid N`. */
+  readonly holder: string;
+  readonly command: string;
+  /** How long to wait for a lock that is held; 0: not at all. */
+  readonly timeoutMs: number;
+  /** Whether the holder's process is known to be gone, so that its lease need not be waited for. */
+  readonly holderIsGone: (lock: LockState) => boolean;
+}
+
+export class RunLock {
+  private readonly env: Environment;
+  private readonly migration: MigrationId;
+  private readonly stop = new AbortController();
+  private readonly heartbeat: Promise<void>;
+  private lock: LockState;
+  private version: StateVersion;
+  private lost = false;
+  /** The run that held it before and did not give it back; its workers are dead with it. */
+  readonly takenFrom: RunId | null;
+
+  private constructor(
+    env: Environment,
+    migration: MigrationId,
+    lock: LockState,
+    version: StateVersion,
+    takenFrom: RunId | null,
+  ) {
+    this.env = env;
+    this.migration = migration;
+    this.lock = lock;
+    this.version = version;
+    this.takenFrom = takenFrom;
+    this.heartbeat = this.beat();
+  }
+
+  /** @throws {KeyferryError} `lease.held` when somebody else holds it for longer than the time to wait. */
+  static async acquire(env: Environment, request: LockRequest): Promise<RunLock> {
+    const { migration, run, holder, command } = request;
+    const deadlineMs = env.clock.monotonicMs() + request.timeoutMs;
+    for (;;) {
+      const current = await env.state.read('lock', locksScope, migration);
+      const nowMs = env.clock.nowMs();
+      const gone = current !== null && request.holderIsGone(current.item);
+      if (current === null || gone || !lockIsHeld(current.item, nowMs)) {
+        const random = [env.random.uint32(), env.random.uint32()] as const;
+        const lock: LockState = renewLock(
+          { lock: lockId(nowMs, random), holder, run, command, acquiredAtMs: nowMs, heartbeatAtMs: 0, leaseEndsAtMs: 0 },
+          nowMs,
+          lockLeaseMs,
+        );
+        const change = await writeItem(env, 'lock', locksScope, migration, lock, current?.version ?? 'absent');
+        if (change.kind === 'written') {
+          return new RunLock(env, migration, lock, change.version, gone ? current.item.run : null);
+        }
+        continue; // somebody else took it in between: look again who
+      }
+      if (env.clock.monotonicMs() >= deadlineMs) throw heldError(migration, current.item, nowMs);
+      await env.clock.sleep(waitBetweenTriesMs);
+    }
+  }
+
+  get isLost(): boolean {
+    return this.lost;
+  }
+
+  /** @throws {KeyferryError} `lease.lost` */
+  assertHeld(): void {
+    if (this.lost) throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock });
+  }
+
+  async release(): Promise<void> {
+    this.stop.abort();
+    await this.heartbeat;
+    if (this.lost) return;
+    // A conflict means that it was broken or taken over just now: then it is no longer ours to remove.
+    await this.env.state.remove('lock', locksScope, this.migration, this.version);
+  }
+
+  private async beat(): Promise<void> {
+    const { clock } = this.env;
+    while (!this.stop.signal.aborted && !this.lost) {
+      await clock.sleep(lockLeaseMs / 4, this.stop.signal);
+      if (this.stop.signal.aborted) return;
+      try {
+        const next = renewLock(this.lock, clock.nowMs(), lockLeaseMs);
+        const change = await writeItem(this.env, 'lock', locksScope, this.migration, next, this.version);
+        if (change.kind === 'lost') this.lost = true;
+        else [this.lock, this.version] = [next, change.version];
+      } catch {
+        this.lost = true; // state out of reach for longer than the retries last: the lease will end, so stop
+      }
+    }
+  }
+}
+
+function heldError(migration: MigrationId, lock: LockState, nowMs: number): KeyferryError<'lease.held'> {
+  return new KeyferryError('lease.held', {
+    migration,
+    lock: lock.lock,
+    holder: lock.holder,
+    run: lock.run,
+    heartbeatAgoMs: Math.max(0, nowMs - lock.heartbeatAtMs),
+  });
+}
+
+/**
+ * Takes a lock away from whoever holds it. Its run stops at its next heartbeat; its workers are kept from doing harm
+ * by their fences.
+ * @throws {KeyferryError} `lock.not-found`
+ */
+export async function breakLock(env: Environment, lock: string): Promise<LockState> {
+  for (const { id, item, version } of await listLocks(env)) {
+    if (item.lock !== lock) continue;
+    const outcome = await env.state.remove('lock', locksScope, id, version);
+    if (outcome.kind === 'conflict') throw new KeyferryError('state.conflict', { what: `lock ${lock}` });
+    return item;
+  }
+  throw new KeyferryError('lock.not-found', { lock });
+}
+
+export interface ListedLock {
+  readonly id: string;
+  readonly item: LockState;
+  readonly version: StateVersion;
+}
+
+export async function listLocks(env: Environment): Promise<readonly ListedLock[]> {
+  const { entries } = await env.state.list('lock', locksScope, { after: null, itemsMax: 1000 });
+  return entries;
+}

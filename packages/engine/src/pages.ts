@@ -1,0 +1,133 @@
+/**
+ * Pages on their way: a scan that survives a broken connection, one page of read-ahead, and the drive of a merge join
+ * over two of them. Memory is a few pages, whatever the number of keys.
+ */
+import { keyAfter, MergeJoin, type JoinVisitor, type Key, type KeyRange, type PrefixRule } from '@keyferry/core';
+import { toTargetRange, type RecordPage, type StopSignal, type StoreView } from '@keyferry/core';
+import { pageKeysMax, type Environment } from './migration.ts';
+import { withRetry } from './retry.ts';
+
+/** Scans a range of a view; after a failure that may pass it goes on behind the last entry it handed out. */
+export async function* scanPages(
+  env: Environment,
+  view: StoreView,
+  range: KeyRange,
+  signal?: StopSignal,
+): AsyncGenerator<RecordPage> {
+  let start = range.start;
+  let pages = open();
+  function open(): AsyncIterator<RecordPage> {
+    return view.scan({ start, end: range.end }, { pageKeysMax })[Symbol.asyncIterator]();
+  }
+  try {
+    for (;;) {
+      const next = await withRetry(
+        env,
+        'scan',
+        async () => {
+          try {
+            return await pages.next();
+          } catch (error) {
+            pages = open(); // a failed iterator is finished: the next try needs a new one
+            throw error;
+          }
+        },
+        signal,
+      );
+      if (next.done === true) return;
+      start = behind(next.value, start);
+      yield next.value;
+    }
+  } finally {
+    await pages.return?.();
+  }
+}
+
+function behind(page: RecordPage, start: Key): Key {
+  let last = page.records.at(-1)?.key ?? null;
+  for (const { key } of page.notCarried) if (last === null || key > last) last = key;
+  return last === null ? start : keyAfter(last);
+}
+
+/** Reads one page ahead of its consumer. Close it: a page may be under way. */
+export class ReadAhead {
+  private readonly pages: AsyncIterator<RecordPage>;
+  private pending: Promise<IteratorResult<RecordPage>> | null = null;
+
+  constructor(pages: AsyncIterable<RecordPage>) {
+    this.pages = pages[Symbol.asyncIterator]();
+  }
+
+  /** The next page, or null at the end. */
+  async next(): Promise<RecordPage | null> {
+    const result = await (this.pending ?? this.pages.next());
+    this.pending = null;
+    if (result.done === true) return null;
+    this.pending = this.pages.next();
+    // Whoever awaits it gets the failure; unhandled it would end the process before that.
+    this.pending.catch(() => undefined);
+    return result.value;
+  }
+
+  async close(): Promise<void> {
+    await this.pending?.catch(() => undefined); // a failure of a page that nobody wants any more
+    await this.pages.return?.();
+  }
+}
+
+/** Joins a range of source keys with the target range that it maps to. `afterPage` may flush what has gathered. */
+export async function joinViews(
+  env: Environment,
+  rule: PrefixRule,
+  views: { readonly source: StoreView; readonly target: StoreView },
+  range: KeyRange,
+  visitor: JoinVisitor,
+  afterPage?: (read: { readonly sourceKeys: number; readonly targetKeys: number }) => Promise<void>,
+): Promise<void> {
+  const join = new MergeJoin(rule, visitor);
+  const source = new ReadAhead(scanPages(env, views.source, range));
+  const target = new ReadAhead(scanPages(env, views.target, toTargetRange(rule, range)));
+  let sourceKeys = 0;
+  let targetKeys = 0;
+  try {
+    for (let needs = join.step(); needs !== 'nothing'; needs = join.step()) {
+      if (needs === 'source') {
+        const page = await source.next();
+        sourceKeys += page?.records.length ?? 0;
+        join.offerSource(page);
+      } else {
+        const page = await target.next();
+        targetKeys += page?.records.length ?? 0;
+        join.offerTarget(page);
+      }
+      await afterPage?.({ sourceKeys, targetKeys });
+    }
+  } finally {
+    await Promise.all([source.close(), target.close()]);
+  }
+}
+
+/** Opens both sides for a whole migration; close both with one call. */
+export async function openViews(
+  env: Environment,
+  stores: {
+    readonly source: { openView(range: KeyRange): Promise<StoreView> };
+    readonly target: { openView(range: KeyRange): Promise<StoreView> };
+  },
+  ranges: { readonly source: KeyRange; readonly target: KeyRange },
+): Promise<{ readonly source: StoreView; readonly target: StoreView; close(): Promise<void> }> {
+  const source = await withRetry(env, 'open source', () => stores.source.openView(ranges.source));
+  try {
+    const target = await withRetry(env, 'open target', () => stores.target.openView(ranges.target));
+    return {
+      source,
+      target,
+      close: async () => {
+        await Promise.all([source.close(), target.close()]);
+      },
+    };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Makes a plan: reads both stores side by side, page by page, and lets core decide. Writes to neither, and takes no
+ * lock, so any number of plans may run at once.
+ */
+import {
+  finding,
+  findingCodes,
+  instantText,
+  keyToJson,
+  PlanBuilder,
+  planFormat,
+  planFormatVersion,
+  planId,
+  prefixRange,
+  type BlockReason,
+  type BuiltPlan,
+  type DiffRules,
+  type Finding,
+  type MeaningChange,
+  type PlanDocument,
+  type PlanWriter,
+  type Salt,
+} from '@keyferry/core';
+import type { Engine, MigrationSpec } from './migration.ts';
+import { joinViews, openViews } from './pages.ts';
+import { preflight, type Preflight } from './preflight.ts';
+
+/** Keys that expire sooner than this may be gone before apply reaches them. */
+const shortTtlMs = 120_000;
+
+export async function makePlan(engine: Engine, spec: MigrationSpec, writer: PlanWriter): Promise<PlanDocument> {
+  try {
+    const plan = await scanAndBuild(engine, spec, writer);
+    await writer.finish(plan);
+    return plan;
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+export function diffRules(engine: Engine, spec: MigrationSpec, salt: Salt): DiffRules {
+  const { recordBytesMax, emptyKeys, reservedPrefix } = engine.target.capabilities;
+  return { rule: spec.rule, salt, recordBytesMax, emptyKeys, reservedPrefix, isSensitive: spec.isSensitive };
+}
+
+export const spansOf = (spec: MigrationSpec) => ({
+  source: prefixRange(spec.rule.sourcePrefix),
+  target: prefixRange(spec.rule.targetPrefix),
+});
+
+async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWriter): Promise<PlanDocument> {
+  const { clock, random, host } = engine;
+  const startedAtMs = clock.nowMs();
+  const before = await preflight(engine, spec);
+  const salt = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
+  const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits);
+  const views = await openViews(engine, engine, spansOf(spec));
+  const flush = async (): Promise<void> => {
+    const { changes, chunks } = builder.drain();
+    if (changes.length > 0) await writer.writeChanges(changes);
+    if (chunks.length > 0) await writer.writeChunks(chunks);
+  };
+  try {
+    await joinViews(engine, spec.rule, views, spansOf(spec).source, builder, async (read) => {
+      host.emit({ code: 'plan.scanning', data: read });
+      await flush();
+    });
+  } finally {
+    await views.close();
+  }
+  const built = builder.finish();
+  await flush();
+
+  const nowMs = clock.nowMs();
+  const findings = [...before.findings, ...findingsOf(engine, spec, built, nowMs)].sort(byWeight);
+  const sideOf = (side: 'source' | 'target') => ({
+    store: side === 'source' ? spec.sourceStore : spec.targetStore,
+    prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
+    position: views[side].position,
+    description: before[side],
+  });
+  return {
+    format: planFormat,
+    formatVersion: planFormatVersion,
+    keyferryVersion: spec.keyferryVersion,
+    plan: planId(startedAtMs, [random.uint32(), random.uint32()]),
+    migration: spec.migration,
+    strategy: spec.strategy,
+    createdAt: instantText(nowMs),
+    expiresAt: instantText(nowMs + spec.planMaxAgeMs),
+    scanMs: nowMs - startedAtMs,
+    salt,
+    source: { ...sideOf('source'), membersAgreeAt: before.membersAgreeAt },
+    target: { ...sideOf('target'), membersAgreeAt: null },
+    onConflict: spec.onConflict,
+    requireEmpty: spec.requireEmpty,
+    leaseBucketMs: engine.target.capabilities.expiryToleranceMs,
+    configDigest: spec.configDigest,
+    rulesDigest: spec.rulesDigest,
+    totals: built.totals,
+    byPrefix: built.byPrefix,
+    lookFirst: built.lookFirst,
+    exceptions: built.exceptions,
+    meaning: meaningOf(engine, before, built),
+    findings,
+    chunks: built.chunks,
+    changesListed: built.changesListed,
+    changesOmitted: built.changesOmitted,
+    estimate: estimate(engine, spec, built),
+    wayBack: 'lossless',
+    applyable: findings.every(({ level }) => level !== 'blocking'),
+  };
+}
+
+const byWeight = (a: Finding, b: Finding): number =>
+  Number(b.level === 'blocking') - Number(a.level === 'blocking') || (a.code < b.code ? -1 : 1);
+
+const blockFixes: Readonly<Record<BlockReason, string>> = {
+  'value.too-large': 'exclude the keys, shrink the values, or raise the limit of the target',
+  'key.empty': 'give the target prefix at least one byte',
+  'key.reserved': "choose a target prefix outside keyferry's reserved one, or another reserved prefix",
+};
+
+function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs: number): Finding[] {
+  const findings: Finding[] = [];
+  for (const [reason, { count, keys }] of built.blocked) {
+    findings.push(finding(reason, { count, keys, detail: findingCodes[reason].summary, fix: blockFixes[reason] }));
+  }
+  const conflicts = built.totals.actions.conflict.keys;
+  if (conflicts > 0) {
+    findings.push(
+      finding(spec.onConflict === 'fail' ? 'conflict.found' : 'conflict.kept', {
+        count: conflicts,
+        keys: built.conflictKeys,
+        detail: `${conflicts} keys hold another value in the target`,
+        fix: 'settle them by hand, or say   onConflict: keep-target',
+      }),
+    );
+  }
+  if (built.totals.expiring > 0 && !engine.target.capabilities.expiry) {
+    findings.push(
+      finding('ttl.dropped', {
+        count: built.totals.expiring,
+        detail: `${built.totals.expiring} keys expire in the source and would not in the target`,
+        fix: 'choose a target with expiry, or accept it at apply:   --accept ttl.dropped',
+      }),
+    );
+  }
+  const soon = built.expiringBefore(nowMs + shortTtlMs);
+  if (soon > 0) {
+    findings.push(
+      finding('ttl.short', {
+        count: soon,
+        detail: `${soon} keys have under 2 min left and may expire before they are reached`,
+        fix: 'apply soon; what expires meanwhile is counted, not lost',
+      }),
+    );
+  }
+  return findings;
+}
+
+function meaningOf(engine: Engine, before: Preflight, built: BuiltPlan): readonly MeaningChange[] {
+  const { totals } = built;
+  const changes: MeaningChange[] = [];
+  if (totals.expiring > 0 && engine.target.capabilities.expiry) {
+    changes.push({ code: 'ttl.to-lease', count: totals.expiring });
+  }
+  const emptyDirs = totals.notCarried['dir.empty'] ?? 0;
+  if (emptyDirs > 0) changes.push({ code: 'dir.empty', count: emptyDirs });
+  if (before.source.kind !== before.target.kind) {
+    changes.push({ code: 'index.changed', count: totals.actions.create.keys });
+  }
+  return changes;
+}
+
+function estimate(engine: Engine, spec: MigrationSpec, built: BuiltPlan) {
+  const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
+  const { keys, bytes } = built.totals.actions.create;
+  // By keys or by bytes, whichever fills a request first; each chunk ends with a request that is not full.
+  const full = Math.max(Math.ceil(keys / batchKeysMax), Math.ceil(bytes / batchBytesMax));
+  const transactions = keys === 0 ? 0 : Math.max(full, built.chunks);
+  return { transactions, keysPerTransaction: batchKeysMax, workers: Math.min(spec.workers, built.chunks) };
+}
+

@@ -1,0 +1,105 @@
+/**
+ * Preflight: what must be true of both stores before anything is planned, and again before the first write. Each
+ * shortcoming is a finding, so that the reviewer and apply see the same words.
+ */
+import {
+  finding,
+  keyForDisplay,
+  keyToJson,
+  membersVerdict,
+  prefixRange,
+  type Finding,
+  type MemberPosition,
+  type StoreDescription,
+} from '@keyferry/core';
+import type { Engine, MigrationSpec } from './migration.ts';
+import { withRetry } from './retry.ts';
+
+export interface Preflight {
+  readonly source: StoreDescription;
+  readonly target: StoreDescription;
+  /** Highest raft index of a source whose members agree; null when it has no members to compare. */
+  readonly membersAgreeAt: string | null;
+  readonly findings: readonly Finding[];
+}
+
+/** Looks again this many times before it says that members are apart: a follower may be one message behind. */
+const memberLooksMax = 5;
+const memberLookEveryMs = 300;
+
+export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Preflight> {
+  const [source, target] = await Promise.all([
+    withRetry(engine, 'describe source', () => engine.source.describe()),
+    withRetry(engine, 'describe target', () => engine.target.describe()),
+  ]);
+  const findings: Finding[] = [];
+  const { rule } = spec;
+  const sameKeys = source.kind === target.kind && source.identity !== null && source.identity === target.identity;
+  const overlap = rule.targetPrefix.startsWith(rule.sourcePrefix) || rule.sourcePrefix.startsWith(rule.targetPrefix);
+  if (sameKeys && overlap) {
+    findings.push(
+      finding('same-store', {
+        count: 1,
+        keys: [keyToJson(rule.sourcePrefix), keyToJson(rule.targetPrefix)],
+        detail: 'both stores are one cluster, and one prefix lies within the other',
+        fix: 'choose a target prefix beside the source prefix, or another cluster',
+      }),
+    );
+  }
+  if (!engine.source.capabilities.pinnedView) {
+    findings.push(
+      finding('read.not-pinned', {
+        count: 1,
+        detail: 'a write to the source during the scan may be half seen; apply proves afterwards that nothing moved',
+        fix: 'stop every writer of the source before plan and until apply has ended',
+      }),
+    );
+  }
+  const members = await lookAtMembers(engine);
+  if (members?.verdict.kind === 'apart') findings.push(membersApart(members.positions));
+  findings.push(...(await emptinessFindings(engine, spec)));
+  return {
+    source,
+    target,
+    membersAgreeAt: members?.verdict.kind === 'converged' ? String(members.verdict.raftIndex) : null,
+    findings,
+  };
+}
+
+async function lookAtMembers(engine: Engine) {
+  for (let look = 1; ; look += 1) {
+    const positions = await withRetry(engine, 'members', () => engine.source.readMembers());
+    const [first, ...rest] = positions ?? [];
+    if (first === undefined) return null;
+    const members = [first, ...rest] as const;
+    const verdict = membersVerdict([...members]);
+    if (verdict.kind === 'converged' || look >= memberLooksMax) return { positions: members, verdict };
+    await engine.clock.sleep(memberLookEveryMs);
+  }
+}
+
+function membersApart(members: readonly MemberPosition[]): Finding {
+  const list = members.map(({ member, raftIndex }) => `${member} at ${raftIndex}`).join(', ');
+  return finding('members.apart', {
+    count: members.length,
+    detail: `raft indexes are more than one apart: ${list}`,
+    fix: 'stop the writers, or bring back the member that lags, then plan again',
+  });
+}
+
+async function emptinessFindings(engine: Engine, spec: MigrationSpec): Promise<readonly Finding[]> {
+  const { requireEmpty, rule } = spec;
+  if (requireEmpty === null) return [];
+  const range = requireEmpty === 'keyspace' ? null : prefixRange(rule.targetPrefix);
+  const max = 1000;
+  const count = await withRetry(engine, 'count target', () => engine.target.countRecords(range, max));
+  if (count === 0) return [];
+  const where = requireEmpty === 'keyspace' ? 'in its keyspace' : `under ${keyForDisplay(rule.targetPrefix)}`;
+  return [
+    finding('target.not-empty', {
+      count,
+      detail: `requireEmpty: ${requireEmpty}, but it holds ${count >= max ? `${max} or more` : count} records ${where}`,
+      fix: 'empty it, choose another target, or take requireEmpty out of the migration',
+    }),
+  ];
+}

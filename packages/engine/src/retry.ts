@@ -1,0 +1,34 @@
+/**
+ * Retries: here and nowhere else. Bounded, with full jitter from the injected randomness, and only for failures whose
+ * code says `backoff`. Every write that passes through is guarded, so repeating one whose answer was lost is harmless.
+ */
+import { KeyferryError, type StopSignal } from '@keyferry/core';
+import type { Environment } from './migration.ts';
+
+/** Tries in all, the first included: with the waits below, about half a minute. */
+export const triesMax = 9;
+const waitFirstMs = 200;
+const waitMaxMs = 10_000;
+
+/**
+ * @param what names the call in the message, e.g. `write c00003`.
+ * @throws the last error, when it is no `backoff`, the tries are used up, or `signal` aborts meanwhile.
+ */
+export async function withRetry<T>(
+  { clock, random, host }: Pick<Environment, 'clock' | 'random' | 'host'>,
+  what: string,
+  call: () => Promise<T>,
+  signal?: StopSignal,
+): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof KeyferryError) || error.retry !== 'backoff' || tries >= triesMax) throw error;
+      if (signal?.aborted === true) throw error;
+      const waitMs = Math.ceil((random.uint32() / 2 ** 32) * Math.min(waitMaxMs, waitFirstMs * 2 ** (tries - 1)));
+      host.emit({ code: 'store.retrying', data: { what, code: error.code, tries, waitMs } });
+      await clock.sleep(waitMs, signal);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * A writing command's frame: takes the migration's lock, reads where the migration stands, runs, gives the lock back.
+ * `apply` and `rollback` share it; whatever happens inside, the lock is released or known to be lost.
+ */
+import {
+  KeyferryError,
+  nextStep,
+  phaseTable,
+  runId,
+  type LockState,
+  type MigrationState,
+  type Phase,
+  type PhaseEvent,
+  type RunId,
+  type StateVersion,
+} from '@keyferry/core';
+import { RunLock } from './lock.ts';
+import type { Environment, MigrationSpec } from './migration.ts';
+import { migrationsScope, writeItemOrFail } from './state-items.ts';
+
+export interface RunOptions {
+  /** `user@host, pid N`: shown to whoever meets the lock. */
+  readonly holder: string;
+  /** The command line, for the lock's listing. */
+  readonly command: string;
+  readonly lockTimeoutMs: number;
+  readonly holderIsGone: (lock: LockState) => boolean;
+  /** Aborted on an interrupt: the run then stops at its next checkpoint. */
+  readonly signal: AbortSignal;
+}
+
+/** A migration's state as this run last wrote it; every change is conditional on that. */
+export class Session {
+  private readonly env: Environment;
+  readonly lock: RunLock;
+  readonly run: RunId;
+  private entry: { readonly item: MigrationState; readonly version: StateVersion } | null;
+
+  constructor(
+    env: Environment,
+    lock: RunLock,
+    run: RunId,
+    entry: { readonly item: MigrationState; readonly version: StateVersion } | null,
+  ) {
+    this.env = env;
+    this.lock = lock;
+    this.run = run;
+    this.entry = entry;
+  }
+
+  get state(): MigrationState | null {
+    return this.entry?.item ?? null;
+  }
+
+  get phase(): Phase {
+    return this.entry?.item.phase ?? 'new';
+  }
+
+  /** The phase after `event`. @throws {KeyferryError} `phase.not-allowed` */
+  after(event: PhaseEvent, spec: MigrationSpec, command: string): Phase {
+    const phase = phaseTable[this.phase][event];
+    if (phase !== null) return phase;
+    const { next } = nextStep(spec.migration, this.phase, this.state?.appliedAs ?? `${spec.migration}.kfplan`);
+    throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase: this.phase, command, next });
+  }
+
+  async write(item: MigrationState): Promise<void> {
+    const expected = this.entry?.version ?? 'absent';
+    const version = await writeItemOrFail(this.env, 'migration', migrationsScope, item.migration, item, expected);
+    this.entry = { item, version };
+  }
+}
+
+export async function withSession<T>(
+  env: Environment,
+  spec: MigrationSpec,
+  options: RunOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const run = runId(env.clock.nowMs(), [env.random.uint32(), env.random.uint32()]);
+  const { holder, command, lockTimeoutMs: timeoutMs, holderIsGone } = options;
+  const { migration } = spec;
+  const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone });
+  try {
+    const entry = await env.state.read('migration', migrationsScope, migration);
+    return await work(new Session(env, lock, run, entry));
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,2 @@
+/** What tests of the engine share: the simulator and the history checker. */
+export {};

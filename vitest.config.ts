@@ -1,0 +1,40 @@
+/**
+ * Four kinds of tests and the project's own checks, each a vitest project, so that one can be run alone:
+ * `unit` and `tidy` in milliseconds, `sim` in seconds, `contract` (real servers) and `e2e` (the built binary) in minutes.
+ */
+import { defineConfig } from 'vitest/config';
+
+// Workspace packages are loaded from their sources; the rest of the list is Vite's own default for servers.
+const conditions = ['keyferry-source', 'module', 'node', 'development|production'];
+const simulations = '**/*.sim.test.ts';
+const ignored = ['**/node_modules/**', '**/dist/**'];
+
+/** @param timeoutMs for one test and for one hook */
+function project(name: string, include: string[], timeoutMs: number, exclude: string[] = []) {
+  return {
+    extends: true as const,
+    test: { name, include, exclude: [...ignored, ...exclude], testTimeout: timeoutMs, hookTimeout: timeoutMs },
+  };
+}
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    environment: 'node',
+    // @oclif/test reads what a command prints; vitest's interception would swallow it.
+    disableConsoleIntercept: true,
+    projects: [
+      project(
+        'unit',
+        ['packages/*/src/**/*.test.ts', 'packages/*/testing/**/*.test.ts', 'tools/**/*.test.ts'],
+        10_000,
+        [simulations, 'tools/tidy/**', 'tools/servers/test/**'],
+      ),
+      project('tidy', ['tools/tidy/src/**/*.test.ts'], 120_000),
+      project('contract', ['packages/adapters/test/**/*.test.ts', 'tools/servers/test/**/*.test.ts'], 120_000),
+      project('sim', ['packages/engine/testing/sim/**/*.sim.test.ts', 'tools/sim/**/*.sim.test.ts'], 120_000),
+      project('e2e', ['packages/cli/test/e2e/**/*.test.ts'], 120_000),
+    ],
+  },
+});
