@@ -48,7 +48,7 @@ export class ChunkBatches {
 
   /** A page's batches, in order. Every entry of the page is in exactly one of them. */
   *cut(page: RecordPage, nowMs: number): Generator<Batch> {
-    const skipped = [...page.notCarried].sort((a, b) => (a.key < b.key ? -1 : 1));
+    const skipped = [...page.notCarried].toSorted((a, b) => (a.key < b.key ? -1 : 1));
     let puts: GuardedPut[] = [];
     let sourceKeys: Key[] = [];
     let bytes = 0;

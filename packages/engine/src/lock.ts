@@ -67,7 +67,15 @@ export class RunLock {
       if (current === null || gone || !lockIsHeld(current.item, nowMs)) {
         const random = [env.random.uint32(), env.random.uint32()] as const;
         const lock: LockState = renewLock(
-          { lock: lockId(nowMs, random), holder, run, command, acquiredAtMs: nowMs, heartbeatAtMs: 0, leaseEndsAtMs: 0 },
+          {
+            lock: lockId(nowMs, random),
+            holder,
+            run,
+            command,
+            acquiredAtMs: nowMs,
+            heartbeatAtMs: 0,
+            leaseEndsAtMs: 0,
+          },
           nowMs,
           lockLeaseMs,
         );

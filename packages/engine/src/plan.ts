@@ -73,7 +73,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   await flush();
 
   const nowMs = clock.nowMs();
-  const findings = [...before.findings, ...findingsOf(engine, spec, built, nowMs)].sort(byWeight);
+  const findings = [...before.findings, ...findingsOf(engine, spec, built, nowMs)].toSorted(byWeight);
   const sideOf = (side: 'source' | 'target') => ({
     store: side === 'source' ? spec.sourceStore : spec.targetStore,
     prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
@@ -182,4 +182,3 @@ function estimate(engine: Engine, spec: MigrationSpec, built: BuiltPlan) {
   const transactions = keys === 0 ? 0 : Math.max(full, built.chunks);
   return { transactions, keysPerTransaction: batchKeysMax, workers: Math.min(spec.workers, built.chunks) };
 }
-

@@ -2,12 +2,7 @@
  * Rollback of an offline run: removes from the target what the migration created and nobody changed since, then its
  * own control keys. The epoch is raised first, so that no worker of the run can write behind it.
  */
-import {
-  keyForDisplay,
-  prefixRange,
-  type MigrationState,
-  type RollbackCounts,
-} from '@keyferry/core';
+import { keyForDisplay, prefixRange, type MigrationState, type RollbackCounts } from '@keyferry/core';
 import { pageKeysMax, type Engine, type MigrationSpec } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';

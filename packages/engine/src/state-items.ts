@@ -56,9 +56,12 @@ export async function* listItems<K extends StateKind>(
   kind: K,
   scope: string,
 ): AsyncGenerator<readonly StateEntry<K>[]> {
-  for (let after: string | null = null; ; ) {
-    const page = { after, itemsMax: listItemsMax };
-    const { entries, next }: StatePage<K> = await withRetry(env, `state ${kind}`, () => env.state.list(kind, scope, page));
+  let after: string | null = null;
+  for (;;) {
+    const page: { readonly after: string | null; readonly itemsMax: number } = { after, itemsMax: listItemsMax };
+    const { entries, next }: StatePage<K> = await withRetry(env, `state ${kind}`, () =>
+      env.state.list(kind, scope, page),
+    );
     yield entries;
     if (next === null) return;
     after = next;

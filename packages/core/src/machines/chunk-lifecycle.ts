@@ -46,9 +46,7 @@ export function addCounts(a: ChunkCounts, b: ChunkCounts): ChunkCounts {
 
 /** Everything that was read. Nothing is silent: each record is under exactly one count. */
 export function scannedOf(counts: ChunkCounts): number {
-  return (
-    counts.written + counts.equal + counts.kept + counts.tombstoned + counts.deadLetters + counts.notCarried
-  );
+  return counts.written + counts.equal + counts.kept + counts.tombstoned + counts.deadLetters + counts.notCarried;
 }
 
 export interface ChunkProgress {

@@ -3,12 +3,18 @@
  * at first. It sees each record once and remembers no more than the current chunk's sums and a bounded list of rows
  * that wait to be drained, so its memory does not grow with the number of keys.
  */
-import { DigestSum, RecordHasher, type Digest, type Salt } from '../convergence/digest.ts';
+import { DigestSum, type Digest } from '../convergence/digest.ts';
 import type { JoinVisitor } from '../diff/merge-join.ts';
 import { keyToJson, prefixEnd, type Key, type KeyJson } from '../model/key.ts';
 import { recordBytes, type NotCarried, type NotCarriedReason, type StoredRecord } from '../model/record.ts';
-import type { PrefixRule } from '../transform/prefix-rule.ts';
-import { ChunkDiff, type BlockReason, type ChunkDiffContext, type DiffedRecord } from './chunk-diff.ts';
+import {
+  ChunkDiff,
+  diffContext,
+  type BlockReason,
+  type ChunkDiffContext,
+  type DiffedRecord,
+  type DiffRules,
+} from './chunk-diff.ts';
 import { LookFirst } from './look-first.ts';
 import { PrefixTable } from './prefix-table.ts';
 import {
@@ -21,17 +27,6 @@ import {
   type PlanTotals,
   type PrefixSummary,
 } from './plan.ts';
-
-export interface DiffRules {
-  readonly rule: PrefixRule;
-  readonly salt: Salt;
-  /** Key and value bytes of the largest record that the target takes; null: no limit. */
-  readonly recordBytesMax: number | null;
-  readonly emptyKeys: boolean;
-  /** Keys under it are keyferry's own; null when the target keeps them elsewhere. */
-  readonly reservedPrefix: Key | null;
-  readonly isSensitive: (targetKey: Key) => boolean;
-}
 
 export interface PlanLimits {
   readonly chunkKeysMax: number;
@@ -55,21 +50,6 @@ export interface BuiltPlan {
   readonly changesOmitted: number;
   /** How many source records expire before an instant, to the minute. */
   readonly expiringBefore: (atMs: number) => number;
-}
-
-export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
-  const { recordBytesMax, emptyKeys, reservedPrefix } = rules;
-  return {
-    hasher: new RecordHasher(rules.salt),
-    isSensitive: rules.isSensitive,
-    listCreates,
-    blockReason: (targetKey, source) => {
-      if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
-      if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
-      const bytes = targetKey.length + source.value.length;
-      return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
-    },
-  };
 }
 
 export class PlanBuilder implements JoinVisitor {
@@ -211,51 +191,3 @@ export class PlanBuilder implements JoinVisitor {
     return count;
   }
 }
-
-/** The chunk diff that answers whether a planned chunk still holds: same code, one chunk, every row. */
-export class ChunkRecheck implements JoinVisitor {
-  private readonly diff: ChunkDiff;
-  private readonly rows: PlannedChange[] = [];
-  private readonly orphans: KeyJson[] = [];
-
-  constructor(rules: DiffRules, index: number, listCreates: boolean) {
-    this.diff = new ChunkDiff(
-      diffContext(rules, () => listCreates),
-      index,
-    );
-  }
-
-  sourceOnly(source: StoredRecord, targetKey: Key): void {
-    this.add(source, targetKey, null);
-  }
-
-  matched(source: StoredRecord, target: StoredRecord): void {
-    this.add(source, target.key, target);
-  }
-
-  targetOnly(target: StoredRecord): void {
-    this.diff.addTargetOnly();
-    if (this.orphans.length < findingKeysMax) this.orphans.push(keyToJson(target.key));
-  }
-
-  notCarried(_entry: NotCarried): void {
-    this.diff.notCarried += 1;
-  }
-
-  finish(start: Key, end: Key | null): RecheckedChunk {
-    return { chunk: this.diff.finish(start, end), changes: this.rows, targetOnlyKeys: this.orphans };
-  }
-
-  private add(source: StoredRecord, targetKey: Key, target: StoredRecord | null): void {
-    const { row } = this.diff.addSource(source, targetKey, target);
-    if (row !== null) this.rows.push(row);
-  }
-}
-
-export interface RecheckedChunk {
-  readonly chunk: PlannedChunk;
-  readonly changes: readonly PlannedChange[];
-  /** The first few target keys that no source key maps to. */
-  readonly targetOnlyKeys: readonly KeyJson[];
-}
-

@@ -3,12 +3,13 @@
  * whether it still holds. Planning uses it for each chunk it cuts; the staleness check uses it again over the same
  * range and compares the two results, so that both can never judge differently.
  */
-import { DigestSum, RecordHasher } from '../convergence/digest.ts';
+import { DigestSum, RecordHasher, type Salt } from '../convergence/digest.ts';
 import { recordsEqual } from '../diff/compare-records.ts';
 import { chunkId } from '../model/ids.ts';
 import { keyToJson, type Key } from '../model/key.ts';
 import { recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
+import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { ActionKind, PlannedChange, PlannedChunk } from './plan.ts';
 
 /** Why a record cannot be written as it is, or null. */
@@ -20,6 +21,32 @@ export interface ChunkDiffContext {
   readonly isSensitive: (targetKey: Key) => boolean;
   /** A permanent create gets a row only while this is true; all other changes always do. */
   readonly listCreates: () => boolean;
+}
+
+export interface DiffRules {
+  readonly rule: PrefixRule;
+  readonly salt: Salt;
+  /** Key and value bytes of the largest record that the target takes; null: no limit. */
+  readonly recordBytesMax: number | null;
+  readonly emptyKeys: boolean;
+  /** Keys under it are keyferry's own; null when the target keeps them elsewhere. */
+  readonly reservedPrefix: Key | null;
+  readonly isSensitive: (targetKey: Key) => boolean;
+}
+
+export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
+  const { recordBytesMax, emptyKeys, reservedPrefix } = rules;
+  return {
+    hasher: new RecordHasher(rules.salt),
+    isSensitive: rules.isSensitive,
+    listCreates,
+    blockReason: (targetKey, source) => {
+      if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
+      if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
+      const bytes = targetKey.length + source.value.length;
+      return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
+    },
+  };
 }
 
 export interface DiffedRecord {
@@ -55,13 +82,7 @@ export class ChunkDiff {
 
     const equal = target !== null && recordsEqual(source, target);
     const blocked = equal ? null : this.context.blockReason(targetKey, source);
-    const action: ActionKind = equal
-      ? 'equal'
-      : blocked !== null
-        ? 'blocked'
-        : target === null
-          ? 'create'
-          : 'conflict';
+    const action: ActionKind = equal ? 'equal' : blocked !== null ? 'blocked' : target === null ? 'create' : 'conflict';
     this.actions[action] += 1;
     if (action === 'equal') return { action, blocked, row: null };
     if (action === 'create' && source.expiresAtMs === null && !this.context.listCreates()) {

@@ -16,9 +16,7 @@ export const findingCodes = {
   'conflict.kept': { level: 'warning', accept: false, summary: 'the target holds other values, which are kept' },
   'ttl.short': { level: 'warning', accept: false, summary: 'keys may expire before they are reached' },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
-} as const satisfies Readonly<
-  Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>
->;
+} as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;
 
 export type FindingCode = keyof typeof findingCodes;
 

@@ -31,7 +31,7 @@ export class PrefixTable {
 
   rows(): readonly PrefixSummary[] {
     return [...this.byPrefix]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([prefix, row]) => ({
         prefix: keyToJson(prefix),
         ...row.counts,

@@ -9,7 +9,7 @@ import { digestsEqual } from '../convergence/digest.ts';
 import { keyForDisplay, keyFromJson, type KeyJson } from '../model/key.ts';
 import { instantMs } from '../model/instant.ts';
 import type { StaleKey } from '../errors/codes.ts';
-import type { RecheckedChunk } from './build-plan.ts';
+import type { RecheckedChunk } from './chunk-recheck.ts';
 import type { PlannedChange, PlannedChunk } from './plan.ts';
 
 export function chunkHolds(planned: PlannedChunk, fresh: PlannedChunk): boolean {
@@ -38,7 +38,7 @@ export function staleKeys(
     const now = freshByKey.get(idOf(row));
     freshByKey.delete(idOf(row));
     const what = now === undefined ? whatBecame(row, nowMs) : whatChanged(row, now);
-    if (what === 'expired') expired += 1;
+    if (what === expiredMeanwhile) expired += 1;
     else if (what !== null) stale.push({ key: display(row.targetKey), what });
   }
   for (const row of planned.listed ? freshByKey.values() : []) {
@@ -60,8 +60,8 @@ function remainder(planned: PlannedChunk, fresh: RecheckedChunk, expired: number
   return [{ key: range, what: `chunk ${planned.chunk}: keys that the plan does not list one by one changed` }];
 }
 
-function whatBecame(row: PlannedChange, nowMs: number): string | 'expired' {
-  if (row.expiresAt !== null && instantMs(row.expiresAt) <= nowMs) return 'expired';
+function whatBecame(row: PlannedChange, nowMs: number): string {
+  if (row.expiresAt !== null && instantMs(row.expiresAt) <= nowMs) return expiredMeanwhile;
   return 'no longer to be done: gone from the source, or already equal in the target';
 }
 
@@ -77,5 +77,6 @@ function whatAppeared(row: PlannedChange): string {
   return row.action === 'create' ? 'new in the source, or gone from the target' : 'differs now, was equal or absent';
 }
 
+const expiredMeanwhile = 'expired';
 const idOf = (row: PlannedChange): string => JSON.stringify(row.targetKey);
 const display = (key: KeyJson): string => keyForDisplay(keyFromJson(key));

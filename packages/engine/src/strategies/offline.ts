@@ -64,7 +64,9 @@ export async function applyOffline(
   return withSession(engine, spec, options, async (session) => {
     const resuming = isResume(session, reader.plan);
     assertPlanFits(reader.plan, spec, engine.clock.nowMs(), resuming);
-    const begun = resuming ? await goOn(engine, spec, session, reader) : await begin(engine, spec, session, reader, options);
+    const begun = resuming
+      ? await goOn(engine, spec, session, reader)
+      : await begin(engine, spec, session, reader, options);
     const summary = await backfillAll(engine, spec, reader.plan, session, begun, options);
     const verified = await verify(engine, spec, reader.plan);
     const deviations = deviationsOf(reader.plan, summary, verified, await plannedPermanent(reader));
@@ -276,4 +278,3 @@ function deviationsOf(
   }
   return deviations;
 }
-

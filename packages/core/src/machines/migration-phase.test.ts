@@ -1,0 +1,40 @@
+/** Goal: a migration moves only as the picture in the header says. Method: the whole table, read back as edges. */
+import { describe, expect, it } from 'vitest';
+import type { MigrationId } from '../model/ids.ts';
+import { nextStep, phaseTable, type Phase } from './migration-phase.ts';
+
+const edges = Object.entries(phaseTable).flatMap(([phase, row]) =>
+  Object.entries(row).flatMap(([event, next]) => (next === null ? [] : [`${phase} ${event} ${next}`])),
+);
+
+describe('migration phases', () => {
+  it('has these edges and no others', () => {
+    expect(edges.toSorted()).toEqual(
+      [
+        'new start applying',
+        'applying start applying',
+        'applying backfilled applied',
+        'applying roll-back rolling-back',
+        'applied start applying',
+        'applied verified verified',
+        'applied differs applied',
+        'applied roll-back rolling-back',
+        'verified start applying',
+        'verified verified verified',
+        'verified differs applied',
+        'verified roll-back rolling-back',
+        'rolling-back roll-back rolling-back',
+        'rolling-back rolled-back rolled-back',
+        'rolled-back start applying',
+      ].toSorted(),
+    );
+  });
+
+  it.each(Object.keys(phaseTable) as Phase[])('names one next command in %s', (phase) => {
+    expect(nextStep('m' as MigrationId, phase, 'm.kfplan').next).toMatch(/^keyferry \w+ /);
+  });
+
+  it.each(['applying', 'applied', 'verified'] as const)('has a way back from %s', (phase) => {
+    expect(nextStep('m' as MigrationId, phase, 'm.kfplan').wayBack).toBe('keyferry rollback m');
+  });
+});

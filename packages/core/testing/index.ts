@@ -1,0 +1,16 @@
+/** What tests of every package share: arbitraries, the memory stores, the contract suites. */
+export * from './arbitraries.ts';
+export { MemoryStore, memoryCapabilities, type MemoryStoreOptions, type StoreOperation } from './memory-store.ts';
+export {
+  MemoryStateDatabase,
+  MemoryStateStore,
+  type MemoryStateStoreOptions,
+  type StateOperation,
+} from './memory-state-store.ts';
+export type { FaultMoment } from './memory-faults.ts';
+export { allRules, type ProtocolRules } from './protocol-rules.ts';
+
+export * from './contract/harness.ts';
+export { sourceContract } from './contract/source.ts';
+export { targetContract } from './contract/target.ts';
+export { stateContract } from './contract/state.ts';

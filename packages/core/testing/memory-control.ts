@@ -1,0 +1,190 @@
+/**
+ * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones of one migration.
+ *
+ * Every method does all its work synchronously inside the call, so a call is one atomic transaction. What is here is
+ * the reference for adapters: the contract suite holds them to it, the simulator runs the engine against it.
+ */
+import {
+  compareFences,
+  invariant,
+  KeyferryError,
+  recordBytes,
+  recordsEqual,
+  rangeHolds,
+  type ChunkId,
+  type ChunkWriter,
+  type ClaimOutcome,
+  type CreatedRecord,
+  type Fence,
+  type GuardedPut,
+  type Key,
+  type KeyRange,
+  type MigrationId,
+  type PutOutcome,
+  type RaiseOutcome,
+  type RemoveOutcome,
+  type ScanOptions,
+  type TargetCapabilities,
+  type TargetControl,
+  type Version,
+} from '../src/index.ts';
+import type { MemoryData } from './memory-data.ts';
+import type { ProtocolRules } from './protocol-rules.ts';
+
+/** Written with a record: who put it there, and whether the key was there before. */
+interface Mark {
+  readonly attempt: number;
+  readonly version: Version;
+  readonly created: boolean;
+}
+
+/** What a target remembers of one migration. */
+export class ControlData {
+  epoch: Fence | null = null;
+  readonly fences = new Map<ChunkId, Fence>();
+  readonly marks = new Map<Key, Mark>();
+  readonly tombstones = new Set<Key>();
+}
+
+export type ControlOperation = Exclude<keyof TargetControl, never> | 'write';
+
+export interface ControlContext {
+  readonly migration: MigrationId;
+  readonly data: MemoryData;
+  readonly own: ControlData;
+  readonly rules: ProtocolRules;
+  readonly capabilities: TargetCapabilities;
+  readonly run: <T>(operation: ControlOperation, effect: () => T) => T;
+}
+
+export class MemoryControl implements TargetControl {
+  private readonly context: ControlContext;
+
+  constructor(context: ControlContext) {
+    this.context = context;
+  }
+
+  async readEpoch(): Promise<Fence | null> {
+    return this.context.run('readEpoch', () => this.context.own.epoch);
+  }
+
+  async raiseEpoch(epoch: Fence): Promise<RaiseOutcome> {
+    const { run, own, rules } = this.context;
+    return run('raiseEpoch', () => {
+      if (rules.epoch && own.epoch !== null && compareFences(epoch, own.epoch) <= 0) {
+        return { kind: 'refused', current: own.epoch };
+      }
+      own.epoch = epoch;
+      return { kind: 'raised' };
+    });
+  }
+
+  async readFence(chunk: ChunkId): Promise<Fence | null> {
+    return this.context.run('readFence', () => this.context.own.fences.get(chunk) ?? null);
+  }
+
+  async claimChunk(chunk: ChunkId, fence: Fence, epoch: Fence): Promise<ClaimOutcome> {
+    const { run, own, rules } = this.context;
+    return run('claimChunk', () => {
+      const held = own.fences.get(chunk) ?? null;
+      const fenceIsHigher = !rules.fence || held === null || compareFences(fence, held) > 0;
+      if (!fenceIsHigher || !this.epochIs(epoch)) return { kind: 'refused', fence: held, epoch: own.epoch };
+      own.fences.set(chunk, fence);
+      return { kind: 'claimed', writer: this.writer(chunk, fence, epoch) };
+    });
+  }
+
+  async *listCreated(range: KeyRange, options: ScanOptions): AsyncIterable<readonly CreatedRecord[]> {
+    const { run, own, data } = this.context;
+    const created = run('listCreated', () =>
+      data.all().filter(({ key, version }) => {
+        const mark = own.marks.get(key);
+        return rangeHolds(range, key) && mark !== undefined && mark.created && mark.version === version;
+      }),
+    );
+    for (let at = 0; at < created.length; at += options.pageKeysMax) {
+      yield created.slice(at, at + options.pageKeysMax).map(({ key, version }) => ({ key, version }));
+    }
+  }
+
+  async removeCreated(records: readonly CreatedRecord[], epoch: Fence): Promise<readonly RemoveOutcome[]> {
+    const { run, own, data } = this.context;
+    return run('removeCreated', () => {
+      this.assertEpoch(epoch);
+      return records.map(({ key, version }) => {
+        const present = data.get(key);
+        if (present === undefined) return 'absent';
+        if (present.version !== version) return 'changed';
+        data.delete(key);
+        own.marks.delete(key);
+        return 'removed';
+      });
+    });
+  }
+
+  async dropControl(epoch: Fence): Promise<void> {
+    const { run, own } = this.context;
+    run('dropControl', () => {
+      this.assertEpoch(epoch);
+      own.fences.clear();
+      own.marks.clear();
+      own.tombstones.clear();
+    });
+  }
+
+  private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
+    const { run, own, rules, capabilities } = this.context;
+    const write = (puts: readonly GuardedPut[]): readonly PutOutcome[] => {
+      invariant(puts.length <= capabilities.batchKeysMax, `a batch of ${puts.length} puts`);
+      const bytes = puts.reduce((sum, put) => sum + recordBytes(put), 0);
+      const fits = puts.length === 1 || bytes <= capabilities.batchBytesMax;
+      invariant(fits || puts.some((put) => this.refusal(put) !== null), `a batch of ${bytes} bytes`);
+      const held = own.fences.get(chunk) ?? null;
+      const fenceIsMine = !rules.fence || (held !== null && compareFences(held, fence) === 0);
+      if (!fenceIsMine || !this.epochIs(epoch)) throw new KeyferryError('fence.lost', { chunk });
+      return puts.map((put) => this.put(put, fence.attempt));
+    };
+    return { write: async (puts) => run('write', () => write(puts)) };
+  }
+
+  private put(put: GuardedPut, attempt: number): PutOutcome {
+    const { data, own, rules } = this.context;
+    const { key, value, expiresAtMs, expect } = put;
+    const detail = this.refusal(put);
+    if (detail !== null) return { kind: 'refused', detail };
+    const present = data.get(key);
+    const mark = own.marks.get(key);
+    const isOurs = present !== undefined && mark !== undefined && mark.version === present.version;
+    const guardHolds =
+      expect === 'absent'
+        ? present === undefined || !rules.absentGuard
+        : present !== undefined && (present.version === expect.version || !rules.versionGuard);
+    if (guardHolds && !(rules.tombstoneGuard && own.tombstones.has(key))) {
+      const version = data.put(key, value, expiresAtMs);
+      own.marks.set(key, { attempt, version, created: present === undefined || (isOurs && mark.created) });
+      return { kind: 'written', version };
+    }
+    if (present !== undefined) {
+      const equal = recordsEqual(put, present);
+      if (isOurs && mark.attempt === attempt && equal) return { kind: 'already-written', version: present.version };
+      if (!guardHolds) return { kind: 'present', version: present.version, equal };
+    }
+    return own.tombstones.has(key) ? { kind: 'tombstoned' } : { kind: 'missing' };
+  }
+
+  private refusal({ key, value }: GuardedPut): string | null {
+    const { recordBytesMax, emptyKeys } = this.context.capabilities;
+    if (key.length === 0 && !emptyKeys) return 'the key is empty';
+    const bytes = recordBytes({ key, value });
+    return recordBytesMax !== null && bytes > recordBytesMax ? `${bytes} bytes, at most ${recordBytesMax}` : null;
+  }
+
+  private epochIs(epoch: Fence): boolean {
+    const { own, rules } = this.context;
+    return !rules.epoch || (own.epoch !== null && compareFences(own.epoch, epoch) === 0);
+  }
+
+  private assertEpoch(epoch: Fence): void {
+    if (!this.epochIs(epoch)) throw new KeyferryError('fence.lost', { chunk: `all of ${this.context.migration}` });
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The records of a memory store: one map, a revision that grows with each change, expiry by the caller's clock.
+ *
+ * A sorted array is made when somebody reads and kept until the next write. It is never changed afterwards, so that a
+ * pinned view is nothing but the array that was current when it was opened.
+ */
+import { compareKeys, type Key, type KeyRange, type StoredRecord, type Version } from '../src/index.ts';
+
+export class MemoryData {
+  readonly nowMs: () => number;
+  private readonly records = new Map<Key, StoredRecord>();
+  private sorted: readonly StoredRecord[] | null = null;
+  private currentRevision = 0;
+  private nextExpiryAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs;
+  }
+
+  /** Grows by one with each put, delete and expiry. */
+  revision(): number {
+    this.dropExpired();
+    return this.currentRevision;
+  }
+
+  get(key: Key): StoredRecord | undefined {
+    this.dropExpired();
+    return this.records.get(key);
+  }
+
+  /** Bytes are copied: what the caller does to its array later is not seen here. */
+  put(key: Key, value: Uint8Array, expiresAtMs: number | null): Version {
+    this.dropExpired();
+    const version = this.nextVersion();
+    this.records.set(key, { key, value: value.slice(), version, expiresAtMs });
+    if (expiresAtMs !== null) this.nextExpiryAtMs = Math.min(this.nextExpiryAtMs, expiresAtMs);
+    return version;
+  }
+
+  delete(key: Key): boolean {
+    this.dropExpired();
+    if (!this.records.delete(key)) return false;
+    this.nextVersion();
+    return true;
+  }
+
+  /** Ascending by bytes. The array stays as it is, whatever is written later. */
+  all(): readonly StoredRecord[] {
+    this.dropExpired();
+    this.sorted ??= [...this.records.values()].toSorted((a, b) => compareKeys(a.key, b.key));
+    return this.sorted;
+  }
+
+  private nextVersion(): Version {
+    this.currentRevision += 1;
+    this.sorted = null;
+    return String(this.currentRevision) as Version;
+  }
+
+  /** A record ends at its expiry, not after it. */
+  private dropExpired(): void {
+    const nowMs = this.nowMs();
+    if (nowMs < this.nextExpiryAtMs) return;
+    this.nextExpiryAtMs = Number.POSITIVE_INFINITY;
+    for (const { key, expiresAtMs } of this.records.values()) {
+      if (expiresAtMs === null) continue;
+      if (expiresAtMs > nowMs) {
+        this.nextExpiryAtMs = Math.min(this.nextExpiryAtMs, expiresAtMs);
+      } else {
+        this.records.delete(key);
+        this.nextVersion();
+      }
+    }
+  }
+}
+
+/** The part of ascending records that lies in a range. */
+export function sliceRange(records: readonly StoredRecord[], range: KeyRange): readonly StoredRecord[] {
+  const end = range.end === null ? records.length : firstAtOrAfter(records, range.end);
+  return records.slice(firstAtOrAfter(records, range.start), Math.max(end, 0));
+}
+
+function firstAtOrAfter(records: readonly StoredRecord[], key: Key): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((records[middle] as StoredRecord).key < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

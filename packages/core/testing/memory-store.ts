@@ -1,0 +1,210 @@
+/**
+ * MemoryStore: a whole store, source and target, in memory. The engine's tests and the simulator run on it, and it
+ * passes the same contract suites as every adapter: what holds here holds there.
+ *
+ * A call has its whole effect before it returns its promise: calls are atomic, in the order in which they are made.
+ * Delays, reordering and crashes are the simulator's business, around this store and not in it.
+ */
+import {
+  intersectRanges,
+  invariant,
+  keyAfter,
+  type Key,
+  type KeyferryError,
+  type KeyRange,
+  type MemberPosition,
+  type MigrationId,
+  type Position,
+  type RecordPage,
+  type ScanOptions,
+  type SourceStore,
+  type StoreDescription,
+  type StoredRecord,
+  type StoreView,
+  type TargetCapabilities,
+  type TargetControl,
+  type TargetStore,
+  type Version,
+} from '../src/index.ts';
+import { ControlData, MemoryControl, type ControlOperation } from './memory-control.ts';
+import { MemoryData, sliceRange } from './memory-data.ts';
+import { Faults, type FaultMoment } from './memory-faults.ts';
+import { allRules, type ProtocolRules } from './protocol-rules.ts';
+
+export type StoreOperation =
+  'describe' | 'head' | 'openView' | 'scan' | 'readMembers' | 'countRecords' | ControlOperation;
+
+export interface MemoryStoreOptions {
+  /** `memory` by default. */
+  readonly name?: string;
+  /** The clock that ends records; by default it stands still at 0. */
+  readonly nowMs?: () => number;
+  readonly capabilities?: Partial<TargetCapabilities>;
+  /** Rules that are not named are on. */
+  readonly rules?: Partial<ProtocolRules>;
+  /** What `readMembers` answers; null (a single store) by default. */
+  readonly members?: () => readonly MemberPosition[] | null;
+  /** The same data as another store's, as a second connection would see it. */
+  readonly sharedWith?: MemoryStore;
+}
+
+export const memoryCapabilities: TargetCapabilities = {
+  orderedScan: true,
+  pinnedView: true,
+  expiry: true,
+  fencing: true,
+  batchKeysMax: 100,
+  batchBytesMax: 256 * 1024,
+  recordBytesMax: 128 * 1024,
+  emptyKeys: true,
+  reservedPrefix: null,
+  expiryToleranceMs: 0,
+};
+
+export class MemoryStore implements SourceStore, TargetStore {
+  readonly capabilities: TargetCapabilities;
+  private readonly name: string;
+  private readonly rules: ProtocolRules;
+  private readonly members: () => readonly MemberPosition[] | null;
+  private readonly data: MemoryData;
+  private readonly controls: Map<MigrationId, ControlData>;
+  private readonly faults = new Faults<StoreOperation>();
+  private viewsOpen = 0;
+  private closed = false;
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.name = options.name ?? 'memory';
+    this.capabilities = { ...memoryCapabilities, ...options.capabilities };
+    this.rules = { ...allRules, ...options.rules };
+    this.members = options.members ?? (() => null);
+    this.data = options.sharedWith?.data ?? new MemoryData(options.nowMs ?? (() => 0));
+    this.controls = options.sharedWith?.controls ?? new Map<MigrationId, ControlData>();
+  }
+
+  async describe(): Promise<StoreDescription> {
+    return this.run('describe', () => ({
+      kind: 'memory',
+      version: '1',
+      endpoints: [this.name],
+      members: this.members()?.length ?? null,
+      identity: this.name,
+    }));
+  }
+
+  async readMembers(): Promise<readonly MemberPosition[] | null> {
+    return this.run('readMembers', () => this.members());
+  }
+
+  async head(): Promise<Position> {
+    return this.run('head', () => this.position());
+  }
+
+  async openView(range: KeyRange): Promise<StoreView> {
+    return this.run('openView', () => {
+      const pinned = this.data.all();
+      const records = () => (this.capabilities.pinnedView ? pinned : this.data.all());
+      const position = this.position();
+      let open = true;
+      this.viewsOpen += 1;
+      return {
+        position,
+        scan: (part, options) => this.scan(records, intersectRanges(range, part), options, () => open),
+        close: async () => {
+          if (open) this.viewsOpen -= 1;
+          open = false;
+        },
+      };
+    });
+  }
+
+  async countRecords(range: KeyRange | null, max: number): Promise<number> {
+    return this.run('countRecords', () => {
+      const records = range === null ? this.data.all() : sliceRange(this.data.all(), range);
+      return Math.min(records.length, max);
+    });
+  }
+
+  control(migration: MigrationId): TargetControl {
+    return new MemoryControl({
+      migration,
+      data: this.data,
+      own: this.controlData(migration),
+      rules: this.rules,
+      capabilities: this.capabilities,
+      run: (operation, effect) => this.run(operation, effect),
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  // What tests do behind keyferry's back: an application's writes, a look at the data, faults.
+
+  put(key: Key, value: Uint8Array, expiresAtMs: number | null = null): Version {
+    return this.data.put(key, value, expiresAtMs);
+  }
+
+  delete(key: Key): boolean {
+    return this.data.delete(key);
+  }
+
+  /** An application's delete under dual-read: the key goes, and its tombstone says that it no longer falls back. */
+  putTombstone(migration: MigrationId, key: Key): void {
+    this.data.delete(key);
+    this.controlData(migration).tombstones.add(key);
+  }
+
+  /** The records as they are now. */
+  snapshot(): ReadonlyMap<Key, StoredRecord> {
+    return new Map(this.data.all().map((record) => [record.key, record]));
+  }
+
+  /** How many puts, deletes and expiries there were. */
+  revision(): number {
+    return this.data.revision();
+  }
+
+  /** Views that nobody has closed yet. */
+  openViews(): number {
+    return this.viewsOpen;
+  }
+
+  /** The next call of `operation` fails; several faults of one operation take their turns. */
+  failNext(operation: StoreOperation, moment: FaultMoment = 'before', error?: KeyferryError): void {
+    this.faults.plant(operation, moment, error);
+  }
+
+  private async *scan(
+    records: () => readonly StoredRecord[],
+    range: KeyRange | null,
+    { pageKeysMax }: ScanOptions,
+    isOpen: () => boolean,
+  ): AsyncIterable<RecordPage> {
+    let rest = range;
+    while (rest !== null) {
+      const { end, start } = rest;
+      invariant(isOpen(), 'a scan of a view that was closed');
+      const page = this.run('scan', () => sliceRange(records(), { start, end }).slice(0, pageKeysMax));
+      const last = page.at(-1);
+      if (last === undefined) return;
+      yield { records: page, notCarried: [] };
+      rest = { start: keyAfter(last.key), end };
+    }
+  }
+
+  private controlData(migration: MigrationId): ControlData {
+    const data = this.controls.get(migration) ?? new ControlData();
+    this.controls.set(migration, data);
+    return data;
+  }
+
+  private position(): Position {
+    return String(this.data.revision()) as Position;
+  }
+
+  private run<T>(operation: StoreOperation, effect: () => T): T {
+    invariant(!this.closed, `${operation} on store ${this.name} after it was closed`);
+    return this.faults.run(operation, effect);
+  }
+}
