@@ -1,0 +1,106 @@
+/**
+ * Answers whether a server program can be had here, as a value a test file can act on.
+ *
+ *     override variable ──► cache ──► fetch from the machine's own mirror ──► unavailable, with the reason
+ *
+ * A developer without network still gets a green run that names what it left out. In continuous integration that same
+ * silence would hide a broken pin for months, hence KEYFERRY_REQUIRE_SERVERS=1, which turns "unavailable" into a throw.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { definitions, type ServerKind } from './definitions.ts';
+import { fetchPackages } from './fetch/debian-package.ts';
+import type { ServerDefinition } from './server-definition.ts';
+import { ServerError } from './server-error.ts';
+
+export interface AvailableServer {
+  readonly ok: true;
+  readonly kind: ServerKind;
+  /** Directory that holds the programs. */
+  readonly programDirectory: string;
+  /** Pinned version, or `undefined` when a variable replaced the fetch and the version is the caller's affair. */
+  readonly version: string | undefined;
+  /** Empty; see the other branch. */
+  readonly note: '';
+}
+export interface UnavailableServer {
+  readonly ok: false;
+  readonly kind: ServerKind;
+  /** One sentence: why not. */
+  readonly reason: string;
+  readonly remedy: string;
+  /** ` (skipped: …)`, to append to the title of a skipped suite so that the report says why. */
+  readonly note: string;
+}
+export type Availability = AvailableServer | UnavailableServer;
+
+/**
+ * Makes the programs available, fetching them at most once a machine; repeated calls in one process share the answer.
+ * @example
+ * const etcd = await serverOrSkip('etcd-3.4');
+ * describe.skipIf(!etcd.ok)(`etcd 3.4${etcd.note}`, () => { … });
+ * @throws {ServerError} `server.unavailable`: only with KEYFERRY_REQUIRE_SERVERS=1.
+ */
+export async function serverOrSkip(kind: ServerKind): Promise<Availability> {
+  const answer = await ensureServer(kind);
+  if (!answer.ok && process.env['KEYFERRY_REQUIRE_SERVERS'] === '1') throw unavailable(answer);
+  return answer;
+}
+
+/** @throws {ServerError} `server.unavailable` whenever the programs cannot be had. */
+export async function requireServer(kind: ServerKind): Promise<AvailableServer> {
+  const answer = await ensureServer(kind);
+  if (!answer.ok) throw unavailable(answer);
+  return answer;
+}
+
+const answers = new Map<ServerKind, Promise<Availability>>();
+
+function ensureServer(kind: ServerKind): Promise<Availability> {
+  const definition = definitions[kind];
+  const override = process.env[definition.environmentVariable];
+  // Not remembered: it costs nothing, and a test may set the variable after another one was answered without it.
+  if (override !== undefined && override !== '') return Promise.resolve(fromOverride(kind, definition, override));
+  const known = answers.get(kind);
+  if (known !== undefined) return known;
+  const answer = fromPackages(kind, definition);
+  answers.set(kind, answer);
+  return answer;
+}
+
+/** Exported for its test: pure except for looking whether the files are there. */
+export function fromOverride(kind: ServerKind, definition: ServerDefinition, override: string): Availability {
+  const [main] = definition.programs;
+  const path = resolve(override);
+  const candidates = [path, join(path, 'usr', 'bin'), join(path, 'bin'), dirname(path)];
+  for (const directory of candidates) {
+    if (directory === dirname(path) && path !== join(directory, main)) continue;
+    const program = join(directory, main);
+    if (existsSync(program) && statSync(program).isFile()) {
+      return { ok: true, kind, programDirectory: directory, version: undefined, note: '' };
+    }
+  }
+  return refusal(
+    kind,
+    `${definition.environmentVariable} is "${override}", where there is no program named ${main}`,
+    `Point ${definition.environmentVariable} at that program or its directory, or unset it to fetch ${kind}.`,
+  );
+}
+
+async function fromPackages(kind: ServerKind, definition: ServerDefinition): Promise<Availability> {
+  const outcome = await fetchPackages(kind, definition);
+  if (outcome.kind === 'unavailable') {
+    const remedy = `Set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;
+    return refusal(kind, outcome.reason, remedy);
+  }
+  const programDirectory = join(outcome.directory, 'usr', 'bin');
+  return { ok: true, kind, programDirectory, version: definition.version, note: '' };
+}
+
+function refusal(kind: ServerKind, reason: string, remedy: string): UnavailableServer {
+  return { ok: false, kind, reason, remedy, note: ` (skipped: ${reason})` };
+}
+
+function unavailable(answer: UnavailableServer): ServerError {
+  return new ServerError('server.unavailable', `${answer.kind} is not available: ${answer.reason}.`, answer.remedy);
+}

@@ -1,0 +1,110 @@
+/**
+ * Reads the command line of main.ts into one command. Pure.
+ *
+ * `start` takes several servers; options after a server's name belong to that one, so a source and a target start with
+ * one line: `start etcd-3.4 --v2 --port 2379 etcd-3.5 --port 2479 --detach`.
+ */
+import { parseServerKind, serverKinds, type ServerKind } from './definitions.ts';
+import { ServerError } from './server-error.ts';
+import type { StartRequest } from './starters.ts';
+
+export type Command =
+  | { readonly kind: 'fetch'; readonly servers: readonly ServerKind[] }
+  | {
+      readonly kind: 'start';
+      readonly servers: readonly StartRequest[];
+      readonly detach: boolean;
+      readonly json: boolean;
+    }
+  /** No ids: all of them. */
+  | { readonly kind: 'stop'; readonly ids: readonly string[] }
+  | { readonly kind: 'list'; readonly json: boolean }
+  | { readonly kind: 'help' };
+
+export const usage = `Usage: node tools/servers/src/main.ts <command>
+
+  fetch [server …]         Fetch and verify servers; all of them when none is named.
+  start server [options] [server [options] …] [--detach] [--json]
+      --v2                 etcd: serve the v2 API beside v3 (3.3 does so anyway)
+      --members 1|3        etcd: size of the cluster
+      --tls                serve TLS with a certificate made on the spot
+      --port N             port of the first member; the others follow it
+      --data-dir PATH      use and keep this directory
+      --detach             return once healthy; end them later with stop
+  stop [id …]              End detached servers; all of them when none is named.
+  list [--json]            Show running servers.
+
+Servers: ${serverKinds.join(', ')}`;
+
+export function parseCommandLine(words: readonly string[]): Command {
+  const [name, ...rest] = words;
+  switch (name) {
+    case undefined:
+    case 'help':
+    case '--help':
+    case '-h':
+      return { kind: 'help' };
+    case 'fetch':
+      return { kind: 'fetch', servers: rest.length === 0 ? serverKinds : rest.map(parseServerKind) };
+    case 'start':
+      return parseStart(rest);
+    case 'stop':
+      return { kind: 'stop', ids: rest };
+    case 'list':
+      if (rest.some((word) => word !== '--json')) throw wrong(`"list" does not take "${rest.join(' ')}"`);
+      return { kind: 'list', json: rest.length > 0 };
+    default:
+      throw wrong(`There is no command "${name}"`);
+  }
+}
+
+function parseStart(words: readonly string[]): Command {
+  const servers: StartRequest[] = [];
+  const left = [...words];
+  let detach = false;
+  let json = false;
+  for (let word = left.shift(); word !== undefined; word = left.shift()) {
+    if (word === '--detach') detach = true;
+    else if (word === '--json') json = true;
+    else if (word.startsWith('--')) {
+      const server = servers.pop();
+      if (server === undefined) throw wrong(`"${word}" stands before the server it is for`);
+      servers.push({ ...server, ...serverOption(word, () => left.shift()) });
+    } else {
+      const fresh = { v2: false, members: 1, tls: false, port: undefined, dataDir: undefined } as const;
+      servers.push({ kind: parseServerKind(word), ...fresh });
+    }
+  }
+  if (servers.length === 0) throw wrong('"start" needs the name of a server');
+  return { kind: 'start', servers, detach, json };
+}
+
+function serverOption(option: string, takeValue: () => string | undefined): Partial<StartRequest> {
+  switch (option) {
+    case '--v2':
+      return { v2: true };
+    case '--tls':
+      return { tls: true };
+    case '--members': {
+      const members = Number(takeValue());
+      if (members !== 1 && members !== 3) throw wrong('"--members" takes 1 or 3');
+      return { members };
+    }
+    case '--port': {
+      const port = Number(takeValue());
+      if (!Number.isInteger(port) || port < 1 || port > 65_533) throw wrong('"--port" takes a number from 1 to 65533');
+      return { port };
+    }
+    case '--data-dir': {
+      const dataDir = takeValue();
+      if (dataDir === undefined) throw wrong('"--data-dir" takes a path');
+      return { dataDir };
+    }
+    default:
+      throw wrong(`There is no option "${option}"`);
+  }
+}
+
+function wrong(summary: string): ServerError {
+  return new ServerError('server.bad-argument', `${summary}.`, 'Run it with --help to see what there is.');
+}

@@ -1,0 +1,22 @@
+/**
+ * The table of servers this package can obtain: which programs, from which pinned packages, replaced by which variable.
+ *
+ * A new server is one file with its definition and its start function, one line here, and one line in starters.ts.
+ * Nothing in this file starts anything, so that asking whether a server is available loads no more than needed.
+ */
+import { etcdDefinitions, type EtcdKind } from './etcd/releases.ts';
+import type { ServerDefinition } from './server-definition.ts';
+import { ServerError } from './server-error.ts';
+
+export type ServerKind = EtcdKind;
+
+export const definitions: Readonly<Record<ServerKind, ServerDefinition>> = { ...etcdDefinitions };
+
+export const serverKinds: readonly ServerKind[] = Object.keys(definitions) as ServerKind[];
+
+/** @throws {ServerError} `server.bad-argument`: no server of that name is known here. */
+export function parseServerKind(text: string): ServerKind {
+  const kind = serverKinds.find((known) => known === text);
+  if (kind !== undefined) return kind;
+  throw new ServerError('server.bad-argument', `There is no server named "${text}".`, `Use ${serverKinds.join(', ')}.`);
+}

@@ -1,0 +1,25 @@
+/** Public surface: what tests, examples and benchmarks import. */
+export { requireServer, serverOrSkip } from './availability.ts';
+export type { Availability, AvailableServer, UnavailableServer } from './availability.ts';
+export { serverKinds } from './definitions.ts';
+export type { ServerKind } from './definitions.ts';
+export { ServerError } from './server-error.ts';
+export type { ServerErrorCode } from './server-error.ts';
+
+export { startEtcd } from './etcd/start-etcd.ts';
+export type { EtcdOptions, EtcdServer } from './etcd/start-etcd.ts';
+export type { EtcdMember, RestartOptions } from './etcd/member.ts';
+export type { EtcdKind, EtcdVersion } from './etcd/releases.ts';
+export { etcdctl, runEtcdctl } from './etcd/etcdctl.ts';
+export type { EtcdctlOptions, EtcdctlResult } from './etcd/etcdctl.ts';
+export { enableV2Auth, enableV3Auth } from './etcd/auth.ts';
+export type { AuthEnabled, AuthOptions } from './etcd/auth.ts';
+export { loadV2Keys, v2KeyUrl } from './etcd/load-v2-keys.ts';
+export type { LoadOptions, V2Entry } from './etcd/load-v2-keys.ts';
+
+export { writeCertificates } from './net/certificates.ts';
+export type { CertificateFiles, CertificateOptions } from './net/certificates.ts';
+export { clientAgent, request } from './net/request.ts';
+export type { ClientTlsFiles, Credentials, Reply, RequestOptions } from './net/request.ts';
+export { freePorts } from './process/free-ports.ts';
+export { waitUntil } from './process/wait-until.ts';

@@ -1,0 +1,24 @@
+/**
+ * What the table of servers says about each of them. Apart from the table, so that the files that fill it do not import
+ * the file that gathers them.
+ */
+
+/** One package of the Debian archive, pinned by content: any mirror may serve it, none can change it. */
+export interface DebianPackage {
+  /** Source package, which names the directory in the pool. */
+  readonly source: string;
+  readonly name: string;
+  readonly version: string;
+  /** SHA-256 of the .deb file, lower-case hex, by Debian architecture. */
+  readonly sha256: Readonly<Record<string, string>>;
+}
+
+export interface ServerDefinition {
+  /** Upstream version the pin gives; an override may give another one of the same line. */
+  readonly version: string;
+  /** Variable that replaces the fetch: the path of the main program, or of the directory that holds it. */
+  readonly environmentVariable: string;
+  /** Programs, the main one first; all of them live in the same directory. */
+  readonly programs: readonly [string, ...string[]];
+  readonly packages: readonly DebianPackage[];
+}

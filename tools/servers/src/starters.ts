@@ -1,0 +1,42 @@
+/**
+ * How the command line starts each kind of server: the few options that a person types, mapped to the full ones.
+ * Tests call the start functions themselves, which know more.
+ */
+import { startEtcd } from './etcd/start-etcd.ts';
+import type { EtcdVersion } from './etcd/releases.ts';
+import type { ServerKind } from './definitions.ts';
+
+export interface StartRequest {
+  readonly kind: ServerKind;
+  readonly v2: boolean;
+  readonly members: 1 | 3;
+  readonly tls: boolean;
+  readonly port: number | undefined;
+  readonly dataDir: string | undefined;
+}
+
+export interface StartedServer {
+  readonly id: string;
+  readonly kind: ServerKind;
+  readonly endpoints: readonly string[];
+  /** CA of the server's certificate, with TLS. */
+  readonly caFile: string | undefined;
+  stop(): Promise<void>;
+}
+
+type Starter = (request: StartRequest, detached: boolean) => Promise<StartedServer>;
+
+export const starters: Readonly<Record<ServerKind, Starter>> = {
+  'etcd-3.3': etcdStarter('3.3'),
+  'etcd-3.4': etcdStarter('3.4'),
+  'etcd-3.5': etcdStarter('3.5'),
+};
+
+function etcdStarter(version: EtcdVersion): Starter {
+  return async ({ v2, members, tls, port, dataDir }, detached) => {
+    const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
+    // Without --v2 the release's own default applies, which for 3.3 is "on".
+    const server = await startEtcd({ version, members, tls, detached, ...(v2 && { enableV2: true }), ...optional });
+    return { ...server, caFile: server.tls?.caFile };
+  };
+}
