@@ -1,8 +1,8 @@
 /** Goal: a digest changes with every change of the set, and with nothing else. Method: known vectors, then laws. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addDigests, digestsEqual, DigestSum, emptyDigest, RecordHasher, type DigestedRecord } from './digest.ts';
-import { hashBytes, lanes, lanesFromHex, lanesToHex } from './hash128.ts';
+import { Hasher, hashPieceBytes, lanes, lanesFromHex, lanesToHex } from './hash128.ts';
 
 const salt = '00112233445566778899aabbccddeeff';
 const anyRecord: fc.Arbitrary<DigestedRecord> = fc.record({
@@ -26,9 +26,31 @@ describe('hash128', () => {
     ['The quick brown fox jumps over the lazy dog', '8d26aec1c5a004f89f542c68f97fc672'],
   ])('agrees with the reference on %j', (text, want) => {
     const into = lanes().fill(0x01234567);
-    hashBytes(into, new TextEncoder().encode(text));
+    new Hasher().hash(into, new TextEncoder().encode(text));
     expect(lanesToHex(into)).toBe(want);
   });
+
+  it('does not depend on what was hashed before', () => {
+    const hasher = new Hasher();
+    hasher.hash(lanes(), new Uint8Array(64).fill(0xff));
+    const [used, fresh] = [lanes(), lanes()];
+    hasher.hash(used, Uint8Array.of(1, 2, 3));
+    new Hasher().hash(fresh, Uint8Array.of(1, 2, 3));
+    expect(used).toEqual(fresh);
+  });
+
+  it.each([hashPieceBytes - 1, hashPieceBytes, hashPieceBytes + 1, 3 * hashPieceBytes])(
+    'sees every byte of %d',
+    (length) => {
+      const digests = [0, length >> 1, length - 1].map((at) => {
+        const [into, input] = [lanes(), new Uint8Array(length)];
+        input[at] = 1;
+        new Hasher().hashPair(into, 'k', input);
+        return lanesToHex(into);
+      });
+      expect(new Set(digests).size).toBe(3);
+    },
+  );
 
   it('reads back what it wrote, and nothing else', () => {
     expect(lanesToHex(lanesFromHex(salt) ?? lanes())).toBe(salt);

@@ -4,7 +4,7 @@
  *
  * Over key, value and whether the record expires; not over the time left, which moves by itself.
  */
-import { hashBytes, hashKey, lanes, lanesFromHex, lanesToHex, type Lanes } from './hash128.ts';
+import { Hasher, lanes, lanesFromHex, lanesToHex, type Lanes } from './hash128.ts';
 
 /** `count` records whose salted hashes add up to `sum` (32 hexadecimal digits). */
 export interface Digest {
@@ -23,10 +23,13 @@ export interface DigestedRecord {
 
 export const emptyDigest: Digest = { count: 0, sum: '0'.repeat(32) };
 
+const noBytes = new Uint8Array();
+
 /** Hashes records of one plan. One of them serves one caller: it reuses its memory. */
 export class RecordHasher {
   private readonly seed: Lanes;
   private readonly scratch = lanes();
+  private readonly hasher = new Hasher();
 
   constructor(salt: Salt) {
     const seed = lanesFromHex(salt);
@@ -37,17 +40,17 @@ export class RecordHasher {
   /** The hash of one record; valid until the next call. */
   hash(record: DigestedRecord): Lanes {
     this.scratch.set(this.seed);
-    // The expiry goes into the seed of the value's hash, the key's length into its own: fields cannot run together.
-    hashKey(this.scratch, record.key);
+    // Whether it expires and where the key ends go into the seed: fields cannot run together.
     if (record.expiresAtMs !== null) this.scratch[0] = (this.scratch[0] as number) ^ 0x5bd1e995;
-    hashBytes(this.scratch, record.value);
+    this.scratch[1] = (this.scratch[1] as number) ^ record.key.length;
+    this.hasher.hashPair(this.scratch, record.key, record.value);
     return this.scratch;
   }
 
   /** As `hash`, over the version too: for records of a target that a plan rests on. */
   hashVersioned(record: DigestedRecord & { readonly version: string }): Lanes {
     const hash = this.hash(record);
-    hashKey(hash, record.version);
+    this.hasher.hashPair(hash, record.version, noBytes);
     return hash;
   }
 

@@ -2,7 +2,7 @@
  * Goal: the merge finds what a set comparison finds, whatever the page sizes, and notices a scan that breaks its order.
  * Method: generated key sets, cut into generated pages, against plain sets.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyFromBytes, keyFromText, type Key } from '../model/key.ts';
 import type { RecordPage, StoredRecord, Version } from '../model/record.ts';

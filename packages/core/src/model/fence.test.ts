@@ -1,5 +1,5 @@
 /** Goal: a store that compares bytes orders fences as we do, and no token is ever handed out twice. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareFences, fenceFromText, fenceToText, nextToken } from './fence.ts';
 

@@ -1,5 +1,5 @@
 /** Goal: keys keep byte order and lose no byte on any way in or out. Method: edges as tables, then laws. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   compareKeys,

@@ -2,7 +2,7 @@
  * Goal: every scanned entry is under exactly one count, chunks cover the prefix without gap or overlap, and each
  * change has its row. Method: a small world of records, joined for real; laws over generated ones.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addDigests, emptyDigest } from '../convergence/digest.ts';
 import { MergeJoin } from '../diff/merge-join.ts';

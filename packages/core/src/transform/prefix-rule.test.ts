@@ -1,5 +1,5 @@
 /** Goal: the prefix rule keeps order, has an exact inverse, and maps ranges as it maps keys. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyFromBytes, prefixRange, rangeHolds, type Key } from '../model/key.ts';
 import { toSourceKey, toTargetKey, toTargetRange } from './prefix-rule.ts';
