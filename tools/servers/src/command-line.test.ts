@@ -24,12 +24,17 @@ describe('parseCommandLine', () => {
     { line: 'fetch etcd-3.3', want: { kind: 'fetch', servers: ['etcd-3.3'] } },
     { line: 'stop', want: { kind: 'stop', ids: [] } },
     { line: 'stop etcd-3.4-0a1b2c', want: { kind: 'stop', ids: ['etcd-3.4-0a1b2c'] } },
+    {
+      line: 'load-v2 http://127.0.0.1:2379 dump.json',
+      want: { kind: 'load-v2', endpoint: 'http://127.0.0.1:2379', file: 'dump.json' },
+    },
     { line: 'list --json', want: { kind: 'list', json: true } },
     { line: '', want: { kind: 'help' } },
   ])('reads "$line"', ({ line, want }) => expect(parse(line)).toEqual(want));
 
   it.each([
     'restart',
+    'load-v2 http://127.0.0.1:2379',
     'start',
     'start etcd-2.3',
     'start --v2 etcd-3.4',

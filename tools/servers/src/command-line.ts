@@ -19,9 +19,11 @@ export type Command =
   /** No ids: all of them. */
   | { readonly kind: 'stop'; readonly ids: readonly string[] }
   | { readonly kind: 'list'; readonly json: boolean }
+  /** `file` is the body of a recursive GET of the v2 API. */
+  | { readonly kind: 'load-v2'; readonly endpoint: string; readonly file: string }
   | { readonly kind: 'help' };
 
-export const usage = `Usage: node tools/servers/src/main.ts <command>
+export const usage = `Usage: keyferry-servers <command>
 
   fetch [server …]         Fetch and verify servers; all of them when none is named.
   start server [options] [server [options] …] [--detach] [--json]
@@ -33,6 +35,7 @@ export const usage = `Usage: node tools/servers/src/main.ts <command>
       --detach             return once healthy; end them later with stop
   stop [id …]              End detached servers; all of them when none is named.
   list [--json]            Show running servers.
+  load-v2 endpoint file    Fill an etcd v2 store from a dump: what a recursive GET of /v2/keys answers.
 
 Servers: ${serverKinds.join(', ')}`;
 
@@ -53,6 +56,13 @@ export function parseCommandLine(words: readonly string[]): Command {
     case 'list':
       if (rest.some((word) => word !== '--json')) throw wrong(`"list" does not take "${rest.join(' ')}"`);
       return { kind: 'list', json: rest.length > 0 };
+    case 'load-v2': {
+      const [endpoint, file] = rest;
+      if (endpoint === undefined || file === undefined || rest.length > 2) {
+        throw wrong('"load-v2" takes an endpoint and a file');
+      }
+      return { kind: 'load-v2', endpoint, file };
+    }
     default:
       throw wrong(`There is no command "${name}"`);
   }

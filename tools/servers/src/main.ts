@@ -7,6 +7,8 @@
  */
 import { serverOrSkip } from './availability.ts';
 import { parseCommandLine, usage, type Command } from './command-line.ts';
+import { loadV2Keys } from './etcd/load-v2-keys.ts';
+import { readV2Dump } from './etcd/v2-dump.ts';
 import { endRecord, readRecords, sweepLeftovers } from './process/run-records.ts';
 import { ServerError } from './server-error.ts';
 import { starters, type StartedServer } from './starters.ts';
@@ -32,6 +34,11 @@ async function run(command: Command): Promise<number> {
       return await stopServers(command.ids);
     case 'list':
       return await listServers(command.json);
+    case 'load-v2': {
+      const written = await loadV2Keys(command.endpoint, await readV2Dump(command.file));
+      console.log(`${written} keys written to ${command.endpoint}`);
+      return 0;
+    }
   }
 }
 
