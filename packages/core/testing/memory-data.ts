@@ -74,10 +74,15 @@ export class MemoryData {
   }
 }
 
-/** The part of ascending records that lies in a range. */
-export function sliceRange(records: readonly StoredRecord[], range: KeyRange): readonly StoredRecord[] {
+/** The first of ascending records that lie in a range, `max` of them at most. */
+export function sliceRange(
+  records: readonly StoredRecord[],
+  range: KeyRange,
+  max = Number.POSITIVE_INFINITY,
+): readonly StoredRecord[] {
+  const start = firstAtOrAfter(records, range.start);
   const end = range.end === null ? records.length : firstAtOrAfter(records, range.end);
-  return records.slice(firstAtOrAfter(records, range.start), Math.max(end, 0));
+  return records.slice(start, Math.max(start, Math.min(end, start + max)));
 }
 
 function firstAtOrAfter(records: readonly StoredRecord[], key: Key): number {

@@ -119,8 +119,7 @@ export class MemoryStore implements SourceStore, TargetStore {
 
   async countRecords(range: KeyRange | null, max: number): Promise<number> {
     return this.run('countRecords', () => {
-      const records = range === null ? this.data.all() : sliceRange(this.data.all(), range);
-      return Math.min(records.length, max);
+      return sliceRange(this.data.all(), range ?? { start: '' as Key, end: null }, max).length;
     });
   }
 
@@ -185,7 +184,7 @@ export class MemoryStore implements SourceStore, TargetStore {
     while (rest !== null) {
       const { end, start } = rest;
       invariant(isOpen(), 'a scan of a view that was closed');
-      const page = this.run('scan', () => sliceRange(records(), { start, end }).slice(0, pageKeysMax));
+      const page = this.run('scan', () => sliceRange(records(), { start, end }, pageKeysMax));
       const last = page.at(-1);
       if (last === undefined) return;
       yield { records: page, notCarried: [] };

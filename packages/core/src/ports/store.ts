@@ -98,7 +98,10 @@ export interface GuardedPut {
 
 export type PutOutcome =
   | { readonly kind: 'written'; readonly version: Version }
-  /** There, and put there by an earlier try of this attempt (its answer was lost, or its worker died). */
+  /**
+   * There, equal to what was to be written, and put there by an earlier try of this attempt (its answer was lost, or
+   * its worker died). Equal is part of it: a source that moved between the tries must show as `present`.
+   */
   | { readonly kind: 'already-written'; readonly version: Version }
   /** The guard failed; `equal` says whether what is there is what was to be written (value, and expiry or none). */
   | { readonly kind: 'present'; readonly version: Version; readonly equal: boolean }
@@ -150,14 +153,20 @@ export interface TargetControl {
    * claim anew.
    */
   claimChunk(chunk: ChunkId, fence: Fence, epoch: Fence): Promise<ClaimOutcome>;
-  /** Pages of what this migration created in `range`, in any attempt, and nobody changed since. */
+  /**
+   * Pages of what this migration created in `range`, in any attempt, and nobody changed since. What it overwrote is not
+   * among them: removing that would be no way back.
+   */
   listCreated(range: KeyRange, options: ScanOptions): AsyncIterable<readonly CreatedRecord[]>;
   /**
-   * Removes each record only if it still has that version, under the epoch.
+   * Removes each record only if it still has that version, under the epoch. Any number at once.
    * @throws {KeyferryError} `fence.lost` when the target holds another epoch; nothing was removed then.
    */
   removeCreated(records: readonly CreatedRecord[], epoch: Fence): Promise<readonly RemoveOutcome[]>;
-  /** Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again. */
+  /**
+   * Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again.
+   * @throws {KeyferryError} `fence.lost` when the target holds another epoch.
+   */
   dropControl(epoch: Fence): Promise<void>;
 }
 

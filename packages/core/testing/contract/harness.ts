@@ -38,7 +38,10 @@ export interface StoreFixture<S extends ReadableStore> {
 
 export interface TargetFixture extends StoreFixture<TargetStore> {
   readonly change: (changes: readonly Change[]) => Promise<void>;
-  /** Deletes a key as an application does under dual-read: with a tombstone. Absent: the store cannot hold any. */
+  /**
+   * Deletes a key as an application does under dual-read: with a tombstone. Called only once the migration has an
+   * epoch. Absent: the store cannot hold tombstones.
+   */
   readonly putTombstone?: (migration: MigrationId, key: Key) => Promise<void>;
 }
 
@@ -146,13 +149,18 @@ export function contentOf(records: readonly (SeedRecord | StoredRecord)[]) {
   return records.map(({ key, value }) => ({ key, value: Uint8Array.from(value) }));
 }
 
-/** All records of a range, read through a view of its own. */
+/** The same with plain arrays: a Buffer of equal bytes is not equal to a Uint8Array, for vitest. */
+export function plainRecords(records: readonly StoredRecord[]): readonly StoredRecord[] {
+  return records.map((record) => ({ ...record, value: Uint8Array.from(record.value) }));
+}
+
+/** All records of a range, read through a view of its own. Sorted here if the store has no order of its own. */
 export async function readAll(store: ReadableStore, range: KeyRange, pageKeysMax = 1000): Promise<StoredRecord[]> {
   const view = await store.openView(range);
   try {
     const records: StoredRecord[] = [];
-    for await (const page of view.scan(range, { pageKeysMax })) records.push(...page.records);
-    return records;
+    for await (const page of view.scan(range, { pageKeysMax })) records.push(...plainRecords(page.records));
+    return store.capabilities.orderedScan ? records : [...sortedByKey(records)];
   } finally {
     await view.close();
   }

@@ -51,6 +51,14 @@ export function guardedPutSuite(harness: TargetHarness): void {
         expect(await readOne(store)).toEqual(before);
       }));
 
+    it('is present and not equal when the same attempt repeats it with another value', () =>
+      withFixture(harness.open([]), async ({ store }) => {
+        const { writer } = await begin(store);
+        await writer.write([putOf(harness, 'k', 'v')]);
+        expect(await writer.write([putOf(harness, 'k', 'other')])).toMatchObject([{ kind: 'present', equal: false }]);
+        expect((await readOne(store))?.value).toEqual(bytes('v'));
+      }));
+
     it('finds an application’s record present, equal or not, and leaves it', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'v'), seedOf(harness, 'other', 'theirs')]), async ({ store }) => {
         const { writer } = await begin(store);

@@ -4,7 +4,17 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { ReadableStore, StoredRecord, StoreView } from '../../src/index.ts';
-import { contentOf, rangeOf, readAll, seedOf, traitsOf, withFixture, type ReadableHarness } from './harness.ts';
+import {
+  contentOf,
+  plainRecords,
+  rangeOf,
+  readAll,
+  seedOf,
+  sortedByKey,
+  traitsOf,
+  withFixture,
+  type ReadableHarness,
+} from './harness.ts';
 
 export function viewSuite(harness: ReadableHarness): void {
   const { key } = harness;
@@ -14,8 +24,8 @@ export function viewSuite(harness: ReadableHarness): void {
   const seeds = names.map((name) => seedOf(harness, name));
   const scanAll = async (view: StoreView, range = everything) => {
     const records: StoredRecord[] = [];
-    for await (const page of view.scan(range, { pageKeysMax: 2 })) records.push(...page.records);
-    return records;
+    for await (const page of view.scan(range, { pageKeysMax: 2 })) records.push(...plainRecords(page.records));
+    return sortedByKey(records);
   };
   const withView = async <T>(store: ReadableStore, body: (view: StoreView) => Promise<T>): Promise<T> => {
     const view = await store.openView(everything);
@@ -81,9 +91,9 @@ export function viewSuite(harness: ReadableHarness): void {
           const seen: StoredRecord[] = [];
           for await (const page of view.scan(everything, { pageKeysMax: 1 })) {
             if (seen.length === 0) await change([{ delete: key('b') }, { put: seedOf(harness, 'c/d', 'changed') }]);
-            seen.push(...page.records);
+            seen.push(...plainRecords(page.records));
           }
-          expect(seen).toEqual(before);
+          expect(sortedByKey(seen)).toEqual(before);
         });
       }));
 

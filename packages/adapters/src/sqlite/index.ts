@@ -1,0 +1,162 @@
+/**
+ * A table of records in an SQLite file, as a source and as a target.
+ *
+ * Opening and reading write nothing: a file or a table that is not there yet reads as empty, and is created with the
+ * first write. See README.md for the table's format and for who else may write to it.
+ */
+import { existsSync, realpathSync } from 'node:fs';
+import { versions } from 'node:process';
+import {
+  invariant,
+  KeyferryError,
+  type Key,
+  type KeyRange,
+  type MemberPosition,
+  type MigrationId,
+  type Position,
+  type SourceStore,
+  type StoreDescription,
+  type StoreView,
+  type TargetControl,
+  type TargetStore,
+} from '@keyferry/core';
+import { sqliteCapabilities } from './capabilities.ts';
+import { Connection } from './connection.ts';
+import { storeErrorOf } from './errors.ts';
+import { ensureSchema, readSchema, tableNames, type SchemaState, type TableNames } from './schema.ts';
+import { countRecords, emptyPosition, emptyView, readPosition, SqliteView } from './source.ts';
+import { SqliteControl } from './target.ts';
+
+export { sqliteCapabilities } from './capabilities.ts';
+export { sqliteTableSql } from './schema.ts';
+
+export interface SqliteStoreOptions {
+  /** The store's name in the configuration, for errors. */
+  readonly name: string;
+  /** Path of the database file; its folder must exist. */
+  readonly file: string;
+  /** `records` by default. Letters, digits and `_`. */
+  readonly table?: string;
+  /** The file and the table must be there, and nothing is ever written. False by default. */
+  readonly readOnly?: boolean;
+  /** The clock by which rows expire. */
+  readonly nowMs: () => number;
+  /** How long to wait for another process's lock; 5,000 by default. */
+  readonly busyTimeoutMs?: number;
+}
+
+/**
+ * @throws {KeyferryError} `store.unreachable`: the file cannot be opened; `store.unsupported`: its table is not in
+ * keyferry's format, or is missing where it must be there; `store.answer-unexpected`: it is no SQLite file.
+ *
+ * @example
+ *     const store = await openSqliteStore({ name: 'settings', file: 'app.db', nowMs: () => Date.now() });
+ *     const view = await store.openView(prefixRange(keyFromText('app/')));
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
+  const store = new SqliteStore(options);
+  await store.head();
+  return store;
+}
+
+const everything: KeyRange = { start: '' as Key, end: null };
+
+export class SqliteStore implements SourceStore, TargetStore {
+  readonly capabilities = sqliteCapabilities;
+  private readonly options: Required<SqliteStoreOptions>;
+  private readonly names: TableNames;
+  private connection: Connection | null = null;
+  private schema: SchemaState = 'absent';
+  private closed = false;
+
+  constructor(options: SqliteStoreOptions) {
+    this.options = { table: 'records', readOnly: false, busyTimeoutMs: 5000, ...options };
+    this.names = tableNames(options.name, this.options.table);
+    if (options.file === '' || options.file === ':memory:') {
+      throw new KeyferryError('store.unsupported', {
+        store: options.name,
+        detail: 'a database without a file: each of its connections would be another, empty one',
+      });
+    }
+  }
+
+  async describe(): Promise<StoreDescription> {
+    const { file, table } = this.options;
+    const identity = existsSync(file) ? `${realpathSync(file)}#${table}` : null;
+    return { kind: 'sqlite', version: versions['sqlite'] ?? 'unknown', endpoints: [file], members: null, identity };
+  }
+
+  async readMembers(): Promise<readonly MemberPosition[] | null> {
+    return null;
+  }
+
+  async head(): Promise<Position> {
+    const nowMs = this.options.nowMs();
+    return this.read('records', emptyPosition, (connection) => readPosition(connection, this.names, nowMs));
+  }
+
+  async openView(range: KeyRange): Promise<StoreView> {
+    const nowMs = this.options.nowMs();
+    return this.read<StoreView>('records', emptyView, () => {
+      const connection = this.connect(true);
+      try {
+        return new SqliteView(connection, this.names, range, nowMs);
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+    });
+  }
+
+  async countRecords(range: KeyRange | null, max: number): Promise<number> {
+    const nowMs = this.options.nowMs();
+    return this.read('records', 0, (connection) =>
+      countRecords(connection, this.names, range ?? everything, max, nowMs),
+    );
+  }
+
+  control(migration: MigrationId): TargetControl {
+    return new SqliteControl({
+      migration,
+      names: this.names,
+      nowMs: this.options.nowMs,
+      read: (absent, body) => this.read('whole', absent, body),
+      write: (body) => this.write(body),
+    });
+  }
+
+  /** Views stay open until they are closed themselves. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.connection?.close();
+    this.connection = null;
+  }
+
+  /** @param needs how much of the schema `body` reads; `absent` is the answer while there is less */
+  private read<T>(needs: 'records' | 'whole', absent: T, body: (connection: Connection) => T): T {
+    invariant(!this.closed, `store ${this.options.name} was used after it was closed`);
+    const { file, readOnly, name } = this.options;
+    if (this.connection === null && !readOnly && !existsSync(file)) return absent;
+    this.connection ??= this.connect(readOnly);
+    if (this.schema !== 'whole') this.schema = readSchema(this.connection, name, this.names);
+    if (this.schema === 'absent' && readOnly) {
+      const detail = `${file} has no table ${this.names.records}`;
+      throw new KeyferryError('store.unsupported', { store: name, detail });
+    }
+    return this.schema === 'whole' || this.schema === needs ? body(this.connection) : absent;
+  }
+
+  private write<T>(body: (connection: Connection) => T): T {
+    invariant(!this.closed, `store ${this.options.name} was used after it was closed`);
+    this.connection ??= this.connect(this.options.readOnly);
+    const { connection } = this;
+    if (this.schema !== 'whole') ensureSchema(connection, this.options.name, this.names);
+    this.schema = 'whole';
+    return connection.writeTransaction(() => body(connection));
+  }
+
+  private connect(readOnly: boolean): Connection {
+    const { name, file, busyTimeoutMs } = this.options;
+    return new Connection({ file, readOnly, busyTimeoutMs, toError: (error) => storeErrorOf(name, error) });
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * Writing to a table of records: each call is one IMMEDIATE transaction, which reads fence and epoch and then writes,
+ * so that no other process can raise them in between.
+ */
+import {
+  compareFences,
+  invariant,
+  KeyferryError,
+  keyFromBytes,
+  keyToBytes,
+  recordBytes,
+  recordsEqual,
+  type ChunkId,
+  type ChunkWriter,
+  type ClaimOutcome,
+  type CreatedRecord,
+  type Fence,
+  type GuardedPut,
+  type Key,
+  type KeyRange,
+  type MigrationId,
+  type PutOutcome,
+  type RaiseOutcome,
+  type RemoveOutcome,
+  type ScanOptions,
+  type TargetControl,
+  type Version,
+} from '@keyferry/core';
+import { sqliteCapabilities } from './capabilities.ts';
+import type { Connection, Row } from './connection.ts';
+import type { TableNames } from './schema.ts';
+import { inRange, isAlive, recordOf } from './source.ts';
+
+export interface ControlContext {
+  readonly migration: MigrationId;
+  readonly names: TableNames;
+  readonly nowMs: () => number;
+  /** Runs `body` on the tables, or answers `absent` while there are none. */
+  readonly read: <T>(absent: T, body: (connection: Connection) => T) => T;
+  /** Runs `body` in a transaction, after creating what tables are missing. */
+  readonly write: <T>(body: (connection: Connection) => T) => T;
+}
+
+export class SqliteControl implements TargetControl {
+  private readonly context: ControlContext;
+
+  constructor(context: ControlContext) {
+    this.context = context;
+  }
+
+  async readEpoch(): Promise<Fence | null> {
+    return this.context.read<Fence | null>(null, (connection) => this.epoch(connection));
+  }
+
+  async raiseEpoch(epoch: Fence): Promise<RaiseOutcome> {
+    const { names, migration, write } = this.context;
+    return write((connection) => {
+      const current = this.epoch(connection);
+      if (current !== null && compareFences(epoch, current) <= 0) return { kind: 'refused', current };
+      connection.run(`REPLACE INTO ${names.epochs} VALUES (?, ?, ?)`, migration, epoch.attempt, epoch.token);
+      return { kind: 'raised' };
+    });
+  }
+
+  async readFence(chunk: ChunkId): Promise<Fence | null> {
+    return this.context.read<Fence | null>(null, (connection) => this.fence(connection, chunk));
+  }
+
+  async claimChunk(chunk: ChunkId, fence: Fence, epoch: Fence): Promise<ClaimOutcome> {
+    const { names, migration, write } = this.context;
+    return write((connection) => {
+      const held = this.fence(connection, chunk);
+      const current = this.epoch(connection);
+      const isHigher = held === null || compareFences(fence, held) > 0;
+      if (!isHigher || !sameFence(current, epoch)) return { kind: 'refused', fence: held, epoch: current };
+      connection.run(`REPLACE INTO ${names.fences} VALUES (?, ?, ?, ?)`, migration, chunk, fence.attempt, fence.token);
+      return { kind: 'claimed', writer: this.writer(chunk, fence, epoch) };
+    });
+  }
+
+  async *listCreated(range: KeyRange, { pageKeysMax }: ScanOptions): AsyncIterable<readonly CreatedRecord[]> {
+    const { names, migration, nowMs, read } = this.context;
+    let after: Key | null = null;
+    for (;;) {
+      const { sql, keys } = inRange(after === null ? range : { start: after, end: range.end }, 'mark.key');
+      const beyond = after === null ? sql : sql.replace('>=', '>');
+      const rows: readonly Row[] = read<readonly Row[]>([], (connection) =>
+        connection.all(
+          `SELECT mark.key AS key, CAST(mark.version AS TEXT) AS version
+           FROM ${names.marks} AS mark JOIN ${names.records} AS record ON record.key = mark.key
+           WHERE mark.migration = ? AND ${beyond} AND mark.created AND record.version = mark.version AND ${isAlive}
+           ORDER BY mark.key LIMIT ?`,
+          migration,
+          ...keys,
+          nowMs(),
+          pageKeysMax,
+        ),
+      );
+      const page = rows.map((row) => ({
+        key: keyFromBytes(row['key'] as Uint8Array),
+        version: row['version'] as Version,
+      }));
+      after = page.at(-1)?.key ?? null;
+      if (after === null) return;
+      yield page;
+    }
+  }
+
+  async removeCreated(records: readonly CreatedRecord[], epoch: Fence): Promise<readonly RemoveOutcome[]> {
+    const { names, migration, write } = this.context;
+    return write((connection) => {
+      this.assertEpoch(connection, epoch);
+      return records.map(({ key, version }) => {
+        const present = this.present(connection, key);
+        if (present === null) return 'absent';
+        if (present.version !== version) return 'changed';
+        connection.run(`DELETE FROM ${names.records} WHERE key = ?`, keyToBytes(key));
+        connection.run(`DELETE FROM ${names.marks} WHERE migration = ? AND key = ?`, migration, keyToBytes(key));
+        return 'removed';
+      });
+    });
+  }
+
+  async dropControl(epoch: Fence): Promise<void> {
+    const { names, migration, write } = this.context;
+    write((connection) => {
+      this.assertEpoch(connection, epoch);
+      for (const table of [names.fences, names.marks, names.tombstones]) {
+        connection.run(`DELETE FROM ${table} WHERE migration = ?`, migration);
+      }
+    });
+  }
+
+  private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
+    return {
+      write: async (puts) => {
+        invariant(puts.length <= sqliteCapabilities.batchKeysMax, `a batch of ${puts.length} puts`);
+        return this.context.write((connection) => {
+          const isMine = sameFence(this.fence(connection, chunk), fence) && sameFence(this.epoch(connection), epoch);
+          if (!isMine) throw new KeyferryError('fence.lost', { chunk });
+          return puts.map((put) => this.put(connection, put, fence.attempt));
+        });
+      },
+    };
+  }
+
+  private put(connection: Connection, put: GuardedPut, attempt: number): PutOutcome {
+    const { names, migration } = this.context;
+    const size = recordBytes(put);
+    const { recordBytesMax } = sqliteCapabilities;
+    if (recordBytesMax !== null && size > recordBytesMax) {
+      return { kind: 'refused', detail: `${size} bytes, at most ${recordBytesMax}` };
+    }
+    const key = keyToBytes(put.key);
+    const present = this.present(connection, put.key);
+    const mark = connection.get(
+      `SELECT attempt, CAST(version AS TEXT) AS version, created FROM ${names.marks} WHERE migration = ? AND key = ?`,
+      migration,
+      key,
+    );
+    const isOurs = present !== null && mark?.['version'] === present.version;
+    const isTombstoned =
+      connection.get(`SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`, migration, key) !== undefined;
+    const guardHolds = put.expect === 'absent' ? present === null : present?.version === put.expect.version;
+    if (guardHolds && !isTombstoned) {
+      const version = this.writeRecord(connection, put);
+      // What was overwritten was not created, unless it was this migration that had created it.
+      const created = present === null || (isOurs && mark?.['created'] === 1);
+      connection.run(
+        `REPLACE INTO ${names.marks} VALUES (?, ?, ?, CAST(? AS INTEGER), ?)`,
+        migration,
+        key,
+        attempt,
+        version,
+        created ? 1 : 0,
+      );
+      return { kind: 'written', version };
+    }
+    if (present === null || guardHolds) return { kind: isTombstoned ? 'tombstoned' : 'missing' };
+    const { version } = present;
+    const equal = recordsEqual(put, present);
+    if (isOurs && equal && mark?.['attempt'] === attempt) return { kind: 'already-written', version };
+    return { kind: 'present', version, equal };
+  }
+
+  /** Over a row that expired, too: it counts as absent, and nobody need have removed it. */
+  private writeRecord(connection: Connection, { key, value, expiresAtMs }: GuardedPut): Version {
+    const { names } = this.context;
+    connection.run(
+      `INSERT INTO ${names.records} (key, value, expires_at_ms) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at_ms = excluded.expires_at_ms`,
+      keyToBytes(key),
+      value,
+      expiresAtMs === null ? null : Math.ceil(expiresAtMs),
+    );
+    // RETURNING would show the row as it was before the trigger gave it its version.
+    const counter = connection.get(`SELECT CAST(value AS TEXT) AS version FROM keyferry_meta WHERE name = 'counter'`);
+    return counter?.['version'] as Version;
+  }
+
+  private present(connection: Connection, key: Key) {
+    const { names, nowMs } = this.context;
+    const row = connection.get(
+      `SELECT key, value, CAST(version AS TEXT) AS version, expires_at_ms FROM ${names.records}
+       WHERE key = ? AND ${isAlive}`,
+      keyToBytes(key),
+      nowMs(),
+    );
+    return row === undefined ? null : recordOf(row);
+  }
+
+  private epoch(connection: Connection): Fence | null {
+    const { names, migration } = this.context;
+    return fenceOf(connection.get(`SELECT attempt, token FROM ${names.epochs} WHERE migration = ?`, migration));
+  }
+
+  private fence(connection: Connection, chunk: ChunkId): Fence | null {
+    const { names, migration } = this.context;
+    return fenceOf(
+      connection.get(`SELECT attempt, token FROM ${names.fences} WHERE migration = ? AND chunk = ?`, migration, chunk),
+    );
+  }
+
+  private assertEpoch(connection: Connection, epoch: Fence): void {
+    if (!sameFence(this.epoch(connection), epoch)) {
+      throw new KeyferryError('fence.lost', { chunk: `all of ${this.context.migration}` });
+    }
+  }
+}
+
+function fenceOf(row: Row | undefined): Fence | null {
+  return row === undefined ? null : { attempt: Number(row['attempt']), token: Number(row['token']) };
+}
+
+function sameFence(held: Fence | null, wanted: Fence): boolean {
+  return held !== null && compareFences(held, wanted) === 0;
+}

@@ -1,0 +1,2 @@
+/** Where the progress of migrations lives: state stores. */
+export { openSqliteState, type SqliteStateOptions } from './sqlite.ts';
