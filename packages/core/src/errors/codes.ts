@@ -224,6 +224,11 @@ export const codes = {
     summary: '{file} cannot be read: {detail}',
     remedy: 'check the path and its permissions',
   }),
+  'file.unwritable': entry<{ file: string; detail: string }>({
+    retry: 'never',
+    summary: '{file} cannot be written: {detail}',
+    remedy: 'check the path, its permissions and the space on its disk',
+  }),
   'file.record-invalid': entry<{ file: string; line: number; detail: string }>({
     retry: 'never',
     summary: 'line {line} of {file} is not a record: {detail}; nothing was written',

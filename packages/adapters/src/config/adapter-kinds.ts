@@ -1,0 +1,18 @@
+/** What kinds of stores there are and which side of a migration each can be on; `adapters list` prints it. */
+import type { StoreKind } from './resolved-config.ts';
+
+export interface AdapterKind {
+  readonly description: string;
+  readonly source: boolean;
+  readonly target: boolean;
+}
+
+export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
+  'etcd-v2': { description: 'the v2 keys of a running etcd, 2.0 to 3.5', source: true, target: false },
+  'etcd-v3': { description: 'the v3 keys of a running etcd', source: true, target: true },
+  sqlite: { description: 'a table of keys in an SQLite file', source: true, target: true },
+  file: { description: 'a snapshot file: NDJSON, or the JSON of an etcd v2 tree', source: true, target: false },
+};
+
+/** Kinds that are planned for later versions, so that naming one gets a better answer than "unknown". */
+export const laterKinds: readonly string[] = ['etcd-v2-datadir', 'consul', 'postgres', 'dynamodb', 'apicurio'];

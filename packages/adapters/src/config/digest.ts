@@ -1,0 +1,42 @@
+/**
+ * Digests of a configuration, by which apply knows that a plan was made with the one at hand.
+ *
+ * They cover the migration, its two stores and nothing else of the file: a change elsewhere leaves its plans valid.
+ * Secrets are in them as references, so rotating a password changes nothing; paths are in them as written, so the same
+ * file in another checkout has the same digest. `config.json` of a plan file has exactly the bytes that are digested.
+ */
+import { createHash } from 'node:crypto';
+import { canonicalJson, KeyferryError } from '@keyferry/core';
+import { nearest } from './nearest.ts';
+import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from './resolved-config.ts';
+
+/** @throws {KeyferryError} `config.unknown-migration` */
+export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
+  const settings = migrationSettings(config, migration);
+  const stores: Record<string, StoreConfig> = {};
+  for (const { store } of [settings.source, settings.target]) {
+    const found = config.stores[store];
+    if (found !== undefined) stores[store] = found;
+  }
+  return { migration, settings, stores };
+}
+
+/** SHA-256 in hexadecimal digits. @throws {KeyferryError} `config.unknown-migration` */
+export function configDigest(config: ResolvedConfig, migration: string): string {
+  return sha256(canonicalJson(planConfig(config, migration)));
+}
+
+/** SHA-256 of what happens to keys and records on their way. @throws {KeyferryError} `config.unknown-migration` */
+export function rulesDigest(config: ResolvedConfig, migration: string): string {
+  const { source, target, rules } = migrationSettings(config, migration);
+  return sha256(canonicalJson({ prefix: { source: source.prefix, target: target.prefix }, rules }));
+}
+
+function migrationSettings(config: ResolvedConfig, migration: string): MigrationConfig {
+  const known = Object.keys(config.migrations);
+  const settings = Object.hasOwn(config.migrations, migration) ? config.migrations[migration] : undefined;
+  if (settings !== undefined) return settings;
+  throw new KeyferryError('config.unknown-migration', { migration, known, suggestion: nearest(migration, known) });
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -1,0 +1,444 @@
+/**
+ * Goal: every mistake in a configuration is found, all at once, each at the place where it stands.
+ * Method: a table of wrong files, each beside the exact `line:column path: message (suggestion)` it must give.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isKeyferryError, KeyferryError } from '@keyferry/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from './load-config.ts';
+import { Redactor } from './redactor.ts';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'keyferry-config-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function load(text: string, redactor = new Redactor()) {
+  const file = join(folder, 'keyferry.yaml');
+  await writeFile(file, text);
+  return loadConfig(file, { redactor });
+}
+
+async function issuesOf(text: string): Promise<readonly string[]> {
+  const error: unknown = await load(text).catch((thrown: unknown) => thrown);
+  if (!isKeyferryError(error, 'config.invalid')) throw error;
+  return error.details.issues.map(({ path, message, line, column, suggestion }) => {
+    const hint = suggestion === null ? '' : ` (${suggestion})`;
+    return `${line}:${column} ${path}: ${message}${hint}`;
+  });
+}
+
+/** A valid file; each case changes one line of it. */
+const valid = `version: 1
+stores:
+  old: { kind: etcd-v2, endpoints: ['http://etcd-1:2379'] }
+  new: { kind: etcd-v3, endpoints: ['http://etcd-1:2379'] }
+  dump: { kind: file, path: dump.json, format: etcd-v2-json }
+migrations:
+  move:
+    source: { store: old, prefix: /config/ }
+    target: { store: new, prefix: /config/ }
+    strategy: offline
+`;
+const where = { stores: 'stores:\n', store: /( {2}old: ).*\n/, migration: '    strategy: offline\n' };
+const withTop = (line: string) => `${valid}${line}\n`;
+const withStore = (store: string) => valid.replace(where.store, `$1${store}\n`);
+const withMigration = (line: string) => `${valid}    ${line}\n`;
+const unit = 'a bare number is refused where a unit is needed';
+const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
+const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
+const kinds = 'one of etcd-v2, etcd-v3, sqlite, file is expected';
+
+describe('a wrong configuration', () => {
+  it.each<[name: string, text: string, ...issues: string[]]>([
+    ['is empty', '', '1:1 : a map is expected'],
+    ['is a list', '- 1\n', '1:1 : a map is expected'],
+    ['is an empty map', '{}', '1:1 version: is missing', '1:1 stores: is missing', '1:1 migrations: is missing'],
+    ['is of another version', valid.replace('1', '2'), '1:10 version: 1, the version of this format, is expected'],
+    ['has a version in quotes', valid.replace('1', '"1"'), '1:10 version: 1, the version of this format, is expected'],
+    ['has an unknown key', withTop('migration: 5'), '11:1 migration: is not a known key'],
+    [
+      'has a mistyped key',
+      valid.replace('stores', 'store'),
+      '1:1 stores: is missing',
+      '2:1 store: is not a known key (stores)',
+      ...['8:22 migrations.move.source', '9:22 migrations.move.target'].map(
+        (at, i) => `${at}.store: there is no store "${i === 0 ? 'old' : 'new'}" under stores`,
+      ),
+    ],
+    [
+      "has two letters of a key in each other's place",
+      valid.replace('strategy', 'startegy'),
+      '7:3 migrations.move.strategy: is missing',
+      '10:5 migrations.move.startegy: is not a known key (strategy)',
+    ],
+    ['has the same key twice', withTop('version: 1'), '11:1 : this key stands twice'],
+    [
+      'has a duplicate deep inside and another mistake',
+      withMigration('{a: 1, a: 2}').replace('    {', '    sensitive: {'),
+      '11:16 migrations.move.sensitive: a list of globs is expected',
+      '11:23 : this key stands twice',
+    ],
+    [
+      'is no YAML',
+      'version: [1\nstores: {}\n',
+      '2:1 : not valid YAML: flow sequence in block collection must be sufficiently indented and end with a ]',
+    ],
+    ['has two documents', `${valid}---\nversion: 1\n`, '11:1 : one document is expected, and here a second one starts'],
+    [
+      'has an alias of nothing',
+      withTop('state: *nothing'),
+      '11:8 : an alias of an anchor that does not stand before it',
+    ],
+    [
+      'has a tag',
+      valid.replace('1', '!one 1'),
+      '1:10 : not valid YAML: unresolved tag: !one',
+      '1:15 version: 1, the version of this format, is expected',
+    ],
+
+    ['has an unknown kind', withStore('{ kind: etcdv2, endpoints: [] }'), `3:16 stores.old.kind: ${kinds} (etcd-v2)`],
+    [
+      'has a kind of a later version',
+      withStore('{ kind: consul }'),
+      '3:16 stores.old.kind: kind consul is not available in this version',
+    ],
+    ['has no kind', withStore('{ file: x }'), '3:3 stores.old.kind: is missing'],
+    ['has a store that is a text', withStore('etcd-v2'), '3:8 stores.old: a map is expected'],
+    [
+      'has a name with a slash',
+      valid.replaceAll('move', 'a/b'),
+      '7:3 migrations.a/b: a name is up to 100 letters, digits, dots, dashes and underscores',
+    ],
+    [
+      'has no endpoints',
+      withStore('{ kind: etcd-v2, endpoints: [] }'),
+      '3:36 stores.old.endpoints: at least one URL is expected',
+    ],
+    [
+      'has an endpoint without scheme',
+      withStore("{ kind: etcd-v2, endpoints: ['etcd-1:2379'] }"),
+      '3:37 stores.old.endpoints[0]: a URL such as https://etcd-1:2379 is expected',
+    ],
+    [
+      'has an endpoint with a path',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1', 'http://a:2/v2'] }"),
+      '3:51 stores.old.endpoints[1]: an endpoint is scheme, host and port, without a path',
+    ],
+    [
+      'has TLS for an endpoint without',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], tls: { ca: ca.pem } }"),
+      '3:37 stores.old.endpoints[0]: the store has tls, so an https URL is expected',
+    ],
+    [
+      'has endpoints of both kinds',
+      withStore("{ kind: etcd-v2, endpoints: ['https://a:1', 'http://b:1'] }"),
+      '3:52 stores.old.endpoints[1]: another endpoint is https, so an https URL is expected',
+    ],
+    [
+      'has a certificate without its key',
+      withStore("{ kind: etcd-v2, endpoints: ['https://a:1'], tls: { cert: c.pem } }"),
+      '3:58 stores.old.tls: cert and key go together',
+    ],
+    [
+      'has a certificate in full',
+      withStore("{ kind: etcd-v2, endpoints: ['https://a:1'], tls: { ca: '-----BEGIN CERTIFICATE-----' } }"),
+      '3:64 stores.old.tls.ca: the path of a PEM file is expected, not its content',
+    ],
+    [
+      'has a key of another kind',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], reservedPrefix: x }"),
+      '3:52 stores.old.reservedPrefix: is not a known key',
+    ],
+    [
+      'has a mistyped reference',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { evn: X } } }"),
+      `3:79 stores.old.auth.password: ${reference} (env)`,
+    ],
+    [
+      'has a reference of a later version',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { ssm: /x } } }"),
+      '3:79 stores.old.auth.password: a reference by ssm is not available in this version: use { env: NAME } or { file: PATH }',
+    ],
+    [
+      'has no password',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u } }"),
+      '3:52 stores.old.auth.password: is missing',
+    ],
+    [
+      'has a timeout without unit',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], requestTimeout: 30 }"),
+      `3:68 stores.old.requestTimeout: ${unit}: ${duration}`,
+    ],
+    [
+      'has a timeout of nothing',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], requestTimeout: 0s }"),
+      '3:68 stores.old.requestTimeout: a duration of more than 0 is expected',
+    ],
+    [
+      'has a table with a quote',
+      withStore("{ kind: sqlite, file: a.db, table: 'a b' }"),
+      '3:43 stores.old.table: the name of a table, of letters, digits and underscores, is expected',
+    ],
+    [
+      'has a format that is none',
+      withStore('{ kind: file, path: a, format: json }'),
+      '3:39 stores.old.format: one of ndjson, etcd-v2-json is expected (ndjson)',
+    ],
+
+    [
+      'names no store',
+      valid.replace('store: old', 'store: odl'),
+      '8:22 migrations.move.source.store: there is no store "odl" under stores (old)',
+    ],
+    [
+      'has a file as target',
+      valid.replace('store: new', 'store: dump'),
+      '9:22 migrations.move.target.store: kind file cannot be a target in this version; these can: etcd-v3, sqlite',
+    ],
+    [
+      'has etcd v2 as target',
+      valid.replace('store: new', 'store: old'),
+      '9:22 migrations.move.target.store: kind etcd-v2 cannot be a target in this version; these can: etcd-v3, sqlite',
+    ],
+    ['has no prefix', valid.replace('new, prefix: /config/', 'new'), '9:5 migrations.move.target.prefix: is missing'],
+    [
+      'has a prefix that etcd v2 cannot have',
+      valid.replace('old, prefix: /', 'old, prefix: '),
+      '8:35 migrations.move.source.prefix: keys of etcd-v2 start with a slash, so a prefix does too',
+    ],
+    [
+      'has a strategy of a later version',
+      valid.replace('offline', 'dual-read'),
+      '10:15 migrations.move.strategy: dual-read is not available in this version; there is offline',
+    ],
+    [
+      'has a mistyped strategy',
+      valid.replace('offline', 'ofline'),
+      '10:15 migrations.move.strategy: offline is expected (offline)',
+    ],
+    [
+      'has a conflict policy of a later version',
+      withMigration('onConflict: overwrite'),
+      '11:17 migrations.move.onConflict: overwrite is not available in this version; there is keep-target, fail',
+    ],
+    [
+      'has a setting of a later version',
+      withMigration('prune: false'),
+      '11:5 migrations.move.prune: is not available in this version',
+    ],
+    [
+      'has a rule of a later version',
+      withMigration('rules: [{ module: ./a.ts }]'),
+      '11:13 migrations.move.rules[0].ttl: is missing',
+      '11:15 migrations.move.rules[0].module: is not available in this version',
+    ],
+    [
+      'has a bucket without unit',
+      withMigration('rules: [{ ttl: { toLease: { bucket: 5 } } }]'),
+      `11:41 migrations.move.rules[0].ttl.toLease.bucket: ${unit}: ${duration}`,
+    ],
+    [
+      'has two rules for TTLs',
+      withMigration('rules: [{ ttl: { toLease: { bucket: 5m } } }, { ttl: { toLease: { bucket: 1m } } }]'),
+      '11:53 migrations.move.rules[1].ttl: a second rule for ttl; one is expected',
+    ],
+    [
+      'has leases in SQLite',
+      withMigration('rules: [{ ttl: { toLease: { bucket: 5m } } }]').replace(
+        /new: .*/,
+        'new: { kind: sqlite, file: a.db }',
+      ),
+      '11:22 migrations.move.rules[0].ttl.toLease: there are leases in etcd-v3 only, and the target is sqlite',
+    ],
+    [
+      'has no workers',
+      withMigration('limits: { workers: 0 }'),
+      '11:24 migrations.move.limits.workers: a number of workers, a whole number from 1 to 64, is expected',
+    ],
+    [
+      'has a size without unit',
+      withMigration('limits: { chunkSize: "1024" }'),
+      `11:26 migrations.move.limits.chunkSize: ${unit}: a size such as 64KiB or 16MiB is expected`,
+    ],
+    [
+      'has a review that is none',
+      withMigration('review: warning'),
+      '11:13 migrations.move.review: one of always, warnings, blocking is expected (warnings)',
+    ],
+    [
+      'has a glob that does not close',
+      withMigration("sensitive: ['}{']"),
+      '11:17 migrations.move.sensitive[0]: a glob is expected, and this one does not close or has a range that descends',
+    ],
+    ['has nothing where a map is', withMigration('plan:'), '11:5 migrations.move.plan: a map is expected'],
+  ])('that %s', async (_name, text, ...issues) => {
+    expect(await issuesOf(text)).toEqual(issues);
+  });
+
+  it('gives all mistakes of a file at once, in their order', async () => {
+    const text = valid.replace('offline', 'parallel').replace('store: old', 'store: oldd').replace('dump.json', '[]');
+    expect((await issuesOf(text)).map((issue) => issue.split(' ')[0])).toEqual(['5:29', '8:22', '10:15']);
+  });
+
+  it('counts lines and columns in JSON with tabs too', async () => {
+    expect(await issuesOf('{\n\t"version": 1,\n\t"stores": {},\n\t"migrations": {},\n\t"stat": 1\n}\n')).toEqual([
+      '5:2 stat: is not a known key (state)',
+    ]);
+  });
+
+  it('points into what an alias stands for', async () => {
+    const text = withStore("{ kind: etcd-v2, endpoints: &e ['a'] }").replace(/(new: .*endpoints: ).*/, '$1*e }');
+    expect(await issuesOf(text)).toEqual([
+      '3:40 stores.old.endpoints[0]: a URL such as https://etcd-1:2379 is expected',
+      '3:40 stores.new.endpoints[0]: a URL such as https://etcd-1:2379 is expected',
+    ]);
+  });
+});
+
+describe('a secret in plain text', () => {
+  const auth = (password: string) =>
+    withStore(`{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: root, password: ${password} } }`);
+
+  it.each([
+    ['a password', auth('hunter22'), 'stores.old.auth.password', 'hunter22'],
+    ['a password of digits', auth('20262026'), 'stores.old.auth.password', '20262026'],
+    [
+      'a URL',
+      withStore("{ kind: etcd-v2, endpoints: ['http://u:p%40ssword@a:1'] }"),
+      'stores.old.endpoints[0]',
+      'p@ssword',
+    ],
+    [
+      'a private key',
+      withStore("{ kind: etcd-v2, endpoints: ['https://a:1'], tls: { cert: c, key: '-----BEGIN PRIVATE KEY-----' } }"),
+      'stores.old.tls.key',
+      '-----BEGIN PRIVATE KEY-----',
+    ],
+  ])('in %s is refused by its own code, and never shown', async (_name, text, path, secret) => {
+    const redactor = new Redactor();
+    const error: unknown = await load(text, redactor).catch((thrown: unknown) => thrown);
+    expect(isKeyferryError(error, 'config.plaintext-secret') && error.details).toMatchObject({ path, line: 3 });
+    expect(JSON.stringify(error) + String(error)).not.toContain(secret);
+    expect(redactor.redact(text)).not.toContain(secret);
+  });
+
+  it('among other mistakes is one of the issues', async () => {
+    expect(await issuesOf(`${auth('hunter22')}    prune: true\n`)).toEqual([
+      '3:82 stores.old.auth.password: holds a secret in plain text: refer to it as { env: NAME } or { file: PATH }',
+      '11:5 migrations.move.prune: is not available in this version',
+    ]);
+  });
+
+  it.each([auth('{ env: ETCD_PASSWORD, passwrod: hunter22 }'), auth('x').replace('password: x', 'passwrod: hunter22')])(
+    'under a mistyped key is kept out of an excerpt',
+    async (text) => {
+      const redactor = new Redactor();
+      await expect(load(text, redactor)).rejects.toThrow(KeyferryError);
+      expect(redactor.redact(text)).not.toContain('hunter22');
+    },
+  );
+});
+
+describe('a right configuration', () => {
+  it('has every default filled in and its paths as written', async () => {
+    expect(await load(valid)).toEqual({
+      file: join(folder, 'keyferry.yaml'),
+      directory: folder,
+      state: { sqlite: '.keyferry/state.db' },
+      stores: {
+        old: { kind: 'etcd-v2', endpoints: ['http://etcd-1:2379'], tls: null, auth: null, requestTimeoutMs: null },
+        new: {
+          kind: 'etcd-v3',
+          endpoints: ['http://etcd-1:2379'],
+          tls: null,
+          auth: null,
+          requestTimeoutMs: null,
+          reservedPrefix: null,
+        },
+        dump: { kind: 'file', path: 'dump.json', format: 'etcd-v2-json' },
+      },
+      migrations: {
+        move: {
+          source: { store: 'old', prefix: '/config/' },
+          target: { store: 'new', prefix: '/config/', requireEmpty: null },
+          strategy: 'offline',
+          rules: [],
+          onConflict: 'fail',
+          limits: { workers: 2, chunkKeys: 10_000, chunkBytes: 16 * 1024 ** 2 },
+          plan: { maxAgeMs: 86_400_000 },
+          sensitive: [],
+          review: 'warnings',
+        },
+      },
+    });
+  });
+
+  it('has every setting that was made', async () => {
+    const config = await load(`
+version: 1
+state: { sqlite: state.db }
+stores:
+  a:
+    kind: etcd-v3
+    endpoints: [https://a:1, https://b:1]
+    tls: &tls { ca: ca.pem, cert: { file: c.pem }, key: { env: KEY }, serverName: etcd }
+    auth: { user: { env: USER }, password: { file: password } }
+    requestTimeout: 1.5s
+    reservedPrefix: _kf/
+  b: { kind: etcd-v3, endpoints: [https://a:1], tls: *tls, auth: { user: root, password: { env: P } } }
+  c: { kind: sqlite, file: a.db, table: t }
+migrations:
+  m:
+    source: { store: a, prefix: '' }
+    target: { store: b, prefix: /x/, requireEmpty: keyspace }
+    strategy: offline
+    rules: [ { ttl: { toLease: { bucket: 5m } } } ]
+    onConflict: keep-target
+    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB }
+    plan: { maxAge: 2h }
+    sensitive: [ "/db/**" ]
+    review: always
+`);
+    const tls = { ca: { file: 'ca.pem' }, cert: { file: 'c.pem' }, key: { env: 'KEY' }, serverName: 'etcd' };
+    expect(config.stores).toEqual({
+      a: {
+        kind: 'etcd-v3',
+        endpoints: ['https://a:1', 'https://b:1'],
+        tls,
+        auth: { user: { env: 'USER' }, password: { file: 'password' } },
+        requestTimeoutMs: 1500,
+        reservedPrefix: '_kf/',
+      },
+      b: {
+        kind: 'etcd-v3',
+        endpoints: ['https://a:1'],
+        tls,
+        auth: { user: 'root', password: { env: 'P' } },
+        requestTimeoutMs: null,
+        reservedPrefix: null,
+      },
+      c: { kind: 'sqlite', file: 'a.db', table: 't' },
+    });
+    expect(config.state).toEqual({ sqlite: 'state.db' });
+    expect(config.migrations['m']).toEqual({
+      source: { store: 'a', prefix: '' },
+      target: { store: 'b', prefix: '/x/', requireEmpty: 'keyspace' },
+      strategy: 'offline',
+      rules: [{ ttl: { toLease: { bucketMs: 300_000 } } }],
+      onConflict: 'keep-target',
+      limits: { workers: 4, chunkKeys: 5, chunkBytes: 65_536 },
+      plan: { maxAgeMs: 7_200_000 },
+      sensitive: ['/db/**'],
+      review: 'always',
+    });
+  });
+});
+
+it('says when there is no file, and when it cannot be read', async () => {
+  await expect(loadConfig(join(folder, 'gone.yaml'))).rejects.toMatchObject({ code: 'config.not-found' });
+  await expect(loadConfig(folder)).rejects.toMatchObject({ code: 'file.unreadable' });
+});

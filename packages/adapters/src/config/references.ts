@@ -1,0 +1,86 @@
+/**
+ * What one part of a configuration says about another: stores that migrations name, what each kind of store can be,
+ * rules that need a certain target. It looks at the value as it was read, whether or not the schema accepts it, so that
+ * all mistakes of a file come out at once.
+ */
+import type { ConfigIssue } from '@keyferry/core';
+import { adapterKinds } from './adapter-kinds.ts';
+import { nearest } from './nearest.ts';
+import type { StoreKind } from './resolved-config.ts';
+import { valueAt } from './schema-issues.ts';
+import type { YamlText } from './yaml-text.ts';
+
+export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigIssue[] {
+  return [
+    ...keysOf(valueAt(root, ['stores'])).flatMap((store) => checkStore(yaml, root, store)),
+    ...keysOf(valueAt(root, ['migrations'])).flatMap((migration) => [
+      ...checkSide(yaml, root, migration, 'source'),
+      ...checkSide(yaml, root, migration, 'target'),
+      ...checkRules(yaml, root, migration),
+    ]),
+  ];
+}
+
+const keysOf = (value: unknown): readonly string[] =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
+
+function kindOf(root: unknown, store: unknown): StoreKind | null {
+  const kind = typeof store === 'string' ? valueAt(root, ['stores', store, 'kind']) : undefined;
+  return typeof kind === 'string' && Object.hasOwn(adapterKinds, kind) ? (kind as StoreKind) : null;
+}
+
+/** Settings of TLS without TLS would silently have no effect, and a list of both kinds would protect one half. */
+function checkStore(yaml: YamlText, root: unknown, store: string): readonly ConfigIssue[] {
+  const endpoints = valueAt(root, ['stores', store, 'endpoints']);
+  if (!Array.isArray(endpoints)) return [];
+  const hasTls = valueAt(root, ['stores', store, 'tls']) !== undefined;
+  const hasHttps = endpoints.some((endpoint: unknown) => typeof endpoint === 'string' && endpoint.startsWith('https:'));
+  if (!hasTls && !hasHttps) return [];
+  const why = hasTls ? 'the store has tls' : 'another endpoint is https';
+  return endpoints.flatMap((endpoint: unknown, at) =>
+    typeof endpoint === 'string' && endpoint.startsWith('http:')
+      ? [yaml.issue(['stores', store, 'endpoints', at], 'value', `${why}, so an https URL is expected`)]
+      : [],
+  );
+}
+
+function checkSide(
+  yaml: YamlText,
+  root: unknown,
+  migration: string,
+  side: 'source' | 'target',
+): readonly ConfigIssue[] {
+  const path = ['migrations', migration, side];
+  const store = valueAt(root, [...path, 'store']);
+  if (typeof store !== 'string') return [];
+  const known = keysOf(valueAt(root, ['stores']));
+  if (!known.includes(store)) {
+    const message = `there is no store ${JSON.stringify(store)} under stores`;
+    return [yaml.issue([...path, 'store'], 'value', message, nearest(store, known))];
+  }
+  const kind = kindOf(root, store);
+  if (kind === null) return [];
+  if (!adapterKinds[kind][side]) {
+    const can = Object.entries(adapterKinds).filter(([, able]) => able[side]);
+    const message = `kind ${kind} cannot be a ${side} in this version; these can: ${can.map(([name]) => name).join(', ')}`;
+    return [yaml.issue([...path, 'store'], 'value', message)];
+  }
+  const prefix = valueAt(root, [...path, 'prefix']);
+  if (kind === 'etcd-v2' && typeof prefix === 'string' && prefix !== '' && !prefix.startsWith('/')) {
+    return [yaml.issue([...path, 'prefix'], 'value', 'keys of etcd-v2 start with a slash, so a prefix does too')];
+  }
+  return [];
+}
+
+function checkRules(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
+  const rules = valueAt(root, ['migrations', migration, 'rules']);
+  if (!Array.isArray(rules)) return [];
+  const target = kindOf(root, valueAt(root, ['migrations', migration, 'target', 'store']));
+  const leases = rules.flatMap((rule: unknown, at) => (valueAt(rule, ['ttl', 'toLease']) === undefined ? [] : [at]));
+  return leases.flatMap((at, nth) => {
+    const path = ['migrations', migration, 'rules', at, 'ttl'];
+    if (nth > 0) return [yaml.issue(path, 'key', 'a second rule for ttl; one is expected')];
+    if (target === null || target === 'etcd-v3') return [];
+    return [yaml.issue([...path, 'toLease'], 'key', `there are leases in etcd-v3 only, and the target is ${target}`)];
+  });
+}

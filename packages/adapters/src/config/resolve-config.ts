@@ -1,0 +1,74 @@
+/** Turns a checked file into its meaning: units in the names, null for what is not set, nothing left implicit. */
+import type {
+  AuthConfig,
+  MigrationConfig,
+  ResolvedConfig,
+  SecretReference,
+  StoreConfig,
+  TlsConfig,
+} from './resolved-config.ts';
+import type { CheckedConfig } from './schema.ts';
+
+type CheckedStore = CheckedConfig['stores'][string];
+type CheckedMigration = CheckedConfig['migrations'][string];
+type CheckedEtcd = Extract<CheckedStore, { readonly endpoints: unknown }>;
+
+export function resolveConfig(checked: CheckedConfig, file: string, directory: string): ResolvedConfig {
+  return {
+    file,
+    directory,
+    state: checked.state,
+    stores: mapValues(checked.stores, resolveStore),
+    migrations: mapValues(checked.migrations, resolveMigration),
+  };
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Readonly<Record<string, B>> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}
+
+function resolveStore(store: CheckedStore): StoreConfig {
+  switch (store.kind) {
+    case 'etcd-v2':
+      return { kind: store.kind, ...resolveEtcd(store) };
+    case 'etcd-v3':
+      return { kind: store.kind, ...resolveEtcd(store), reservedPrefix: store.reservedPrefix ?? null };
+    case 'sqlite':
+      return { kind: store.kind, file: store.file, table: store.table ?? null };
+    case 'file':
+      return { kind: store.kind, path: store.path, format: store.format };
+  }
+}
+
+function resolveEtcd({ endpoints, tls, auth, requestTimeout }: CheckedEtcd) {
+  return {
+    endpoints,
+    tls: tls === undefined ? null : resolveTls(tls),
+    auth: auth === undefined ? null : resolveAuth(auth),
+    requestTimeoutMs: requestTimeout ?? null,
+  };
+}
+
+function resolveTls(tls: NonNullable<CheckedEtcd['tls']>): TlsConfig {
+  const { ca = null, cert = null, key = null, serverName = null } = tls;
+  return { ca, cert, key, serverName };
+}
+
+function resolveAuth({ user, password }: { user: string | SecretReference; password: SecretReference }): AuthConfig {
+  return { user, password };
+}
+
+function resolveMigration(migration: CheckedMigration): MigrationConfig {
+  const { source, target, strategy, rules, onConflict, limits, plan, sensitive, review } = migration;
+  return {
+    source,
+    target: { ...target, requireEmpty: target.requireEmpty ?? null },
+    strategy,
+    rules,
+    onConflict,
+    limits: { workers: limits.workers, chunkKeys: limits.chunkKeys, chunkBytes: limits.chunkSize },
+    plan: { maxAgeMs: plan.maxAge },
+    sensitive,
+    review,
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * What a configuration file means once it is read: every default filled in, every duration and size a number.
+ *
+ * Paths and secrets stay as written: paths relative to the file, secrets as references. So the digest of a
+ * configuration is the same in every checkout, and a plan can carry it without a secret or a machine's own path.
+ * `directory` is what relative paths are resolved against, at use (secrets.ts, wire.ts).
+ */
+import type { ConflictPolicy, RequireEmpty } from '@keyferry/core';
+
+/** Where a secret is to be found; read at use and never before. */
+export type SecretReference = { readonly env: string } | { readonly file: string };
+
+export interface TlsConfig {
+  readonly ca: SecretReference | null;
+  readonly cert: SecretReference | null;
+  readonly key: SecretReference | null;
+  /** Name to expect in the server's certificate, when it is not the host of the endpoint. */
+  readonly serverName: string | null;
+}
+
+export interface AuthConfig {
+  /** A name is no secret: it may stand in the file as it is. */
+  readonly user: string | SecretReference;
+  readonly password: SecretReference;
+}
+
+interface EtcdConfig {
+  readonly endpoints: readonly string[];
+  readonly tls: TlsConfig | null;
+  readonly auth: AuthConfig | null;
+  /** Null: the adapter's own default. */
+  readonly requestTimeoutMs: number | null;
+}
+
+export type StoreConfig =
+  | ({ readonly kind: 'etcd-v2' } & EtcdConfig)
+  | ({ readonly kind: 'etcd-v3'; readonly reservedPrefix: string | null } & EtcdConfig)
+  | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
+  | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };
+
+export type StoreKind = StoreConfig['kind'];
+export type FileFormat = 'ndjson' | 'etcd-v2-json';
+
+/** When a person must approve: always, when there are warnings, or only what blocks anyway. */
+export type ReviewPolicy = 'always' | 'warnings' | 'blocking';
+
+export interface RuleConfig {
+  readonly ttl: { readonly toLease: { readonly bucketMs: number } };
+}
+
+export interface MigrationConfig {
+  readonly source: { readonly store: string; readonly prefix: string };
+  readonly target: { readonly store: string; readonly prefix: string; readonly requireEmpty: RequireEmpty };
+  readonly strategy: 'offline';
+  readonly rules: readonly RuleConfig[];
+  readonly onConflict: ConflictPolicy;
+  readonly limits: { readonly workers: number; readonly chunkKeys: number; readonly chunkBytes: number };
+  readonly plan: { readonly maxAgeMs: number };
+  /** Globs over target keys, besides the built-in ones. */
+  readonly sensitive: readonly string[];
+  readonly review: ReviewPolicy;
+}
+
+export interface ResolvedConfig {
+  /** As it was named by whoever asked. */
+  readonly file: string;
+  /** Absolute; what relative paths of the file are relative to. */
+  readonly directory: string;
+  readonly state: { readonly sqlite: string };
+  readonly stores: Readonly<Record<string, StoreConfig>>;
+  readonly migrations: Readonly<Record<string, MigrationConfig>>;
+}
+
+/** The part of a configuration that one migration rests on: `config.json` of its plans, and what its digest covers. */
+export interface PlanConfig {
+  readonly migration: string;
+  readonly settings: MigrationConfig;
+  readonly stores: Readonly<Record<string, StoreConfig>>;
+}

@@ -1,0 +1,171 @@
+/**
+ * The shape of a configuration file. One definition: it checks, it fills in defaults, it gives the types, and the
+ * JSON schema that editors use is generated from it. What one field says about another is in references.ts.
+ */
+import { z } from 'zod';
+import { laterKinds } from './adapter-kinds.ts';
+import {
+  certificate,
+  choice,
+  duration,
+  endpoint,
+  expects,
+  glob,
+  integer,
+  laterVersion,
+  name,
+  privateKey,
+  secret,
+  size,
+  text,
+  userName,
+} from './scalars.ts';
+
+/** Keys that later versions will know: naming one deserves a better answer than "unknown". */
+export const laterKeys: readonly string[] = [
+  'prune',
+  'guards',
+  'rate',
+  'targetP99',
+  'module',
+  'dynamodb',
+  'keepBefore',
+  'emptyDirs',
+  'exclude',
+  'only',
+];
+
+const tls = z
+  .strictObject({
+    ca: certificate.optional().describe('PEM of the authorities to trust; by default those of the platform'),
+    cert: certificate.optional().describe("PEM of the client's certificate"),
+    key: privateKey.optional().describe("PEM of the client's private key"),
+    serverName: text.optional().describe('name in the server certificate, when it is not the host of the endpoint'),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key go together');
+
+const auth = z.strictObject({
+  user: userName.describe('the user: a name, or a reference to it'),
+  password: secret.describe('a reference to the password'),
+});
+
+const etcd = {
+  endpoints: z
+    .array(endpoint, { error: expects('a list of URLs') })
+    .min(1, 'at least one URL is expected')
+    .describe('client URLs of the members'),
+  tls: tls.optional().describe('for https endpoints'),
+  auth: auth.optional(),
+  requestTimeout: duration.optional().describe('how long one request may take'),
+};
+
+const tableWords = 'the name of a table, of letters, digits and underscores,';
+
+const store = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({ kind: z.literal('etcd-v2'), ...etcd }).describe('the v2 keys of a running etcd'),
+    z
+      .strictObject({
+        kind: z.literal('etcd-v3'),
+        ...etcd,
+        reservedPrefix: text
+          .optional()
+          .describe('where keyferry keeps its own keys in this store; _keyferry/ by default'),
+      })
+      .describe('the v3 keys of a running etcd'),
+    z
+      .strictObject({
+        kind: z.literal('sqlite'),
+        file: text.describe('path of the SQLite file'),
+        table: z
+          .string({ error: expects(tableWords) })
+          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, `${tableWords} is expected`)
+          .refine((table) => !/^(keyferry|sqlite)_/i.test(table), 'tables keyferry_* and sqlite_* have owners already')
+          .optional()
+          .describe('table that holds the keys; records by default'),
+      })
+      .describe('a table of keys in an SQLite file'),
+    z
+      .strictObject({
+        kind: z.literal('file'),
+        path: text.describe('path of the snapshot file'),
+        format: choice(['ndjson', 'etcd-v2-json']).describe('one record a line, or a saved answer of etcd v2'),
+      })
+      .describe('a snapshot file'),
+  ],
+  { error: ({ input }) => kindComplaint(input) },
+);
+
+function kindComplaint(input: unknown): string | undefined {
+  if (typeof input !== 'object' || input === null) return undefined;
+  const kind = 'kind' in input ? input.kind : undefined;
+  if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
+  return expects('one of etcd-v2, etcd-v3, sqlite, file')({ input: kind });
+}
+
+const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
+const storeName = z.string({ error: expects('the name of a store') });
+
+const rule = z
+  .strictObject({
+    ttl: z
+      .strictObject({
+        toLease: z.strictObject({
+          bucket: duration.describe('keys whose TTLs end within the same bucket share a lease'),
+        }),
+      })
+      .describe('how records that expire are carried over'),
+  })
+  .transform(({ ttl }) => ({ ttl: { toLease: { bucketMs: ttl.toLease.bucket } } }));
+
+const migration = z.strictObject({
+  source: z.strictObject({ store: storeName, prefix }),
+  target: z.strictObject({
+    store: storeName,
+    prefix,
+    requireEmpty: choice(['keyspace', 'prefix'])
+      .optional()
+      .describe('refuse a target that holds records: anywhere, or under its prefix'),
+  }),
+  strategy: choice(['offline'], ['dual-read', 'replicate', 'parallel']),
+  rules: z.array(rule, { error: expects('a list of rules') }).default([]),
+  onConflict: choice(['keep-target', 'fail'], ['overwrite'])
+    .default('fail')
+    .describe('what to do with a key that the target holds with another value'),
+  limits: z
+    .strictObject({
+      workers: integer('a number of workers', 1, 64).default(2).describe('chunks that are written at the same time'),
+      chunkKeys: integer('a number of keys', 1, 10_000_000).default(10_000).describe('most keys of a chunk'),
+      chunkSize: size.prefault('16MiB').describe('most bytes of a chunk'),
+    })
+    .prefault({}),
+  plan: z
+    .strictObject({ maxAge: duration.prefault('24h').describe('how long a plan may be applied after it was made') })
+    .prefault({}),
+  sensitive: z
+    .array(glob, { error: expects('a list of globs') })
+    .default([])
+    .describe('globs over target keys whose content is never shown, besides the built-in ones'),
+  review: choice(['always', 'warnings', 'blocking']).default('warnings').describe('when a person must approve a plan'),
+});
+
+export const schema = z.strictObject({
+  $schema: text.optional().describe('for editors, in a file that is JSON'),
+  version: z.literal(1, { error: expects('1, the version of this format,') }).describe('version of this format'),
+  state: z
+    .strictObject({ sqlite: text.describe('path of an SQLite file, relative to this file') })
+    .default({ sqlite: '.keyferry/state.db' })
+    .describe('where the progress of migrations is kept'),
+  stores: z.record(name, store, { error: expects('a map of names to stores') }).describe('stores by name'),
+  migrations: z
+    .record(name, migration, { error: expects('a map of names to migrations') })
+    .describe('migrations by name'),
+});
+
+export type CheckedConfig = z.output<typeof schema>;
+
+/** The JSON schema (draft-07) of a configuration file, for editors and for `schema config`. */
+export function configJsonSchema(): Readonly<Record<string, unknown>> {
+  return { title: 'keyferry configuration', ...z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) };
+}

@@ -1,0 +1,4 @@
+/** Plan files: written whole or not at all, read only when whole; and plans that need no file. */
+export { createPlanFile } from './create-plan-file.ts';
+export { openPlanFile, type PlanFileReader } from './open-plan-file.ts';
+export { createMemoryPlan, discardPlan, type MemoryPlan } from './memory-plan.ts';

@@ -1,0 +1,228 @@
+/**
+ * Wiring: from a configuration to open stores. The only place that knows which kind of store is which adapter.
+ *
+ *     config ──► spec for the engine, source, target, state          shared by the CLI and the functions
+ *
+ * Adapters are loaded when a migration names them, so that a bundle or a start-up pays for no other store's client.
+ * Secrets are read here, one connection at a time, and go from the redactor straight into the adapter.
+ * Source and target get a connection each, also when they are one store: closing one must not close the other.
+ */
+import { relative, resolve, sep } from 'node:path';
+import {
+  invariant,
+  keyFromText,
+  type ConflictPolicy,
+  type Key,
+  type MigrationId,
+  type PlanLimits,
+  type PrefixRule,
+  type RequireEmpty,
+  type SourceStore,
+  type StateStore,
+  type TargetStore,
+} from '@keyferry/core';
+import { configDigest, planConfig, rulesDigest } from './config/digest.ts';
+import type { Redactor } from './config/redactor.ts';
+import type {
+  MigrationConfig,
+  PlanConfig,
+  ResolvedConfig,
+  ReviewPolicy,
+  StoreConfig,
+} from './config/resolved-config.ts';
+import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
+import { sensitiveMatcher } from './config/sensitive.ts';
+import { keyferryVersion } from './environment/keyferry-version.ts';
+import { systemClock } from './environment/system-clock.ts';
+
+/** The engine's MigrationSpec, by shape: this package does not know the engine. */
+export interface WiredSpec {
+  readonly migration: MigrationId;
+  readonly strategy: 'offline';
+  /** The stores' names in the configuration. */
+  readonly sourceStore: string;
+  readonly targetStore: string;
+  readonly rule: PrefixRule;
+  readonly onConflict: ConflictPolicy;
+  readonly requireEmpty: RequireEmpty;
+  readonly workers: number;
+  readonly limits: PlanLimits;
+  readonly planMaxAgeMs: number;
+  readonly isSensitive: (targetKey: Key) => boolean;
+  /** SHA-256 in hexadecimal digits. */
+  readonly configDigest: string;
+  readonly rulesDigest: string;
+  readonly keyferryVersion: string;
+}
+
+export interface WiredMigration {
+  readonly spec: WiredSpec;
+  readonly source: SourceStore;
+  readonly target: TargetStore;
+  /** For `createPlanFile`. */
+  readonly config: PlanConfig;
+  readonly review: ReviewPolicy;
+  /** Closes both stores. Harmless to repeat. */
+  close(): Promise<void>;
+}
+
+export interface WireOptions {
+  /** Learns each secret as it is read. */
+  readonly redactor: Redactor;
+  /** Milliseconds since 1970, by which records expire; the system's clock unless given. */
+  readonly nowMs?: () => number;
+  /** The environment's variables for `{ env: NAME }`; those of the process unless given. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Creates in a plan with a row of their own; beyond that a chunk's digest stands for them, and the file still opens. */
+const createRowsMax = 100_000;
+
+/**
+ * Opens both stores of a migration; network stores connect with their first call.
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, and what a store fails with when opened.
+ */
+export async function wireMigration(
+  config: ResolvedConfig,
+  migration: string,
+  options: WireOptions,
+): Promise<WiredMigration> {
+  const { settings, stores } = planConfig(config, migration);
+  const context: StoreContext = {
+    directory: config.directory,
+    redactor: options.redactor,
+    ...(options.env === undefined ? {} : { env: options.env }),
+    nowMs: options.nowMs ?? (() => systemClock.nowMs()),
+    settings,
+  };
+  const storeOf = (name: string): StoreConfig => {
+    const store = stores[name];
+    invariant(store !== undefined, `a checked configuration has no store ${name}`);
+    return store;
+  };
+  const source = await openSource(settings.source.store, storeOf(settings.source.store), context);
+  try {
+    const target = await openTarget(settings.target.store, storeOf(settings.target.store), context);
+    return {
+      spec: buildSpec(config, migration, settings),
+      source,
+      target,
+      config: planConfig(config, migration),
+      review: settings.review,
+      close: async () => {
+        await Promise.all([source.close(), target.close()]);
+      },
+    };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** @throws {KeyferryError} `state.unusable`, `state.newer`, `state.busy` */
+export async function wireState(config: ResolvedConfig): Promise<StateStore> {
+  const { openSqliteState } = await import('./state/index.ts');
+  return await openSqliteState({ file: shortPath(config.directory, config.state.sqlite) });
+}
+
+function buildSpec(config: ResolvedConfig, migration: string, settings: MigrationConfig): WiredSpec {
+  const { source, target, limits } = settings;
+  return {
+    migration: migration as MigrationId,
+    strategy: settings.strategy,
+    sourceStore: source.store,
+    targetStore: target.store,
+    rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
+    onConflict: settings.onConflict,
+    requireEmpty: target.requireEmpty,
+    workers: limits.workers,
+    limits: { chunkKeysMax: limits.chunkKeys, chunkBytesMax: limits.chunkBytes, createRowsMax },
+    planMaxAgeMs: settings.plan.maxAgeMs,
+    isSensitive: sensitiveMatcher(settings.sensitive),
+    configDigest: configDigest(config, migration),
+    rulesDigest: rulesDigest(config, migration),
+    keyferryVersion: keyferryVersion(),
+  };
+}
+
+interface StoreContext extends SecretContext {
+  readonly nowMs: () => number;
+  readonly settings: MigrationConfig;
+}
+
+async function openSource(name: string, store: StoreConfig, context: StoreContext): Promise<SourceStore> {
+  const { nowMs, directory, settings } = context;
+  switch (store.kind) {
+    case 'etcd-v2': {
+      const { openEtcdV2Store } = await import('./etcd-v2/index.ts');
+      return openEtcdV2Store({
+        name,
+        nowMs,
+        prefix: settings.source.prefix,
+        ...(await networkOptions(store, context)),
+      });
+    }
+    case 'etcd-v3':
+      return await openEtcdV3(name, store, context);
+    case 'sqlite': {
+      const { openSqliteStore } = await import('./sqlite/index.ts');
+      return await openSqliteStore({ name, nowMs, readOnly: true, ...sqliteOptions(store, directory) });
+    }
+    case 'file': {
+      const { openFileStore } = await import('./file/index.ts');
+      return openFileStore({ name, nowMs, file: shortPath(directory, store.path), format: store.format });
+    }
+  }
+}
+
+async function openTarget(name: string, store: StoreConfig, context: StoreContext): Promise<TargetStore> {
+  switch (store.kind) {
+    case 'etcd-v3':
+      return await openEtcdV3(name, store, context);
+    case 'sqlite': {
+      const { openSqliteStore } = await import('./sqlite/index.ts');
+      return await openSqliteStore({ name, nowMs: context.nowMs, ...sqliteOptions(store, context.directory) });
+    }
+    case 'etcd-v2':
+    case 'file':
+      invariant(false, `a checked configuration has a target of kind ${store.kind}`);
+  }
+}
+
+async function openEtcdV3(
+  name: string,
+  store: Extract<StoreConfig, { readonly kind: 'etcd-v3' }>,
+  context: StoreContext,
+): Promise<SourceStore & TargetStore> {
+  const { openEtcdV3Store } = await import('./etcd-v3/index.ts');
+  const { nowMs, settings } = context;
+  return openEtcdV3Store({
+    name,
+    nowMs,
+    reservedPrefix: store.reservedPrefix ?? undefined,
+    leaseBucketMs: settings.rules[0]?.ttl.toLease.bucketMs,
+    ...(await networkOptions(store, context)),
+  });
+}
+
+async function networkOptions(store: Extract<StoreConfig, { readonly endpoints: unknown }>, context: SecretContext) {
+  const { endpoints, tls, auth, requestTimeoutMs } = store;
+  return {
+    endpoints,
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    ...(auth === null ? {} : { auth: await readAuth(auth, context) }),
+    ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
+  };
+}
+
+function sqliteOptions(store: Extract<StoreConfig, { readonly kind: 'sqlite' }>, directory: string) {
+  const file = shortPath(directory, store.file);
+  return { file, ...(store.table === null ? {} : { table: store.table }) };
+}
+
+/** As people who run keyferry from the checkout know it; plans and errors show it. */
+function shortPath(directory: string, path: string): string {
+  const absolute = resolve(directory, path);
+  const short = relative('', absolute);
+  return short === '' || short.startsWith(`..${sep}`) || short === '..' ? absolute : short;
+}
