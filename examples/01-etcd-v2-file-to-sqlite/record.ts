@@ -79,7 +79,7 @@ function* entries(): Generator<readonly [key: string, fields: Fields]> {
   yield put('texts/日本語/挨拶', 'こんにちは 👋');
   yield put('texts/with space/100%', 'percent, space, "quotes" and a\nsecond line');
 
-  for (let worker = 1; worker <= 60; worker += 1) {
+  for (let worker = 1; worker <= 110; worker += 1) {
     const name = String(worker).padStart(3, '0');
     yield put(
       `workers/${name}`,

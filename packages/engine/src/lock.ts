@@ -13,6 +13,7 @@ import {
   type StateVersion,
 } from '@keyferry/core';
 import type { Environment } from './migration.ts';
+import { withRetry } from './retry.ts';
 import { locksScope, writeItem } from './state-items.ts';
 
 export const lockLeaseMs = 20_000;
@@ -37,7 +38,7 @@ export class RunLock {
   private readonly heartbeat: Promise<void>;
   private lock: LockState;
   private version: StateVersion;
-  private lost = false;
+  private readonly lost = new AbortController();
   /** The run that held it before and did not give it back; its workers are dead with it. */
   readonly takenFrom: RunId | null;
 
@@ -61,7 +62,7 @@ export class RunLock {
     const { migration, run, holder, command } = request;
     const deadlineMs = env.clock.monotonicMs() + request.timeoutMs;
     for (;;) {
-      const current = await env.state.read('lock', locksScope, migration);
+      const current = await withRetry(env, 'lock', () => env.state.read('lock', locksScope, migration));
       const nowMs = env.clock.nowMs();
       const gone = current !== null && request.holderIsGone(current.item);
       if (current === null || gone || !lockIsHeld(current.item, nowMs)) {
@@ -90,35 +91,39 @@ export class RunLock {
     }
   }
 
-  get isLost(): boolean {
-    return this.lost;
+  /** Aborted as soon as the lock is known to be somebody else's: workers that only wait must stop too. */
+  get lostSignal(): AbortSignal {
+    return this.lost.signal;
   }
 
   /** @throws {KeyferryError} `lease.lost` */
   assertHeld(): void {
-    if (this.lost) throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock });
+    if (this.lost.signal.aborted)
+      throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock });
   }
 
   async release(): Promise<void> {
     this.stop.abort();
     await this.heartbeat;
-    if (this.lost) return;
-    // A conflict means that it was broken or taken over just now: then it is no longer ours to remove.
-    await this.env.state.remove('lock', locksScope, this.migration, this.version);
+    if (this.lost.signal.aborted) return;
+    // A conflict means that it was broken or taken over just now: then it is no longer ours to remove. The same is the
+    // answer to a repeat whose first try had removed it.
+    const { state } = this.env;
+    await withRetry(this.env, 'release lock', () => state.remove('lock', locksScope, this.migration, this.version));
   }
 
   private async beat(): Promise<void> {
     const { clock } = this.env;
-    while (!this.stop.signal.aborted && !this.lost) {
+    while (!this.stop.signal.aborted && !this.lost.signal.aborted) {
       await clock.sleep(lockLeaseMs / 4, this.stop.signal);
       if (this.stop.signal.aborted) return;
       try {
         const next = renewLock(this.lock, clock.nowMs(), lockLeaseMs);
         const change = await writeItem(this.env, 'lock', locksScope, this.migration, next, this.version);
-        if (change.kind === 'lost') this.lost = true;
+        if (change.kind === 'lost') this.lost.abort();
         else [this.lock, this.version] = [next, change.version];
       } catch {
-        this.lost = true; // state out of reach for longer than the retries last: the lease will end, so stop
+        this.lost.abort(); // state out of reach for longer than the retries last: the lease will end, so stop
       }
     }
   }

@@ -13,7 +13,9 @@ export interface RollbackResult {
   readonly counts: RollbackCounts;
   /** Records that apply had written, by its own count; null when it never came to its end. */
   readonly written: number | null;
-  /** The first of those that somebody changed at the last moment. */
+  /** Written by apply and not found as it wrote them: changed since, or expired. Left as they are. */
+  readonly left: number | null;
+  /** The first of those that somebody changed while the rollback ran. */
   readonly changedKeys: readonly string[];
   readonly elapsedMs: number;
 }
@@ -43,10 +45,12 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
     await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
     const done = session.after('rolled-back', spec, 'rollback');
     await session.write({ ...(session.state as MigrationState), phase: done, changedAtMs: engine.clock.nowMs() });
+    const written = state.counts?.written ?? null;
     return {
       run: session.run,
       counts,
-      written: state.counts?.written ?? null,
+      written,
+      left: written === null ? null : Math.max(0, written - counts.removed),
       changedKeys,
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };

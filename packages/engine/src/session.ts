@@ -16,6 +16,7 @@ import {
 } from '@keyferry/core';
 import { RunLock } from './lock.ts';
 import type { Environment, MigrationSpec } from './migration.ts';
+import { withRetry } from './retry.ts';
 import { migrationsScope, writeItemOrFail } from './state-items.ts';
 
 export interface RunOptions {
@@ -64,6 +65,17 @@ export class Session {
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase: this.phase, command, next });
   }
 
+  /**
+   * Proves that the state is still as this run wrote it: nobody took over, and nobody threw it away.
+   * @throws {KeyferryError} `state.conflict`
+   */
+  async assertCurrent(spec: MigrationSpec): Promise<void> {
+    const { migration } = spec;
+    const now = await withRetry(this.env, 'state', () => this.env.state.read('migration', migrationsScope, migration));
+    if (now?.version !== this.entry?.version)
+      throw new KeyferryError('state.conflict', { what: `migration ${migration}` });
+  }
+
   async write(item: MigrationState): Promise<void> {
     const expected = this.entry?.version ?? 'absent';
     const version = await writeItemOrFail(this.env, 'migration', migrationsScope, item.migration, item, expected);
@@ -82,7 +94,7 @@ export async function withSession<T>(
   const { migration } = spec;
   const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone });
   try {
-    const entry = await env.state.read('migration', migrationsScope, migration);
+    const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
     return await work(new Session(env, lock, run, entry));
   } finally {
     await lock.release();

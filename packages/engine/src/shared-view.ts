@@ -11,6 +11,8 @@ export class SharedView {
   private readonly source: SourceStore;
   private readonly range: KeyRange;
   private current: Promise<StoreView>;
+  /** Views that a later one took the place of. Other workers may still read them, so they stay open to the end. */
+  private readonly outdated: StoreView[] = [];
 
   constructor(env: Environment, source: SourceStore, range: KeyRange, first: StoreView | null) {
     this.env = env;
@@ -27,15 +29,17 @@ export class SharedView {
   /** A later view in place of `failed`, if nobody has opened one yet. Rethrows what a new view cannot cure. */
   async renew(failed: StoreView, error: unknown): Promise<void> {
     if (!isKeyferryError(error, 'store.position-compacted')) throw error;
-    if ((await this.current) !== failed) return;
-    this.current = this.open();
-    await failed.close();
+    if ((await this.current) === failed && !this.outdated.includes(failed)) {
+      this.outdated.push(failed);
+      this.current = this.open();
+      this.current.catch(() => undefined); // as above
+    }
     await this.current;
   }
 
   async close(): Promise<void> {
     const view = await this.current.catch(() => null); // a view that never opened needs no closing
-    await view?.close();
+    await Promise.all([view, ...this.outdated].map((each) => each?.close()));
   }
 
   private open(): Promise<StoreView> {

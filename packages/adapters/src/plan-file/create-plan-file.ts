@@ -40,7 +40,7 @@ const entryOptions = () => ({
 /**
  * Makes a folder for its spools beside `path` at once, so that a path that cannot be written is known before stores
  * are read. `finish` or `abort` removes it.
- * @throws {KeyferryError} `usage.invalid` when the path cannot be written.
+ * @throws {KeyferryError} `file.unwritable` when the path cannot be written.
  */
 export function createPlanFile(path: string, options: { readonly config: PlanConfig }): PlanWriter {
   return new PlanFileWriter(path, options.config);
@@ -143,9 +143,5 @@ async function syncFolder(folder: string): Promise<void> {
 
 function notWritable(path: string, cause: unknown): KeyferryError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-  const details = {
-    what: `the plan cannot be written to ${path}: ${code}`,
-    fix: 'name a file in a folder that exists, can be written and has room:   --out FILE',
-  };
-  return new KeyferryError('usage.invalid', details, { cause });
+  return new KeyferryError('file.unwritable', { file: path, detail: code }, { cause });
 }

@@ -173,7 +173,7 @@ describe('a plan file', () => {
 
   it('that cannot be written is refused before anything is read', () => {
     expect(() => createPlanFile(join(folder, 'gone', 'a.kfplan'), { config })).toThrow(
-      expect.objectContaining({ code: 'usage.invalid' }),
+      expect.objectContaining({ code: 'file.unwritable' }),
     );
   });
 });

@@ -81,7 +81,7 @@ export interface MigrationState {
 
 export interface RollbackCounts {
   readonly removed: number;
-  /** Created by this run and changed by someone since: left as they are. */
+  /** Changed by someone between being listed and being removed: left as they are. */
   readonly changed: number;
   readonly absent: number;
 }
@@ -103,7 +103,7 @@ export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string
     case 'applied':
       return { next: `keyferry verify ${migration}`, wayBack: back };
     case 'verified':
-      return { next: `keyferry status ${migration}`, wayBack: back };
+      return { next: `keyferry verify ${migration}`, wayBack: back };
     case 'rolling-back':
       return { next: back, wayBack: null };
   }

@@ -89,8 +89,10 @@ export function viewSuite(harness: ReadableHarness): void {
         const before = await readAll(store, everything);
         await withView(store, async (view) => {
           const seen: StoredRecord[] = [];
+          let changed = false;
           for await (const page of view.scan(everything, { pageKeysMax: 1 })) {
-            if (seen.length === 0) await change([{ delete: key('b') }, { put: seedOf(harness, 'c/d', 'changed') }]);
+            if (!changed) await change([{ delete: key('b') }, { put: seedOf(harness, 'c/d', 'changed') }]);
+            changed = true;
             seen.push(...plainRecords(page.records));
           }
           expect(sortedByKey(seen)).toEqual(before);

@@ -67,7 +67,9 @@ export async function applyOffline(
     const begun = resuming
       ? await goOn(engine, spec, session, reader)
       : await begin(engine, spec, session, reader, options);
-    const summary = await backfillAll(engine, spec, reader.plan, session, begun, options);
+    const summary = await backfillAll(engine, spec, reader.plan, session, begun, options).finally(() =>
+      begun.view.close(),
+    );
     const verified = await verify(engine, spec, reader.plan);
     const deviations = deviationsOf(reader.plan, summary, verified, await plannedPermanent(reader));
     await recordVerdict(engine, spec, session, deviations.length === 0);
@@ -156,9 +158,8 @@ async function begin(
       counts: null,
       rolledBack: null,
     });
-    await registerChunks(engine, reader, spec.migration, attempt);
     const epoch = { attempt, token: 1 };
-    await ensureEpoch(engine, spec, epoch);
+    await openAttempt(engine, spec, session, reader, epoch);
     return { attempt, epoch, resumed: false, view };
   } catch (error) {
     await view.close();
@@ -169,11 +170,27 @@ async function begin(
 async function goOn(engine: Engine, spec: MigrationSpec, session: Session, reader: PlanReader): Promise<Begun> {
   const state = session.state as MigrationState;
   const { attempt, epochToken: token } = state;
-  await registerChunks(engine, reader, spec.migration, attempt);
   await session.write({ ...state, run: session.run, changedAtMs: engine.clock.nowMs() });
   const epoch = { attempt, token };
-  await ensureEpoch(engine, spec, epoch);
+  await openAttempt(engine, spec, session, reader, epoch);
   return { attempt, epoch, resumed: true, view: new SharedView(engine, engine.source, spansOf(spec).source, null) };
+}
+
+/**
+ * Raises the epoch, then looks whether the state still says what this run wrote. The epoch alone does not tell: with
+ * the state thrown away in between, another start may have taken the same number and raised the very same epoch.
+ * Chunks come last, so that a run that stood still here never adds its own to another's attempt.
+ */
+async function openAttempt(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  reader: PlanReader,
+  epoch: Fence,
+): Promise<void> {
+  await ensureEpoch(engine, spec, epoch);
+  await session.assertCurrent(spec);
+  await registerChunks(engine, reader, spec.migration, epoch.attempt);
 }
 
 /** Raises the target's epoch to `epoch`; it being there already is what a resume finds. */
@@ -202,11 +219,9 @@ async function backfillAll(
     code: 'apply.started',
     data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
   });
-  const lost = new AbortController();
   let counts = before.counts;
   const progress = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
-    if (session.lock.isLost) lost.abort();
     const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
     engine.host.emit({
       code: 'backfill.progress',
@@ -216,11 +231,7 @@ async function backfillAll(
   const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
   const control = engine.target.control(spec.migration);
   const backfill = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, progress };
-  try {
-    await runBackfill(backfill, session.run, AbortSignal.any([signal, lost.signal]));
-  } finally {
-    await view.close();
-  }
+  await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
   session.lock.assertHeld();
   if (signal.aborted) {
     throw new KeyferryError('run.interrupted', { migration: spec.migration, signal: String(signal.reason) });

@@ -1,0 +1,148 @@
+/**
+ * The calls to etcd v3, about ten, and our own policy for faults. All other files know npm `etcd3` by its types alone.
+ *
+ *     read    next member on a member's fault (unreachable, slow, no leader), each member once
+ *     write   next member only if the request never left; anything else is the engine's to repeat, which it may
+ *     token   unknown to the server: sign in once more and repeat; nothing had been done
+ *
+ * One `Etcd3` stands for one member (member.ts), so that each can be asked by itself. A connect-node client, where its
+ * size binds, would replace these two files and no other.
+ */
+import type { IMember, IRangeRequest, IRangeResponse, IStatusResponse, ITxnRequest, ITxnResponse } from 'etcd3';
+import { faultOf, isMembersFault, toKeyferryError, wasNeverSent } from './errors.ts';
+import { Member, type Call } from './member.ts';
+
+export { CompareTarget } from 'etcd3';
+
+export interface EtcdV3Tls {
+  readonly ca?: Buffer | string | undefined;
+  readonly cert?: Buffer | string | undefined;
+  readonly key?: Buffer | string | undefined;
+  /** Name that the server's certificate must carry, where it is not the endpoint's host. */
+  readonly serverName?: string | undefined;
+}
+
+export interface EtcdV3Auth {
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface EtcdClientOptions {
+  /** The store's name in the configuration, for errors. */
+  readonly store: string;
+  readonly endpoints: readonly string[];
+  readonly tls?: EtcdV3Tls | undefined;
+  readonly auth?: EtcdV3Auth | undefined;
+  readonly requestTimeoutMs: number;
+}
+
+/** How long a member that failed is left alone while there are others. */
+const restMs = 1000;
+
+export class EtcdClient {
+  private readonly options: EtcdClientOptions;
+  private readonly members: Member[];
+  /** Members outside the configured endpoints, asked for their status alone. */
+  private readonly strangers = new Map<string, Member>();
+  private turn = 0;
+
+  constructor(options: EtcdClientOptions) {
+    this.options = options;
+    this.members = options.endpoints.map((endpoint) => new Member(endpoint, options));
+  }
+
+  /** @param position the revision asked for, to name it when it was compacted */
+  range(request: IRangeRequest, position?: string): Promise<IRangeResponse> {
+    return this.read((etcd, options) => etcd.kv.range(request, options), position);
+  }
+
+  /** For transactions that only read. */
+  readTxn(request: ITxnRequest): Promise<ITxnResponse> {
+    return this.read((etcd, options) => etcd.kv.txn(request, options));
+  }
+
+  /** Sent once. The error is etcd's own: the caller may know better than the table what it means. */
+  async writeTxn(request: ITxnRequest): Promise<ITxnResponse> {
+    return this.attempt((etcd, options) => etcd.kv.txn(request, options), wasNeverSent);
+  }
+
+  /** @returns the lease's id; a lost answer leaks a lease, which ends by itself */
+  async leaseGrant(ttlSeconds: number): Promise<string> {
+    return (await this.read((etcd, options) => etcd.leaseClient.leaseGrant({ TTL: ttlSeconds }, options))).ID;
+  }
+
+  /** Whole seconds left, rounded down by the server; null when there is no such lease any more. */
+  async leaseSecondsLeft(id: string): Promise<number | null> {
+    const { TTL } = await this.read((etcd, options) => etcd.leaseClient.leaseTimeToLive({ ID: id }, options));
+    const seconds = Number(TTL);
+    return seconds < 0 ? null : seconds;
+  }
+
+  async memberList(): Promise<{ readonly clusterId: string; readonly members: readonly IMember[] }> {
+    const { header, members } = await this.read((etcd, options) =>
+      etcd.cluster.memberList({ linearizable: true }, options),
+    );
+    return { clusterId: header.cluster_id, members };
+  }
+
+  /** One member's own word, with a leader or without one. */
+  async status(endpoint: string): Promise<IStatusResponse> {
+    const known = this.members.find((member) => member.endpoint === endpoint) ?? this.strangers.get(endpoint);
+    const member = known ?? new Member(endpoint, this.options);
+    if (known === undefined) this.strangers.set(endpoint, member);
+    try {
+      return await member.run((etcd, options) => etcd.maintenance.status(options), 'leaderless');
+    } catch (error) {
+      throw toKeyferryError(this.options.store, error);
+    }
+  }
+
+  close(): void {
+    for (const member of [...this.members, ...this.strangers.values()]) member.close();
+  }
+
+  private async read<T>(call: Call<T>, position?: string): Promise<T> {
+    try {
+      return await this.attempt(call, isMembersFault);
+    } catch (error) {
+      throw toKeyferryError(this.options.store, error, position);
+    }
+  }
+
+  /** Each member at most once, as long as `mayGoOn` says that the fault was the member's. */
+  private async attempt<T>(call: Call<T>, mayGoOn: typeof isMembersFault): Promise<T> {
+    const failed = new Set<Member>();
+    let heard: unknown = null;
+    for (;;) {
+      const member = this.nextMember(failed);
+      try {
+        return await member.run(call);
+      } catch (error) {
+        const fault = faultOf(error);
+        if (isMembersFault(fault)) member.restsUntilMs = performance.now() + restMs;
+        // What a member that lives has to say ("no leader") explains more than that another one is dead.
+        if (!wasNeverSent(fault)) heard ??= error;
+        failed.add(member);
+        if (failed.size === this.members.length || !mayGoOn(fault)) throw heard ?? error;
+      }
+    }
+  }
+
+  /** In turn, one that does not rest; if all do, the one that has for longest. */
+  private nextMember(failed: ReadonlySet<Member>): Member {
+    const { members } = this;
+    const nowMs = performance.now();
+    let best: Member | null = null;
+    for (let i = 0; i < members.length; i += 1) {
+      const member = members[(this.turn + i) % members.length] as Member;
+      if (failed.has(member)) continue;
+      if (best === null || member.restsUntilMs < best.restsUntilMs) best = member;
+      if (member.restsUntilMs <= nowMs) {
+        best = member;
+        break;
+      }
+    }
+    this.turn = (this.turn + 1) % members.length;
+    return best as Member;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Reads a range page by page: the one loop under views, undo lists and control keys.
+ *
+ * The next page is on its way while the caller handles the current one, and never more than that one: reading and
+ * handling overlap, memory stays at two pages. A failure of the page ahead is kept until that page is wanted.
+ */
+import type { IRangeResponse } from 'etcd3';
+import type { KeyRange } from '@keyferry/core';
+import type { EtcdClient } from './client.ts';
+import { keyFromBuffer, rangeToWire } from './codec.ts';
+import { ScanWindow } from './scan-window.ts';
+
+export interface PageOptions {
+  readonly pageKeysMax: number;
+  /** All pages show the store at this revision; null: each shows it as it is when it is read. */
+  readonly revision: string | null;
+  readonly keysOnly: boolean;
+}
+
+/** Pages that hold something, in order; `handle` runs before the next page is asked for, and is part of the read ahead. */
+export async function* readPages<T>(
+  client: EtcdClient,
+  range: KeyRange,
+  options: PageOptions,
+  handle: (answer: IRangeResponse) => T | Promise<T>,
+): AsyncGenerator<T, void, undefined> {
+  const window = new ScanWindow(range, options.pageKeysMax);
+  let ahead = readAhead();
+  while (ahead !== null) {
+    const page = await ahead;
+    ahead = readAhead();
+    ahead?.catch(() => {}); // seen when that page is wanted
+    if (page !== null) yield page.handled;
+  }
+
+  function readAhead(): Promise<{ readonly handled: T } | null> | null {
+    const request = window.next();
+    const wire = request === null ? null : rangeToWire(request.range);
+    return request === null || wire === null ? null : readOne({ ...wire, limit: request.limit });
+  }
+
+  async function readOne(asked: { key: Buffer; range_end: Buffer; limit: number }): Promise<{ handled: T } | null> {
+    const { revision, keysOnly: keys_only } = options;
+    const answer = await (revision === null
+      ? client.range({ ...asked, keys_only })
+      : client.range({ ...asked, keys_only, revision }, revision));
+    const { kvs, more, count } = answer;
+    let bytes = 0;
+    for (const { key, value } of kvs) bytes += key.length + value.length;
+    const first = kvs[0];
+    const last = kvs.at(-1);
+    window.take({
+      first: first === undefined ? null : keyFromBuffer(first.key),
+      last: last === undefined ? null : keyFromBuffer(last.key),
+      records: kvs.length,
+      bytes,
+      more,
+      count: Number(count),
+    });
+    return last === undefined ? null : { handled: await handle(answer) };
+  }
+}

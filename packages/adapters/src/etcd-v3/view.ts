@@ -1,0 +1,91 @@
+/**
+ * A view: a range of the store as it was at one revision.
+ *
+ * etcd keeps every revision until it is compacted and nothing can pin one, so a view costs nothing to hold, and a
+ * compaction above it ends it with `store.position-compacted`. The revision comes from a linearizable read, and every
+ * page is one too: a member that was cut off from its quorum cannot answer with less.
+ *
+ * Leases are no part of a revision. When one ends is asked once a view, as the store says it then.
+ */
+import type { IKeyValue, IRangeResponse } from 'etcd3';
+import {
+  intersectRanges,
+  invariant,
+  type KeyRange,
+  type Position,
+  type RecordPage,
+  type ScanOptions,
+  type StoredRecord,
+  type StoreView,
+  type Version,
+} from '@keyferry/core';
+import type { EtcdClient } from './client.ts';
+import { anyKeyOf, keyFromBuffer, rangeWithout } from './codec.ts';
+import { LeaseExpiries } from './leases.ts';
+import { readPages } from './pages.ts';
+
+export interface ViewContext {
+  readonly client: EtcdClient;
+  readonly nowMs: () => number;
+  /** keyferry's own keys, which no scan returns. */
+  readonly reserved: KeyRange;
+}
+
+export async function openView(context: ViewContext, range: KeyRange): Promise<StoreView> {
+  const { header } = await context.client.range({ key: anyKeyOf(range), keys_only: true });
+  return new EtcdView(context, range, header.revision);
+}
+
+class EtcdView implements StoreView {
+  readonly position: Position;
+  private readonly context: ViewContext;
+  private readonly range: KeyRange;
+  private readonly revision: string;
+  private readonly expiries: LeaseExpiries;
+  private open = true;
+
+  constructor(context: ViewContext, range: KeyRange, revision: string) {
+    this.context = context;
+    this.range = range;
+    this.revision = revision;
+    this.position = revision as Position;
+    this.expiries = new LeaseExpiries(context.client, context.nowMs);
+  }
+
+  async *scan(part: KeyRange, { pageKeysMax }: ScanOptions): AsyncIterable<RecordPage> {
+    const { client, reserved } = this.context;
+    const range = intersectRanges(this.range, part);
+    if (range === null) return;
+    const options = { pageKeysMax, revision: this.revision, keysOnly: false };
+    for (const readable of rangeWithout(range, reserved)) {
+      for await (const page of readPages(client, readable, options, (answer) => this.toPage(answer))) {
+        invariant(this.open, 'a scan of a view that was closed');
+        yield page;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.open = false;
+  }
+
+  private async toPage({ kvs }: IRangeResponse): Promise<RecordPage> {
+    const leases = new Set<string>();
+    for (const { lease } of kvs) if (lease !== noLease) leases.add(lease);
+    const expiries = leases.size === 0 ? null : await this.expiries.read(leases);
+    const records: StoredRecord[] = [];
+    for (const kv of kvs) records.push(toRecord(kv, expiries));
+    return { records, notCarried: [] };
+  }
+}
+
+/** What the wire says of a record without one. */
+export const noLease = '0';
+
+function toRecord(
+  { key, value, mod_revision, lease }: IKeyValue,
+  expiries: ReadonlyMap<string, number> | null,
+): StoredRecord {
+  const expiresAtMs = lease === noLease ? null : (expiries?.get(lease) ?? null);
+  return { key: keyFromBuffer(key), value, version: mod_revision as Version, expiresAtMs };
+}

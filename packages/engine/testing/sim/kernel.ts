@@ -1,0 +1,126 @@
+/**
+ * The simulator's kernel: virtual time, and one queue of events in the order of that time.
+ *
+ *     take the earliest event ─► time jumps to it ─► it runs ─► all promises settle ─► the next one
+ *
+ * Nothing else moves: no timer, no socket, no second thread. What one event sets in motion comes to rest before the
+ * next one starts, so the order of everything follows from the seed, and a failing seed fails again. The trace is
+ * hashed line by line; two runs of one seed must have the same hash, which is the proof of that.
+ */
+import { createHash } from 'node:crypto';
+import { setImmediate as macrotask } from 'node:timers/promises';
+
+/** Where virtual time starts; the year does not matter. */
+export const startMs = 1_800_000_000_000;
+
+/** More events than any scenario needs: what runs that long goes round in circles. */
+const eventsMax = 150_000;
+
+interface Event {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+/** The run cannot come to its end: nothing is left to happen, or it goes on for ever. */
+export class Stuck extends Error {}
+
+export class Kernel {
+  nowMs = startMs;
+  /** Lines of the trace; empty unless they were asked for. */
+  readonly lines: string[] = [];
+  private readonly keepLines: boolean;
+  private readonly hash = createHash('sha256');
+  private readonly heap: Event[] = [];
+  private events = 0;
+  private orders = 0;
+
+  constructor(keepLines: boolean) {
+    this.keepLines = keepLines;
+  }
+
+  get eventCount(): number {
+    return this.events;
+  }
+
+  /** Events of one instant run in the order in which they were set. */
+  at(atMs: number, run: () => void): void {
+    this.push({ atMs: Math.max(atMs, this.nowMs), order: this.orders, run });
+    this.orders += 1;
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.at(this.nowMs + ms, resolve));
+  }
+
+  trace(line: string): void {
+    const whole = `${this.nowMs - startMs} ${line}`;
+    this.hash.update(`${whole}\n`);
+    if (this.keepLines) this.lines.push(whole);
+  }
+
+  traceHash(): string {
+    return this.hash.copy().digest('hex');
+  }
+
+  /**
+   * Runs events until `main` has come to its end.
+   * @throws {Stuck} when it never will.
+   */
+  async run<T>(main: () => Promise<T>): Promise<T> {
+    let settled = false;
+    const result = main().finally(() => {
+      settled = true;
+    });
+    result.catch(() => undefined); // rethrown below, once the loop has seen it
+    await macrotask();
+    while (!settled) await this.step();
+    return result;
+  }
+
+  private async step(): Promise<void> {
+    const event = this.pop();
+    if (event === undefined) throw new Stuck('nothing is left to happen, and the scenario waits');
+    if (this.events >= eventsMax) throw new Stuck(`no end after ${eventsMax} events`);
+    this.events += 1;
+    this.nowMs = event.atMs;
+    event.run();
+    // A macrotask runs only when no microtask is left: everything that the event set in motion has come to rest.
+    await macrotask();
+  }
+
+  private push(event: Event): void {
+    const { heap } = this;
+    let at = heap.length;
+    heap.push(event);
+    while (at > 0) {
+      const parent = (at - 1) >>> 1;
+      if (!isEarlier(event, heap[parent] as Event)) break;
+      heap[at] = heap[parent] as Event;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  private pop(): Event | undefined {
+    const { heap } = this;
+    const first = heap[0];
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isEarlier(heap[child + 1] as Event, heap[child] as Event)) child += 1;
+      if (!isEarlier(heap[child] as Event, last)) break;
+      heap[at] = heap[child] as Event;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
+function isEarlier(a: Event, b: Event): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}

@@ -1,0 +1,134 @@
+/**
+ * The people and schedules that run keyferry: they plan, apply, apply again after a crash or an error, break locks,
+ * roll back. Each command is a process of its own; what it ends with is judged here.
+ */
+import { KeyferryError, type LockState, type Code } from '@keyferry/core';
+import {
+  applyOffline,
+  breakLock,
+  listLocks,
+  makePlan,
+  rollBack,
+  type ApplyResult,
+  type RollbackResult,
+} from '../../src/index.ts';
+import { judgeApplied } from './judge-applied.ts';
+import { MemoryPlan } from './memory-plan.ts';
+import { describeError, type Ending, type SimProcess } from './process.ts';
+import type { Planned, World } from './world.ts';
+
+/** How a command may end while faults happen: by codes that tell its user what to do, and by no others. */
+const expectedCodes: ReadonlySet<Code> = new Set<Code>([
+  'lease.held',
+  'lease.lost',
+  'state.conflict',
+  'state.busy',
+  'run.interrupted',
+  'store.timeout',
+  'store.unreachable',
+  'store.position-compacted',
+  'fence.lost',
+  'plan.stale',
+  'plan.other-in-progress',
+  'phase.not-allowed',
+  'lock.not-found',
+]);
+
+export class Operators {
+  private readonly world: World;
+  private started = 0;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  async plan(): Promise<Planned> {
+    const { world } = this;
+    const archive = new MemoryPlan();
+    const creationsBefore = world.witness.creations.length;
+    const ending = await this.command('plan', '', (engine) => makePlan(engine, world.spec, archive));
+    if (ending.kind !== 'returned') throw new Error(`a plan without faults ended in ${ending.kind}`);
+    const { plan, source, target } = ending.value;
+    const sourceThen = world.snapshots.source.get(source.position);
+    const targetThen = world.snapshots.target.get(target.position);
+    if (sourceThen === undefined || targetThen === undefined) throw new Error('a plan at a position nobody saw');
+    return { archive, id: plan, source: sourceThen, target: targetThen, creationsBefore };
+  }
+
+  async apply(planned: Planned): Promise<Ending<ApplyResult>> {
+    const { world } = this;
+    const putsBefore = world.witness.creations.length;
+    let name = '';
+    const ending = await this.command('apply', planned.id, (engine, process) => {
+      name = process.name;
+      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan' };
+      return applyOffline(engine, world.spec, planned.archive.reader(), options);
+    });
+    if (ending.kind === 'returned') {
+      world.note(`apply ${ending.value.outcome}`);
+      if (ending.value.resumed) world.note('apply resumed');
+      judgeApplied(world, planned, ending.value);
+    }
+    if (codeOf(ending) === 'plan.stale') {
+      const wrote = world.witness.creations.slice(putsBefore).some(({ by }) => by === name);
+      if (wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    }
+    return ending;
+  }
+
+  rollBack(plan: string): Promise<Ending<RollbackResult>> {
+    return this.command('rollback', plan, (engine, process) =>
+      rollBack(engine, this.world.spec, this.runOptions(process)),
+    );
+  }
+
+  async breakSomeLock(): Promise<void> {
+    await this.command('locks-break', '', async (engine) => {
+      const [first] = await listLocks(engine);
+      if (first === undefined) return;
+      await breakLock(engine, first.item.lock);
+      this.world.note('lock broken');
+    });
+  }
+
+  private runOptions(process: SimProcess) {
+    const { world } = this;
+    // On one machine a dead holder's lock need not be waited for; across machines nobody can tell.
+    const sameMachine = world.prng.fork(`machine of ${process.name}`).chance(0.5);
+    return {
+      holder: process.name,
+      command: process.name,
+      lockTimeoutMs: process.random.pick([0, 0, 10_000]),
+      holderIsGone: (lock: LockState) => sameMachine && world.processes.get(lock.holder)?.isDead === true,
+      signal: process.signal,
+    };
+  }
+
+  private async command<T>(
+    what: string,
+    plan: string,
+    work: (engine: ReturnType<World['engineFor']>, process: SimProcess) => Promise<T>,
+  ): Promise<Ending<T>> {
+    const { world } = this;
+    this.started += 1;
+    const process = world.startProcess(`${what}-${this.started}`);
+    const ending = await process.run(() => work(world.engineFor(process, plan), process));
+    world.note(`${what} ${ending.kind === 'failed' ? describeError(ending.error) : ending.kind}`);
+    if (ending.kind !== 'crashed') this.judgeEnding(process.name, ending);
+    return ending;
+  }
+
+  private judgeEnding<T>(name: string, ending: Ending<T>): void {
+    const { world } = this;
+    const code = codeOf(ending);
+    if (ending.kind === 'failed' && (code === null || !expectedCodes.has(code))) {
+      world.violate({ property: 'unexpected-error', detail: `${name}: ${describeError(ending.error)}` });
+    }
+    const left = world.viewsLeft.get(name) ?? 0;
+    if (left !== 0) world.violate({ property: 'leak', detail: `${name} left ${left} views open` });
+  }
+}
+
+export function codeOf(ending: Ending<unknown>): Code | null {
+  return ending.kind === 'failed' && ending.error instanceof KeyferryError ? ending.error.code : null;
+}

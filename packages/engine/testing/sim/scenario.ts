@@ -1,0 +1,183 @@
+/**
+ * What happens in one seed, in phases:
+ *
+ *     plan ─► storm: commands, faults, applications ─► calm: one last command to its end ─► drain ─► judge
+ *                └── perhaps a rollback, or the loss of the state and a new plan, in the middle of it
+ *
+ * In the storm everything fails that can; afterwards nothing does, and then all must come to a good end. Requests of
+ * the storm may still arrive, and sleepers of the storm still wake, while the last command runs and after it.
+ */
+import { judgeEnd } from './judge-end.ts';
+import { codeOf, Operators } from './operators.ts';
+import type { Ending } from './process.ts';
+import { calm, drawClimate } from './weather.ts';
+import type { Planned, World } from './world.ts';
+
+/** How the story ends. */
+export type Finale = 'apply' | 'rollback' | 'rollback-and-again';
+
+export interface Story {
+  readonly operators: number;
+  readonly stormMs: number;
+  readonly breaksLocks: boolean;
+  readonly rollsBackInStorm: boolean;
+  readonly losesState: boolean;
+  readonly finale: Finale;
+}
+
+const lastTriesMax = 30;
+const drainMs = 300_000;
+/** The target more often: that is where late requests do harm. */
+const stores = ['source', 'state', 'target', 'target'] as const;
+
+export async function play(world: World): Promise<void> {
+  const draw = world.prng.fork('story');
+  const story: Story = {
+    operators: draw.pick([1, 1, 2, 3]),
+    stormMs: draw.pick([5_000, 60_000, 150_000]),
+    breaksLocks: draw.chance(0.3),
+    rollsBackInStorm: draw.chance(0.25),
+    losesState: draw.chance(0.2),
+    finale: draw.pick(['apply', 'apply', 'rollback', 'rollback-and-again']),
+  };
+  world.kernel.trace(`story ${JSON.stringify(story)}`);
+  const operators = new Operators(world);
+  let planned = await operators.plan();
+  world.application.become({
+    inTarget: draw.pick([0, 0, 0.1, 0.4]),
+    inSource: draw.pick([0, 0, 0, 0.02]),
+  });
+  if (draw.chance(0.05)) world.application.touchSource();
+  if (draw.chance(0.05)) world.application.touchTarget();
+  await storm(world, operators, story, planned);
+  world.weather.change(calm);
+  world.application.become({ inTarget: 0, inSource: 0 });
+  if (story.losesState) {
+    world.wipeState();
+    planned = await newPlan(world, operators);
+  }
+  if (story.finale === 'apply') await applyToTheEnd(world, operators, planned);
+  else {
+    await applyToTheEnd(world, operators, planned);
+    const rolledBack = await rollBackToTheEnd(world, operators, planned);
+    if (rolledBack && story.finale === 'rollback-and-again') {
+      planned = await newPlan(world, operators);
+      await applyToTheEnd(world, operators, planned);
+    }
+  }
+  await world.kernel.sleep(drainMs);
+  await judgeEnd(world, planned, story.finale);
+}
+
+async function newPlan(world: World, operators: Operators): Promise<Planned> {
+  const planned = await operators.plan();
+  world.application.wroteSource = false;
+  world.application.wroteTarget = false;
+  return planned;
+}
+
+async function storm(world: World, operators: Operators, story: Story, planned: Planned): Promise<void> {
+  const { kernel, weather } = world;
+  const endMs = kernel.nowMs + story.stormMs;
+  weather.change(drawClimate(world.prng.fork('climate')));
+  const draw = world.prng.fork('storm');
+  for (let outages = draw.pick([0, 0, 1, 3]); outages > 0; outages -= 1) {
+    const fromMs = kernel.nowMs + draw.below(Math.min(story.stormMs, 20_000));
+    const toMs = fromMs + draw.between(1000, 40_000);
+    weather.addOutage({ store: draw.pick(stores), kind: draw.pick(['down', 'jammed', 'jammed']), fromMs, toMs });
+  }
+  const actors = Array.from({ length: story.operators }, (_, i) =>
+    applyAgainAndAgain(world, operators, planned, i, endMs),
+  );
+  if (story.breaksLocks) actors.push(breakLocks(world, operators, endMs));
+  if (story.rollsBackInStorm)
+    actors.push(rollBackOnce(world, operators, planned, kernel.nowMs + draw.below(story.stormMs)));
+  await Promise.race([kernel.sleep(story.stormMs), Promise.all(actors)]);
+}
+
+/** Starts an apply, and another one whenever it died or failed; a few times over. */
+async function applyAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  index: number,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork(`operator ${index}`);
+  await world.kernel.sleep(draw.below(2000));
+  while (world.kernel.nowMs < endMs) {
+    const ending = await operators.apply(planned);
+    if (ending.kind === 'returned' && draw.chance(0.7)) return;
+    await world.kernel.sleep(draw.pick([1, 10, 1000, 30_000]));
+  }
+}
+
+async function breakLocks(world: World, operators: Operators, endMs: number): Promise<void> {
+  const draw = world.prng.fork('breaker');
+  while (world.kernel.nowMs < endMs) {
+    await world.kernel.sleep(draw.between(200, 8000));
+    await operators.breakSomeLock();
+  }
+}
+
+async function rollBackOnce(world: World, operators: Operators, planned: Planned, atMs: number): Promise<void> {
+  await world.kernel.sleep(Math.max(0, atMs - world.kernel.nowMs));
+  const [lock] = world.prng.fork('rollback').chance(0.5) ? [true] : [];
+  if (lock === true) await operators.breakSomeLock();
+  await operators.rollBack(planned.id);
+}
+
+/** Ends that only mean: somebody else is at it, or something of the storm is not over yet. */
+const passing = new Set(['lease.held', 'lease.lost', 'state.conflict', 'store.position-compacted', 'fence.lost']);
+
+/** Repeats a command until it ends in a way that repeating will not change. */
+async function toTheEnd<T>(world: World, what: string, command: () => Promise<Ending<T>>): Promise<Ending<T> | null> {
+  for (let tries = 1; tries <= lastTriesMax; tries += 1) {
+    const ending = await command();
+    const code = codeOf(ending);
+    if (ending.kind === 'returned') return ending;
+    if (code !== null && !passing.has(code)) return ending;
+    await world.kernel.sleep(5000);
+  }
+  world.violate({ property: 'stuck', detail: `${what} did not come to its end in ${lastTriesMax} tries` });
+  return null;
+}
+
+async function applyToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
+  for (let tries = 1; tries <= 5; tries += 1) {
+    const ending = await toTheEnd(world, 'apply', () => operators.apply(planned));
+    if (ending === null) return;
+    const code = codeOf(ending);
+    if (code === 'phase.not-allowed') {
+      // A rollback was begun in the storm: it comes first.
+      await rollBackToTheEnd(world, operators, planned);
+      continue;
+    }
+    const outcome = ending.kind === 'returned' ? ending.value.outcome : (code ?? ending.kind);
+    world.note(`last apply ${outcome}`);
+    // An older plan can get in between, from a process that started in the storm and waited for the lock.
+    const isRivals = code === 'plan.other-in-progress';
+    if (isUndisturbed(world, planned) && outcome !== 'done' && !isRivals) {
+      const why = ending.kind === 'returned' ? ending.value.deviations.join('; ') : '';
+      world.violate({ property: 'not-done', detail: `the last apply ended in ${outcome} ${why}` });
+    }
+    return;
+  }
+  world.violate({ property: 'stuck', detail: 'apply and rollback keep each other from their ends' });
+}
+
+async function rollBackToTheEnd(world: World, operators: Operators, planned: Planned): Promise<boolean> {
+  const ending = await toTheEnd(world, 'rollback', () => operators.rollBack(planned.id));
+  world.note(`last rollback ${ending?.kind ?? 'stuck'}`);
+  return ending?.kind === 'returned';
+}
+
+/**
+ * Nothing happened that the plan could not foresee. Tombstones count: a plan does not see them. So does a sleeper of the
+ * storm that wakes and applies an older plan.
+ */
+function isUndisturbed({ application, data, witness }: World, planned: Planned): boolean {
+  const rival = witness.creations.slice(planned.creationsBefore).some(({ plan }) => plan !== planned.id);
+  const wrote = application.wroteTarget || application.wroteSource;
+  return !rival && !wrote && !data.expiring && witness.tombstones.size === 0;
+}

@@ -1,0 +1,169 @@
+/**
+ * The ports as a simulated process holds them: each call goes through the kernel to the memory stores, past the
+ * witnesses. The engine cannot tell them from real ones; that is why what is found here is true of it.
+ */
+import type {
+  ChunkWriter,
+  Fence,
+  KeyRange,
+  ReadableStore,
+  RecordPage,
+  ScanOptions,
+  SourceStore,
+  StateStore,
+  StoreView,
+  TargetControl,
+  TargetStore,
+} from '@keyferry/core';
+import type { MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
+import type { SimProcess } from './process.ts';
+import type { StateWitness } from './state-witness.ts';
+import type { TargetWitness } from './target-witness.ts';
+import type { StoreName } from './weather.ts';
+
+/** What the ports tell about themselves; the scenario acts on it. */
+export interface PortEvents {
+  /** In the instant in which a view opens. */
+  readonly viewOpened: (side: 'source' | 'target') => void;
+  readonly viewsLeft: (process: string, change: 1 | -1) => void;
+  /** Just before, and just after, a backfill write takes effect. */
+  readonly aroundWrite: (keys: readonly string[]) => void;
+  /** Right after a chunk was claimed in the target. */
+  readonly claimed: () => void;
+  /** Just before the source is scanned. */
+  readonly beforeScan: () => void;
+}
+
+export interface PortContext {
+  readonly process: SimProcess;
+  /** Which plan it applies; empty when it applies none. */
+  readonly plan: string;
+  readonly events: PortEvents;
+  /** Most records in a page, whatever the engine asks for: small pages find more. */
+  readonly pageKeysMax: number;
+}
+
+function readable(context: PortContext, side: 'source' | 'target', store: ReadableStore): ReadableStore {
+  const { process, events, pageKeysMax } = context;
+  const via = <T>(operation: string, effect: () => Promise<T>) => process.call(side, operation, effect);
+  const openView = (range: KeyRange): Promise<StoreView> =>
+    via('openView', () => {
+      const opened = store.openView(range);
+      events.viewOpened(side);
+      return opened;
+    }).then((view) => {
+      events.viewsLeft(process.name, 1);
+      let open = true;
+      return {
+        position: view.position,
+        close: () => {
+          if (open) events.viewsLeft(process.name, -1);
+          open = false;
+          return view.close();
+        },
+        scan: (part: KeyRange, options: ScanOptions) => {
+          const size = Math.min(options.pageKeysMax, pageKeysMax);
+          const pages = view.scan(part, { pageKeysMax: size })[Symbol.asyncIterator]();
+          const next = (): Promise<IteratorResult<RecordPage>> =>
+            via('scan', () => {
+              if (side === 'source') events.beforeScan();
+              return pages.next();
+            });
+          return { [Symbol.asyncIterator]: () => ({ next }) };
+        },
+      };
+    });
+  return {
+    capabilities: store.capabilities,
+    describe: () => via('describe', () => store.describe()),
+    head: () => via('head', () => store.head()),
+    openView,
+    close: () => Promise.resolve(),
+  };
+}
+
+export function simSource(context: PortContext, store: MemoryStore): SourceStore {
+  return {
+    ...readable(context, 'source', store),
+    readMembers: () => context.process.call('source', 'readMembers', () => store.readMembers()),
+  };
+}
+
+export function simTarget(context: PortContext, store: MemoryStore, witness: TargetWitness): TargetStore {
+  return {
+    ...readable(context, 'target', store),
+    capabilities: store.capabilities,
+    countRecords: (range, max) => context.process.call('target', 'countRecords', () => store.countRecords(range, max)),
+    control: (migration) => simControl(context, store.control(migration), witness),
+  };
+}
+
+function simControl(context: PortContext, control: TargetControl, witness: TargetWitness): TargetControl {
+  const { process, plan, events, pageKeysMax } = context;
+  const via = <T>(operation: string, effect: () => Promise<T>) => process.call('target', operation, effect);
+  const writerOf = (
+    writer: ChunkWriter,
+    chunk: Parameters<TargetControl['claimChunk']>[0],
+    fence: Fence,
+    epoch: Fence,
+  ) => ({
+    write: (puts: Parameters<ChunkWriter['write']>[0]) =>
+      via('write', async () => {
+        const keys = puts.map(({ key }) => key);
+        events.aroundWrite(keys);
+        const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () => writer.write(puts));
+        events.aroundWrite(keys);
+        return written;
+      }),
+  });
+  return {
+    readEpoch: () => via('readEpoch', () => control.readEpoch()),
+    raiseEpoch: (epoch) =>
+      via('raiseEpoch', async () => {
+        const outcome = await control.raiseEpoch(epoch);
+        if (outcome.kind === 'raised') witness.raised(epoch);
+        return outcome;
+      }),
+    readFence: (chunk) => via('readFence', () => control.readFence(chunk)),
+    claimChunk: (chunk, fence, epoch) =>
+      via('claimChunk', async () => {
+        const outcome = await control.claimChunk(chunk, fence, epoch);
+        if (outcome.kind === 'refused') return outcome;
+        witness.claimed(chunk, fence, epoch, process.name);
+        events.claimed();
+        return { kind: 'claimed' as const, writer: writerOf(outcome.writer, chunk, fence, epoch) };
+      }),
+    listCreated: (range, options) => {
+      const size = Math.min(options.pageKeysMax, pageKeysMax);
+      const pages = control.listCreated(range, { pageKeysMax: size })[Symbol.asyncIterator]();
+      return { [Symbol.asyncIterator]: () => ({ next: () => via('listCreated', () => pages.next()) }) };
+    },
+    removeCreated: (records, epoch) =>
+      via('removeCreated', () =>
+        witness.removeCreated(records, epoch, process.name, () => control.removeCreated(records, epoch)),
+      ),
+    dropControl: (epoch) =>
+      via('dropControl', async () => {
+        await control.dropControl(epoch);
+        witness.droppedControl(epoch, process.name);
+      }),
+  };
+}
+
+export function simState({ process }: PortContext, store: MemoryStateStore, witness: StateWitness): StateStore {
+  const via = <T>(operation: string, effect: () => Promise<T>) =>
+    process.call('state' satisfies StoreName, operation, effect);
+  return {
+    read: (kind, scope, id) => via('read', () => store.read(kind, scope, id)),
+    write: (kind, scope, id, item, expected) =>
+      via(`write ${kind} ${id}`, async () => {
+        const before = await store.read(kind, scope, id);
+        const outcome = await store.write(kind, scope, id, item, expected);
+        if (outcome.kind === 'written') witness.changed(process, kind, id, before?.item ?? null, item);
+        return outcome;
+      }),
+    remove: (kind, scope, id, expected) => via(`remove ${kind}`, () => store.remove(kind, scope, id, expected)),
+    list: (kind, scope, page) => via(`list ${kind}`, () => store.list(kind, scope, page)),
+    close: () => Promise.resolve(),
+  };
+}

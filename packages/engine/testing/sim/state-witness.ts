@@ -1,0 +1,98 @@
+/**
+ * The state's witness: compares each item before and after a write. An item of the state only ever goes forward; where
+ * one goes back, two processes believed to own it.
+ */
+import {
+  keyFromJson,
+  lockIsHeld,
+  phaseTable,
+  type ChunkState,
+  type KeyJson,
+  type LockState,
+  type MigrationState,
+  type Phase,
+  type PhaseEvent,
+  type StateItems,
+  type StateKind,
+} from '@keyferry/core';
+import type { SimProcess } from './process.ts';
+import type { Violation } from './violation.ts';
+
+export class StateWitness {
+  private readonly report: (violation: Violation) => void;
+  /** Whether the process that holds a lock has ended or crashed. */
+  private readonly isGone: (holder: string) => boolean;
+
+  constructor(isGone: (holder: string) => boolean, report: (violation: Violation) => void) {
+    this.isGone = isGone;
+    this.report = report;
+  }
+
+  /** `before` is null when the item was not there. */
+  changed<K extends StateKind>(
+    by: SimProcess,
+    kind: K,
+    id: string,
+    before: StateItems[K] | null,
+    after: StateItems[K],
+  ): void {
+    if (before === null) return;
+    const why = this.judge(by, kind, before, after);
+    if (why !== null) this.report({ property: 'state-order', detail: `${kind} ${id} by ${by.name}: ${why}` });
+  }
+
+  private judge(by: SimProcess, kind: StateKind, before: StateItems[StateKind], after: StateItems[StateKind]) {
+    switch (kind) {
+      case 'chunk':
+        return judgeChunk(before as ChunkState, after as ChunkState);
+      case 'lock':
+        return this.judgeLock(by, before as LockState, after as LockState);
+      case 'migration':
+        return judgeMigration(before as MigrationState, after as MigrationState);
+      case 'chunk-plan':
+      case 'plan':
+      case 'dead-letter':
+      case 'event':
+        return JSON.stringify(before) === JSON.stringify(after) ? null : 'it was replaced';
+    }
+  }
+
+  private judgeLock(by: SimProcess, before: LockState, after: LockState): string | null {
+    if (before.lock === after.lock) return null;
+    const held = lockIsHeld(before, by.clock.nowMs()) && !this.isGone(before.holder);
+    return held ? `taken from ${before.holder}, which holds it` : null;
+  }
+}
+
+function judgeChunk(before: ChunkState, after: ChunkState): string | null {
+  if (after.token < before.token) return `token ${before.token} became ${after.token}`;
+  if (before.phase === 'done') return 'it was done';
+  if (
+    before.worker !== null &&
+    after.worker !== null &&
+    before.worker !== after.worker &&
+    after.token === before.token
+  ) {
+    return `token ${after.token} of ${before.worker} is used by ${after.worker}`;
+  }
+  return isBefore(after.progress.cursor, before.progress.cursor) ? 'its cursor went back' : null;
+}
+
+function isBefore(a: KeyJson | null, b: KeyJson | null): boolean {
+  if (b === null) return false;
+  return a === null || keyFromJson(a) < keyFromJson(b);
+}
+
+function judgeMigration(before: MigrationState, after: MigrationState): string | null {
+  if (after.attempt < before.attempt) return `attempt ${before.attempt} became ${after.attempt}`;
+  if (after.attempt === before.attempt) {
+    if (after.plan !== before.plan) return `two plans in attempt ${after.attempt}`;
+    if (after.epochToken < before.epochToken) return `epoch token ${before.epochToken} became ${after.epochToken}`;
+  }
+  if (after.phase === before.phase || follows(before.phase, after.phase)) return null;
+  return `phase ${before.phase} became ${after.phase}`;
+}
+
+function follows(before: Phase, after: Phase): boolean {
+  return (Object.keys(phaseTable[before]) as PhaseEvent[]).some((event) => phaseTable[before][event] === after);
+}

@@ -1,0 +1,173 @@
+/**
+ * One seed's world: stores, state, witnesses, applications, processes. The scenario moves it; this file builds it and
+ * gives each process its ports.
+ */
+import { keyFromText, rangeHolds, prefixRange, toSourceKey, type Key, type StoredRecord } from '@keyferry/core';
+import { MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
+import type { MigrationId } from '@keyferry/core';
+import type { Engine, MigrationSpec } from '../../src/index.ts';
+import { Application } from './application.ts';
+import { fillStores, rule, valueOf, type Dataset } from './dataset.ts';
+import { Kernel } from './kernel.ts';
+import { Limbo } from './limbo.ts';
+import type { MemoryPlan } from './memory-plan.ts';
+import { Prng } from './prng.ts';
+import { SimProcess } from './process.ts';
+import { simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
+import { StateWitness } from './state-witness.ts';
+import { TargetWitness } from './target-witness.ts';
+import type { Violation } from './violation.ts';
+import { calm, Weather } from './weather.ts';
+
+export type Snapshot = ReadonlyMap<Key, StoredRecord>;
+
+/** A plan, and what both sides were when it was made. */
+export interface Planned {
+  readonly archive: MemoryPlan;
+  readonly id: string;
+  readonly source: Snapshot;
+  readonly target: Snapshot;
+  /** How many records had been put into the target by then. */
+  readonly creationsBefore: number;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly rules: Partial<ProtocolRules>;
+  readonly keepTrace: boolean;
+}
+
+const migration = 'shop' as MigrationId;
+/** About as long as a successor needs for its first writes. */
+const rushMs = 200;
+
+export class World {
+  readonly kernel: Kernel;
+  readonly prng: Prng;
+  readonly weather: Weather;
+  readonly limbo: Limbo;
+  readonly source: MemoryStore;
+  readonly target: MemoryStore;
+  readonly state: MemoryStateStore;
+  readonly witness: TargetWitness;
+  readonly application: Application;
+  readonly data: Dataset;
+  readonly spec: MigrationSpec;
+  readonly violations: Violation[] = [];
+  /** What happened how often: a run of many seeds must have seen all of it. */
+  readonly seen = new Map<string, number>();
+  readonly processes = new Map<string, SimProcess>();
+  /** What each side was at each position at which a view was opened. */
+  readonly snapshots = { source: new Map<string, Snapshot>(), target: new Map<string, Snapshot>() };
+  /** The target before anything happened. */
+  readonly initialTarget: Snapshot;
+  readonly viewsLeft = new Map<string, number>();
+  private readonly stateWitness: StateWitness;
+  private readonly pageKeysMax: number;
+  private readonly skewMs: number;
+
+  constructor({ seed, rules, keepTrace }: WorldOptions) {
+    this.prng = new Prng(`keyferry ${seed}`);
+    const draw = this.prng.fork('world');
+    this.kernel = new Kernel(keepTrace);
+    this.weather = new Weather(this.prng.fork('weather'), calm);
+    const nowMs = (): number => this.kernel.nowMs;
+    this.limbo = new Limbo(this.kernel, this.prng.fork('limbo'));
+    this.source = new MemoryStore({ name: 'old', nowMs });
+    const batchKeysMax = draw.pick([1, 3, 7]);
+    this.target = new MemoryStore({ name: 'new', nowMs, rules, capabilities: { batchKeysMax } });
+    this.state = new MemoryStateStore({ rules });
+    this.data = fillStores(this.prng.fork('data'), this.source, this.target, this.kernel.nowMs);
+    this.initialTarget = this.target.snapshot();
+    const report = (violation: Violation): void => this.violate(violation);
+    this.witness = new TargetWitness(this.target, (key, value) => this.sourceHeld(key, value), report);
+    this.stateWitness = new StateWitness((holder) => this.processes.get(holder)?.isDead === true, report);
+    this.application = new Application(this.prng.fork('application'), this.kernel, this.data, this.source, {
+      witness: this.witness,
+      migration,
+    });
+    this.pageKeysMax = draw.pick([1, 2, 5, 1000]);
+    // With records that expire, clocks that differ by much make a record end early: no fault of the protocol.
+    this.skewMs = draw.pick(this.data.expiring ? [0, 0] : [0, 1500, 30_000]);
+    this.spec = {
+      migration,
+      strategy: 'offline',
+      sourceStore: 'old',
+      targetStore: 'new',
+      rule,
+      onConflict: 'keep-target',
+      requireEmpty: null,
+      workers: draw.pick([1, 2, 4]),
+      limits: {
+        chunkKeysMax: draw.pick([2, 5, 20]),
+        chunkBytesMax: 1_000_000,
+        createRowsMax: draw.pick([0, 10, 1000]),
+      },
+      planMaxAgeMs: 86_400_000,
+      isSensitive: () => false,
+      configDigest: 'config',
+      rulesDigest: 'rules',
+      keyferryVersion: '0.1.0',
+    };
+  }
+
+  violate(violation: Violation): void {
+    this.kernel.trace(`VIOLATION ${violation.property}: ${violation.detail}`);
+    this.violations.push(violation);
+  }
+
+  note(what: string): void {
+    this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
+  }
+
+  startProcess(name: string): SimProcess {
+    const random = this.prng.fork(name);
+    const skewMs = this.skewMs === 0 ? 0 : random.between(-this.skewMs, this.skewMs);
+    const process = new SimProcess(this, name, random, skewMs);
+    this.processes.set(name, process);
+    return process;
+  }
+
+  /** The engine as `process` sees it. */
+  engineFor(process: SimProcess, plan: string): Engine {
+    const context: PortContext = {
+      process,
+      plan,
+      pageKeysMax: this.pageKeysMax,
+      events: {
+        viewOpened: (side) => this.snapshots[side].set(String(this[side].revision()), this[side].snapshot()),
+        viewsLeft: (name, change) => this.viewsLeft.set(name, (this.viewsLeft.get(name) ?? 0) + change),
+        aroundWrite: (keys) => this.application.aroundWrite(keys),
+        claimed: () => this.limbo.call(rushMs),
+        beforeScan: () => this.application.beforeScan(),
+      },
+    };
+    return {
+      source: simSource(context, this.source),
+      target: simTarget(context, this.target, this.witness),
+      state: simState(context, this.state, this.stateWitness),
+      clock: process.clock,
+      random: process.random,
+      host: { emit: ({ code }) => this.note(code) },
+    };
+  }
+
+  /** Somebody deletes the file or table with the state. */
+  wipeState(): void {
+    this.kernel.trace('the state is wiped');
+    this.state.database.scopes.clear();
+  }
+
+  private sourceHeld(targetKey: Key, value: Uint8Array): boolean {
+    const key = toSourceKey(rule, targetKey);
+    if (!rangeHolds(prefixRange(rule.sourcePrefix), key)) return false;
+    return this.data.history.get(key)?.some((text) => keyFromText(text) === textOf(value)) ?? false;
+  }
+}
+
+function textOf(value: Uint8Array): Key {
+  return keyFromText(new TextDecoder().decode(value));
+}
+
+export const sameValue = (record: StoredRecord | undefined, text: string): boolean =>
+  record !== undefined && textOf(record.value) === textOf(valueOf(text));

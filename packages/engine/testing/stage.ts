@@ -1,0 +1,198 @@
+/**
+ * A stage for tests of single flows: the real engine on memory stores, in the simulator's virtual time, with nothing
+ * going wrong unless the test makes it. `during` is how a test gets between two steps: it sees each message as it is
+ * emitted, and may then change a store or press Ctrl-C.
+ */
+import {
+  keyFromText,
+  type DeadLetter,
+  type LockState,
+  type Message,
+  type MigrationId,
+  type PlanReader,
+  type PrefixRule,
+  type StateStore,
+} from '@keyferry/core';
+import { MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
+import {
+  applyOffline,
+  makePlan,
+  readAppliedPlan,
+  readStatus,
+  rollBack,
+  verify,
+  type ApplyResult,
+  type Engine,
+  type MigrationSpec,
+} from '../src/index.ts';
+import { Kernel } from './sim/kernel.ts';
+import { MemoryPlan } from './sim/memory-plan.ts';
+import { Prng } from './sim/prng.ts';
+import { SimProcess } from './sim/process.ts';
+import { Limbo } from './sim/limbo.ts';
+import { calm, Weather } from './sim/weather.ts';
+
+const encoder = new TextEncoder();
+export const bytes = (text: string): Uint8Array => encoder.encode(text);
+export const textOf = (value: Uint8Array | undefined): string | undefined =>
+  value === undefined ? undefined : new TextDecoder().decode(value);
+
+export const rule: PrefixRule = { sourcePrefix: keyFromText('src/'), targetPrefix: keyFromText('dst/') };
+const migration = 'shop' as MigrationId;
+
+export interface StageOptions {
+  readonly spec?: Partial<MigrationSpec>;
+  readonly source?: MemoryStoreOptions;
+  readonly target?: MemoryStoreOptions;
+}
+
+export interface RunHooks {
+  /** Sees each message in the instant in which it is emitted. */
+  readonly during?: (message: Message, interrupt: () => void) => void;
+  readonly accept?: readonly string[];
+  readonly lockTimeoutMs?: number;
+  readonly holderIsGone?: (lock: LockState) => boolean;
+  /** In place of the stage's own. */
+  readonly target?: MemoryStore;
+  readonly state?: StateStore;
+}
+
+export class Stage {
+  readonly kernel = new Kernel(false);
+  readonly source: MemoryStore;
+  readonly target: MemoryStore;
+  readonly state = new MemoryStateStore();
+  readonly spec: MigrationSpec;
+  readonly messages: Message[] = [];
+  private processes = 0;
+
+  constructor(options: StageOptions = {}) {
+    const nowMs = (): number => this.kernel.nowMs;
+    this.source = new MemoryStore({ name: 'old', nowMs, ...options.source });
+    this.target = new MemoryStore({ name: 'new', nowMs, ...options.target });
+    this.spec = {
+      migration,
+      strategy: 'offline',
+      sourceStore: 'old',
+      targetStore: 'new',
+      rule,
+      onConflict: 'keep-target',
+      requireEmpty: null,
+      workers: 2,
+      limits: { chunkKeysMax: 10, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
+      planMaxAgeMs: 86_400_000,
+      isSensitive: () => false,
+      configDigest: 'config',
+      rulesDigest: 'rules',
+      keyferryVersion: '0.1.0',
+      ...options.spec,
+    };
+  }
+
+  /** Puts `src/NAME` = value for each entry. */
+  fillSource(values: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(values)) this.source.put(keyFromText(`src/${name}`), bytes(value));
+  }
+
+  /** Records `k0000` and so on, with values of their own. */
+  fillSourceWith(count: number): void {
+    for (let i = 0; i < count; i += 1) {
+      this.source.put(keyFromText(`src/k${String(i).padStart(4, '0')}`), bytes(`value ${i}`));
+    }
+  }
+
+  putTarget(name: string, value: string, expiresAtMs: number | null = null): void {
+    this.target.put(keyFromText(`dst/${name}`), bytes(value), expiresAtMs);
+  }
+
+  /** The records under the target prefix, by the rest of their keys. */
+  targetValues(): Readonly<Record<string, string>> {
+    const values: Record<string, string> = {};
+    for (const [key, { value }] of this.target.snapshot()) {
+      if (key.startsWith('dst/')) values[key.slice('dst/'.length)] = textOf(value) ?? '';
+    }
+    return values;
+  }
+
+  run<T>(work: (engine: Engine) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
+    return this.kernel.run(() => work(this.engine(hooks, () => undefined).engine));
+  }
+
+  plan(): Promise<MemoryPlan> {
+    const archive = new MemoryPlan();
+    return this.run(async (engine) => {
+      await makePlan(engine, this.spec, archive);
+      return archive;
+    });
+  }
+
+  apply(plan: MemoryPlan | PlanReader, hooks: RunHooks = {}): Promise<ApplyResult> {
+    return this.kernel.run(() => this.startApply(plan, hooks));
+  }
+
+  /** As `apply`, for use inside `run`, beside others. */
+  startApply(plan: MemoryPlan | PlanReader, hooks: RunHooks = {}): Promise<ApplyResult> {
+    const { engine, options } = this.command(hooks);
+    const reader = plan instanceof MemoryPlan ? plan.reader() : plan;
+    const { accept = [] } = hooks;
+    return applyOffline(engine, this.spec, reader, { ...options, accept, appliedAs: 'shop.kfplan' });
+  }
+
+  verify() {
+    return this.run(async (engine) => {
+      const plan = await readAppliedPlan(engine, migration);
+      return plan === null ? null : verify(engine, this.spec, plan);
+    });
+  }
+
+  rollBack(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return rollBack(engine, this.spec, options);
+    });
+  }
+
+  status() {
+    return this.run((engine) => readStatus(engine, migration));
+  }
+
+  async deadLetters(): Promise<readonly DeadLetter[]> {
+    return (await this.status()).deadLetters;
+  }
+
+  private command(hooks: RunHooks) {
+    const interrupts = new AbortController();
+    const { engine, name } = this.engine(hooks, () => interrupts.abort('SIGINT'));
+    const { lockTimeoutMs = 0, holderIsGone = () => false } = hooks;
+    return { engine, options: { holder: name, command: name, lockTimeoutMs, holderIsGone, signal: interrupts.signal } };
+  }
+
+  private engine({ during, target, state }: RunHooks, interrupt: () => void) {
+    this.processes += 1;
+    const name = `process ${this.processes}`;
+    const random = new Prng(name);
+    const outside = { kernel: this.kernel, weather: new Weather(random, calm), limbo: new Limbo(this.kernel, random) };
+    const { clock } = new SimProcess(outside, name, random, 0);
+    const emit = (message: Message): void => {
+      this.messages.push(message);
+      during?.(message, interrupt);
+    };
+    const engine: Engine = {
+      source: this.source,
+      target: target ?? this.target,
+      state: state ?? this.state,
+      clock,
+      random,
+      host: { emit },
+    };
+    return { engine, name };
+  }
+}
+
+/** The error that a flow ends in. */
+export async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+}
