@@ -1,8 +1,8 @@
-/** Runs the commands of one README, one after another, in a copy of its folder, as a reader would. */
+/** Runs the commands of one README, one after another, in a copy of the examples, as a reader would. */
 import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { firstMismatch, parseConsoleBlocks, type DocumentedCommand } from './console-blocks.ts';
 
 export interface ReadmeRun {
@@ -16,11 +16,12 @@ export async function runReadme(folder: string, { onOutput }: ReadmeRun): Promis
   if (commands.length === 0) return [`${join(folder, 'README.md')} shows no command`];
   const copy = await mkdtemp(join(tmpdir(), 'keyferry-example-'));
   try {
-    await cp(folder, copy, { recursive: true });
+    // All of them: one may use another's input.
+    await cp(dirname(folder), copy, { recursive: true });
     const wrong: string[] = [];
     for (const command of commands) {
       onOutput(`$ ${command.command}\n`);
-      const problem = await runOne(command, copy, onOutput);
+      const problem = await runOne(command, join(copy, basename(folder)), onOutput);
       if (problem !== null) wrong.push(`${join(folder, 'README.md')}:${command.line}: ${problem}`);
     }
     return wrong;
