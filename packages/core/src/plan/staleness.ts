@@ -53,6 +53,8 @@ function remainder(planned: PlannedChunk, fresh: RecheckedChunk, expired: number
   const range = `${display(planned.start)} … ${planned.end === null ? '(end)' : display(planned.end)}`;
   const onlyExpiry =
     digestsEqual(planned.permanent, fresh.chunk.permanent) &&
+    // With no record of the source gone, what differs is the target, and no TTL explains that.
+    !digestsEqual(planned.expiring, fresh.chunk.expiring) &&
     fresh.chunk.expiring.count <= planned.expiring.count - expired;
   if (onlyExpiry) return [];
   const gone = fresh.chunk.targetOnly > planned.targetOnly && planned.targetOnly === 0;
