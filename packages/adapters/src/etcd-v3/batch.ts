@@ -7,7 +7,8 @@
  *           record 2:  …
  *     else  read fence and epoch
  *
- * One nested transaction a record gives each its own outcome in one round. Requests are the hot path: enum numbers
+ * The mark stands outside for a second reason: before 3.5.33 a full server overlooks puts in nested transactions [measured],
+ * and takes them in spite of its alarm. One nested transaction a record gives each its own outcome in one round. Requests are the hot path: enum numbers
  * instead of names, values passed on uncopied, and whatever protobuf takes for granted (equal, 0) left out.
  */
 import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3';
@@ -58,8 +59,8 @@ export function recordOperation(put: GuardedPut, keys: ControlKeys, lease: strin
  * A transaction that never writes and is refused to a user who may not write, or not read, these keys. Its condition
  * cannot hold, and rights are checked for both branches.
  *
- * Up to 3.4.41 and 3.5.27 the server does not check rights inside nested transactions at all [measured on 3.3.25,
- * 3.4.23, 3.5.16], and batches are nested: without this, keyferry would write where its user may not.
+ * Before 3.4.42, 3.5.28 and 3.6.9 the server checks no rights inside nested transactions (CVE-2026-33343; measured on
+ * 3.3.25, 3.4.23, 3.5.16), and batches are nested: without this, keyferry would write where its user may not.
  */
 export function rightsProbe(puts: readonly GuardedPut[]): ITxnRequest {
   const keys: Buffer[] = [];

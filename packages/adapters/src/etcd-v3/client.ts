@@ -8,7 +8,16 @@
  * One `Etcd3` stands for one member (member.ts), so that each can be asked by itself. A connect-node client, where its
  * size binds, would replace these two files and no other.
  */
-import type { IMember, IRangeRequest, IRangeResponse, IStatusResponse, ITxnRequest, ITxnResponse } from 'etcd3';
+import type {
+  IMember,
+  IRangeRequest,
+  IRangeResponse,
+  IResponseHeader,
+  IStatusResponse,
+  ITxnRequest,
+  ITxnResponse,
+} from 'etcd3';
+import { isKeyferryError } from '@keyferry/core';
 import { faultOf, isMembersFault, toKeyferryError, wasNeverSent } from './errors.ts';
 import { Member, type Call } from './member.ts';
 
@@ -56,6 +65,18 @@ export class EtcdClient {
     return this.read((etcd, options) => etcd.kv.range(request, options), position);
   }
 
+  /** Cluster and revision now, by a linearizable read, for users with a right to any key or to none. */
+  async head(): Promise<IResponseHeader> {
+    try {
+      return (await this.range({ key: Buffer.from([0]), keys_only: true })).header;
+    } catch (error) {
+      if (!isKeyferryError(error, 'store.permission-denied')) throw error;
+      // Most users may read one prefix alone. An empty transaction within another names no key, and is not taken for a
+      // read that a member could answer by itself (IsTxnReadonly, etcd server/etcdserver/txn): it goes through the log.
+      return (await this.readTxn({ success: [{ request_txn: {} }] })).header;
+    }
+  }
+
   /** For transactions that only read. */
   readTxn(request: ITxnRequest): Promise<ITxnResponse> {
     return this.read((etcd, options) => etcd.kv.txn(request, options));
@@ -78,11 +99,10 @@ export class EtcdClient {
     return seconds < 0 ? null : seconds;
   }
 
-  async memberList(): Promise<{ readonly clusterId: string; readonly members: readonly IMember[] }> {
-    const { header, members } = await this.read((etcd, options) =>
-      etcd.cluster.memberList({ linearizable: true }, options),
-    );
-    return { clusterId: header.cluster_id, members };
+  async memberList(): Promise<readonly IMember[]> {
+    const call: Call<{ members: IMember[] }> = (etcd, options) =>
+      etcd.cluster.memberList({ linearizable: true }, options);
+    return (await this.read(call)).members;
   }
 
   /** One member's own word, with a leader or without one. */

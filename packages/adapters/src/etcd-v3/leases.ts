@@ -8,11 +8,13 @@
  *
  * A lease ends by itself. One that was granted for a batch that never came costs nothing but its line until then.
  */
-import type { GuardedPut } from '@keyferry/core';
+import { invariant, type GuardedPut } from '@keyferry/core';
 import type { EtcdClient } from './client.ts';
 
 /** etcd grants no less: 1.5 election timeouts in whole seconds (lease/lessor.go, minTTL; measured 3.3 to 3.5). */
 const ttlMinSeconds = 2;
+/** 285 years; the server refuses more (lease/lessor.go, MaxLeaseTTL). */
+const ttlMaxSeconds = 9_000_000_000;
 
 type Expiring = Pick<GuardedPut, 'expiresAtMs'>;
 
@@ -39,7 +41,12 @@ export class LeasePool {
     if (buckets.size === 0) return null;
     const ids = new Map<number, string>();
     await Promise.all([...buckets].map(async (bucket) => ids.set(bucket, await this.leaseOf(bucket, nowMs))));
-    return { leaseFor: (expiresAtMs) => ids.get(this.bucketOf(expiresAtMs, nowMs)) ?? '0', buckets };
+    const leaseFor = (expiresAtMs: number): string => {
+      const id = ids.get(this.bucketOf(expiresAtMs, nowMs));
+      invariant(id !== undefined, `no lease for a record that ends at ${expiresAtMs}`);
+      return id;
+    };
+    return { leaseFor, buckets };
   }
 
   /** After the server said that a lease of the batch is gone; it does not say which. */
@@ -56,7 +63,8 @@ export class LeasePool {
     const known = this.ids.get(bucketEndsAtMs);
     if (known !== undefined) return known;
     for (const past of this.ids.keys()) if (past < nowMs) this.ids.delete(past);
-    const ttlSeconds = Math.max(ttlMinSeconds, Math.ceil((bucketEndsAtMs - nowMs) / 1000));
+    const seconds = Math.ceil((bucketEndsAtMs - nowMs) / 1000);
+    const ttlSeconds = Math.min(Math.max(ttlMinSeconds, seconds), ttlMaxSeconds);
     const granted = this.client.leaseGrant(ttlSeconds);
     this.ids.set(bucketEndsAtMs, granted);
     granted.catch(() => this.ids.delete(bucketEndsAtMs)); // the caller has the error; the next one asks again

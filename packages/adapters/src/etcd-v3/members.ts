@@ -1,6 +1,6 @@
 /** What a store says of itself: version, identity, and how far each member is. */
 import type { IMember, IStatusResponse } from 'etcd3';
-import { KeyferryError, type MemberPosition, type StoreDescription } from '@keyferry/core';
+import { isKeyferryError, KeyferryError, type MemberPosition, type StoreDescription } from '@keyferry/core';
 import type { EtcdClient } from './client.ts';
 
 export interface MembersContext {
@@ -9,8 +9,16 @@ export interface MembersContext {
   readonly endpoints: readonly string[];
 }
 
+/**
+ * What can be known: from 3.4.42, and in 3.5.28 to 3.5.31, versions are told to root alone, in the first of them members too
+ * (CVE-2026-33413 and what followed, in the change logs), and a migration's user need not be root.
+ */
 export async function describe({ client, endpoints }: MembersContext): Promise<StoreDescription> {
-  const { clusterId, members } = await client.memberList();
+  const { cluster_id } = await client.head();
+  const members = await client.memberList().catch((error: unknown) => {
+    if (isKeyferryError(error, 'store.permission-denied')) return null;
+    throw error;
+  });
   const answers = await Promise.allSettled(endpoints.map((endpoint) => client.status(endpoint)));
   const versions = new Set<string>();
   for (const answer of answers) if (answer.status === 'fulfilled') versions.add(answer.value.version);
@@ -19,8 +27,8 @@ export async function describe({ client, endpoints }: MembersContext): Promise<S
     // Several during a rolling upgrade; a member that does not answer is no reason to know nothing of the others.
     version: [...versions].toSorted().join(', ') || 'unknown',
     endpoints,
-    members: members.length,
-    identity: hex(clusterId),
+    members: members?.length ?? null,
+    identity: hex(cluster_id),
   };
 }
 
@@ -31,7 +39,7 @@ export async function describe({ client, endpoints }: MembersContext): Promise<S
  */
 export async function readMembers(context: MembersContext): Promise<readonly MemberPosition[] | null> {
   const { client, endpoints } = context;
-  const { members } = await client.memberList();
+  const members = await client.memberList();
   if (members.length === 1) return null;
   const statuses = new Map<string, IStatusResponse>();
   const keep = (status: IStatusResponse) => statuses.set(status.header.member_id, status);
