@@ -1,2 +1,4 @@
-/** The entry of the command line: loads the commands and runs one. */
-export {};
+/** The entry of the command line. */
+import { main } from './main.ts';
+
+await main(process.argv.slice(2));

@@ -1,0 +1,97 @@
+/**
+ * What `apply` is to apply: a reviewed plan file, or a plan made now.
+ *
+ *     FILE        ends in .kfplan or holds a slash: opened, and nobody is asked again
+ *     MIGRATION   planned now, kept beside the state until it is done, shown, approved; and after an interruption the
+ *                 plan that was approved goes on, rather than a new one that nobody has seen
+ */
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { KeyferryError, type PlanId } from '@keyferry/core';
+import type { PlanFileReader, ResolvedConfig } from '@keyferry/adapters';
+import { requireApproval } from './approval.ts';
+import type { CommandRun } from './command-run.ts';
+import { makePlanFor } from './plan-making.ts';
+import { planView } from './views/plan/index.ts';
+import { blockingCodes, codesToAccept } from './views/plan/result.ts';
+import { loadAdapters, loadEngine, type Wired } from './wiring.ts';
+
+export function isPlanFile(subject: string): boolean {
+  return subject.endsWith('.kfplan') || /[/\\]/.test(subject);
+}
+
+export interface ApplySubject {
+  readonly reader: PlanFileReader;
+  /** Called when the run came to its end as planned: a plan that was kept for a resume is not needed any more. */
+  readonly done: () => Promise<void>;
+}
+
+export interface ApprovalFlags {
+  readonly yes: boolean;
+  readonly accept: readonly string[];
+}
+
+/** @throws {KeyferryError} `approval.required`, `plan.not-applyable`, `plan.unaccepted`, `phase.not-allowed` */
+export async function planToApply(
+  run: CommandRun,
+  wired: Wired,
+  config: ResolvedConfig,
+  flags: ApprovalFlags,
+): Promise<ApplySubject> {
+  const folder = keptPlansFolder(config);
+  const going = await planUnderWay(run, wired, folder);
+  return going ?? (await newPlan(run, wired, folder, flags));
+}
+
+async function planUnderWay(run: CommandRun, { engine, spec }: Wired, folder: string): Promise<ApplySubject | null> {
+  const { readStatus } = await loadEngine();
+  const { phase, state } = await readStatus(engine, spec.migration);
+  if (phase !== 'applying' || state === null) return null;
+  const kept = keptPlan(folder, state.plan);
+  if (state.appliedAs !== spec.migration || !existsSync(kept)) {
+    const next = `keyferry apply ${state.appliedAs}`;
+    throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'a new plan', next });
+  }
+  run.note(`Going on with plan ${state.plan}, which was approved before.`);
+  return await subjectOf(kept);
+}
+
+async function newPlan(run: CommandRun, wired: Wired, folder: string, flags: ApprovalFlags): Promise<ApplySubject> {
+  const { createPlanFile } = await loadAdapters();
+  const { migration } = wired.spec;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // Until the plan has its id, the process's own makes the name: two runs may plan the same migration at once.
+  const draft = join(folder, `${migration}-${process.pid}.kfplan`);
+  const plan = await makePlanFor(run, wired, createPlanFile(draft, { config: wired.planConfig }));
+  const kept = keptPlan(folder, plan.plan);
+  await rename(draft, kept);
+  run.progress.pause();
+  try {
+    const context = { ...run.viewContext, palette: run.errorPalette };
+    run.note(planView.human({ plan, file: migration, occasion: 'asking' }, context));
+    if (!plan.applyable) {
+      throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration, findings: blockingCodes(plan) });
+    }
+    const open = codesToAccept(plan).filter((code) => !flags.accept.includes(code));
+    if (open.length > 0) throw new KeyferryError('plan.unaccepted', { plan: plan.plan, findings: open });
+    await requireApproval(run.approver(), { migration, purpose: 'apply this plan', given: flags.yes });
+  } catch (error) {
+    await rm(kept, { force: true });
+    throw error;
+  }
+  return await subjectOf(kept);
+}
+
+async function subjectOf(kept: string): Promise<ApplySubject> {
+  const { openPlanFile } = await loadAdapters();
+  const reader = await openPlanFile(kept);
+  return { reader, done: () => rm(kept, { force: true }) };
+}
+
+/** Beside the state: whoever can go on with a run finds its plan there. */
+function keptPlansFolder({ directory, state }: ResolvedConfig): string {
+  return join(dirname(resolve(directory, state.sqlite)), 'plans');
+}
+
+const keptPlan = (folder: string, plan: PlanId): string => join(folder, `${plan}.kfplan`);

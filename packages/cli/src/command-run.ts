@@ -1,0 +1,167 @@
+/**
+ * One command at work: its streams, its progress, its events and log, and what can stop it. Commands get this and
+ * nothing of the process, so that nothing they say can bypass redaction, --quiet or --json.
+ *
+ *     engine ── messages ──► host ──┬──► progress (stderr)     warnings ──► stderr and the document's `warnings`
+ *                                   ├──► events (--events)
+ *                                   └──► log (--log-file)
+ */
+import { KeyferryError, messageLevels, type Host, type Message } from '@keyferry/core';
+import type { Approver } from './approval.ts';
+import { askOnTerminal } from './approval.ts';
+import { EventStream, type EventFacts } from './events/event-stream.ts';
+import { fileSink, streamSink } from './events/sinks.ts';
+import { defaultConfig, type OutputFlags } from './flags/output.ts';
+import { Interrupt, orStopped, type StopReason } from './interrupt.ts';
+import { chooseProgress, ProgressReporter, type Redraw } from './progress/reporter.ts';
+import { Output } from './terminal/output.ts';
+import { choosePalette, type Palette } from './terminal/palette.ts';
+import { usageError } from './usage-error.ts';
+import { messageText } from './views/messages.ts';
+import type { ViewContext } from './views/view.ts';
+
+/** Warnings kept for the document; a store that flaps for hours must not fill the memory. */
+const warningsMax = 100;
+
+export interface CallFacts {
+  readonly command: string;
+  readonly argument: string | null;
+  readonly flags: OutputFlags;
+}
+
+export class CommandRun {
+  readonly call: CallFacts;
+  readonly output: Output;
+  readonly progress: ProgressReporter;
+  readonly warnings: string[] = [];
+  /** Of stdout and of stderr. */
+  readonly palette: Palette;
+  readonly errorPalette: Palette;
+  private readonly streams: EventStream[];
+  private readonly interrupt: Interrupt;
+
+  private constructor(call: CallFacts, output: Output, redraw: Redraw | null, streams: readonly EventStream[]) {
+    const { flags } = call;
+    this.call = call;
+    this.output = output;
+    this.streams = [...streams];
+    const { env } = process;
+    const resultIsTty = flags.events === '-' ? process.stderr.isTTY : process.stdout.isTTY;
+    this.palette = choosePalette({ flag: flags.color, env, isTty: resultIsTty });
+    this.errorPalette = choosePalette({ flag: flags.color, env, isTty: process.stderr.isTTY });
+    this.progress = new ProgressReporter(progressMode(flags), output, redraw, Date.now);
+    this.interrupt = new Interrupt(process, {
+      timeoutMs: flags.timeout ?? null,
+      onStop: (reason) => this.sayStopping(reason),
+      exitNow: (code) => process.exit(code),
+    });
+  }
+
+  /** @throws {KeyferryError} `usage.invalid` when a file of the flags cannot be written, or flags exclude each other */
+  static async start(call: CallFacts): Promise<CommandRun> {
+    const { flags } = call;
+    if (flags.json && flags.events === '-') {
+      throw usageError('--json and --events - both want stdout', 'write the events to a file:   --events FILE');
+    }
+    const output = new Output(flags.events === '-' ? process.stderr : process.stdout, process.stderr);
+    const redraw = progressMode(flags) === 'live' ? await loadRedraw() : null;
+    const clean = (value: unknown): unknown => output.cleanDeep(value);
+    const shared = { clean, nowMs: Date.now };
+    const streams: EventStream[] = [];
+    if (flags.events !== undefined) {
+      const sink = flags.events === '-' ? streamSink(process.stdout) : fileSink(flags.events, 'events', 'w');
+      streams.push(new EventStream({ ...shared, sink, least: 'info' }));
+    }
+    if (flags['log-file'] !== undefined) {
+      streams.push(new EventStream({ ...shared, sink: fileSink(flags['log-file'], 'log-file', 'a'), least: 'debug' }));
+    }
+    return new CommandRun(call, output, redraw, streams);
+  }
+
+  /** Aborted with a `StopReason`. */
+  get signal(): AbortSignal {
+    return this.interrupt.signal;
+  }
+
+  get viewContext(): ViewContext {
+    return { palette: this.palette, nowMs: Date.now(), configFlag: configFlagOf(this.call.flags) };
+  }
+
+  readonly host: Host = {
+    emit: (message: Message): void => {
+      for (const stream of this.streams) stream.message(message);
+      this.progress.message(message);
+      const level = messageLevels[message.code];
+      if (level === 'warning') this.warn(messageText(message));
+      else if (level === 'debug' && this.call.flags.verbose) this.output.note(messageText(message));
+    },
+  };
+
+  /** The migration that events and the log name from now on. */
+  about(migration: string): void {
+    for (const stream of this.streams) stream.migration = migration;
+  }
+
+  /** For people who watch; silent under --quiet. */
+  note(text: string): void {
+    if (!this.call.flags.quiet) this.output.note(text);
+  }
+
+  event(event: EventFacts): void {
+    for (const stream of this.streams) stream.emit(event);
+  }
+
+  warn(text: string): void {
+    if (this.warnings.length < warningsMax) this.warnings.push(text);
+    this.output.note(`${this.errorPalette.caution('Warning:')} ${text}`);
+  }
+
+  /** Waits for work that has nothing to finish; a stop ends it at once. */
+  reading<T>(work: Promise<T>): Promise<T> {
+    const stopped = (): Error => {
+      const { argument, command } = this.call;
+      const signal = String(this.signal.reason);
+      return new KeyferryError('run.interrupted', { migration: argument ?? command, signal });
+    };
+    return orStopped(work, this.signal, stopped);
+  }
+
+  approver(): Approver {
+    return {
+      stdinIsTty: process.stdin.isTTY,
+      stderrIsTty: process.stderr.isTTY,
+      ci: process.env['CI'],
+      noInput: this.call.flags['no-input'],
+      ask: (question) => askOnTerminal(question, this.signal),
+    };
+  }
+
+  /** The last thing of a run: progress is taken away, streams get their `end`. Harmless to repeat. */
+  end(exitCode: number, errorCode: string | null): void {
+    this.progress.end();
+    this.interrupt.dispose();
+    for (const stream of this.streams.splice(0)) stream.end(exitCode, errorCode);
+  }
+
+  private sayStopping(reason: StopReason): void {
+    const why = reason === 'timeout' ? 'the time of --timeout is over' : reason;
+    const again = reason === 'timeout' ? '' : '; again to stop at once';
+    this.note(`${why}: finishing the write in flight, then stopping${again}`);
+  }
+}
+
+/** The configuration file where the next command has to name it: what the environment says it will say again. */
+function configFlagOf({ config }: OutputFlags): string | null {
+  return config === defaultConfig || config === process.env['KEYFERRY_CONFIG'] ? null : config;
+}
+
+async function loadRedraw(): Promise<Redraw> {
+  const { createLogUpdate } = await import('log-update');
+  // The cursor stays visible: a killed process could not bring it back.
+  return createLogUpdate(process.stderr, { showCursor: true });
+}
+
+function progressMode({ progress, quiet }: OutputFlags) {
+  const stderrIsTty = process.stderr.isTTY;
+  return chooseProgress({ flag: progress, quiet, stderrIsTty, ci: process.env['CI'] });
+}

@@ -1,0 +1,75 @@
+import { Args } from '@oclif/core';
+import type { ApplyResult } from '@keyferry/engine';
+import type { PlanReader } from '@keyferry/core';
+import { isPlanFile, planToApply } from '../apply-subject.ts';
+import { BaseCommand, type Outcome } from '../base-command.ts';
+import type { CommandRun } from '../command-run.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
+import { applyView, type AppliedView } from '../views/apply/index.ts';
+import { loadAdapters, loadEngine, runOptions, withMigration, type Wired } from '../wiring.ts';
+
+interface WritingFlags {
+  readonly accept?: string[] | undefined;
+  readonly 'lock-timeout'?: number | undefined;
+}
+
+export default class Apply extends BaseCommand {
+  static override readonly summary = 'Do what a plan says, exactly, and prove it. Goes on after an interruption.';
+  static override readonly examples = [
+    { description: 'Apply a reviewed plan.', command: '<%= config.bin %> apply config.kfplan' },
+    { description: 'Plan, look, approve and apply in one go.', command: '<%= config.bin %> apply config-v2-to-v3' },
+  ];
+  static override readonly args = {
+    plan: Args.string({ required: true, description: 'Plan file (NAME.kfplan, or a path), or name of a migration.' }),
+  };
+  static override readonly flags = { yes: yesFlag, accept: acceptFlag, 'lock-timeout': lockTimeoutFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Apply);
+    const subject = args.plan;
+    await this.perform<AppliedView>(flags, subject, async (run) => {
+      if (!isPlanFile(subject)) {
+        return await withMigration(run, subject, async (wired, config) => {
+          const { reader, done } = await planToApply(run, wired, config, {
+            yes: flags.yes,
+            accept: flags.accept ?? [],
+          });
+          try {
+            const result = await applyPlan(run, wired, reader, subject, flags);
+            if (result.outcome === 'done') await done();
+            return outcomeOf(result, subject);
+          } finally {
+            await reader.close();
+          }
+        });
+      }
+      const { openPlanFile } = await loadAdapters();
+      const reader = await openPlanFile(subject);
+      try {
+        return await withMigration(run, reader.plan.migration, async (wired) =>
+          outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject),
+        );
+      } finally {
+        await reader.close();
+      }
+    });
+  }
+}
+
+async function applyPlan(
+  run: CommandRun,
+  { engine, spec }: Wired,
+  reader: PlanReader,
+  appliedAs: string,
+  { accept = [], 'lock-timeout': lockTimeoutMs = 0 }: WritingFlags,
+): Promise<ApplyResult> {
+  const { applyOffline } = await loadEngine();
+  run.progress.begin(`applying ${reader.plan.plan}`);
+  return await applyOffline(engine, spec, reader, { ...runOptions(run, lockTimeoutMs), accept, appliedAs });
+}
+
+function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<AppliedView> {
+  const exitCode = result.outcome === 'done' ? exitCodes.done : exitCodes.deviated;
+  return { result: { result, appliedAs }, view: applyView, exitCode };
+}

@@ -1,0 +1,49 @@
+import { Args, Flags } from '@oclif/core';
+import type { PlanDocument, PlanWriter } from '@keyferry/core';
+import { BaseCommand } from '../base-command.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
+import { makePlanFor } from '../plan-making.ts';
+import { planView } from '../views/plan/index.ts';
+import type { PlanResult } from '../views/plan/result.ts';
+import { loadAdapters, withMigration } from '../wiring.ts';
+
+export default class Plan extends BaseCommand {
+  static override readonly summary = 'Compute what apply would do, and show it for review. Writes to neither store.';
+  static override readonly examples = [
+    '<%= config.bin %> plan config-v2-to-v3 --out config.kfplan',
+    '<%= config.bin %> plan config-v2-to-v3 --detailed-exitcode --json',
+  ];
+  static override readonly args = {
+    migration: Args.string({ required: true, description: 'Name of a migration in the configuration.' }),
+  };
+  static override readonly flags = {
+    out: Flags.string({
+      char: 'o',
+      summary: 'Save the plan, to apply exactly it.',
+      helpValue: 'FILE',
+      env: 'KEYFERRY_OUT',
+    }),
+    'detailed-exitcode': detailedExitcodeFlag,
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Plan);
+    await this.perform<PlanResult>(flags, args.migration, (run) =>
+      withMigration(run, args.migration, async (wired) => {
+        const { createPlanFile, discardPlan } = await loadAdapters();
+        const { out } = flags;
+        const writer: PlanWriter =
+          out === undefined ? discardPlan() : createPlanFile(out, { config: wired.planConfig });
+        const plan = await makePlanFor(run, wired, writer);
+        const result = { plan, file: out ?? null, occasion: 'made' } as const;
+        return { result, view: planView, exitCode: planExitCode(plan, flags['detailed-exitcode']) };
+      }),
+    );
+  }
+}
+
+function planExitCode(plan: PlanDocument, detailed: boolean): ExitCode {
+  if (!plan.applyable) return exitCodes.notAllowed;
+  return detailed && plan.totals.actions.create.keys > 0 ? exitCodes.changes : exitCodes.done;
+}

@@ -1,0 +1,36 @@
+import { Args } from '@oclif/core';
+import { phaseTable } from '@keyferry/core';
+import { requireApproval } from '../approval.ts';
+import { BaseCommand } from '../base-command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
+import { rollbackIntent, rollbackView, type RolledBackView } from '../views/rollback/index.ts';
+import { loadEngine, runOptions, withMigration } from '../wiring.ts';
+
+export default class Rollback extends BaseCommand {
+  static override readonly summary = 'Remove from the target what a migration created and nobody changed since.';
+  static override readonly examples = ['<%= config.bin %> rollback config-v2-to-v3'];
+  static override readonly args = {
+    migration: Args.string({ required: true, description: 'Name of a migration that was applied.' }),
+  };
+  static override readonly flags = { yes: yesFlag, 'lock-timeout': lockTimeoutFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Rollback);
+    await this.perform<RolledBackView>(flags, args.migration, (run) =>
+      withMigration(run, args.migration, async ({ engine, spec }) => {
+        const { readStatus, rollBack } = await loadEngine();
+        const { migration } = spec;
+        const status = await readStatus(engine, migration);
+        // Where rollback is not allowed the engine says so; nobody is asked for nothing.
+        if (phaseTable[status.phase]['roll-back'] !== null) {
+          run.note(rollbackIntent(status, run.errorPalette));
+          await requireApproval(run.approver(), { migration, purpose: 'roll back', given: flags.yes });
+        }
+        run.progress.begin(`rolling back ${migration}`);
+        const result = await run.reading(rollBack(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0)));
+        return { result: { migration, result }, view: rollbackView, exitCode: exitCodes.done };
+      }),
+    );
+  }
+}

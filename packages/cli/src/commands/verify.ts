@@ -1,0 +1,43 @@
+import { Args } from '@oclif/core';
+import { KeyferryError } from '@keyferry/core';
+import { BaseCommand } from '../base-command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
+import { verifyView, type VerifyView } from '../views/verify/index.ts';
+import { loadEngine, withMigration } from '../wiring.ts';
+
+export default class Verify extends BaseCommand {
+  static override readonly summary = 'Compare both sides, key by key, and say whether they agree. Writes to neither.';
+  static override readonly examples = ['<%= config.bin %> verify config-v2-to-v3'];
+  static override readonly args = {
+    migration: Args.string({ required: true, description: 'Name of a migration that was applied.' }),
+  };
+  static override readonly flags = { 'detailed-exitcode': detailedExitcodeFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Verify);
+    await this.perform<VerifyView>(flags, args.migration, (run) =>
+      withMigration(run, args.migration, async ({ engine, spec }) => {
+        const { readAppliedPlan, readStatus, verify } = await loadEngine();
+        const { phase, step } = await readStatus(engine, spec.migration);
+        const plan = await readAppliedPlan(engine, spec.migration);
+        if (plan === null) {
+          const { next } = step;
+          throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'verify', next });
+        }
+        run.progress.tracker.expectKeys(plan.totals.scanned);
+        run.progress.begin(`reading ${spec.sourceStore} and ${spec.targetStore}`);
+        const result = await run.reading(verify(engine, spec, plan));
+        const agree = result.verdict === 'agree';
+        // What differs is best seen in a new plan, which also says what can be done about it.
+        const next = agree ? step.next : `keyferry plan ${spec.migration}`;
+        const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
+        return {
+          result: { plan, result, next, wayBack: step.wayBack },
+          view: verifyView,
+          exitCode: agree ? exitCodes.done : differ,
+        };
+      }),
+    );
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The event stream of one run (`--events`) and its log file (`--log-file`): one JSON object a line.
+ *
+ *     version  …  messages of the engine  …  warning  …  end
+ *
+ * Lines are written at once and in order, so that whoever tails the file sees them and a killed run leaves whole lines.
+ * `progress` of any kind comes at most once a second; readers show `message` of types that they do not know.
+ */
+import { instantText, messageLevels, type Level, type Message } from '@keyferry/core';
+import { keyferryVersion } from '../version.ts';
+import { messageText } from '../views/messages.ts';
+
+export const eventsFormat = 'keyferry.events';
+const progressEveryMs = 1000;
+const levelWeights: Readonly<Record<EventLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
+
+export type EventLevel = Level | 'error';
+
+export interface EventFacts {
+  readonly type: string;
+  readonly level: EventLevel;
+  readonly message: string;
+  readonly data: object;
+  /** For streams in full detail only: an event stream may be read by anyone. */
+  readonly stack?: string;
+}
+
+export interface EventSink {
+  /** One line, its newline included. */
+  write(line: string): void;
+  close(): void;
+}
+
+export interface EventStreamOptions {
+  readonly sink: EventSink;
+  /** Redacts an event before it is written. */
+  readonly clean: (value: unknown) => unknown;
+  readonly nowMs: () => number;
+  /** Events below it are left out. */
+  readonly least: EventLevel;
+}
+
+export class EventStream {
+  private readonly options: EventStreamOptions;
+  private readonly progressAtMs = new Map<string, number>();
+  private seq = 0;
+  private ended = false;
+  migration: string | null = null;
+  run: string | null = null;
+
+  constructor(options: EventStreamOptions) {
+    this.options = options;
+    const data = { format: eventsFormat, formatVersion: '1.0', keyferryVersion };
+    this.emit({ type: 'version', level: 'info', message: `keyferry ${keyferryVersion}`, data });
+  }
+
+  message(message: Message): void {
+    if (message.code === 'apply.started') this.run = message.data.run;
+    if (isProgress(message) && !this.progressIsDue(message)) return;
+    const { code: type, data } = message;
+    this.emit({ type, level: messageLevels[type], message: messageText(message), data });
+  }
+
+  emit(event: EventFacts): void {
+    if (this.ended || levelWeights[event.level] < levelWeights[this.options.least]) return;
+    this.seq += 1;
+    const { type, level, message, stack } = event;
+    const data = this.options.least === 'debug' && stack !== undefined ? { ...event.data, stack } : event.data;
+    const { migration, run } = this;
+    const at = instantText(this.options.nowMs());
+    const line = this.options.clean({ at, seq: this.seq, type, level, message, migration, run, data });
+    this.options.sink.write(`${JSON.stringify(line)}\n`);
+  }
+
+  /** The last line. Later events are dropped: after `end` a reader may stop. */
+  end(exitCode: number, errorCode: string | null): void {
+    const message = errorCode === null ? `ended with exit code ${exitCode}` : `ended with ${errorCode}`;
+    this.emit({ type: 'end', level: 'info', message, data: { exitCode, error: errorCode } });
+    this.ended = true;
+    this.options.sink.close();
+  }
+
+  private progressIsDue({ code }: Message): boolean {
+    const nowMs = this.options.nowMs();
+    const lastMs = this.progressAtMs.get(code);
+    if (lastMs !== undefined && nowMs - lastMs < progressEveryMs) return false;
+    this.progressAtMs.set(code, nowMs);
+    return true;
+  }
+}
+
+const progressCodes = ['plan.scanning', 'apply.checking', 'backfill.progress', 'verify.progress', 'rollback.progress'];
+const isProgress = ({ code }: Message): boolean => progressCodes.includes(code);

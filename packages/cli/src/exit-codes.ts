@@ -1,0 +1,92 @@
+/**
+ * What a failure tells a script: one exit code for each error code of core. The table is total by its type; a new
+ * error does not compile until somebody has decided what a script should do about it.
+ *
+ * The meanings are a contract with users: a change here is an API change.
+ */
+import type { Code, KeyferryError } from '@keyferry/core';
+
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  /** Only with --detailed-exitcode: changes or differences exist. */
+  changes: 2,
+  stale: 3,
+  notAllowed: 4,
+  locked: 5,
+  /** Stopped at a checkpoint on purpose. */
+  stopped: 6,
+  /** Ran to its end, but not everything is as planned. */
+  deviated: 7,
+  usage: 64,
+  config: 78,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** `by-signal`: which one depends on what stopped the run. */
+const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
+  'usage.invalid': 'usage',
+  'config.not-found': 'config',
+  'config.invalid': 'config',
+  'config.plaintext-secret': 'config',
+  'config.secret-missing': 'config',
+  'config.unknown-migration': 'usage',
+  'plan.file-invalid': 'failed',
+  'plan.not-applyable': 'notAllowed',
+  'plan.unaccepted': 'notAllowed',
+  'plan.expired': 'stale',
+  'plan.stale': 'stale',
+  'plan.mismatch': 'stale',
+  'plan.other-in-progress': 'notAllowed',
+  'approval.required': 'notAllowed',
+  'phase.not-allowed': 'notAllowed',
+  'lease.held': 'locked',
+  'lease.lost': 'locked',
+  'lock.not-found': 'usage',
+  'fence.lost': 'locked',
+  'fence.unreadable': 'failed',
+  'run.interrupted': 'by-signal',
+  'state.newer': 'failed',
+  'state.busy': 'failed',
+  'state.conflict': 'failed',
+  'state.unusable': 'failed',
+  'store.unreachable': 'failed',
+  'store.timeout': 'failed',
+  'store.no-leader': 'failed',
+  'store.auth-failed': 'failed',
+  'store.permission-denied': 'failed',
+  'store.tls-failed': 'failed',
+  'store.unsupported': 'failed',
+  'store.out-of-space': 'failed',
+  'store.request-refused': 'failed',
+  'store.answer-unexpected': 'failed',
+  'store.position-compacted': 'failed',
+  'file.unreadable': 'failed',
+  'file.unwritable': 'failed',
+  'file.record-invalid': 'failed',
+  'capability.missing': 'config',
+  'code.unknown': 'usage',
+  'internal.invariant': 'failed',
+};
+
+const bySignal: Readonly<Record<string, ExitCode>> = {
+  SIGINT: exitCodes.interrupted,
+  SIGTERM: exitCodes.terminated,
+  timeout: exitCodes.stopped,
+};
+
+/** All exit codes that `code` may end in; more than one only where a signal decides. */
+export function exitCodesOf(code: Code): readonly ExitCode[] {
+  const name = table[code];
+  return name === 'by-signal' ? Object.values(bySignal) : [exitCodes[name]];
+}
+
+export function exitCodeOf(error: KeyferryError): ExitCode {
+  const name = table[error.code];
+  if (name !== 'by-signal') return exitCodes[name];
+  const { signal } = error.details as { readonly signal?: string };
+  return bySignal[signal ?? ''] ?? exitCodes.failed;
+}

@@ -1,0 +1,82 @@
+/**
+ * Interrupts: the first SIGINT or SIGTERM, or the end of `--timeout`, asks the run to stop at its next checkpoint; a
+ * second signal ends the process at once. Both are safe: writes are guarded, and the next run goes on from the
+ * checkpoint. After the second one the lock stays until its lease ends.
+ */
+import { exitCodes } from './exit-codes.ts';
+
+export type StopReason = 'SIGINT' | 'SIGTERM' | 'timeout';
+
+export interface InterruptOptions {
+  /** Milliseconds after which the command is stopped; null: never. */
+  readonly timeoutMs: number | null;
+  readonly onStop: (reason: StopReason) => void;
+  /** Ends the process; a parameter so that a test survives it. */
+  readonly exitNow: (code: number) => void;
+}
+
+interface SignalSource {
+  on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  off(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+}
+
+export class Interrupt {
+  private readonly controller = new AbortController();
+  private readonly source: SignalSource;
+  private readonly options: InterruptOptions;
+  private readonly timer: NodeJS.Timeout | null;
+  private readonly onInt = (): void => this.receive('SIGINT');
+  private readonly onTerm = (): void => this.receive('SIGTERM');
+
+  constructor(source: SignalSource, options: InterruptOptions) {
+    this.source = source;
+    this.options = options;
+    const { timeoutMs } = options;
+    this.timer = timeoutMs === null ? null : setTimeout(() => this.stop('timeout'), timeoutMs);
+    source.on('SIGINT', this.onInt);
+    source.on('SIGTERM', this.onTerm);
+  }
+
+  /** Aborted with a `StopReason`. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  dispose(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.source.off('SIGINT', this.onInt);
+    this.source.off('SIGTERM', this.onTerm);
+  }
+
+  private receive(signal: 'SIGINT' | 'SIGTERM'): void {
+    if (!this.signal.aborted) this.stop(signal);
+    else this.options.exitNow(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
+  }
+
+  private stop(reason: StopReason): void {
+    if (this.signal.aborted) return;
+    this.controller.abort(reason);
+    this.options.onStop(reason);
+  }
+}
+
+/**
+ * Waits for `work` or for the stop, whichever is first: for commands that only read, where nothing has to be finished.
+ * @param stopped makes the error that the caller then sees
+ */
+export async function orStopped<T>(work: Promise<T>, signal: AbortSignal, stopped: () => Error): Promise<T> {
+  let stop = (): void => undefined;
+  const stopping = new Promise<never>((_, reject) => {
+    stop = () => reject(stopped());
+  });
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, stopping]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    // Whichever lost the race must not be reported as unhandled.
+    stopping.catch(() => undefined);
+    work.catch(() => undefined);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * What an apply did, held against its plan: each record of the source is under exactly one count, and the counts add
+ * up to what was scanned, so that nothing can go missing without a number that says so.
+ */
+import { nextStep, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
+import type { ApplyResult } from '@keyferry/engine';
+import type { Palette } from '../../terminal/palette.ts';
+import { columns } from '../layout/columns.ts';
+import { stepLines } from '../layout/commands.ts';
+import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
+import { differenceLines, sideLines, verdictText, verifyBody } from '../verify/sides.ts';
+import { envelope, type View, type ViewContext } from '../view.ts';
+
+export interface AppliedView {
+  readonly result: ApplyResult;
+  /** The argument that apply was given. */
+  readonly appliedAs: string;
+}
+
+export const applyView: View<AppliedView> = {
+  human: applyHuman,
+  json: ({ result, appliedAs }, warnings) => {
+    const { plan, run, attempt, resumed, outcome, counts, deviations, elapsedMs } = result;
+    return envelope('keyferry.apply', warnings, {
+      migration: plan.migration,
+      plan: plan.plan,
+      run,
+      attempt,
+      resumed,
+      outcome,
+      counts: { ...counts, scanned: scannedOf(counts) },
+      planned: plannedCounts(result),
+      verify: verifyBody(result.verify),
+      deviations,
+      elapsedMs: Math.round(elapsedMs),
+      ...stepAfter(result, appliedAs),
+    });
+  },
+};
+
+function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): string {
+  const { palette } = context;
+  const { plan, run, attempt, resumed, outcome, counts, deviations, verify, elapsedMs } = result;
+  const verdict = outcome === 'done' ? palette.good('as planned') : palette.bad('not as planned');
+  const perSecond = elapsedMs > 0 ? (scannedOf(counts) * 1000) / elapsedMs : 0;
+  const { next, wayBack } = stepAfter(result, appliedAs);
+  return [
+    `${palette.strong(`Applied ${plan.plan}`)}   ${plan.migration}   ${verdict}`,
+    `  run ${run}, attempt ${attempt}${resumed ? ', resumed' : ''}, ${durationText(elapsedMs)}, ${rateText(perSecond)}`,
+    '',
+    ...countsTable(result, palette),
+    '',
+    `${palette.strong('Verify')}   both sides ${verdictText(verify, palette)}`,
+    ...sideLines(verify),
+    ...(verify.verdict === 'differ' ? differenceLines(verify, palette) : []),
+    ...(deviations.length > 0
+      ? ['', palette.strong('Not as planned'), ...deviations.map((each) => `  ${palette.bad('!')} ${each}`)]
+      : []),
+    '',
+    `Applied: ${countText(counts.written)} written; ${counted(deviations.length, 'deviation')}.`,
+    ...stepLines(next, wayBack, context),
+    '',
+  ].join('\n');
+}
+
+const labels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> = {
+  written: ['+', 'written', 'created by this migration'],
+  equal: ['=', 'equal', 'was there already'],
+  kept: ['!', 'kept', 'target differs'],
+  tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
+  deadLetters: ['x', 'dead letters', 'the target refused them'],
+  notCarried: ['.', 'not carried', ''],
+};
+const kinds = Object.keys(labels) as (keyof ChunkCounts)[];
+
+function countsTable(result: ApplyResult, palette: Palette): string[] {
+  const { counts } = result;
+  const planned = plannedCounts(result);
+  const rows = kinds.map((kind) => {
+    const [symbol, label, note] = labels[kind];
+    const differs = counts[kind] !== planned[kind];
+    const count = countText(counts[kind]);
+    return [
+      `  ${symbol} ${label}`,
+      countText(planned[kind]),
+      differs ? palette.caution(count) : count,
+      counts[kind] > 0 ? note : '',
+    ];
+  });
+  return columns(
+    [['', 'planned', 'done', ''], ...rows, ['  scanned', countText(planned.scanned), countText(scannedOf(counts)), '']],
+    [
+      { align: 'left', min: 16 },
+      { align: 'right', min: 10 },
+      { align: 'right', min: 10 },
+      { align: 'left', gap: 3 },
+    ],
+  );
+}
+
+function plannedCounts({ plan: { totals } }: ApplyResult): ChunkCounts & { readonly scanned: number } {
+  const { create, equal, conflict, blocked } = totals.actions;
+  const notCarried = Object.values(totals.notCarried).reduce((sum, count) => sum + count, 0);
+  return {
+    written: create.keys,
+    equal: equal.keys,
+    kept: conflict.keys,
+    tombstoned: 0,
+    // A plan that blocks is never applied, so this is zero; it keeps the sum true by construction.
+    deadLetters: blocked.keys,
+    notCarried,
+    scanned: totals.scanned,
+  };
+}
+
+function stepAfter({ plan, outcome }: ApplyResult, appliedAs: string): NextStep {
+  return nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
+}

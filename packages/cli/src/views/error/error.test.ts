@@ -1,0 +1,167 @@
+/**
+ * Goal: every failure takes one form that says what to do, and none shows more than it may.
+ * Method: whole errors as snapshots, then the promises one by one; all codes of core go through both renderers.
+ */
+import { codes, KeyferryError, type Code, type ConfigIssue } from '@keyferry/core';
+import { describe, expect, it } from 'vitest';
+import { reportOf } from '../../failure.ts';
+import { plainPalette } from '../../terminal/palette.ts';
+import { withoutSecrets } from './config-issues.ts';
+import { errorHuman } from './human.ts';
+import { errorJson } from './json.ts';
+import type { ErrorReport } from './report.ts';
+
+const call = { command: 'apply', argument: 'jm.kfplan', verbose: false, logFile: null, configFlag: null };
+const human = (error: KeyferryError, more: Partial<ErrorReport> = {}): string =>
+  errorHuman({ ...reportOf(error, call), ...more }, plainPalette);
+
+describe('an error for people', () => {
+  it('says what happened, the facts, why, the fix and where to read more', () => {
+    const error = new KeyferryError('lease.held', {
+      migration: 'jm-store2-to-store3',
+      lock: 'lck_01JD9',
+      holder: 'deploy@ci-17, pid 4711 [3f1c9a2e.4026531836.8812345]',
+      run: 'run_01JD9',
+      heartbeatAgoMs: 4000,
+    });
+    expect(human(error)).toMatchInlineSnapshot(`
+      "Error lease.held: jm-store2-to-store3 is being applied by someone else
+        holder   deploy@ci-17, pid 4711, run run_01JD9, last heartbeat 4 s ago
+        lock     lck_01JD9
+        why      one run at a time may write a migration; nothing was written
+        fix      wait:         keyferry apply jm.kfplan --lock-timeout 10m
+                 it is dead:   keyferry locks break lck_01JD9 --reason "why"
+        more     keyferry explain lease.held
+      "
+    `);
+  });
+
+  it('lists the keys that moved', () => {
+    const keys = [
+      { key: '/config/a', what: 'changed in the source' },
+      { key: '/config/routes/b', what: 'gone from the target' },
+    ];
+    const error = new KeyferryError('plan.stale', { plan: 'pln_1', migration: 'm', keys, keysTotal: 12 });
+    expect(human(error, { configFlag: 'x.yaml' })).toMatchInlineSnapshot(`
+      "Error plan.stale: plan pln_1 no longer matches the stores; nothing was written
+        moved    /config/a          changed in the source
+                 /config/routes/b   gone from the target
+                 and 10 more
+        why      a plan is applied exactly as it was reviewed, or not at all
+        fix      plan again and review:   keyferry plan m --out jm.kfplan -c x.yaml
+        more     keyferry explain plan.stale
+      "
+    `);
+  });
+
+  it('points into a configuration file, all issues at once, the same cause once', () => {
+    const issue = (path: string, message: string, line: number, column: number): ConfigIssue => ({
+      path,
+      message,
+      line,
+      column,
+      suggestion: null,
+    });
+    const issues = [
+      issue('stores.old.knd', 'unknown key', 3, 10),
+      issue('migrations.m.source.stor', 'is missing', 7, 5),
+      issue('migrations.n.source.stor', 'is missing', 9, 5),
+    ];
+    const configText = [
+      'version: 1',
+      'stores:',
+      '  old: { knd: file, password: hunter2 }',
+      '',
+      '',
+      '',
+      '    source: {}',
+    ].join('\n');
+    const error = new KeyferryError('config.invalid', { file: 'keyferry.yaml', issues });
+    expect(human(error, { configText })).toMatchInlineSnapshot(`
+      "Error config.invalid: the configuration keyferry.yaml is not valid; nothing was read or written
+        keyferry.yaml:3:10   stores.old.knd: unknown key
+          3 |   old: { knd: file, password: *** }
+            |          ^
+        keyferry.yaml:7:5   migrations.m.source.stor: is missing
+          7 |     source: {}
+            |     ^
+        keyferry.yaml:9:5   migrations.n.source.stor: the same
+        fix      correct the lines shown, then:   keyferry validate --config keyferry.yaml
+        more     keyferry explain config.invalid
+      "
+    `);
+  });
+
+  it.each([
+    ['apply', 'm', 'fix      go on:   keyferry apply m'],
+    ['plan', 'm', 'fix      run it again:   keyferry plan m'],
+  ])('knows what an interrupted %s is to be followed by', (command, argument, want) => {
+    const error = new KeyferryError('run.interrupted', { migration: 'm', signal: 'SIGINT' });
+    expect(human(error, { command, argument })).toContain(want);
+  });
+
+  it('says that a reading command wrote nothing', () => {
+    const error = new KeyferryError('run.interrupted', { migration: 'm', signal: 'SIGINT' });
+    expect(human(error, { command: 'plan' })).toContain('keyferry plan was stopped by SIGINT; nothing was written');
+  });
+
+  it('names each finding to accept', () => {
+    const error = new KeyferryError('plan.unaccepted', { plan: 'pln_1', findings: ['ttl.dropped', 'x.y'] });
+    expect(human(error)).toContain('keyferry apply jm.kfplan --accept ttl.dropped --accept x.y');
+  });
+
+  it('shows a stack for a bug and asks for a report, and for nothing else', () => {
+    expect(human(new KeyferryError('internal.invariant', { what: 'two' }))).toMatch(/please report it[\s\S]*at /);
+    expect(human(new KeyferryError('store.timeout', { store: 's', detail: 'd' }))).not.toMatch(/^\s+at /m);
+  });
+});
+
+describe('lines of a configuration', () => {
+  it.each([
+    ['a: { password: hunter2, x: 1 }', 'a: { password: ***, x: 1 }'],
+    ['"api_key": "hunter2"', '"api_key": ***'],
+    ['password: { env: NAME }', 'password: { env: NAME }'],
+    ['secret: "a b"', 'secret: ***'],
+  ])('%s is shown as %s', (line, want) => expect(withoutSecrets(line, 0).shown).toBe(want));
+
+  it('keep the caret under its place', () => {
+    const line = 'password: hunter2, other: 1';
+    const at = line.indexOf('other');
+    const { shown, shift } = withoutSecrets(line, at);
+    expect(shown.slice(at + shift)).toBe('other: 1');
+  });
+});
+
+describe('an error as a document', () => {
+  it('has the envelope, the code, what to do and whether to retry', () => {
+    const error = new KeyferryError('store.timeout', { store: 'old', detail: 'range' });
+    expect(errorJson(reportOf(error, call), [])).toMatchObject({
+      format: 'keyferry.error',
+      formatVersion: '1.0',
+      warnings: [],
+      error: { code: 'store.timeout', retry: 'backoff', exitCode: 1, details: { store: 'old', detail: 'range' } },
+    });
+  });
+  it('holds keys in their JSON form', () => {
+    const keys = [{ key: 'base64:/wA=', what: 'changed in the source' }];
+    const error = new KeyferryError('plan.stale', { plan: 'pln_1', migration: 'm', keys, keysTotal: 1 });
+    expect(errorJson(reportOf(error, call), [])).toMatchObject({
+      error: { details: { keys: [{ key: { base64: '/wA=' }, what: 'changed in the source' }] } },
+    });
+  });
+});
+
+describe('every code', () => {
+  // Details of every shape that any renderer may ask for.
+  const details = {
+    ...{ what: ['w'], fix: 'f', file: 'f', issues: [], known: ['k'], suggestion: 'near', findings: ['f'], keys: [] },
+    ...{ keysTotal: 0, heartbeatAgoMs: 1, holder: 'h', signal: 'SIGINT', line: 1, path: 'p' },
+  };
+  it.each(Object.keys(codes) as Code[])('%s has a human and a JSON form', (code) => {
+    const error = new KeyferryError(code, details as never);
+    const page = errorHuman(reportOf(error, { ...call, command: 'verify', argument: null }), plainPalette);
+    expect(page).toMatch(new RegExp(`^Error ${code.replace('.', '\\.')}: .`));
+    expect(page).toContain('  fix ');
+    expect(errorJson(reportOf(error, call), [])).toMatchObject({ error: { code } });
+  });
+});

@@ -1,0 +1,48 @@
+/** The facts of an error, as rows of name and text. Most errors say all in their summary; these have more to tell. */
+import { isKeyferryError } from '@keyferry/core';
+import { holderForPeople } from '../../lock-holder.ts';
+import { columns } from '../layout/columns.ts';
+import { countText, durationText } from '../layout/numbers.ts';
+import type { ErrorReport } from './report.ts';
+
+export type Fact = readonly [name: string, text: string];
+
+export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
+  if (isKeyferryError(error, 'lease.held')) {
+    const { holder, run, lock, heartbeatAgoMs } = error.details;
+    return [
+      ['holder', `${holderForPeople(holder)}, run ${run}, last heartbeat ${durationText(heartbeatAgoMs)} ago`],
+      ['lock', lock],
+    ];
+  }
+  if (isKeyferryError(error, 'plan.stale')) {
+    const { keys, keysTotal } = error.details;
+    const rows = columns(
+      keys.map(({ key, what }) => [key, what]),
+      [{ align: 'left' }, { align: 'left', gap: 3 }],
+    );
+    const rest = keysTotal - keys.length;
+    return rowsOf('moved', rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows);
+  }
+  if (isKeyferryError(error, 'plan.mismatch')) return rowsOf('differs', error.details.what);
+  if (isKeyferryError(error, 'plan.not-applyable') || isKeyferryError(error, 'plan.unaccepted')) {
+    return rowsOf('findings', error.details.findings);
+  }
+  if (isKeyferryError(error, 'config.unknown-migration')) {
+    const { known, suggestion } = error.details;
+    return [
+      ...(suggestion === null ? [] : [['near', suggestion] as const]),
+      ['known', known.length === 0 ? 'none' : known.join(', ')],
+    ];
+  }
+  if (isKeyferryError(error, 'code.unknown')) {
+    return error.details.suggestion === null ? [] : [['near', error.details.suggestion]];
+  }
+  if (isKeyferryError(error, 'config.plaintext-secret') && error.details.line !== null) {
+    return [['at', `${error.details.file}:${error.details.line}`]];
+  }
+  if (error.code === 'internal.invariant' && logFile !== null) return [['log file', logFile]];
+  return [];
+}
+
+const rowsOf = (name: string, lines: readonly string[]): Fact[] => lines.map((line, i) => [i === 0 ? name : '', line]);

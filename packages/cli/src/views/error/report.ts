@@ -1,0 +1,18 @@
+/** What the error view is given: the failure, and as much of the call as it takes to name commands whole. */
+import type { KeyferryError } from '@keyferry/core';
+
+export interface ErrorReport {
+  readonly error: KeyferryError;
+  readonly exitCode: number;
+  /** `apply`, `locks break`. */
+  readonly command: string;
+  /** The command's argument as typed; null when it had none. */
+  readonly argument: string | null;
+  /** Text of the configuration file, where the error points into it. */
+  readonly configText: string | null;
+  /** Shown with --verbose and for bugs; null else. */
+  readonly stack: string | null;
+  readonly logFile: string | null;
+  /** The configuration file, where the next command has to name it; null else. */
+  readonly configFlag: string | null;
+}

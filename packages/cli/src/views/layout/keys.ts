@@ -1,0 +1,21 @@
+/**
+ * Keys and prefixes, for people and for JSON. Control characters are escaped: a key must not forge output.
+ */
+import { keyForDisplay, keyFromJson, type KeyJson } from '@keyferry/core';
+
+export function keyText(key: KeyJson): string {
+  return keyForDisplay(keyFromJson(key));
+}
+
+/** The prefix, or words for the empty one. */
+export function prefixText(prefix: KeyJson): string {
+  const text = keyText(prefix);
+  return text === '' ? '(all keys)' : text;
+}
+
+const base64Mark = 'base64:';
+
+/** Back from the text that the engine names a key with to the form that JSON documents use. */
+export function keyJsonOfDisplay(display: string): KeyJson {
+  return display.startsWith(base64Mark) ? { base64: display.slice(base64Mark.length) } : { text: display };
+}

@@ -1,0 +1,168 @@
+/**
+ * The plan as a page to review: what is on both sides, what would be done in numbers and by prefix, what to look at
+ * first, what changes its meaning, what stands in the way, and what applying it would be like.
+ */
+import { keyFromJson, type PlanDocument, type PlannedSide } from '@keyferry/core';
+import { columns } from '../layout/columns.ts';
+import { pasteable } from '../layout/commands.ts';
+import { prefixText } from '../layout/keys.ts';
+import { counted, countText, durationText, instantForPeople, listText } from '../layout/numbers.ts';
+import { positionText } from '../layout/positions.ts';
+import type { ViewContext } from '../view.ts';
+import { findingLines } from './findings.ts';
+import { lookFirstLines } from './look-first.ts';
+import { notCarriedTexts } from './not-carried.ts';
+import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
+import { prefixTable, totalsTable } from './tables.ts';
+
+export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
+  const { strong } = context.palette;
+  const title = `${strong(`Plan ${plan.plan}`)}   ${plan.migration}   strategy ${plan.strategy}`;
+  return [
+    occasion === 'made' ? `${title}   (nothing was written)` : `${title}   made ${instantForPeople(plan.createdAt)}`,
+    '',
+    ...sides(plan),
+    '',
+    ...totalsTable(plan, context.palette),
+    '',
+    ...prefixTable(plan),
+    '',
+    ...section(strong('Look here first'), lookFirstLines(plan, context.palette)),
+    ...section(strong('Changes of meaning'), meaningLines(plan)),
+    ...findingLines(plan, context.palette),
+    ...applyWould(plan, context),
+    summaryLine(plan),
+    ...lastLines(plan, file, occasion, context),
+    '',
+  ].join('\n');
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [title, ...lines];
+}
+
+function sides(plan: PlanDocument): string[] {
+  const { source, target, totals } = plan;
+  const sameCluster =
+    source.description.identity !== null && source.description.identity === target.description.identity;
+  const { equal, conflict, blocked } = totals.actions;
+  // A blocked record may be in the target or not, so the number is known only where nothing is blocked.
+  const there = blocked.keys === 0 ? `, ${counted(equal.keys + conflict.keys + totals.targetOnly, 'key')} there` : '';
+  const left = [
+    { align: 'left' },
+    { align: 'left' },
+    { align: 'left' },
+    { align: 'left', gap: 3 },
+    { align: 'left', gap: 3 },
+  ] as const;
+  const rows = columns(
+    [
+      [
+        '  source',
+        source.description.kind,
+        serverText(source),
+        placeText(source),
+        `position ${positionText(source.position)}`,
+      ],
+      [
+        '  target',
+        target.description.kind,
+        sameCluster ? 'same cluster' : serverText(target),
+        placeText(target),
+        `position ${positionText(target.position)}${there}`,
+      ],
+    ],
+    left,
+  );
+  const agree = source.membersAgreeAt === null ? '' : `; members agree at raft index ${source.membersAgreeAt}`;
+  return [
+    ...rows,
+    `  scan    ${counted(totals.scanned, 'record')} in ${durationText(plan.scanMs)}${agree}`,
+    `  rules   ${rulesText(plan)}   digest ${plan.rulesDigest.slice(0, 8)}`,
+  ];
+}
+
+function serverText({ description: { members, version } }: PlannedSide): string {
+  return members === null ? version : `${counted(members, 'member')}, ${version}`;
+}
+
+const placeText = (side: PlannedSide): string => `prefix ${prefixText(side.prefix)}`;
+
+function rulesText({ source, target, totals, meaning }: PlanDocument): string {
+  const same = keyFromJson(source.prefix) === keyFromJson(target.prefix);
+  const rules = [same ? 'same key bytes' : `${prefixText(source.prefix)} becomes ${prefixText(target.prefix)}`];
+  const { notCarried } = totals;
+  if (notCarried['dir.with-children'] !== undefined) rules.push('directories become prefixes');
+  if (meaning.some(({ code }) => code === 'ttl.to-lease')) rules.push('TTL becomes a lease');
+  return rules.join('; ');
+}
+
+function meaningLines(plan: PlanDocument): string[] {
+  const kind = plan.target.description.kind;
+  const rows = plan.meaning.map(({ code, count }) => {
+    switch (code) {
+      case 'ttl.to-lease': {
+        const longer =
+          plan.leaseBucketMs > 0 ? `; a key may live up to ${durationText(plan.leaseBucketMs)} longer` : '';
+        return [`  ${code}`, `${counted(count, 'key')} with a TTL expire in the target too${longer}`];
+      }
+      case 'dir.empty':
+        return [`  ${code}`, `${notCarriedTexts[code](count)} ${count === 1 ? 'has' : 'have'} no form in ${kind}`];
+      case 'index.changed':
+        return [`  ${code}`, 'versions begin anew in the target; clients that compare them have to read them again'];
+    }
+  });
+  return columns(rows, [{ align: 'left' }, { align: 'left' }]);
+}
+
+function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
+  const { estimate, totals, chunks, migration } = plan;
+  const keys = counted(totals.actions.create.keys, 'key');
+  const { transactions, keysPerTransaction, workers } = estimate;
+  const how = `${counted(transactions, 'transaction')} (at most ${counted(keysPerTransaction, 'guarded key')} each)`;
+  const by = `${counted(chunks, 'chunk')}, ${counted(workers, 'worker')}`;
+  return [
+    palette.strong(plan.applyable ? 'Apply would' : 'Apply would (once nothing blocks)'),
+    totals.actions.create.keys === 0 ? '  write    nothing' : `  write    ${keys} in ${how}, ${by}`,
+    '  verify   digests of both sides, then stop',
+    `  undo     keyferry rollback ${migration}: removes what this run created and nobody changed`,
+  ];
+}
+
+function summaryLine({ totals, findings }: PlanDocument): string {
+  const { create, equal, conflict, blocked } = totals.actions;
+  const notCarried = Object.values(totals.notCarried).reduce((sum, count) => sum + count, 0);
+  const rest = [
+    `${countText(equal.keys)} equal`,
+    `${countText(conflict.keys)} conflict`,
+    ...(blocked.keys > 0 ? [`${countText(blocked.keys)} blocked`] : []),
+    `${countText(notCarried)} not carried`,
+  ].join(', ');
+  const warnings = findings.filter(({ level }) => level === 'warning').length;
+  const work = `Plan: ${countText(create.keys)} to create, 0 to overwrite, 0 to delete`;
+  return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
+}
+
+function lastLines(
+  plan: PlanDocument,
+  file: string | null,
+  occasion: PlanResult['occasion'],
+  context: ViewContext,
+): string[] {
+  const { palette, nowMs } = context;
+  const planAgain = pasteable(`keyferry plan ${plan.migration} --out ${file ?? `${plan.migration}.kfplan`}`, context);
+  if (!plan.applyable) {
+    const solve = palette.bad(`Not applyable: solve ${listText(blockingCodes(plan))}.`);
+    const exit = occasion === 'shown' ? '' : '   (exit 4)';
+    return [`${file === null || occasion === 'asking' ? '' : `Saved ${file} for review. `}${solve}${exit}`];
+  }
+  if (occasion === 'asking') return [];
+  if (file === null) return [`Not saved.   Next: ${planAgain}`];
+  if (Date.parse(plan.expiresAt) <= nowMs) {
+    return [`${file} expired ${instantForPeople(plan.expiresAt)}.   Next: ${planAgain}`];
+  }
+  const what = occasion === 'made' ? `Saved ${file}` : file;
+  return [
+    `${what}, valid until ${instantForPeople(plan.expiresAt)}.   Next: ${pasteable(applyCommand(plan, file), context)}`,
+  ];
+}

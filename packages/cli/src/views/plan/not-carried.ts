@@ -1,0 +1,20 @@
+/** What a scan met and a plan does not carry over, by reason. Nothing is silent: these add up with the actions. */
+import type { NotCarriedReason, PlanDocument } from '@keyferry/core';
+import { counted, countText } from '../layout/numbers.ts';
+
+export const notCarriedTexts: Readonly<Record<NotCarriedReason, (count: number) => string>> = {
+  'dir.with-children': (count) => `${counted(count, 'directory', 'directories')} with children`,
+  'dir.empty': (count) => `${countText(count)} empty ${count === 1 ? 'directory' : 'directories'}`,
+  'ttl.expired': (count) => `${countText(count)} whose time ran out`,
+  'rule.excluded': (count) => `${counted(count, 'key')} that the rules exclude`,
+  'rule.dropped': (count) => `${counted(count, 'key')} that a module dropped`,
+};
+
+export function notCarriedText(notCarried: PlanDocument['totals']['notCarried']): string {
+  const reasons = Object.keys(notCarriedTexts) as NotCarriedReason[];
+  return reasons
+    .map((reason) => ({ reason, count: notCarried[reason] ?? 0 }))
+    .filter(({ count }) => count > 0)
+    .map(({ reason, count }) => notCarriedTexts[reason](count))
+    .join(', ');
+}

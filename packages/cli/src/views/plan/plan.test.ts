@@ -1,0 +1,160 @@
+/**
+ * Goal: the plan's page is the one that users review and that the conventions show.
+ * Method: the sample plan as a snapshot, then what changes when it is blocked, unsaved, shown, asked about, expired.
+ */
+import { describe, expect, it } from 'vitest';
+import { blockedPlan, nowMs, samplePlan } from '../../../test/fixtures/plan.ts';
+import { plainPalette } from '../../terminal/palette.ts';
+import type { ViewContext } from '../view.ts';
+import { planView } from './index.ts';
+import type { PlanResult } from './result.ts';
+
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const made: PlanResult = { plan: samplePlan, file: 'config.kfplan', occasion: 'made' };
+const lastLine = (result: PlanResult, at = context): string =>
+  planView.human(result, at).trimEnd().split('\n').at(-1) ?? '';
+
+describe('the plan for people', () => {
+  it('is a page to review', () => {
+    expect(planView.human(made, context)).toMatchInlineSnapshot(`
+      "Plan pln_01JDA3WQ7K   config-v2-to-v3   strategy offline   (nothing was written)
+
+        source  etcd-v2  3 members, 3.4.23   prefix /config/   position 48211907
+        target  etcd-v3  same cluster        prefix /config/   position 1204, 2 keys there
+        scan    12,604 records in 8.1 s; members agree at raft index 51200871
+        rules   same key bytes; directories become prefixes; TTL becomes a lease   digest 4be1c07a
+
+                           keys      bytes
+        + create         12,310   37.4 MiB   only if absent
+        ~ overwrite           0          0   onConflict: keep-target
+        - delete              0          0   never in this migration
+        = equal               1        9 B
+        ! conflict            1       41 B   target differs and is kept
+        . not carried       292          -   275 directories with children, 17 empty directories
+        total            12,604
+
+        by prefix              create   equal  conflict    TTL      bytes   largest
+        /config/features/         412       0         1      0     61 KiB     2 KiB
+        /config/limits/           164       1         0      0      9 KiB     112 B
+        /config/routes/         9,830       0         0      0   35.4 MiB   212 KiB
+        /config/sessions/       1,904       0         0  1,904    1.9 MiB     3 KiB
+
+      Look here first
+        ! /config/features/beta     source 41 B 77b0f3d2, target 38 B e19c0a64 version 1198
+        + /config/routes/eu/table   212 KiB, the largest value
+        + /config/sessions/ab/91f   88 B, TTL 38 s left
+        + /config/db/password       32 B (sensitive)
+      Changes of meaning
+        ttl.to-lease   1,904 keys with a TTL expire in the target too; a key may live up to 5 min longer
+        dir.empty      17 empty directories have no form in etcd-v3
+        index.changed  versions begin anew in the target; clients that compare them have to read them again
+      Findings   0 blocking, 2 warnings
+        warning  conflict.kept   1 key holds another value in the target
+            fix   settle it by hand, or say   onConflict: keep-target
+        warning  ttl.short       6 keys have under 2 min left and may expire before they are reached
+            fix   apply soon; what expires meanwhile is counted, not lost
+      Apply would
+        write    12,310 keys in 99 transactions (at most 125 guarded keys each), 4 chunks, 2 workers
+        verify   digests of both sides, then stop
+        undo     keyferry rollback config-v2-to-v3: removes what this run created and nobody changed
+      Plan: 12,310 to create, 0 to overwrite, 0 to delete; 1 equal, 1 conflict, 292 not carried; 2 warnings.
+      Saved config.kfplan, valid until 2026-11-22 06:30 UTC.   Next: keyferry apply config.kfplan
+      "
+    `);
+  });
+
+  it('names what blocks, with keys and the way out', () => {
+    const page = planView.human({ plan: blockedPlan, file: 'config.kfplan', occasion: 'made' }, context);
+    expect(page.slice(page.indexOf('Findings'))).toMatchInlineSnapshot(`
+      "Findings   1 blocking, 1 warning
+        blocking  value.too-large   records are over the limit of the target
+            /config/search/synonyms.de
+            /config/search/synonyms.fr
+            and 5 more
+            fix   exclude the keys, shrink the values, or raise the limit of the target
+        warning   conflict.kept     1 key holds another value in the target
+            fix   settle it by hand, or say   onConflict: keep-target
+      Apply would (once nothing blocks)
+        write    12,303 keys in 99 transactions (at most 125 guarded keys each), 4 chunks, 2 workers
+        verify   digests of both sides, then stop
+        undo     keyferry rollback config-v2-to-v3: removes what this run created and nobody changed
+      Plan: 12,303 to create, 0 to overwrite, 0 to delete; 1 equal, 1 conflict, 7 blocked, 292 not carried; 1 warning.
+      Saved config.kfplan for review. Not applyable: solve value.too-large.   (exit 4)
+      "
+    `);
+    expect(page).toContain('  ! blocked             7    4.5 MiB   see findings');
+  });
+
+  it.each<[string, PlanResult, string]>([
+    ['saved', made, 'Saved config.kfplan, valid until 2026-11-22 06:30 UTC.   Next: keyferry apply config.kfplan'],
+    [
+      'not saved',
+      { ...made, file: null },
+      'Not saved.   Next: keyferry plan config-v2-to-v3 --out config-v2-to-v3.kfplan',
+    ],
+    [
+      'shown',
+      { ...made, occasion: 'shown' },
+      'config.kfplan, valid until 2026-11-22 06:30 UTC.   Next: keyferry apply config.kfplan',
+    ],
+    [
+      'asked about',
+      { ...made, file: 'config-v2-to-v3', occasion: 'asking' },
+      'Plan: 12,310 to create, 0 to overwrite, 0 to delete; 1 equal, 1 conflict, 292 not carried; 2 warnings.',
+    ],
+    [
+      'blocked and not saved',
+      { ...made, plan: blockedPlan, file: null },
+      'Not applyable: solve value.too-large.   (exit 4)',
+    ],
+  ])('ends rightly when %s', (_, result, want) => expect(lastLine(result)).toBe(want));
+
+  it('says that it expired, and names the configuration that was used', () => {
+    const late = { ...context, nowMs: Date.parse('2026-11-23T00:00:00Z'), configFlag: 'staging.yaml' };
+    expect(lastLine({ ...made, occasion: 'shown' }, late)).toBe(
+      'config.kfplan expired 2026-11-22 06:30 UTC.   Next: keyferry plan config-v2-to-v3 --out config.kfplan -c staging.yaml',
+    );
+  });
+
+  it('names the findings that apply asks to accept', () => {
+    const findings = samplePlan.findings.map((each) => ({ ...each, code: 'ttl.dropped' as const, accept: true }));
+    const page = planView.human({ ...made, plan: { ...samplePlan, findings } }, context);
+    expect(page).toContain('      needs --accept ttl.dropped at apply');
+    expect(page.trimEnd()).toMatch(/Next: keyferry apply config\.kfplan --accept ttl\.dropped$/);
+  });
+
+  it('does not let a key forge a line', () => {
+    const [first] = samplePlan.lookFirst;
+    const forged = {
+      ...samplePlan,
+      lookFirst: first === undefined ? [] : [{ ...first, targetKey: { text: 'a\nPlan: 0' } }],
+    };
+    expect(planView.human({ ...made, plan: forged }, context)).toContain('! a\\u000aPlan: 0');
+  });
+});
+
+describe('the plan as a document', () => {
+  const document = JSON.parse(JSON.stringify(planView.json(made, ['slow']))) as Record<string, unknown>;
+
+  it('begins with the envelope', () => {
+    expect(Object.keys(document).slice(0, 5)).toEqual([
+      'format',
+      'formatVersion',
+      'keyferryVersion',
+      'warnings',
+      'file',
+    ]);
+    expect(document).toMatchObject({
+      format: 'keyferry.plan',
+      formatVersion: '1.0',
+      warnings: ['slow'],
+      file: 'config.kfplan',
+    });
+  });
+
+  it('holds neither the salt nor digests of sensitive keys, by which values could be guessed', () => {
+    expect(document).not.toHaveProperty('salt');
+    const rows = document['lookFirst'] as { sensitive: boolean; digest: string | null }[];
+    expect(rows.map(({ sensitive, digest }) => sensitive === (digest === null))).toEqual([true, true, true, true]);
+  });
+});

@@ -1,0 +1,247 @@
+/**
+ * Goal: what a run did reads the same each time: counts that add up, keys by name, the next command and the way back.
+ * Method: pages of made-up results as snapshots; documents by the members that scripts read.
+ */
+import { scannedOf } from '@keyferry/core';
+import { describe, expect, it } from 'vitest';
+import { change, nowMs, samplePlan } from '../../test/fixtures/plan.ts';
+import { agreed, applied, applying, deviated, differing, lock, untouched } from '../../test/fixtures/results.ts';
+import { plainPalette } from '../terminal/palette.ts';
+import { adaptersView } from './adapters/index.ts';
+import { applyView } from './apply/index.ts';
+import { brokenLockView, locksView } from './locks/index.ts';
+import { rollbackView } from './rollback/index.ts';
+import { changesView } from './show/index.ts';
+import { statusView } from './status/index.ts';
+import { validateView } from './validate/index.ts';
+import { verifyView } from './verify/index.ts';
+import type { ViewContext } from './view.ts';
+
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const appliedAs = 'config.kfplan';
+const step = { next: 'keyferry status config-v2-to-v3', wayBack: 'keyferry rollback config-v2-to-v3' };
+
+describe('apply', () => {
+  it('shows what was done against the plan', () => {
+    expect(applyView.human({ result: applied, appliedAs }, context)).toMatchInlineSnapshot(`
+      "Applied pln_01JDA3WQ7K   config-v2-to-v3   as planned
+        run run_01JDA3XA7K, attempt 1, 8.4 s, 1,500 keys/s
+
+                         planned      done
+        + written         12,310    12,310   created by this migration
+        = equal                1         1   was there already
+        ! kept                 1         1   target differs
+        x tombstoned           0         0
+        x dead letters         0         0
+        . not carried        292       292
+        scanned           12,604    12,604
+
+      Verify   both sides agree
+        source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
+        target   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 1303
+        besides  1 that differ as planned
+
+      Applied: 12,310 written; 0 deviations.
+      Next: keyferry verify config-v2-to-v3
+      Way back: keyferry rollback config-v2-to-v3
+      "
+    `);
+  });
+  it('shows what is not as planned, and goes on to verify', () => {
+    expect(applyView.human({ result: deviated, appliedAs }, context)).toMatchInlineSnapshot(`
+      "Applied pln_01JDA3WQ7K   config-v2-to-v3   not as planned
+        run run_01JDA3XA7K, attempt 1, resumed, 8.4 s, 1,500 keys/s
+
+                         planned      done
+        + written         12,310    12,308   created by this migration
+        = equal                1         1   was there already
+        ! kept                 1         1   target differs
+        x tombstoned           0         1   deleted in the target meanwhile, not brought back
+        x dead letters         0         1   the target refused them
+        . not carried        292       292
+        scanned           12,604    12,604
+
+      Verify   both sides differ
+        source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
+        target   12,310 records   digest ffffffff5d2f4be1c07a5d2f4be1c07a   position 1303
+        besides  1 that differ as planned
+        ! /config/routes/b   missing in the target
+        ! base64:/wA=        value differs
+        and 1 more
+
+      Not as planned
+        ! 3 keys differ between the sides
+        ! 1 records could not be written
+
+      Applied: 12,308 written; 2 deviations.
+      Next: keyferry verify config-v2-to-v3
+      Way back: keyferry rollback config-v2-to-v3
+      "
+    `);
+  });
+  it.each([applied, deviated])('has counts that add up, planned and done', (result) => {
+    const document = applyView.json({ result, appliedAs }, []) as unknown as Record<
+      'planned' | 'counts',
+      typeof result.counts & { scanned: number }
+    >;
+    for (const side of [document.planned, document.counts]) expect(scannedOf(side)).toBe(side.scanned);
+    expect(document.planned.scanned).toBe(document.counts.scanned);
+  });
+  it('is a document with the verdict', () => {
+    expect(applyView.json({ result: deviated, appliedAs }, ['w'])).toMatchObject({
+      format: 'keyferry.apply',
+      warnings: ['w'],
+      outcome: 'deviated',
+      verify: { verdict: 'differ', differences: [{ key: { text: '/config/routes/b' } }, { key: { base64: '/wA=' } }] },
+      next: 'keyferry verify config-v2-to-v3',
+      wayBack: 'keyferry rollback config-v2-to-v3',
+    });
+  });
+});
+
+describe('verify', () => {
+  it('says that both sides agree', () => {
+    expect(verifyView.human({ plan: samplePlan, result: agreed, ...step }, context)).toMatchInlineSnapshot(`
+      "Verify config-v2-to-v3   both sides agree   (plan pln_01JDA3WQ7K, 2.1 s)
+
+        source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
+        target   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 1303
+        besides  1 that differ as planned
+
+      Next: keyferry status config-v2-to-v3
+      Way back: keyferry rollback config-v2-to-v3
+      "
+    `);
+  });
+  it('names the keys that differ', () => {
+    expect(verifyView.human({ plan: samplePlan, result: differing, ...step }, context)).toMatchInlineSnapshot(`
+      "Verify config-v2-to-v3   both sides differ   (plan pln_01JDA3WQ7K, 2.1 s)
+
+        source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
+        target   12,310 records   digest ffffffff5d2f4be1c07a5d2f4be1c07a   position 1303
+        besides  1 that differ as planned
+
+      3 keys differ
+        ! /config/routes/b   missing in the target
+        ! base64:/wA=        value differs
+        and 1 more
+
+      Next: keyferry status config-v2-to-v3
+      Way back: keyferry rollback config-v2-to-v3
+      "
+    `);
+  });
+});
+
+describe('status', () => {
+  it('ends with the next command and the way back', () => {
+    expect(statusView.human([applying, untouched], context)).toMatchInlineSnapshot(`
+      "config-v2-to-v3   applying
+        plan      pln_01JDA3WQ7K, applied as config.kfplan
+        run       run_01JDA3XA7K, attempt 1, changed 5 s ago
+        progress  6,100 of 12,604 records, 1 of 4 chunks
+        counts    6,000 written, 0 equal, 0 kept, 0 tombstoned, 0 dead, 100 not carried
+        lock      lck_01JDA3XA7K of deploy@ci-17, pid 4711, last heartbeat 4 s ago
+        x /config/x   request is too large
+      Next: keyferry apply config.kfplan
+      Way back: keyferry rollback config-v2-to-v3
+
+      config-v2-to-v3   new
+      Next: keyferry plan config-v2-to-v3 --out config-v2-to-v3.kfplan
+      "
+    `);
+  });
+  it('is a document with instants', () => {
+    expect(statusView.json([applying], [])).toMatchObject({
+      migrations: [
+        {
+          changedAt: '2026-11-21T06:30:55.000Z',
+          lock: { holder: 'deploy@ci-17, pid 4711', held: true },
+          chunks: { done: 1, total: 4 },
+        },
+      ],
+    });
+  });
+  it('has a form for no migrations', () => expect(statusView.human([], context)).toBe('no migrations\n'));
+});
+
+describe('rollback', () => {
+  const result = {
+    run: 'run_1',
+    counts: { removed: 12_300, changed: 8, absent: 2 },
+    written: 12_310,
+    left: 10,
+    changedKeys: ['/a', '/b'],
+    elapsedMs: 1500,
+  };
+  it('says what it removed and what it left', () => {
+    expect(rollbackView.human({ migration: 'm', result }, context)).toMatchInlineSnapshot(`
+      "Rolled back m   run run_1, 1.5 s
+        - removed    12,300 of 12,310 written
+        ! left       10   changed since, or expired
+            /a
+            /b
+            and 6 more
+
+      Next: keyferry plan m --out m.kfplan
+      "
+    `);
+  });
+});
+
+describe('locks', () => {
+  it('show who holds what', () => {
+    expect(locksView.human([{ migration: 'm', lock }], context)).toMatchInlineSnapshot(`
+      "lck_01JDA3XA7K   m   held
+        holder     deploy@ci-17, pid 4711
+        run        run_01JDA3XA7K
+        command    keyferry apply config.kfplan
+        since      2026-11-21 06:30 UTC
+        heartbeat  4 s ago
+      "
+    `);
+    expect(locksView.human([], context)).toBe('no locks\n');
+  });
+  it('say what breaking one means', () => {
+    expect(brokenLockView.human({ migration: 'm', lock, reason: 'runner lost' }, context)).toMatchInlineSnapshot(`
+      "Broke lck_01JDA3XA7K of m, held by deploy@ci-17, pid 4711 (runner lost).
+      If that run still lives, it stops at its next heartbeat; its writes are fenced off.
+      Next: keyferry status m
+      "
+    `);
+  });
+});
+
+describe('show --only', () => {
+  it('lists rows, and says how many the plan does not list', () => {
+    const rows = [change('/config/a', 12), change('/config/db/password', 32, { sensitive: true })];
+    expect(changesView.human({ plan: samplePlan, only: 'create', rows }, context)).toMatchInlineSnapshot(`
+      "pln_01JDA3WQ7K   config-v2-to-v3   12,310 keys to create
+        + /config/a             12 B
+        + /config/db/password   32 B (sensitive)
+        and 12,308 that the plan holds by the digest of their chunk only
+      "
+    `);
+  });
+});
+
+describe('validate and adapters', () => {
+  it('name what is there', () => {
+    const side = { store: 'old', prefix: '' };
+    const migrations = [{ migration: 'm', source: side, target: { store: 'new', prefix: '/c/' }, strategy: 'offline' }];
+    const stores = [
+      { store: 'old', kind: 'file' },
+      { store: 'new', kind: 'sqlite' },
+    ];
+    expect(validateView.human({ file: 'keyferry.yaml', stores, migrations }, context)).toMatchInlineSnapshot(`
+      "valid   keyferry.yaml: 2 stores, 1 migration
+        m  offline  old (file) (all keys)  ->  new (sqlite) /c/
+      "
+    `);
+    expect(adaptersView.human([{ kind: 'file', source: true, target: false, description: 'a file' }], context))
+      .toMatchInlineSnapshot(`
+      "file  source  -  a file
+      "
+    `);
+  });
+});

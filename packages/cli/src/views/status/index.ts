@@ -1,0 +1,98 @@
+/** Where migrations stand. Each ends with the one safe next command and the way back. */
+import { instantText, scannedOf, type LockState } from '@keyferry/core';
+import type { Status } from '@keyferry/engine';
+import { holderForPeople } from '../../lock-holder.ts';
+import { columns } from '../layout/columns.ts';
+import { stepLines } from '../layout/commands.ts';
+import { keyJsonOfDisplay } from '../layout/keys.ts';
+import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
+import { envelope, type View, type ViewContext } from '../view.ts';
+
+export const statusView: View<readonly Status[]> = {
+  human: (all, context) => all.map((status) => statusHuman(status, context)).join('\n') || 'no migrations\n',
+  json: (all, warnings) => envelope('keyferry.status', warnings, { migrations: all.map(statusJson) }),
+};
+
+function statusHuman(status: Status, context: ViewContext): string {
+  const { palette, nowMs } = context;
+  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, step } = status;
+  const facts: (readonly [string, string])[] = [];
+  if (state !== null) {
+    const since = durationText(Math.max(0, nowMs - state.changedAtMs));
+    facts.push(['plan', `${state.plan}, applied as ${state.appliedAs}`]);
+    facts.push(['run', `${state.run}, attempt ${state.attempt}, changed ${since} ago`]);
+  }
+  if (counts !== null && plan !== null && state?.rolledBack === null) {
+    const done = `${countText(scannedOf(counts))} of ${counted(plan.totals.scanned, 'record')}`;
+    facts.push(['progress', `${done}, ${countText(chunksDone)} of ${counted(chunksTotal, 'chunk')}`]);
+    facts.push([
+      'counts',
+      `${countText(counts.written)} written, ${countText(counts.equal)} equal, ${countText(counts.kept)} kept, ` +
+        `${countText(counts.tombstoned)} tombstoned, ${countText(counts.deadLetters)} dead, ${countText(counts.notCarried)} not carried`,
+    ]);
+  }
+  if (state !== null && state.rolledBack !== null) {
+    const { removed, changed, absent } = state.rolledBack;
+    facts.push([
+      'rollback',
+      `${countText(removed)} removed, ${countText(changed)} changed meanwhile and left, ${countText(absent)} gone already`,
+    ]);
+  }
+  if (lock !== null) {
+    const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
+    facts.push([
+      'lock',
+      `${lock.lock} of ${holderForPeople(lock.holder)}, ${beat}${lock.held ? '' : '; its lease has ended'}`,
+    ]);
+  }
+  return [
+    `${palette.strong(migration)}   ${phase}`,
+    ...columns(
+      facts.map(([name, text]) => [`  ${name}`, text]),
+      [{ align: 'left' }, { align: 'left' }],
+    ),
+    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${targetKey}   ${reason}`),
+    ...stepLines(step.next, step.wayBack, context),
+    '',
+  ].join('\n');
+}
+
+function statusJson({ migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, step }: Status) {
+  return {
+    migration,
+    phase,
+    plan: state?.plan ?? null,
+    appliedAs: state?.appliedAs ?? null,
+    run: state?.run ?? null,
+    attempt: state?.attempt ?? 0,
+    startedAt: state === null ? null : instantText(state.startedAtMs),
+    changedAt: state === null ? null : instantText(state.changedAtMs),
+    chunks: { done: chunksDone, total: chunksTotal },
+    counts: counts === null ? null : { ...counts, scanned: scannedOf(counts) },
+    rolledBack: state?.rolledBack ?? null,
+    lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
+    deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
+      sourceKey: keyJsonOfDisplay(sourceKey),
+      targetKey: keyJsonOfDisplay(targetKey),
+      chunk,
+      reason,
+      at: instantText(atMs),
+    })),
+    next: step.next,
+    wayBack: step.wayBack,
+  };
+}
+
+export function lockJson({ lock, holder, run, command, acquiredAtMs, heartbeatAtMs, leaseEndsAtMs }: LockState) {
+  return {
+    lock,
+    holder: holderForPeople(holder),
+    run,
+    command,
+    acquiredAt: instantText(acquiredAtMs),
+    heartbeatAt: instantText(heartbeatAtMs),
+    leaseEndsAt: instantText(leaseEndsAtMs),
+  };
+}
+
+export const sinceText = (atMs: number): string => instantForPeople(instantText(atMs));

@@ -1,0 +1,73 @@
+/**
+ * From flags to a running engine. Adapters and engine are loaded here and nowhere else, and only when a command needs
+ * them, so that `--help` and wrong calls answer at once.
+ */
+import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
+import type { Engine, Environment, MigrationSpec, RunOptions } from '@keyferry/engine';
+import type { CommandRun } from './command-run.ts';
+import { holderIsGone, holderText, thisMachine } from './lock-holder.ts';
+
+export const loadAdapters = () => import('@keyferry/adapters');
+export const loadEngine = () => import('@keyferry/engine');
+
+/** Reads the configuration; secrets that turn up from now on are known to the output. */
+export async function openConfig(run: CommandRun) {
+  const adapters = await loadAdapters();
+  const redactor = new adapters.Redactor();
+  run.output.addRedactor((text) => redactor.redact(text));
+  const config = await adapters.loadConfig(run.call.flags.config, { redactor });
+  return { config, redactor };
+}
+
+/** For commands that ask the state only. */
+export async function withState<T>(
+  run: CommandRun,
+  config: ResolvedConfig,
+  work: (env: Environment) => Promise<T>,
+): Promise<T> {
+  const { systemClock, systemRandom, wireState } = await loadAdapters();
+  const state = await wireState(config);
+  try {
+    return await work({ state, clock: systemClock, random: systemRandom, host: run.host });
+  } finally {
+    await state.close();
+  }
+}
+
+export interface Wired {
+  readonly engine: Engine;
+  readonly spec: MigrationSpec;
+  readonly planConfig: PlanConfig;
+}
+
+/** For commands that talk to the stores. */
+export async function withMigration<T>(
+  run: CommandRun,
+  migration: string,
+  work: (wired: Wired, config: ResolvedConfig) => Promise<T>,
+): Promise<T> {
+  const { config, redactor } = await openConfig(run);
+  run.about(migration);
+  const { wireMigration } = await loadAdapters();
+  return await withState(run, config, async (env) => {
+    const wired: WiredMigration = await wireMigration(config, migration, { redactor });
+    try {
+      const { source, target, spec, config: planConfig } = wired;
+      return await work({ engine: { ...env, source, target }, spec, planConfig }, config);
+    } finally {
+      await wired.close();
+    }
+  });
+}
+
+export function runOptions(run: CommandRun, lockTimeoutMs: number): RunOptions {
+  const machine = thisMachine();
+  const { command, argument } = run.call;
+  return {
+    holder: holderText(machine),
+    command: ['keyferry', command, ...(argument === null ? [] : [argument])].join(' '),
+    lockTimeoutMs,
+    holderIsGone: holderIsGone(machine),
+    signal: run.signal,
+  };
+}
