@@ -39,7 +39,8 @@ export class SharedView {
 
   async close(): Promise<void> {
     const view = await this.current.catch(() => null); // a view that never opened needs no closing
-    await Promise.all([view, ...this.outdated].map((each) => each?.close()));
+    const open = view === null ? this.outdated : [view, ...this.outdated];
+    await Promise.all(open.map((each) => each.close()));
   }
 
   private open(): Promise<StoreView> {

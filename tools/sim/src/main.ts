@@ -1,26 +1,33 @@
 /**
- * Starts the simulator's tests: `npm run test:sim`, or `npm run test:sim -- --seed 42` to replay one seed.
- * The seed travels as KEYFERRY_SIM_SEED, because vitest takes no options of ours; every other argument is vitest's.
+ * Starts the simulator's tests:
+ *
+ *     npm run test:sim                      the usual seeds
+ *     npm run test:sim -- --seed 42         one seed, with its trace
+ *     npm run test:sim -- --seeds 50000     many
+ *
+ * Both travel as environment variables, because vitest takes no options of ours; every other argument is vitest's.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 
-const { values, tokens } = parseArgs({
-  options: { seed: { type: 'string' } },
+const ours = { seed: 'KEYFERRY_SIM_SEED', seeds: 'KEYFERRY_SIM_SEEDS' } as const;
+const isOurs = (name: string): name is keyof typeof ours => Object.hasOwn(ours, name);
+
+const { tokens } = parseArgs({
+  options: { seed: { type: 'string' }, seeds: { type: 'string' } },
   allowPositionals: true,
   strict: false,
   tokens: true,
 });
-const seed = typeof values.seed === 'string' ? values.seed : undefined;
-const seedAt = new Set(
-  tokens.flatMap((token) =>
-    token.kind === 'option' && token.name === 'seed' ? [token.index, token.inlineValue ? -1 : token.index + 1] : [],
-  ),
-);
-const rest = process.argv.slice(2).filter((_, index) => !seedAt.has(index));
+const env = { ...process.env };
+const taken = new Set<number>();
+for (const token of tokens) {
+  if (token.kind !== 'option' || !isOurs(token.name)) continue;
+  env[ours[token.name]] = token.value;
+  taken.add(token.index);
+  if (token.inlineValue !== true) taken.add(token.index + 1);
+}
+const rest = process.argv.slice(2).filter((_, index) => !taken.has(index));
 
-const run = spawnSync('vitest', ['run', '--project', 'sim', '--passWithNoTests', ...rest], {
-  stdio: 'inherit',
-  env: seed === undefined ? process.env : { ...process.env, KEYFERRY_SIM_SEED: seed },
-});
+const run = spawnSync('vitest', ['run', '--project', 'sim', ...rest], { stdio: 'inherit', env });
 process.exitCode = run.status ?? 1;

@@ -67,9 +67,7 @@ export async function applyOffline(
     const begun = resuming
       ? await goOn(engine, spec, session, reader)
       : await begin(engine, spec, session, reader, options);
-    const summary = await backfillAll(engine, spec, reader.plan, session, begun, options).finally(() =>
-      begun.view.close(),
-    );
+    const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, options);
     const verified = await verify(engine, spec, reader.plan);
     const deviations = deviationsOf(reader.plan, summary, verified, await plannedPermanent(reader));
     await recordVerdict(engine, spec, session, deviations.length === 0);
@@ -201,6 +199,16 @@ export async function ensureEpoch(engine: Engine, spec: MigrationSpec, epoch: Fe
   const { attempt, token } = raised.current;
   if (attempt === epoch.attempt && token === epoch.token) return;
   throw new KeyferryError('state.conflict', { what: `the epoch of ${spec.migration} in the target` });
+}
+
+/** Whatever comes of the backfill, the view that it read from is closed. */
+async function backfillAndClose(...parts: Parameters<typeof backfillAll>): Promise<BackfillSummary> {
+  const [, , , , { view }] = parts;
+  try {
+    return await backfillAll(...parts);
+  } finally {
+    await view.close();
+  }
 }
 
 async function backfillAll(

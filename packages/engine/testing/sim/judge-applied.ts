@@ -16,8 +16,9 @@ import type { ApplyResult } from '../../src/index.ts';
 import { rule } from './dataset.ts';
 import type { Planned, Snapshot, World } from './world.ts';
 
-export function judgeApplied(world: World, planned: Planned, result: ApplyResult): void {
+export async function judgeApplied(world: World, planned: Planned, result: ApplyResult): Promise<void> {
   judgeCounts(world, planned, result);
+  await judgeDeadLetters(world, planned, result);
   if (result.outcome !== 'done') return;
   const source = world.snapshots.source.get(result.verify.sourcePosition);
   const target = world.snapshots.target.get(result.verify.targetPosition);
@@ -77,4 +78,21 @@ function judgeCounts(world: World, planned: Planned, { counts, attempt }: ApplyR
   }
   const known: Record<string, number> = { ...counts };
   for (const [name, count] of Object.entries(known)) if (count < 0) violate(`${name} is ${count}`);
+}
+
+/** Each record that the target refuses is named, once, and nothing else is. */
+async function judgeDeadLetters(world: World, planned: Planned, { counts, attempt }: ApplyResult): Promise<void> {
+  const scope = `${world.spec.migration}/${String(attempt).padStart(10, '0')}`;
+  const { entries } = await world.state.list('dead-letter', scope, { after: null, itemsMax: 1000 });
+  const refused = sourceRecords(planned.source).filter(({ key, value }) =>
+    world.refuses(toTargetKey(rule, key), value),
+  );
+  const moved = world.data.expiring || world.application.wroteSource;
+  const expected = moved ? counts.deadLetters : refused.length;
+  // The state may have been thrown away between the end of the run and this look.
+  const state = await world.state.read('migration', 'migrations', world.spec.migration);
+  const lost = state?.item.attempt !== attempt;
+  if (lost || (counts.deadLetters === expected && (moved || entries.length === expected))) return;
+  const detail = `${counts.deadLetters} counted as dead letters, ${entries.length} named, ${refused.length} refused`;
+  world.violate({ property: 'counts', detail: `attempt ${attempt}: ${detail}` });
 }

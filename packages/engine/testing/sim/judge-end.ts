@@ -59,6 +59,7 @@ function judgeNothingLost(world: World, planned: Planned): void {
     const ended = record.expiresAtMs !== null && record.expiresAtMs <= world.kernel.nowMs + 60_000;
     const goneFromSource = source.get(record.key)?.version !== record.version;
     if (ended || goneFromSource || world.witness.appActions.has(key) || planned.target.has(key)) continue;
+    if (world.refuses(key, record.value)) continue;
     if (!found(present, record.value)) {
       world.violate({
         property: 'lost',

@@ -68,13 +68,13 @@ export class Kernel {
    * @throws {Stuck} when it never will.
    */
   async run<T>(main: () => Promise<T>): Promise<T> {
-    let settled = false;
+    const progress = { settled: false };
     const result = main().finally(() => {
-      settled = true;
+      progress.settled = true;
     });
     result.catch(() => undefined); // rethrown below, once the loop has seen it
     await macrotask();
-    while (!settled) await this.step();
+    while (!progress.settled) await this.step();
     return result;
   }
 

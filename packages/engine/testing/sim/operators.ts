@@ -46,13 +46,14 @@ export class Operators {
     const { world } = this;
     const archive = new MemoryPlan();
     const creationsBefore = world.witness.creations.length;
+    const removalsBefore = world.witness.removals;
     const ending = await this.command('plan', '', (engine) => makePlan(engine, world.spec, archive));
     if (ending.kind !== 'returned') throw new Error(`a plan without faults ended in ${ending.kind}`);
     const { plan, source, target } = ending.value;
     const sourceThen = world.snapshots.source.get(source.position);
     const targetThen = world.snapshots.target.get(target.position);
     if (sourceThen === undefined || targetThen === undefined) throw new Error('a plan at a position nobody saw');
-    return { archive, id: plan, source: sourceThen, target: targetThen, creationsBefore };
+    return { archive, id: plan, source: sourceThen, target: targetThen, creationsBefore, removalsBefore };
   }
 
   async apply(planned: Planned): Promise<Ending<ApplyResult>> {
@@ -67,7 +68,7 @@ export class Operators {
     if (ending.kind === 'returned') {
       world.note(`apply ${ending.value.outcome}`);
       if (ending.value.resumed) world.note('apply resumed');
-      judgeApplied(world, planned, ending.value);
+      await judgeApplied(world, planned, ending.value);
     }
     if (codeOf(ending) === 'plan.stale') {
       const wrote = world.witness.creations.slice(putsBefore).some(({ by }) => by === name);

@@ -113,10 +113,9 @@ export class SimProcess {
           this.kernel.trace(`${what} takes effect: ${outcome}`);
           if (fate.kind === 'answered') answer(this.kernel.nowMs + fate.answerMs, deliver);
         };
-        effect().then(
-          (value) => done('ok', () => resolve(value)),
-          (error: unknown) => done(describeError(error), () => reject(asError(error))),
-        );
+        const came = (value: T): void => done('ok', () => resolve(value));
+        const failed = (error: unknown): void => done(describeError(error), () => reject(asError(error)));
+        effect().then(came, failed);
       };
       if (fate.kind === 'late') this.limbo.add(arrivesMs, arrive);
       else this.send(arrivesMs, arrive);

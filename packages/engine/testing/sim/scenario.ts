@@ -7,6 +7,8 @@
  * In the storm everything fails that can; afterwards nothing does, and then all must come to a good end. Requests of
  * the storm may still arrive, and sleepers of the storm still wake, while the last command runs and after it.
  */
+import { toTargetKey } from '@keyferry/core';
+import { rule } from './dataset.ts';
 import { judgeEnd } from './judge-end.ts';
 import { codeOf, Operators } from './operators.ts';
 import type { Ending } from './process.ts';
@@ -91,7 +93,7 @@ async function storm(world: World, operators: Operators, story: Story, planned: 
   );
   if (story.breaksLocks) actors.push(breakLocks(world, operators, endMs));
   if (story.rollsBackInStorm)
-    actors.push(rollBackOnce(world, operators, planned, kernel.nowMs + draw.below(story.stormMs)));
+    actors.push(rollBackAgainAndAgain(world, operators, planned, kernel.nowMs + draw.below(story.stormMs), endMs));
   await Promise.race([kernel.sleep(story.stormMs), Promise.all(actors)]);
 }
 
@@ -120,11 +122,22 @@ async function breakLocks(world: World, operators: Operators, endMs: number): Pr
   }
 }
 
-async function rollBackOnce(world: World, operators: Operators, planned: Planned, atMs: number): Promise<void> {
-  await world.kernel.sleep(Math.max(0, atMs - world.kernel.nowMs));
-  const [lock] = world.prng.fork('rollback').chance(0.5) ? [true] : [];
-  if (lock === true) await operators.breakSomeLock();
-  await operators.rollBack(planned.id);
+/** Rolls back, and once more whenever it died or failed: often in the middle of what others write. */
+async function rollBackAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  fromMs: number,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork('rollback');
+  await world.kernel.sleep(Math.max(0, fromMs - world.kernel.nowMs));
+  while (world.kernel.nowMs < endMs) {
+    if (draw.chance(0.5)) await operators.breakSomeLock();
+    const ending = await operators.rollBack(planned.id);
+    if (ending.kind === 'returned' && draw.chance(0.5)) return;
+    await world.kernel.sleep(draw.pick([1, 1000, 15_000]));
+  }
 }
 
 /** Ends that only mean: somebody else is at it, or something of the storm is not over yet. */
@@ -174,10 +187,13 @@ async function rollBackToTheEnd(world: World, operators: Operators, planned: Pla
 
 /**
  * Nothing happened that the plan could not foresee. Tombstones count: a plan does not see them. So does a sleeper of the
- * storm that wakes and applies an older plan.
+ * storm that wakes and applies an older plan, or rolls it back.
  */
-function isUndisturbed({ application, data, witness }: World, planned: Planned): boolean {
-  const rival = witness.creations.slice(planned.creationsBefore).some(({ plan }) => plan !== planned.id);
+function isUndisturbed(world: World, planned: Planned): boolean {
+  const { application, data, witness } = world;
+  const rivals = witness.creations.slice(planned.creationsBefore).some(({ plan }) => plan !== planned.id);
+  const rolledBack = witness.removals !== planned.removalsBefore;
   const wrote = application.wroteTarget || application.wroteSource;
-  return !rival && !wrote && !data.expiring && witness.tombstones.size === 0;
+  const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(toTargetKey(rule, key), value));
+  return !rivals && !rolledBack && !wrote && !refused && !data.expiring && witness.tombstones.size === 0;
 }

@@ -42,6 +42,8 @@ export interface WriteContext {
 
 export class TargetWitness {
   readonly creations: Creation[] = [];
+  /** How many records rollbacks have taken out again. */
+  removals = 0;
   readonly appActions = new Map<Key, AppAction>();
   readonly tombstones = new Set<Key>();
   /** Keys that the application touched after a backfill write had created them. */
@@ -104,6 +106,7 @@ export class TargetWitness {
     const asked = new Map(records.map(({ key, version }) => [key, version]));
     for (const [key, record] of before) {
       if (after.has(key)) continue;
+      this.removals += 1;
       const where = `removal of ${keyForDisplay(key)} by ${process}`;
       this.assertEpoch(epoch, where);
       const created = this.creations.some((creation) => creation.key === key && creation.version === record.version);

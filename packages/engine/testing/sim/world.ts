@@ -2,12 +2,20 @@
  * One seed's world: stores, state, witnesses, applications, processes. The scenario moves it; this file builds it and
  * gives each process its ports.
  */
-import { keyFromText, rangeHolds, prefixRange, toSourceKey, type Key, type StoredRecord } from '@keyferry/core';
+import {
+  keyFromText,
+  rangeHolds,
+  prefixRange,
+  recordBytes,
+  toSourceKey,
+  type Key,
+  type StoredRecord,
+} from '@keyferry/core';
 import { MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
 import type { MigrationId } from '@keyferry/core';
 import type { Engine, MigrationSpec } from '../../src/index.ts';
 import { Application } from './application.ts';
-import { fillStores, rule, valueOf, type Dataset } from './dataset.ts';
+import { fillStores, rule, type Dataset } from './dataset.ts';
 import { Kernel } from './kernel.ts';
 import { Limbo } from './limbo.ts';
 import type { MemoryPlan } from './memory-plan.ts';
@@ -27,8 +35,9 @@ export interface Planned {
   readonly id: string;
   readonly source: Snapshot;
   readonly target: Snapshot;
-  /** How many records had been put into the target by then. */
+  /** How many records had been put into the target by then, and taken out of it. */
   readonly creationsBefore: number;
+  readonly removalsBefore: number;
 }
 
 export interface WorldOptions {
@@ -48,6 +57,8 @@ export class World {
   readonly limbo: Limbo;
   readonly source: MemoryStore;
   readonly target: MemoryStore;
+  /** The same target as apply meets it; in some seeds it refuses records that the plan thought it would take. */
+  readonly narrowTarget: MemoryStore;
   readonly state: MemoryStateStore;
   readonly witness: TargetWitness;
   readonly application: Application;
@@ -76,6 +87,13 @@ export class World {
     this.source = new MemoryStore({ name: 'old', nowMs });
     const batchKeysMax = draw.pick([1, 3, 7]);
     this.target = new MemoryStore({ name: 'new', nowMs, rules, capabilities: { batchKeysMax } });
+    const recordBytesMax = draw.chance(0.15) ? 10 : 1000;
+    this.narrowTarget = new MemoryStore({
+      sharedWith: this.target,
+      nowMs,
+      rules,
+      capabilities: { batchKeysMax, recordBytesMax },
+    });
     this.state = new MemoryStateStore({ rules });
     this.data = fillStores(this.prng.fork('data'), this.source, this.target, this.kernel.nowMs);
     this.initialTarget = this.target.snapshot();
@@ -144,7 +162,7 @@ export class World {
     };
     return {
       source: simSource(context, this.source),
-      target: simTarget(context, this.target, this.witness),
+      target: simTarget(context, plan === '' ? this.target : this.narrowTarget, this.witness),
       state: simState(context, this.state, this.stateWitness),
       clock: process.clock,
       random: process.random,
@@ -158,6 +176,10 @@ export class World {
     this.state.database.scopes.clear();
   }
 
+  refuses(key: Key, value: Uint8Array): boolean {
+    return recordBytes({ key, value }) > (this.narrowTarget.capabilities.recordBytesMax ?? Number.POSITIVE_INFINITY);
+  }
+
   private sourceHeld(targetKey: Key, value: Uint8Array): boolean {
     const key = toSourceKey(rule, targetKey);
     if (!rangeHolds(prefixRange(rule.sourcePrefix), key)) return false;
@@ -168,6 +190,3 @@ export class World {
 function textOf(value: Uint8Array): Key {
   return keyFromText(new TextDecoder().decode(value));
 }
-
-export const sameValue = (record: StoredRecord | undefined, text: string): boolean =>
-  record !== undefined && textOf(record.value) === textOf(valueOf(text));

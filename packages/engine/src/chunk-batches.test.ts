@@ -1,0 +1,117 @@
+/**
+ * Goal: every entry of a page is in exactly one batch, no batch is over a limit, and the checkpoint behind each batch
+ * says neither more nor less than what lies before it.
+ * Method: the edges by hand, then laws over generated pages.
+ */
+import {
+  digestsEqual,
+  DigestSum,
+  RecordHasher,
+  type ChunkProgress,
+  type RecordPage,
+  type StoredRecord,
+} from '@keyferry/core';
+import { emptyDigest, keyFromText, noCounts, recordBytes, type NotCarried, type Version } from '@keyferry/core';
+import { anyRecords } from '@keyferry/core/testing';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ChunkBatches, type Batch, type BatchLimits } from './chunk-batches.ts';
+
+const salt = '0123456789abcdef0123456789abcdef';
+const rule = { sourcePrefix: keyFromText('s/'), targetPrefix: keyFromText('t/') };
+const start: ChunkProgress = { cursor: null, counts: noCounts, digest: emptyDigest };
+const limits = (batchKeysMax: number, batchBytesMax = 1e6): BatchLimits => ({ batchKeysMax, batchBytesMax });
+
+function cut(page: RecordPage, within: BatchLimits, nowMs = 0): Batch[] {
+  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within).cut(page, nowMs)];
+}
+
+function record(name: string, value = 'v', expiresAtMs: number | null = null): StoredRecord {
+  const version = '1' as Version;
+  return { key: keyFromText(`s/${name}`), value: new TextEncoder().encode(value), version, expiresAtMs };
+}
+
+const page = (records: readonly StoredRecord[], notCarried: readonly NotCarried[] = []): RecordPage => ({
+  records,
+  notCarried,
+});
+const emptyDir = (name: string): NotCarried => ({ key: keyFromText(`s/${name}`), reason: 'dir.empty' });
+const sizes = (batches: readonly Batch[]): number[] => batches.map(({ puts }) => puts.length);
+
+describe('a page of records', () => {
+  it.each([
+    { count: 0, want: [] },
+    { count: 1, want: [1] },
+    { count: 3, want: [3] },
+    { count: 4, want: [3, 1] },
+    { count: 6, want: [3, 3] },
+  ])('of $count is cut into batches of $want', ({ count, want }) => {
+    const records = Array.from({ length: count }, (_, i) => record(`k${i}`));
+    expect(sizes(cut(page(records), limits(3)))).toEqual(want);
+  });
+
+  it('is cut where the next record would pass the limit of bytes, and not before', () => {
+    const records = ['a', 'b', 'c'].map((name) => record(name, '0123456')); // 10 bytes each
+    expect(sizes(cut(page(records), limits(100, 20)))).toEqual([2, 1]);
+    expect(sizes(cut(page(records), limits(100, 19)))).toEqual([1, 1, 1]);
+  });
+
+  it('puts a record over the limit of bytes in a batch of its own', () => {
+    const records = [record('a'), record('b', 'x'.repeat(100)), record('c')];
+    expect(sizes(cut(page(records), limits(100, 20)))).toEqual([1, 1, 1]);
+  });
+
+  it('leaves out records whose time is over, and counts them', () => {
+    const batches = cut(page([record('a', 'v', 50), record('b', 'v', 51), record('c')]), limits(9), 50);
+    expect(batches).toMatchObject([{ notCarried: 1, lastKey: 's/c' }]);
+    expect(batches[0]?.puts.map(({ key }) => key)).toEqual(['t/b', 't/c']);
+  });
+
+  it('counts directories with the batch that passes them, the last ones too', () => {
+    const batches = cut(page([record('b'), record('d')], [emptyDir('c'), emptyDir('a'), emptyDir('e')]), limits(1));
+    expect(batches.map(({ notCarried, lastKey }) => [notCarried, lastKey])).toEqual([
+      [1, 's/b'],
+      [2, 's/e'],
+    ]);
+  });
+
+  it('without any record still moves the cursor past its directories', () => {
+    expect(cut(page([], [emptyDir('b'), emptyDir('a')]), limits(3))).toMatchObject([
+      { puts: [], notCarried: 2, lastKey: 's/b' },
+    ]);
+  });
+});
+
+describe('laws', () => {
+  const anyPage = anyRecords.map((records) => page(records.map((r) => ({ ...r, key: keyFromText(`s/${r.key}`) }))));
+
+  it('every record is put once, in order, or was over', () =>
+    fc.assert(
+      fc.property(anyPage, fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 60 }), (given, keys, bytesMax) => {
+        const nowMs = 2_000_000_000_000;
+        const batches = cut(given, limits(keys, bytesMax), nowMs);
+        const living = given.records.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs);
+        expect(batches.flatMap(({ sourceKeys }) => sourceKeys)).toEqual(living.map(({ key }) => key));
+        const notCarried = batches.reduce((sum, batch) => sum + batch.notCarried, 0);
+        expect(notCarried).toBe(given.records.length - living.length);
+        for (const { puts } of batches) {
+          const size = puts.reduce((sum, put) => sum + recordBytes(put), 0);
+          expect(puts.length <= keys && (size <= bytesMax || puts.length === 1)).toBe(true);
+        }
+      }),
+    ));
+
+  it('the digest of a batch is that of the permanent records up to its last key', () =>
+    fc.assert(
+      fc.property(anyPage, fc.integer({ min: 1, max: 7 }), (given, keys) => {
+        for (const { digest, lastKey } of cut(given, limits(keys))) {
+          const sum = new DigestSum();
+          const hasher = new RecordHasher(salt);
+          for (const each of given.records) {
+            if (each.expiresAtMs === null && each.key <= lastKey) sum.add(hasher.hash(each));
+          }
+          expect(digestsEqual(digest, sum.value())).toBe(true);
+        }
+      }),
+    ));
+});

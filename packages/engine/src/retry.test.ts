@@ -1,0 +1,92 @@
+/** Goal: retries are bounded, wait between tries, and never repeat what a repeat cannot help. Method: virtual time. */
+import { KeyferryError } from '@keyferry/core';
+import { MemoryStateStore } from '@keyferry/core/testing';
+import { describe, expect, it } from 'vitest';
+import { failureOf, Stage } from '../testing/stage.ts';
+import { triesMax, withRetry } from './retry.ts';
+import { attemptScope } from './state-items.ts';
+
+const unreachable = new KeyferryError('store.unreachable', { store: 'new', detail: 'planted' });
+
+describe('withRetry', () => {
+  it.each([0, 1, triesMax - 1])('gets through after %i failures', async (failures) => {
+    const stage = new Stage();
+    let left = failures;
+    const answer = await stage.run((engine) =>
+      withRetry(engine, 'call', async () => {
+        if (left === 0) return 'answer';
+        left -= 1;
+        throw unreachable;
+      }),
+    );
+    expect(answer).toBe('answer');
+    expect(stage.messages.filter(({ code }) => code === 'store.retrying')).toHaveLength(failures);
+  });
+
+  it('gives up after the last try, with the error of the store', async () => {
+    const stage = new Stage();
+    let tries = 0;
+    const call = (): Promise<never> => {
+      tries += 1;
+      return Promise.reject(unreachable);
+    };
+    expect(await failureOf(stage.run((engine) => withRetry(engine, 'call', call)))).toBe(unreachable);
+    expect(tries).toBe(triesMax);
+  });
+
+  it.each([
+    new KeyferryError('fence.lost', { chunk: 'c00000' }),
+    new KeyferryError('store.auth-failed', { store: 'new', detail: 'planted' }),
+    new Error('something else'),
+  ])('does not repeat $message', async (error) => {
+    const stage = new Stage();
+    let tries = 0;
+    const call = (): Promise<never> => {
+      tries += 1;
+      return Promise.reject(error);
+    };
+    expect(await failureOf(stage.run((engine) => withRetry(engine, 'call', call)))).toBe(error);
+    expect(tries).toBe(1);
+  });
+
+  it('stops waiting when it is told to stop', async () => {
+    const stage = new Stage();
+    const stop = new AbortController();
+    const work = stage.run((engine) => {
+      stage.kernel.at(stage.kernel.nowMs, () => stop.abort());
+      return withRetry(engine, 'call', () => Promise.reject(unreachable), stop.signal);
+    });
+    expect(await failureOf(work)).toBe(unreachable);
+    expect(stage.messages).toHaveLength(1);
+  });
+});
+
+describe('an apply whose target stays out of reach', () => {
+  it('fails with the error of the store, gives its lock and chunks back, and goes on later', async () => {
+    const stage = new Stage({ spec: { workers: 1 } });
+    stage.fillSourceWith(25);
+    const plan = await stage.plan();
+    for (let i = 0; i < triesMax; i += 1) stage.target.failNext('write');
+    expect(await failureOf(stage.apply(plan))).toMatchObject({ code: 'store.unreachable' });
+    expect((await stage.status()).lock).toBeNull();
+    const state = new MemoryStateStore({ database: stage.state.database });
+    const chunk = await state.read('chunk', attemptScope(stage.spec.migration, 1), 'c00000');
+    expect(chunk?.item.phase).toBe('pending');
+    expect(await stage.apply(plan)).toMatchObject({ outcome: 'done', resumed: true, counts: { written: 25 } });
+  });
+
+  it.each(['before', 'after'] as const)(
+    'does not notice a single failure of a write (%s its effect)',
+    async (moment) => {
+      const stage = new Stage();
+      stage.fillSourceWith(25);
+      const plan = await stage.plan();
+      stage.target.failNext('write', moment);
+      stage.target.failNext('claimChunk', moment);
+      stage.target.failNext('raiseEpoch', moment);
+      stage.source.failNext('scan', moment);
+      expect(await stage.apply(plan)).toMatchObject({ outcome: 'done', counts: { written: 25 } });
+      expect(stage.target.revision()).toBe(25);
+    },
+  );
+});

@@ -1,0 +1,62 @@
+/**
+ * Goal: a rollback that fails half-way can be run again, and one that has ended shuts out everything before it.
+ * Method: faults planted in the target's next calls; a writer of the attempt that is held on to past the rollback.
+ */
+import type { ChunkId } from '@keyferry/core';
+import { describe, expect, it } from 'vitest';
+import { bytes, failureOf, rule, Stage } from '../testing/stage.ts';
+import { triesMax } from './retry.ts';
+
+async function applied(): Promise<Stage> {
+  const stage = new Stage();
+  stage.fillSourceWith(25);
+  stage.putTarget('own', 'x');
+  await stage.apply(await stage.plan());
+  return stage;
+}
+
+describe('a rollback', () => {
+  it.each(['raiseEpoch', 'removeCreated', 'dropControl'] as const)(
+    'that fails for good in %s ends well when it is run again',
+    async (operation) => {
+      const stage = await applied();
+      for (let i = 0; i < triesMax; i += 1) stage.target.failNext(operation);
+      expect(await failureOf(stage.rollBack())).toMatchObject({ code: 'store.unreachable' });
+      expect(await stage.status()).toMatchObject({ phase: 'rolling-back', step: { next: 'keyferry rollback shop' } });
+      await stage.rollBack();
+      expect(stage.targetValues()).toEqual({ own: 'x' });
+      expect((await stage.status()).phase).toBe('rolled-back');
+    },
+  );
+
+  it('keeps an apply out until it has ended', async () => {
+    const stage = new Stage();
+    stage.fillSourceWith(5);
+    const plan = await stage.plan();
+    await stage.apply(plan);
+    for (let i = 0; i < triesMax; i += 1) stage.target.failNext('removeCreated');
+    await failureOf(stage.rollBack());
+    expect(await failureOf(stage.apply(plan))).toMatchObject({ code: 'phase.not-allowed' });
+  });
+
+  it('shuts out a worker of the attempt that wakes up after it', async () => {
+    const stage = await applied();
+    const control = stage.target.control(stage.spec.migration);
+    const chunk = 'c00000' as ChunkId;
+    const claim = await control.claimChunk(chunk, { attempt: 1, token: 9 }, { attempt: 1, token: 1 });
+    if (claim.kind !== 'claimed') throw new Error('the claim was to succeed');
+    await stage.rollBack();
+    const put = { key: rule.targetPrefix, value: bytes('late'), expiresAtMs: null, expect: 'absent' } as const;
+    expect(await failureOf(claim.writer.write([put]))).toMatchObject({ code: 'fence.lost' });
+    expect(await control.claimChunk(chunk, { attempt: 1, token: 10 }, { attempt: 1, token: 1 })).toMatchObject({
+      kind: 'refused',
+    });
+    expect(stage.targetValues()).toEqual({ own: 'x' });
+  });
+
+  it('needs no second one, and says so', async () => {
+    const stage = await applied();
+    await stage.rollBack();
+    expect(await failureOf(stage.rollBack())).toMatchObject({ code: 'phase.not-allowed' });
+  });
+});
