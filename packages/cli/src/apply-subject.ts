@@ -69,7 +69,7 @@ async function newPlan(run: CommandRun, wired: Wired, folder: string, flags: App
   run.progress.pause();
   try {
     const context = { ...run.viewContext, palette: run.errorPalette };
-    run.note(planView.human({ plan, file: migration, occasion: 'asking' }, context));
+    run.showBeforeAsking(planView.human({ plan, file: migration, occasion: 'asking' }, context), !flags.yes);
     if (!plan.applyable) {
       throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration, findings: blockingCodes(plan) });
     }

@@ -6,7 +6,10 @@ const request = { migration: 'config-v2-to-v3', purpose: 'apply this plan', give
 const person = (typed: string, more: Partial<Approver> = {}) => {
   const questions: string[] = [];
   const approver: Approver = {
-    ...{ stdinIsTty: true, stderrIsTty: true, ci: undefined, noInput: false },
+    stdinIsTty: true,
+    stderrIsTty: true,
+    ci: undefined,
+    noInput: false,
     ask: (question) => {
       questions.push(question);
       return Promise.resolve(typed);

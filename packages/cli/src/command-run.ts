@@ -107,6 +107,12 @@ export class CommandRun {
     if (!this.call.flags.quiet) this.output.note(text);
   }
 
+  /** What a question is about: nobody may be asked to approve what --quiet kept from them. */
+  showBeforeAsking(text: string, isAsked: boolean): void {
+    if (isAsked) this.output.note(text);
+    else this.note(text);
+  }
+
   event(event: EventFacts): void {
     for (const stream of this.streams) stream.emit(event);
   }

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import commands from './command-table.ts';
 import { outputFlags } from './flags/output.ts';
 
-const table: Readonly<Record<string, Command.Class>> = commands as never;
+const table: Readonly<Record<string, Command.Class>> = commands;
 
 interface AnyFlag {
   readonly char?: string;
@@ -42,12 +42,17 @@ describe('the commands', () => {
       id.replaceAll(':', ' '),
       {
         summary,
-        args: Object.entries(args).map(([name, { required }]) => (required === true ? name : `[${name}]`)),
+        args: Object.entries(args).map(([name, { required }]) => (required === true ? name : `${name}?`)),
         flags: factsOf(flags),
       },
     ]);
     const document = { everywhere: factsOf(outputFlags), commands: Object.fromEntries(own) as object };
-    await expect(`${JSON.stringify(document, null, 2)}\n`).toMatchFileSnapshot('../snapshots/commands.json');
+    // Short lists on one line, as the formatter of this repository writes them.
+    const text = JSON.stringify(document, null, 2).replace(
+      /\[\s+([^[\]{}]*?)\s+\]/g,
+      (_, items: string) => `[${items.replace(/\s*\n\s*/g, ' ')}]`,
+    );
+    await expect(`${text}\n`).toMatchFileSnapshot('../snapshots/commands.json');
   });
 
   it('keep to the conventions', () => {
@@ -56,8 +61,9 @@ describe('the commands', () => {
       expect(Object.keys(command.args).length, `${id}: one argument at most`).toBeLessThanOrEqual(1);
       expect(command.summary, `${id} has a summary`).toBeTruthy();
       for (const [name, flag] of flagsOf({ ...command.baseFlags, ...command.flags })) {
-        if (flag.char !== undefined) expect('coqvhy', `${id} -${flag.char}`).toContain(flag.char);
-        if (flag.env !== undefined) expect(flag.env).toBe(`KEYFERRY_${name.replaceAll('-', '_').toUpperCase()}`);
+        expect(['', 'c', 'o', 'q', 'v', 'h', 'y'], `${id} -${flag.char}`).toContain(flag.char ?? '');
+        const variable = `KEYFERRY_${name.replaceAll('-', '_').toUpperCase()}`;
+        expect(flag.env ?? variable).toBe(variable);
         expect(name, `${id} --${name}`).not.toMatch(/password|secret|token|force|target/);
       }
     }

@@ -5,14 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { isKeyferryError, KeyferryError } from '@keyferry/core';
 import { exitCodeOf } from './exit-codes.ts';
+import { isPromptEnd } from './prompt-end.ts';
 import type { ErrorReport } from './views/error/report.ts';
-
-/** What inquirer throws when a prompt is interrupted. */
-const promptEnds: readonly string[] = ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'];
 
 export function codedError(error: unknown, migration: string): KeyferryError {
   if (error instanceof KeyferryError) return error;
-  if (error instanceof Error && promptEnds.includes(error.name)) {
+  if (isPromptEnd(error)) {
     return new KeyferryError('run.interrupted', { migration, signal: 'SIGINT' }, { cause: error });
   }
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { hasFlag, wantsJson } from './base-command.ts';
 import { durationMs } from './flags/duration.ts';
-import { nearestCommand } from './hooks/command-not-found.ts';
+import commandNotFound, { nearestCommand } from './hooks/command-not-found.ts';
 import { fromParserError } from './usage-error.ts';
 
 /** Near: one letter short. */
@@ -35,6 +35,20 @@ describe('wrong calls', () => {
     ['locks:lisr', 'locks:list'],
     ['zzz', null],
   ])('%s is near %s', (id, want) => expect(nearestCommand(id, ['plan', 'locks:list'], nearest)).toBe(want));
+});
+
+describe('a command that is not there', () => {
+  it('is suggested a near one, exits 64 and is never run', async () => {
+    const options = { id: 'plann:config', argv: [], config: { commandIDs: ['plan', 'locks:list'] } };
+    await expect(commandNotFound.call({} as never, options as never)).rejects.toMatchObject({
+      code: 'usage.invalid',
+      details: {
+        what: 'keyferry has no command plann',
+        fix: 'did you mean:   keyferry plan\nlist them:   keyferry help',
+      },
+      oclif: { exit: 64 },
+    });
+  });
 });
 
 describe('durations', () => {

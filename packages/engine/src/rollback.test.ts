@@ -29,6 +29,14 @@ describe('a rollback', () => {
     },
   );
 
+  it('says how many keys it left, unless an earlier one was interrupted and may have removed more than it counted', async () => {
+    const stage = await applied();
+    for (let i = 0; i < triesMax; i += 1) stage.target.failNext('dropControl');
+    await failureOf(stage.rollBack());
+    expect(await stage.rollBack()).toMatchObject({ left: null });
+    expect(await (await applied()).rollBack()).toMatchObject({ left: 0 });
+  });
+
   it('keeps an apply out until it has ended', async () => {
     const stage = new Stage();
     stage.fillSourceWith(5);

@@ -13,7 +13,10 @@ export interface RollbackResult {
   readonly counts: RollbackCounts;
   /** Records that apply had written, by its own count; null when it never came to its end. */
   readonly written: number | null;
-  /** Written by apply and not found as it wrote them: changed since, or expired. Left as they are. */
+  /**
+   * Written by apply and not found as it wrote them: changed since, or expired. Left as they are. Null when that is not
+   * known: apply never came to its end, or an earlier rollback was interrupted behind a removal that it had not counted.
+   */
   readonly left: number | null;
   /** The first of those that somebody changed while the rollback ran. */
   readonly changedKeys: readonly string[];
@@ -50,7 +53,7 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
       run: session.run,
       counts,
       written,
-      left: written === null ? null : Math.max(0, written - counts.removed),
+      left: written === null || state.rolledBack !== null ? null : Math.max(0, written - counts.removed),
       changedKeys,
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };

@@ -10,7 +10,9 @@ import { describeFindings, isCode, listFiles, readFiles, type Finding } from './
 const paths = listFiles();
 const files = readFiles(paths);
 const code = files.filter(({ path }) => isCode(path));
-const projects = files.filter(({ path }) => /^(?:packages|tools)\/[^/]+\/package\.json$/.test(path)).map(readProject);
+const projects = files
+  .filter(({ path }) => /^(?:(?:packages|tools)\/[^/]+|bench)\/package\.json$/.test(path))
+  .map(readProject);
 
 const none = (findings: readonly Finding[]) => expect(describeFindings(findings)).toEqual([]);
 

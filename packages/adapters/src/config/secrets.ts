@@ -53,10 +53,13 @@ export async function readTls(tls: TlsConfig, context: SecretContext): Promise<R
 export async function readAuth(auth: AuthConfig, context: SecretContext): Promise<ResolvedAuth> {
   const { user } = auth;
   // A name that is kept out of the file is kept out of the output too.
-  return {
+  const resolved = {
     user: typeof user === 'string' ? user : await readSecret(user, context),
     password: await readSecret(auth.password, context),
   };
+  // A server may throw the header of HTTP basic authentication back at us.
+  context.redactor.add(Buffer.from(`${resolved.user}:${resolved.password}`).toString('base64'));
+  return resolved;
 }
 
 async function readReference(reference: SecretReference, context: SecretContext): Promise<string> {

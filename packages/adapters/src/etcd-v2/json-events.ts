@@ -131,6 +131,14 @@ class ExactTokenizer extends Tokenizer {
   /** The number token just handed out, as written. */
   numberText = '';
 
+  constructor() {
+    super();
+    // The package decodes a string in runs and, at the start of each, takes U+FEFF for a byte order mark and drops it
+    // [0.0.26]: a key or value would arrive shorter than it is, and verify would read it just so.
+    const strings: unknown = this['bufferedString'];
+    Object.assign(strings as object, { decoder: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }) });
+  }
+
   protected override parseNumber(text: string): number {
     this.numberText = text;
     return Number(text);

@@ -89,6 +89,15 @@ describe('the tree walker', () => {
     expect(node?.modifiedIndex).toBe('18446744073709551615');
   });
 
+  it.each([
+    { name: 'as it is', mark: '\ufeff' },
+    { name: 'escaped', mark: String.raw`\ufeff` },
+  ])('keeps a byte order mark wherever it stands in a key or value, $name', ({ mark }) => {
+    const text = `{"node":{"key":"/${mark}a${mark}ü${mark}","value":"${mark}${mark}v","modifiedIndex":3}}`;
+    const want = [{ key: '/\ufeffa\ufeffü\ufeff', value: '\ufeff\ufeffv' }];
+    for (const pieceBytes of [1, 2, 3, 5, 1000]) expect(walk(Buffer.from(text), pieceBytes)).toMatchObject(want);
+  });
+
   const file = '{"key":"/a","value":"v","modifiedIndex":3}';
   it.each([
     { name: 'nothing', text: '', says: /ends too early/ },

@@ -13,6 +13,7 @@
  * or /var/tmp. No journal: nobody ever needs a half-filled spool back.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import {
   invariant,
   KeyferryError,
@@ -99,6 +100,8 @@ export class RecordSpool {
       };
       const { page, last, more } = guarded(read);
       if (last === null) return;
+      // Reads here are synchronous: without a turn of the loop a pair of embedded stores would starve signals and leases.
+      await turnOfTheLoop();
       yield page;
       if (!more) return;
       invariant(this.state === 'sealed', 'a spool is read only between sealing and closing');

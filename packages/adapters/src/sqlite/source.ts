@@ -7,6 +7,7 @@
  * The position is the counter of changes and the last expiry that has passed: a row that expires changes what is read
  * although nobody writes.
  */
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import {
   keyFromBytes,
   keyToBytes,
@@ -97,6 +98,7 @@ export class SqliteView implements StoreView {
       const records = this.readPage(range, after, pageKeysMax);
       after = records.at(-1)?.key ?? null;
       if (after === null) return;
+      await turnOfTheLoop(); // all of it is synchronous: signals and leases need their turn
       yield { records, notCarried: [] };
     }
   }

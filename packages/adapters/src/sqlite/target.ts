@@ -2,6 +2,7 @@
  * Writing to a table of records: each call is one IMMEDIATE transaction, which reads fence and epoch and then writes,
  * so that no other process can raise them in between.
  */
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import {
   compareFences,
   invariant,
@@ -102,6 +103,7 @@ export class SqliteControl implements TargetControl {
       }));
       after = page.at(-1)?.key ?? null;
       if (after === null) return;
+      await turnOfTheLoop(); // as in source.ts
       yield page;
     }
   }

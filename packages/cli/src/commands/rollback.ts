@@ -24,7 +24,7 @@ export default class Rollback extends BaseCommand {
         const status = await readStatus(engine, migration);
         // Where rollback is not allowed the engine says so; nobody is asked for nothing.
         if (phaseTable[status.phase]['roll-back'] !== null) {
-          run.note(rollbackIntent(status, run.errorPalette));
+          run.showBeforeAsking(rollbackIntent(status, run.errorPalette), !flags.yes);
           await requireApproval(run.approver(), { migration, purpose: 'roll back', given: flags.yes });
         }
         run.progress.begin(`rolling back ${migration}`);

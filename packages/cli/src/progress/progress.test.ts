@@ -80,8 +80,16 @@ describe('the time left', () => {
 
 describe('the line', () => {
   const progress: Progress = {
-    ...{ stage: 'backfill', done: 250, total: 1000, unit: 'key', elapsedMs: 5000, perSecond: 50 },
-    ...{ etaMs: [15_000, 22_000], counts: noCounts, chunks: null, retries: 0 },
+    stage: 'backfill',
+    done: 250,
+    total: 1000,
+    unit: 'key',
+    elapsedMs: 5000,
+    perSecond: 50,
+    etaMs: [15_000, 22_000],
+    counts: noCounts,
+    chunks: null,
+    retries: 0,
   };
   it('has a range', () =>
     expect(progressLine(progress)).toBe('copying  250 of 1,000 keys (25 %), 50 keys/s, 15 s to 22 s left'));
@@ -101,18 +109,16 @@ describe('the line', () => {
 
 describe('lines in a log', () => {
   const step = (done: number, total: number | null, stage: Progress['stage'] = 'backfill'): Progress => ({
-    ...{
-      stage,
-      done,
-      total,
-      unit: 'key',
-      elapsedMs: 0,
-      perSecond: null,
-      etaMs: null,
-      counts: noCounts,
-      chunks: null,
-      retries: 0,
-    },
+    stage,
+    done,
+    total,
+    unit: 'key',
+    elapsedMs: 0,
+    perSecond: null,
+    etaMs: null,
+    counts: noCounts,
+    chunks: null,
+    retries: 0,
   });
   it('come at the start, after 5 %, after 10 s, at a new stage, and never twice a second', () => {
     const schedule = new LineSchedule();
@@ -161,4 +167,16 @@ describe('the reporter', () => {
       'err later\n',
     ]);
   });
+
+  it('draws with the messages when no timer gets its turn, ten times a second at most', () => {
+    const drawn: string[] = [];
+    const redraw = Object.assign((text: string) => void drawn.push(text), { clear: () => undefined });
+    let nowMs = 0;
+    const reporter = new ProgressReporter('live', new Output({ write: none }, { write: none }), redraw, () => nowMs);
+    for (; nowMs < 1000; nowMs += 10) reporter.message(backfill(nowMs, 1000));
+    reporter.end();
+    expect(drawn).toHaveLength(10);
+  });
 });
+
+const none = (): void => undefined;

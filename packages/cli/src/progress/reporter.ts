@@ -29,6 +29,7 @@ export class ProgressReporter implements Overlay {
   private readonly nowMs: () => number;
   private timer: NodeJS.Timeout | null = null;
   private waiting: string | null = null;
+  private drawnAtMs = -Infinity;
 
   constructor(mode: ProgressMode, output: Output, redraw: Redraw | null, nowMs: () => number) {
     this.mode = mode;
@@ -50,13 +51,18 @@ export class ProgressReporter implements Overlay {
 
   message(message: Message): void {
     const nowMs = this.nowMs();
-    if (!this.tracker.take(message, nowMs) || this.mode !== 'lines') return;
+    if (!this.tracker.take(message, nowMs)) return;
+    // Not left to the timer alone: embedded stores answer at once, and timers then hardly get their turn.
+    if (this.mode === 'live' && nowMs - this.drawnAtMs >= redrawEveryMs) this.draw();
+    if (this.mode !== 'lines') return;
     const progress = this.tracker.at(nowMs);
     if (progress !== null && this.schedule.isDue(progress, nowMs)) this.output.note(progressLine(progress));
   }
 
   draw(): void {
-    const progress = this.tracker.at(this.nowMs());
+    const nowMs = this.nowMs();
+    this.drawnAtMs = nowMs;
+    const progress = this.tracker.at(nowMs);
     const line = progress === null ? this.waiting : progressLine(progress);
     if (line !== null) this.redraw?.(this.output.clean(line));
   }

@@ -4,7 +4,7 @@
  */
 import { codes, KeyferryError, type Code, type ConfigIssue } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
-import { reportOf } from '../../failure.ts';
+import { codedError, reportOf } from '../../failure.ts';
 import { plainPalette } from '../../terminal/palette.ts';
 import { withoutSecrets } from './config-issues.ts';
 import { errorHuman } from './human.ts';
@@ -105,6 +105,13 @@ describe('an error for people', () => {
     expect(human(error, { command: 'plan' })).toContain('keyferry plan was stopped by SIGINT; nothing was written');
   });
 
+  it('says that a question which was interrupted led to nothing', () => {
+    const cause = Object.assign(new RangeError('closed'), { name: 'ExitPromptError' });
+    const page = human(codedError(cause, 'm'), { command: 'rollback', argument: 'm' });
+    expect(page).toContain('keyferry rollback was stopped before it was approved; nothing was written');
+    expect(page).toContain('run it again:   keyferry rollback m');
+  });
+
   it('names each finding to accept', () => {
     const error = new KeyferryError('plan.unaccepted', { plan: 'pln_1', findings: ['ttl.dropped', 'x.y'] });
     expect(human(error)).toContain('keyferry apply jm.kfplan --accept ttl.dropped --accept x.y');
@@ -154,11 +161,23 @@ describe('an error as a document', () => {
 describe('every code', () => {
   // Details of every shape that any renderer may ask for.
   const details = {
-    ...{ what: ['w'], fix: 'f', file: 'f', issues: [], known: ['k'], suggestion: 'near', findings: ['f'], keys: [] },
-    ...{ keysTotal: 0, heartbeatAgoMs: 1, holder: 'h', signal: 'SIGINT', line: 1, path: 'p' },
+    what: ['w'],
+    fix: 'f',
+    file: 'f',
+    issues: [],
+    known: ['k'],
+    suggestion: 'near',
+    findings: ['f'],
+    keys: [],
+    keysTotal: 0,
+    heartbeatAgoMs: 1,
+    holder: 'h',
+    signal: 'SIGINT',
+    line: 1,
+    path: 'p',
   };
   it.each(Object.keys(codes) as Code[])('%s has a human and a JSON form', (code) => {
-    const error = new KeyferryError(code, details as never);
+    const error = new KeyferryError(code, details);
     const page = errorHuman(reportOf(error, { ...call, command: 'verify', argument: null }), plainPalette);
     expect(page).toMatch(new RegExp(`^Error ${code.replace('.', '\\.')}: .`));
     expect(page).toContain('  fix ');

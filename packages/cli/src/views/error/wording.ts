@@ -3,6 +3,7 @@
  * type, with the file or migration of this call in place of FILE.
  */
 import type { Code, KeyferryError } from '@keyferry/core';
+import { isPromptEnd } from '../../prompt-end.ts';
 import type { ErrorReport } from './report.ts';
 
 export const whys: Partial<Readonly<Record<Code, string>>> = {
@@ -22,6 +23,7 @@ const writes = ['apply', 'rollback'];
 const readingCommands = ['plan', 'show', 'verify', 'status', 'validate', 'explain', 'locks list', 'locks show'];
 
 export function summaryOf({ error, command }: ErrorReport): string {
+  if (isPromptEnd(error.cause)) return `keyferry ${command} was stopped before it was approved; nothing was written`;
   if (error.code === 'run.interrupted' && readingCommands.includes(command)) {
     return `keyferry ${command} was stopped by ${signalOf(error)}; nothing was written`;
   }
@@ -33,7 +35,8 @@ export function fixLines({ error, command, argument }: ErrorReport): readonly st
   const subject = argument ?? 'FILE';
   if (error.code === 'run.interrupted') {
     const again = ['keyferry', command, ...(argument === null ? [] : [argument])].join(' ');
-    return [`${readingCommands.includes(command) ? 'run it again' : 'go on'}:   ${again}`];
+    const nothingDone = readingCommands.includes(command) || isPromptEnd(error.cause);
+    return [`${nothingDone ? 'run it again' : 'go on'}:   ${again}`];
   }
   if (error.code === 'approval.required') return [`approve it:   keyferry ${command} ${subject} --yes`];
   const planFile = subject.endsWith('.kfplan') ? subject : 'FILE';
