@@ -5,8 +5,10 @@ export * from './model/record.ts';
 export * from './model/position.ts';
 export * from './model/ids.ts';
 export * from './model/fence.ts';
+export * from './model/count.ts';
 export * from './model/duration.ts';
 export * from './model/instant.ts';
+export * from './model/shell-word.ts';
 
 export * from './errors/codes.ts';
 export * from './errors/keyferry-error.ts';
@@ -17,13 +19,13 @@ export * from './diff/merge-join.ts';
 export * from './diff/compare-records.ts';
 
 export * from './convergence/digest.ts';
+export * from './convergence/exceptions.ts';
 export * from './convergence/members.ts';
 
 export * from './plan/plan.ts';
 export * from './plan/finding.ts';
 export * from './plan/chunk-diff.ts';
 export * from './plan/build-plan.ts';
-export * from './plan/chunk-recheck.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 

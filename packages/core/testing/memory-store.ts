@@ -37,6 +37,10 @@ export type StoreOperation =
 export interface MemoryStoreOptions {
   /** `memory` by default. */
   readonly name?: string;
+  /** The name by default. */
+  readonly identity?: string | null;
+  /** As a description states it; null by default. */
+  readonly viewLocks?: string | null;
   /** The clock that ends records; by default it stands still at 0. */
   readonly nowMs?: () => number;
   readonly capabilities?: Partial<TargetCapabilities>;
@@ -52,6 +56,9 @@ export const memoryCapabilities: TargetCapabilities = {
   orderedScan: true,
   pinnedView: true,
   expiry: true,
+  positionIsContent: false,
+  hidesKeys: null,
+  lossyText: false,
   fencing: true,
   batchKeysMax: 100,
   batchBytesMax: 256 * 1024,
@@ -64,6 +71,8 @@ export const memoryCapabilities: TargetCapabilities = {
 export class MemoryStore implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
   private readonly name: string;
+  private readonly identity: string | null;
+  private readonly viewLocks: string | null;
   private readonly rules: ProtocolRules;
   private readonly members: () => readonly MemberPosition[] | null;
   private readonly data: MemoryData;
@@ -74,7 +83,9 @@ export class MemoryStore implements SourceStore, TargetStore {
 
   constructor(options: MemoryStoreOptions = {}) {
     this.name = options.name ?? 'memory';
+    this.identity = options.identity === undefined ? this.name : options.identity;
     this.capabilities = { ...memoryCapabilities, ...options.capabilities };
+    this.viewLocks = options.viewLocks ?? null;
     this.rules = { ...allRules, ...options.rules };
     this.members = options.members ?? (() => null);
     this.data = options.sharedWith?.data ?? new MemoryData(options.nowMs ?? (() => 0));
@@ -87,7 +98,8 @@ export class MemoryStore implements SourceStore, TargetStore {
       version: '1',
       endpoints: [this.name],
       members: this.members()?.length ?? null,
-      identity: this.name,
+      identity: this.identity,
+      viewLocks: this.viewLocks,
     }));
   }
 

@@ -3,19 +3,23 @@
  */
 import {
   addCounts,
+  addDigests,
   digestsEqual,
+  emptyDigest,
   newChunk,
   noCounts,
   workerId,
   type ChunkCounts,
   type ChunkState,
+  type Digest,
   type PlannedChunk,
   type PlanReader,
   type RunId,
 } from '@keyferry/core';
+import type { Backfill } from './backfill-context.ts';
 import type { Engine, Environment } from './migration.ts';
 import { attemptScope, listItems, writeItem } from './state-items.ts';
-import { workOnChunk, type Backfill } from './worker.ts';
+import { workOnChunk } from './worker.ts';
 
 /** How long to wait before looking again at chunks that others hold. */
 const heldWaitMs = 500;
@@ -42,6 +46,8 @@ export interface BackfillSummary {
   readonly chunksTotal: number;
   /** Chunks whose permanent source records were not those of the plan any more when they were copied. */
   readonly moved: readonly string[];
+  /** What the plan said of the permanent records of the source, all chunks together. */
+  readonly plannedPermanent: Digest;
 }
 
 /** What the state says about the chunks of an attempt. */
@@ -49,25 +55,29 @@ export async function summarizeChunks(env: Environment, scope: string): Promise<
   let counts = noCounts;
   let chunksDone = 0;
   let chunksTotal = 0;
+  let plannedPermanent = emptyDigest;
   const moved: string[] = [];
   const planned = listItems(env, 'chunk-plan', scope);
   for await (const entries of listItems(env, 'chunk', scope)) {
+    // Both are registered together, under the same ids: their pages run side by side.
     const plans = (await planned.next()).value ?? [];
     for (const [i, { item }] of entries.entries()) {
+      const plan = plans[i]?.item;
       chunksTotal += 1;
       counts = addCounts(counts, item.progress.counts);
+      if (plan !== undefined) plannedPermanent = addDigests(plannedPermanent, plan.permanent);
       if (item.phase !== 'done') continue;
       chunksDone += 1;
-      const plan = plans[i]?.item;
       if (plan !== undefined && !digestsEqual(plan.permanent, item.progress.digest)) moved.push(item.chunk);
     }
   }
-  return { counts, chunksDone, chunksTotal, moved };
+  return { counts, chunksDone, chunksTotal, moved, plannedPermanent };
 }
 
 /** Runs until all chunks are done, or `signal` aborts. Rethrows the first failure, once every worker has stopped. */
 export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId, stop: AbortSignal): Promise<void> {
   const failed = new AbortController();
+  const failures: unknown[] = [];
   const signal = AbortSignal.any([stop, failed.signal]);
   const waiting = await openChunks(backfill);
   const work = async (index: number): Promise<void> => {
@@ -78,16 +88,17 @@ export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId
         const chunk = waiting.shift();
         if (chunk === undefined || signal.aborted) return;
         const end = await workOnChunk({ ...backfill, signal }, chunk, worker);
-        if (end.kind !== 'done') waiting.push(chunk);
+        if (end.kind === 'done') backfill.onChunkDone();
+        else waiting.push(chunk);
         if (end.kind === 'held' || end.kind === 'lost') await backfill.engine.clock.sleep(heldWaitMs, signal);
       }
     } catch (error) {
+      failures.push(error);
       failed.abort();
-      throw error;
     }
   };
-  const ends = await Promise.allSettled(Array.from({ length: backfill.spec.workers }, (_, i) => work(i)));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  await Promise.all(Array.from({ length: backfill.spec.workers }, (_, i) => work(i)));
+  if (failures.length > 0) throw failures[0];
 }
 
 async function openChunks(backfill: Omit<Backfill, 'signal'>): Promise<PlannedChunk[]> {

@@ -11,8 +11,9 @@ import {
   type MigrationId,
   type RunId,
   type StateVersion,
+  type StopSignal,
 } from '@keyferry/core';
-import type { Environment } from './migration.ts';
+import { assertNotStopped, type Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { locksScope, writeItem } from './state-items.ts';
 
@@ -29,6 +30,8 @@ export interface LockRequest {
   readonly timeoutMs: number;
   /** Whether the holder's process is known to be gone, so that its lease need not be waited for. */
   readonly holderIsGone: (lock: LockState) => boolean;
+  /** Ends the wait. */
+  readonly signal: StopSignal;
 }
 
 export class RunLock {
@@ -86,8 +89,9 @@ export class RunLock {
         }
         continue; // somebody else took it in between: look again who
       }
+      assertNotStopped(migration, request.signal);
       if (env.clock.monotonicMs() >= deadlineMs) throw heldError(migration, current.item, nowMs);
-      await env.clock.sleep(waitBetweenTriesMs);
+      await env.clock.sleep(waitBetweenTriesMs, request.signal);
     }
   }
 
@@ -97,9 +101,16 @@ export class RunLock {
   }
 
   /** @throws {KeyferryError} `lease.lost` */
-  assertHeld(): void {
-    if (this.lost.signal.aborted)
-      throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock });
+  assertHeld(cause?: unknown): void {
+    if (!this.lost.signal.aborted) return;
+    throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock }, { cause });
+  }
+
+  /** Asks the state whether the lock is still this run's; `assertHeld` knows what the last heartbeat met. */
+  async lookAgain(): Promise<void> {
+    const { env, migration } = this;
+    const current = await withRetry(env, 'lock', () => env.state.read('lock', locksScope, migration));
+    if (current?.item.lock !== this.lock.lock) this.lost.abort();
   }
 
   async release(): Promise<void> {

@@ -2,19 +2,21 @@
  * What the engine works with: one migration as the configuration resolves it, and the ports it runs on.
  * Whoever wires them (CLI, functions, simulator) decides which stores they are; nothing here asks.
  */
-import type {
-  Clock,
-  ConflictPolicy,
-  Host,
-  Key,
-  MigrationId,
-  PlanLimits,
-  PrefixRule,
-  Random,
-  RequireEmpty,
-  SourceStore,
-  StateStore,
-  TargetStore,
+import {
+  KeyferryError,
+  type Clock,
+  type ConflictPolicy,
+  type Host,
+  type Key,
+  type MigrationId,
+  type PlanLimits,
+  type PrefixRule,
+  type Random,
+  type RequireEmpty,
+  type SourceStore,
+  type StateStore,
+  type StopSignal,
+  type TargetStore,
 } from '@keyferry/core';
 
 export interface MigrationSpec {
@@ -34,6 +36,12 @@ export interface MigrationSpec {
   readonly configDigest: string;
   readonly rulesDigest: string;
   readonly keyferryVersion: string;
+}
+
+/** @throws {KeyferryError} `run.interrupted` once `signal` has aborted. Nothing is under way where this is called. */
+export function assertNotStopped(migration: MigrationId, signal: StopSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new KeyferryError('run.interrupted', { migration, signal: String(signal.reason) });
 }
 
 export interface Environment {

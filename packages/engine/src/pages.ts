@@ -82,7 +82,7 @@ export async function joinViews(
   views: { readonly source: StoreView; readonly target: StoreView },
   range: KeyRange,
   visitor: JoinVisitor,
-  afterPage?: (read: { readonly sourceKeys: number; readonly targetKeys: number }) => Promise<void>,
+  afterPage?: (read: { readonly sourceKeys: number; readonly targetKeys: number }) => Promise<void> | void,
 ): Promise<void> {
   const join = new MergeJoin(rule, visitor);
   const source = new ReadAhead(scanPages(env, views.source, range));

@@ -3,6 +3,7 @@
  * lock, so any number of plans may run at once.
  */
 import {
+  counted,
   finding,
   findingCodes,
   instantText,
@@ -54,7 +55,8 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   const startedAtMs = clock.nowMs();
   const before = await preflight(engine, spec);
   const salt = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-  const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits);
+  const questions = { replacedText: engine.source.capabilities.lossyText };
+  const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits, questions);
   const views = await openViews(engine, engine, spansOf(spec));
   const flush = async (): Promise<void> => {
     const { changes, chunks } = builder.drain();
@@ -133,7 +135,7 @@ function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs
       finding(spec.onConflict === 'fail' ? 'conflict.found' : 'conflict.kept', {
         count: conflicts,
         keys: built.conflictKeys,
-        detail: `${conflicts} keys hold another value in the target`,
+        detail: `${counted(conflicts, 'key holds', 'keys hold')} another value in the target`,
         fix: 'settle them by hand, or say   onConflict: keep-target',
       }),
     );
@@ -142,22 +144,32 @@ function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs
     findings.push(
       finding('ttl.dropped', {
         count: built.totals.expiring,
-        detail: `${built.totals.expiring} keys expire in the source and would not in the target`,
+        detail: `${counted(built.totals.expiring, 'key expires', 'keys expire')} in the source and would not in the target`,
         fix: 'choose a target with expiry, or accept it at apply:   --accept ttl.dropped',
       }),
     );
   }
+  findings.push(...replacedTextFindings(built));
   const soon = built.expiringBefore(nowMs + shortTtlMs);
   if (soon > 0) {
     findings.push(
       finding('ttl.short', {
         count: soon,
-        detail: `${soon} keys have under 2 min left and may expire before they are reached`,
+        detail: `${counted(soon, 'key has', 'keys have')} under 2 min left and may expire before ${soon === 1 ? 'it is' : 'they are'} reached`,
         fix: 'apply soon; what expires meanwhile is counted, not lost',
       }),
     );
   }
   return findings;
+}
+
+function replacedTextFindings({ replacedText: { count, keys } }: BuiltPlan): readonly Finding[] {
+  if (count === 0) return [];
+  const detail =
+    `${counted(count, 'key or value holds', 'keys or values hold')} U+FFFD, which the source also shows in place of bytes that are not UTF-8: what it ` +
+    'holds there cannot be told, and verify compares the text that is shown';
+  const fix = 'find out what wrote them; if it is the text that was meant, accept it:   --accept value.replaced-text';
+  return [finding('value.replaced-text', { count, keys, detail, fix })];
 }
 
 function meaningOf(engine: Engine, before: Preflight, built: BuiltPlan): readonly MeaningChange[] {

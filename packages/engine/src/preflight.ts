@@ -3,6 +3,8 @@
  * shortcoming is a finding, so that the reviewer and apply see the same words.
  */
 import {
+  counted,
+  countText,
   finding,
   keyForDisplay,
   keyToJson,
@@ -32,29 +34,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
     withRetry(engine, 'describe source', () => engine.source.describe()),
     withRetry(engine, 'describe target', () => engine.target.describe()),
   ]);
-  const findings: Finding[] = [];
-  const { rule } = spec;
-  const sameKeys = source.kind === target.kind && source.identity !== null && source.identity === target.identity;
-  const overlap = rule.targetPrefix.startsWith(rule.sourcePrefix) || rule.sourcePrefix.startsWith(rule.targetPrefix);
-  if (sameKeys && overlap) {
-    findings.push(
-      finding('same-store', {
-        count: 1,
-        keys: [keyToJson(rule.sourcePrefix), keyToJson(rule.targetPrefix)],
-        detail: 'both stores are one cluster, and one prefix lies within the other',
-        fix: 'choose a target prefix beside the source prefix, or another cluster',
-      }),
-    );
-  }
-  if (!engine.source.capabilities.pinnedView) {
-    findings.push(
-      finding('read.not-pinned', {
-        count: 1,
-        detail: 'a write to the source during the scan may be half seen; apply proves afterwards that nothing moved',
-        fix: 'stop every writer of the source before plan and until apply has ended',
-      }),
-    );
-  }
+  const findings: Finding[] = [...sameStoreFindings(spec, source, target), ...sourceFindings(engine)];
   const members = await lookAtMembers(engine);
   if (members?.verdict.kind === 'apart') findings.push(membersApart(members.positions));
   findings.push(...(await emptinessFindings(engine, spec)));
@@ -64,6 +44,57 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
     membersAgreeAt: members?.verdict.kind === 'converged' ? String(members.verdict.raftIndex) : null,
     findings,
   };
+}
+
+function sameStoreFindings({ rule }: MigrationSpec, source: StoreDescription, target: StoreDescription): Finding[] {
+  const keys = [keyToJson(rule.sourcePrefix), keyToJson(rule.targetPrefix)];
+  const isSameFile = source.viewLocks !== null && source.viewLocks === target.viewLocks;
+  if (isSameFile) {
+    return [
+      finding('same-store', {
+        count: 1,
+        keys,
+        detail: `both stores are one file, which cannot be written while it is being read: ${source.viewLocks ?? ''}`,
+        fix: 'choose a target in another file',
+      }),
+    ];
+  }
+  const isSame = source.kind === target.kind && source.identity !== null && source.identity === target.identity;
+  const overlap = rule.targetPrefix.startsWith(rule.sourcePrefix) || rule.sourcePrefix.startsWith(rule.targetPrefix);
+  // Of files, equal identities without an equal path are copies: they do not get in each other's way.
+  if (!isSame || !overlap || source.viewLocks !== null) return [];
+  return [
+    finding('same-store', {
+      count: 1,
+      keys,
+      detail: 'both stores are one cluster, and one prefix lies within the other',
+      fix: 'choose a target prefix beside the source prefix, or another cluster',
+    }),
+  ];
+}
+
+/** What a source cannot do, whatever it holds. */
+function sourceFindings({ source: { capabilities } }: Engine): Finding[] {
+  const findings: Finding[] = [];
+  if (!capabilities.pinnedView) {
+    findings.push(
+      finding('read.not-pinned', {
+        count: 1,
+        detail: 'a write to the source during the scan may be half seen; apply proves afterwards that nothing moved',
+        fix: 'stop every writer of the source before plan and until apply has ended',
+      }),
+    );
+  }
+  if (capabilities.hidesKeys !== null) {
+    findings.push(
+      finding('source.hidden-keys', {
+        count: 1,
+        detail: `${capabilities.hidesKeys} are not listed: neither plan nor verify can see them`,
+        fix: 'ask whether an application has any; a prefix that names their directory shows them',
+      }),
+    );
+  }
+  return findings;
 }
 
 async function lookAtMembers(engine: Engine) {
@@ -98,7 +129,7 @@ async function emptinessFindings(engine: Engine, spec: MigrationSpec): Promise<r
   return [
     finding('target.not-empty', {
       count,
-      detail: `requireEmpty: ${requireEmpty}, but it holds ${count >= max ? `${max} or more` : count} records ${where}`,
+      detail: `requireEmpty: ${requireEmpty}, but it holds ${count >= max ? `${countText(max)} or more records` : counted(count, 'record')} ${where}`,
       fix: 'empty it, choose another target, or take requireEmpty out of the migration',
     }),
   ];

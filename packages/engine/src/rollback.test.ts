@@ -2,7 +2,8 @@
  * Goal: a rollback that fails half-way can be run again, and one that has ended shuts out everything before it.
  * Method: faults planted in the target's next calls; a writer of the attempt that is held on to past the rollback.
  */
-import type { ChunkId } from '@keyferry/core';
+import { keyFromText, type ChunkId } from '@keyferry/core';
+import { MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, rule, Stage } from '../testing/stage.ts';
 import { triesMax } from './retry.ts';
@@ -35,6 +36,51 @@ describe('a rollback', () => {
     await failureOf(stage.rollBack());
     expect(await stage.rollBack()).toMatchObject({ left: null });
     expect(await (await applied()).rollBack()).toMatchObject({ left: 0 });
+  });
+
+  it('goes by what was written and not by what the configuration says today', async () => {
+    const stage = await applied();
+    const spec = { rule: { ...rule, targetPrefix: keyFromText('elsewhere/') } };
+    expect(await stage.rollBack({ spec })).toMatchObject({ counts: { removed: 25 }, left: 0 });
+    expect(stage.targetValues()).toEqual({ own: 'x' });
+  });
+
+  it('refuses a target that is another one, and can still be run on the right one', async () => {
+    const stage = await applied();
+    const target = new MemoryStore({ name: 'another cluster' });
+    expect(await failureOf(stage.rollBack({ target }))).toMatchObject({ code: 'plan.mismatch' });
+    expect(await stage.rollBack()).toMatchObject({ counts: { removed: 25 } });
+  });
+
+  it('undoes every attempt since the last rollback, under each of their prefixes', async () => {
+    const stage = await applied();
+    const spec = { rule: { ...rule, targetPrefix: keyFromText('second/') } };
+    await stage.apply(await stage.plan({ spec }), { spec });
+    expect(await stage.rollBack()).toMatchObject({ counts: { removed: 50 }, written: 50, left: 0 });
+    expect(stage.target.snapshot().size).toBe(1);
+  });
+
+  it('changes nothing when a run with another state has applied since', async () => {
+    const stage = await applied();
+    const other = new MemoryStateStore();
+    stage.source.put(keyFromText('src/later'), bytes('x'));
+    await stage.apply(await stage.plan(), { state: other });
+    expect(await failureOf(stage.rollBack())).toMatchObject({ code: 'epoch.lost' });
+    expect((await stage.status()).phase).toBe('verified');
+  });
+
+  it('stops between two pages when it is told to, and goes on later', async () => {
+    const stage = new Stage();
+    stage.fillSourceWith(2500);
+    await stage.apply(await stage.plan());
+    const interrupted = stage.rollBack({
+      during: ({ code }, interrupt) => {
+        if (code === 'rollback.progress') interrupt();
+      },
+    });
+    expect(await failureOf(interrupted)).toMatchObject({ code: 'run.interrupted' });
+    expect(await stage.rollBack()).toMatchObject({ counts: { removed: 2500 } });
+    expect(stage.targetValues()).toEqual({});
   });
 
   it('keeps an apply out until it has ended', async () => {

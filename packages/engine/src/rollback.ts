@@ -1,25 +1,36 @@
 /**
  * Rollback of an offline run: removes from the target what the migration created and nobody changed since, then its
  * own control keys. The epoch is raised first, so that no worker of the run can write behind it.
+ *
+ * It goes by what the attempts wrote, not by what the configuration says today: with another target or prefix it would
+ * remove nothing and then forget what there was to remove.
  */
-import { keyForDisplay, prefixRange, type MigrationState, type RollbackCounts } from '@keyferry/core';
-import { pageKeysMax, type Engine, type MigrationSpec } from './migration.ts';
+import {
+  keyFromJson,
+  KeyferryError,
+  keyToJson,
+  prefixRange,
+  type CreatedRecord,
+  type Fence,
+  type KeyJson,
+  type MigrationState,
+  type RollbackCounts,
+  type TargetControl,
+} from '@keyferry/core';
+import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
+import { assertNotStopped, pageKeysMax, type Engine, type MigrationSpec } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
-import { ensureEpoch } from './strategies/offline.ts';
 
 export interface RollbackResult {
   readonly run: string;
   readonly counts: RollbackCounts;
-  /** Records that apply had written, by its own count; null when it never came to its end. */
+  /** Records that the attempts since the last rollback wrote; null when one of them never came to its end. */
   readonly written: number | null;
-  /**
-   * Written by apply and not found as it wrote them: changed since, or expired. Left as they are. Null when that is not
-   * known: apply never came to its end, or an earlier rollback was interrupted behind a removal that it had not counted.
-   */
+  /** Written and not removed: changed since, or expired. Null where `written` is, and after a rollback that died. */
   readonly left: number | null;
   /** The first of those that somebody changed while the rollback ran. */
-  readonly changedKeys: readonly string[];
+  readonly changedKeys: readonly KeyJson[];
   readonly elapsedMs: number;
 }
 
@@ -30,64 +41,105 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
   return withSession(engine, spec, options, async (session) => {
     const phase = session.after('roll-back', spec, 'rollback');
     const state = session.state as MigrationState;
-    // Once more on a repeat: a worker may have been claimed by a rollback that died.
-    const epochToken = state.epochToken + 1;
-    const before = state.rolledBack ?? { removed: 0, changed: 0, absent: 0 };
+    await assertWroteHere(engine, spec, state);
+    await assertNotOvertaken(engine, spec, { attempt: state.attempt, token: state.epochToken });
+    assertNotStopped(spec.migration, options.signal);
+    const epoch = { attempt: state.attempt, token: state.epochToken + 1 };
     await session.write({
       ...state,
       phase,
-      epochToken,
+      epochToken: epoch.token,
       run: session.run,
-      rolledBack: before,
+      rolledBack: state.rolledBack ?? { removed: 0, changed: 0 },
       changedAtMs: engine.clock.nowMs(),
     });
-    const epoch = { attempt: state.attempt, token: epochToken };
     await ensureEpoch(engine, spec, epoch);
-    const { counts, changedKeys } = await removeAll(engine, spec, session, before, epoch);
+    const removal = new Removal(engine, spec, session, options, epoch);
+    for (const prefix of state.wrote.prefixes) await removal.removeUnder(keyFromJson(prefix));
     const control = engine.target.control(spec.migration);
     await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
     const done = session.after('rolled-back', spec, 'rollback');
     await session.write({ ...(session.state as MigrationState), phase: done, changedAtMs: engine.clock.nowMs() });
-    const written = state.counts?.written ?? null;
+    const written = state.counts === null ? null : state.wrote.before + state.counts.written;
+    const { counts, changedKeys } = removal;
+    const repeated = state.rolledBack !== null;
     return {
       run: session.run,
       counts,
       written,
-      left: written === null || state.rolledBack !== null ? null : Math.max(0, written - counts.removed),
+      left: written === null || repeated ? null : Math.max(0, written - counts.removed),
       changedKeys,
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };
   });
 }
 
-async function removeAll(
-  engine: Engine,
-  spec: MigrationSpec,
-  session: Session,
-  before: RollbackCounts,
-  epoch: { readonly attempt: number; readonly token: number },
-) {
-  const control = engine.target.control(spec.migration);
-  const changedKeys: string[] = [];
-  let counts = before;
-  for await (const page of control.listCreated(prefixRange(spec.rule.targetPrefix), { pageKeysMax })) {
+/** @throws {KeyferryError} `plan.mismatch` when the target is not the one that was written to. */
+async function assertWroteHere(engine: Engine, spec: MigrationSpec, { wrote, plan }: MigrationState): Promise<void> {
+  const { identity } = await withRetry(engine, 'describe target', () => engine.target.describe());
+  if (wrote.identity === null || identity === null || wrote.identity === identity) return;
+  const what = [`the target that was written to is ${wrote.identity}, this one is ${identity}`];
+  throw new KeyferryError('plan.mismatch', { plan, migration: spec.migration, what });
+}
+
+class Removal {
+  readonly changedKeys: KeyJson[] = [];
+  private readonly engine: Engine;
+  private readonly spec: MigrationSpec;
+  private readonly session: Session;
+  private readonly options: RunOptions;
+  private readonly epoch: Fence;
+  private readonly control: TargetControl;
+
+  constructor(engine: Engine, spec: MigrationSpec, session: Session, options: RunOptions, epoch: Fence) {
+    this.engine = engine;
+    this.spec = spec;
+    this.session = session;
+    this.options = options;
+    this.epoch = epoch;
+    this.control = engine.target.control(spec.migration);
+  }
+
+  get counts(): RollbackCounts {
+    return this.session.state?.rolledBack ?? { removed: 0, changed: 0 };
+  }
+
+  /** What was removed is listed no more, so after a failure the list is simply read again. */
+  async removeUnder(prefix: Parameters<typeof prefixRange>[0]): Promise<void> {
+    const list = () => this.control.listCreated(prefixRange(prefix), { pageKeysMax })[Symbol.asyncIterator]();
+    let pages = list();
+    for (;;) {
+      const next = await withRetry(this.engine, 'list created', async () => {
+        try {
+          return await pages.next();
+        } catch (error) {
+          pages = list(); // a failed iterator is finished
+          throw error;
+        }
+      });
+      if (next.done === true) return;
+      await this.removePage(next.value);
+    }
+  }
+
+  private async removePage(page: readonly CreatedRecord[]): Promise<void> {
+    const { engine, session, epoch, control } = this;
     session.lock.assertHeld();
+    assertNotStopped(this.spec.migration, this.options.signal);
     const outcomes = await withRetry(engine, 'remove', () => control.removeCreated(page, epoch));
-    const added = { removed: 0, changed: 0, absent: 0 };
+    let { removed, changed } = this.counts;
     for (const [i, outcome] of outcomes.entries()) {
-      added[outcome] += 1;
+      if (outcome !== 'changed') {
+        removed += 1;
+        continue;
+      }
+      changed += 1;
       const record = page[i];
-      if (outcome === 'changed' && record !== undefined && changedKeys.length < changedKeysNamed) {
-        changedKeys.push(keyForDisplay(record.key));
+      if (record !== undefined && this.changedKeys.length < changedKeysNamed) {
+        this.changedKeys.push(keyToJson(record.key));
       }
     }
-    counts = {
-      removed: counts.removed + added.removed,
-      changed: counts.changed + added.changed,
-      absent: counts.absent + added.absent,
-    };
-    await session.write({ ...(session.state as MigrationState), rolledBack: counts });
-    engine.host.emit({ code: 'rollback.progress', data: { removed: counts.removed, changed: counts.changed } });
+    await session.write({ ...(session.state as MigrationState), rolledBack: { removed, changed } });
+    engine.host.emit({ code: 'rollback.progress', data: { removed, changed } });
   }
-  return { counts, changedKeys };
 }

@@ -41,7 +41,8 @@ describe('a run whose state was thrown away while it began', () => {
     const stage = new Stage();
     stage.fillSourceWith(15);
     const state = new ForgottenState(stage);
-    expect(await failureOf(stage.apply(await stage.plan(), { state }))).toMatchObject({ code: 'state.conflict' });
+    // Its lock went with the state.
+    expect(await failureOf(stage.apply(await stage.plan(), { state }))).toMatchObject({ code: 'lease.lost' });
     expect(stage.targetValues()).toEqual({});
     const chunks = await stage.state.list('chunk-plan', attemptScope(stage.spec.migration, 1), {
       after: null,

@@ -90,12 +90,20 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const run = runId(env.clock.nowMs(), [env.random.uint32(), env.random.uint32()]);
-  const { holder, command, lockTimeoutMs: timeoutMs, holderIsGone } = options;
+  const { holder, command, lockTimeoutMs: timeoutMs, holderIsGone, signal } = options;
   const { migration } = spec;
-  const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone });
+  const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone, signal });
   try {
     const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
     return await work(new Session(env, lock, run, entry));
+  } catch (error) {
+    if (error instanceof KeyferryError && error.code !== 'internal.invariant') {
+      // A run that slept meets the one that has its lock now by a conflict over the state, or by calls that were cut
+      // short. What happened is that it lost the lock.
+      if (error.code === 'state.conflict') await lock.lookAgain();
+      lock.assertHeld(error);
+    }
+    throw error;
   } finally {
     await lock.release();
   }

@@ -1,51 +1,34 @@
 /**
- * Does the plan still hold? Asked once, before the first write. Positions that did not move answer it; else both
- * sides are read again, chunk by chunk, and what moved is named.
+ * Does the plan still hold? Asked once, before the first write. Positions that did not move answer it, where both stores
+ * say who they are and are who they were: another store can stand at the same number. Else both sides are read again,
+ * chunk by chunk, and what moved is named.
  */
 import {
   ChunkRecheck,
-  instantMs,
   KeyferryError,
   keyFromJson,
   prefixEnd,
-  staleKeys,
+  staleKeysNamed,
   type KeyRange,
-  type PlanDocument,
   type PlannedChange,
   type PlannedChunk,
+  type PlannedSide,
   type PlanReader,
+  type ReadableStore,
   type StaleKey,
   type StoreView,
 } from '@keyferry/core';
 import type { Engine, MigrationSpec } from './migration.ts';
 import { joinViews } from './pages.ts';
 import { diffRules } from './plan.ts';
+import { withRetry } from './retry.ts';
 
-/** Keys named in the error; the rest is counted. */
-const staleKeysNamed = 20;
+/** A second for stores that estimate when a record ends, the rest for the clocks of two machines and of the server. */
+const clockSkewMs = 5000;
 
 export function chunkRange(chunk: PlannedChunk, spec: MigrationSpec): KeyRange {
   const end = chunk.end === null ? prefixEnd(spec.rule.sourcePrefix) : keyFromJson(chunk.end);
   return { start: keyFromJson(chunk.start), end };
-}
-
-/** @throws {KeyferryError} `plan.expired`, `plan.mismatch`. Needs no store. */
-export function assertPlanFits(plan: PlanDocument, spec: MigrationSpec, nowMs: number, resuming: boolean): void {
-  const what: string[] = [];
-  if (plan.migration !== spec.migration) what.push(`it is for ${plan.migration}`);
-  if (plan.configDigest !== spec.configDigest) what.push('the configuration of the migration or its stores');
-  if (plan.rulesDigest !== spec.rulesDigest) what.push('the rules');
-  if (plan.keyferryVersion.split('.')[0] !== spec.keyferryVersion.split('.')[0]) {
-    what.push(`keyferry ${plan.keyferryVersion}, this is ${spec.keyferryVersion}`);
-  }
-  if (what.length > 0) throw new KeyferryError('plan.mismatch', { plan: plan.plan, migration: plan.migration, what });
-  if (!resuming && instantMs(plan.expiresAt) <= nowMs) {
-    throw new KeyferryError('plan.expired', {
-      plan: plan.plan,
-      migration: plan.migration,
-      expiredAt: plan.expiresAt,
-    });
-  }
 }
 
 /** @throws {KeyferryError} `plan.stale`, naming the keys; nothing was written then. */
@@ -56,7 +39,11 @@ export async function assertPlanHolds(
   views: { readonly source: StoreView; readonly target: StoreView },
 ): Promise<void> {
   const { plan } = reader;
-  if (views.source.position === plan.source.position && views.target.position === plan.target.position) return;
+  const stands = await Promise.all([
+    standsStill(engine, engine.source, plan.source, views.source),
+    standsStill(engine, engine.target, plan.target, views.target),
+  ]);
+  if (stands.every(Boolean)) return;
   const rules = diffRules(engine, spec, plan.salt);
   const rows = new RowsByChunk(reader.readChanges());
   const stale: StaleKey[] = [];
@@ -65,12 +52,12 @@ export async function assertPlanHolds(
   for await (const chunks of reader.readChunks()) {
     for (const chunk of chunks) {
       const range = chunkRange(chunk, spec);
-      const recheck = new ChunkRecheck(rules, index, chunk.listed);
+      const clock = { nowMs: engine.clock.nowMs(), clockSkewMs };
+      const recheck = new ChunkRecheck(rules, chunk, await rows.of(chunk), clock);
       await joinViews(engine, spec.rule, views, range, recheck);
-      const planned = await rows.of(chunk);
-      const moved = staleKeys(chunk, planned, recheck.finish(range.start, range.end), engine.clock.nowMs());
-      keysTotal += moved.length;
-      stale.push(...moved.slice(0, staleKeysNamed - stale.length));
+      const { keys, total } = recheck.finish();
+      keysTotal += total;
+      stale.push(...keys.slice(0, staleKeysNamed - stale.length));
       index += 1;
       engine.host.emit({ code: 'apply.checking', data: { chunksDone: index, chunksTotal: plan.chunks } });
     }
@@ -78,6 +65,20 @@ export async function assertPlanHolds(
   if (keysTotal > 0) {
     throw new KeyferryError('plan.stale', { plan: plan.plan, migration: plan.migration, keys: stale, keysTotal });
   }
+}
+
+/** Whether a side is as the plan saw it, without a record being read. False may only mean that nobody can tell. */
+async function standsStill(
+  engine: Engine,
+  store: ReadableStore,
+  planned: PlannedSide,
+  view: StoreView,
+): Promise<boolean> {
+  if (view.position !== planned.position) return false;
+  if (store.capabilities.positionIsContent) return true;
+  if (planned.description.identity === null) return false;
+  const { identity } = await withRetry(engine, `describe ${planned.store}`, () => store.describe());
+  return identity === planned.description.identity;
 }
 
 /** Rows and chunks come in the same order, so one pass over the rows serves all chunks. */

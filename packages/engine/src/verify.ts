@@ -5,23 +5,27 @@
  */
 import {
   addDigests,
+  compareKeys,
   digestsEqual,
   DigestSum,
-  keyForDisplay,
+  ExceptionCheck,
+  keyToJson,
   RecordHasher,
   recordsEqual,
   type Digest,
   type JoinVisitor,
   type Key,
+  type KeyJson,
   type PlanDocument,
+  type StopSignal,
   type StoredRecord,
 } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import { assertNotStopped, type Engine, type MigrationSpec } from './migration.ts';
 import { joinViews, openViews } from './pages.ts';
 import { spansOf } from './plan.ts';
 
 export interface Difference {
-  readonly key: string;
+  readonly key: KeyJson;
   readonly what: typeof missing | 'value differs' | 'expiry differs';
 }
 
@@ -32,7 +36,7 @@ export interface VerifyResult {
   readonly target: Digest;
   /** Permanent records of the source, to be held against the plan: equal means that the source stood still. */
   readonly sourcePermanent: Digest;
-  /** Differences that the plan named and kept. */
+  /** Differences that the plan named and that are as it kept them; fewer than planned where the source's TTL ended. */
   readonly kept: number;
   readonly targetOnly: number;
   /** Source records whose time ran out while they were read. */
@@ -49,15 +53,21 @@ const missing = 'missing in the target';
 /** Differences named in the result; the rest is counted. */
 const differencesNamed = 100;
 
-export async function verify(engine: Engine, spec: MigrationSpec, plan: PlanDocument): Promise<VerifyResult> {
+/** @throws {KeyferryError} `run.interrupted` once `signal` has aborted. */
+export async function verify(
+  engine: Engine,
+  spec: MigrationSpec,
+  plan: PlanDocument,
+  signal?: StopSignal,
+): Promise<VerifyResult> {
   const startedAtMs = engine.clock.monotonicMs();
   const spans = spansOf(spec);
   const views = await openViews(engine, engine, spans);
   const comparison = new Comparison(plan, engine);
   try {
     await joinViews(engine, spec.rule, views, spans.source, comparison, (read) => {
+      assertNotStopped(spec.migration, signal);
       engine.host.emit({ code: 'verify.progress', data: { keys: read.sourceKeys } });
-      return Promise.resolve();
     });
   } finally {
     await views.close();
@@ -71,25 +81,25 @@ export async function verify(engine: Engine, spec: MigrationSpec, plan: PlanDocu
 }
 
 class Comparison implements JoinVisitor {
-  private readonly plan: PlanDocument;
   private readonly hasher: RecordHasher;
+  private readonly exceptions: ExceptionCheck;
   private readonly nowMs: number;
   private readonly comparesExpiry: boolean;
   private readonly sourceSum = new DigestSum();
   private readonly targetSum = new DigestSum();
   private readonly permanentSum = new DigestSum();
-  /** Target records that differ, with versions: the plan's exceptions if they are the ones that it kept. */
-  private readonly differing = new DigestSum();
-  private readonly differingSource = new DigestSum();
-  private readonly differingTarget = new DigestSum();
-  private readonly differences: Difference[] = [];
-  private differencesTotal = 0;
+  private readonly differences = new Differences();
+  private kept = 0;
+  /** Past the plan's list of exceptions: differences until their digest says that they are the planned ones. */
+  private readonly restSource = new DigestSum();
+  private readonly restTarget = new DigestSum();
+  private readonly rest = new Differences();
   private targetOnlyCount = 0;
   private expired = 0;
 
   constructor(plan: PlanDocument, engine: Engine) {
-    this.plan = plan;
     this.hasher = new RecordHasher(plan.salt);
+    this.exceptions = new ExceptionCheck(this.hasher, plan.exceptions);
     this.nowMs = engine.clock.nowMs();
     this.comparesExpiry = engine.target.capabilities.expiry;
   }
@@ -101,7 +111,7 @@ class Comparison implements JoinVisitor {
       return;
     }
     this.sourceSum.add(this.hasher.hash(source));
-    this.differ(targetKey, missing);
+    this.differences.add(targetKey, missing);
   }
 
   matched(source: StoredRecord, target: StoredRecord): void {
@@ -114,11 +124,16 @@ class Comparison implements JoinVisitor {
       this.targetSum.add(this.hasher.hash(found));
       return;
     }
-    this.differing.add(this.hasher.hashVersioned(target));
-    this.differingSource.add(this.hasher.hash(expected));
-    this.differingTarget.add(this.hasher.hash(found));
+    const judged = this.exceptions.judge(target);
+    if (judged === 'kept') {
+      this.kept += 1;
+      return;
+    }
     const sameValue = recordsEqual({ ...expected, expiresAtMs: null }, { ...found, expiresAtMs: null });
-    this.differ(target.key, sameValue ? 'expiry differs' : 'value differs');
+    const isRest = judged === 'rest';
+    (isRest ? this.restSource : this.sourceSum).add(this.hasher.hash(expected));
+    (isRest ? this.restTarget : this.targetSum).add(this.hasher.hash(found));
+    (isRest ? this.rest : this.differences).add(target.key, sameValue ? 'expiry differs' : 'value differs');
   }
 
   targetOnly(_target: StoredRecord): void {
@@ -130,36 +145,47 @@ class Comparison implements JoinVisitor {
   }
 
   result() {
-    const differing = this.differing.value();
-    const exceptionsHold = digestsEqual(differing, this.plan.exceptions);
-    const kept = exceptionsHold ? differing.count : 0;
-    const source = this.sourceSum.value();
-    const target = this.targetSum.value();
-    const sides = exceptionsHold
-      ? { source, target }
-      : {
-          source: addDigests(source, this.differingSource.value()),
-          target: addDigests(target, this.differingTarget.value()),
-        };
-    const agree = digestsEqual(sides.source, sides.target);
+    const restHolds = this.exceptions.restHolds();
+    const none = new DigestSum();
+    const source = addDigests(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
+    const target = addDigests(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
     return {
-      verdict: agree ? ('agree' as const) : ('differ' as const),
-      ...sides,
+      verdict: digestsEqual(source, target) ? ('agree' as const) : ('differ' as const),
+      source,
+      target,
       sourcePermanent: this.permanentSum.value(),
-      kept,
+      kept: this.kept + (restHolds ? this.rest.total : 0),
       targetOnly: this.targetOnlyCount,
       expired: this.expired,
-      differences: agree ? [] : this.differences.filter(({ what }) => !exceptionsHold || what === missing),
-      differencesTotal: agree ? 0 : this.differencesTotal - kept,
+      differences: restHolds ? this.differences.named() : this.differences.namedWith(this.rest),
+      differencesTotal: this.differences.total + (restHolds ? 0 : this.rest.total),
     };
   }
 
   private countPermanent(source: StoredRecord): void {
     if (source.expiresAtMs === null) this.permanentSum.add(this.hasher.hash(source));
   }
+}
 
-  private differ(key: Key, what: Difference['what']): void {
-    this.differencesTotal += 1;
-    if (this.differences.length < differencesNamed) this.differences.push({ key: keyForDisplay(key), what });
+/** Differences in the order of their keys: the first ones by name, all by count. */
+class Differences {
+  private readonly first: { readonly key: Key; readonly what: Difference['what'] }[] = [];
+  total = 0;
+
+  add(key: Key, what: Difference['what']): void {
+    this.total += 1;
+    if (this.first.length < differencesNamed) this.first.push({ key, what });
+  }
+
+  named(): readonly Difference[] {
+    return this.first.map(({ key, what }) => ({ key: keyToJson(key), what }));
+  }
+
+  namedWith(others: Differences): readonly Difference[] {
+    const both = new Differences();
+    for (const { key, what } of [...this.first, ...others.first].toSorted((a, b) => compareKeys(a.key, b.key))) {
+      both.add(key, what);
+    }
+    return both.named();
   }
 }

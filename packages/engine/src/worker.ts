@@ -1,89 +1,52 @@
 /**
  * A chunk worker: claims a chunk, copies it batch by batch, checkpoints, finishes; then the next one.
  *
- * A claim is made twice: first in the state, by one conditional write, then in the target, whose fence is what keeps a
- * stalled worker out. Between the two the former worker may still write; its writes are guarded and its checkpoint
- * fails, so it changes nothing that matters. Several batches are under way at once; the checkpoint follows the oldest
- * one that is settled, so nothing before the cursor is ever in doubt.
+ * Several batches are under way at once; the checkpoint follows the oldest one that is settled, so nothing before the
+ * cursor is ever in doubt.
  */
 import {
   addCounts,
+  canonicalJson,
   checkpoint,
-  decideClaim,
   digestsEqual,
   finish,
   isKeyferryError,
   KeyferryError,
   keyAfter,
   keyFromJson,
-  keyForDisplay,
-  nextToken,
-  noCounts,
+  keyToJson,
   RecordHasher,
   release,
-  type ChunkCounts,
-  type ChunkId,
   type ChunkProgress,
   type ChunkState,
   type ChunkWriter,
-  type Fence,
-  type PlanDocument,
   type PlannedChunk,
   type PutOutcome,
-  type RunId,
   type StateVersion,
-  type StopSignal,
-  type TargetControl,
   type WorkerId,
 } from '@keyferry/core';
+import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
 import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
-import type { Engine, MigrationSpec } from './migration.ts';
+import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
 import { scanPages } from './pages.ts';
+import { countOutcomes, deadLetterReason } from './put-outcomes.ts';
 import { withRetry } from './retry.ts';
 import type { SharedView } from './shared-view.ts';
 import { chunkRange } from './staleness.ts';
 import { writeItem } from './state-items.ts';
 
-export const chunkLeaseMs = 20_000;
 /** A worker renews its lease, by a checkpoint, at least this often, and stops writing when it could not. */
 const renewEveryMs = chunkLeaseMs / 5;
 const leaseMarginMs = chunkLeaseMs / 4;
 /** Batches under way at once in one chunk. */
 const inFlightMax = 8;
 
-/** What all workers of one run share. */
-export interface Backfill {
-  readonly engine: Engine;
-  readonly spec: MigrationSpec;
-  readonly plan: PlanDocument;
-  readonly attempt: number;
-  readonly epoch: Fence;
-  readonly control: TargetControl;
-  readonly view: SharedView;
-  readonly scope: string;
-  readonly deadRuns: ReadonlySet<RunId>;
-  readonly signal: StopSignal;
-  /** Called with what a batch added, as soon as it is settled. */
-  readonly progress: (added: ChunkCounts) => void;
-}
-
-export type ChunkEnd =
-  | { readonly kind: 'done'; readonly moved: boolean }
-  | { readonly kind: 'held'; readonly untilMs: number }
-  /** Another worker claimed it: it goes on there. */
-  | { readonly kind: 'lost' }
-  | { readonly kind: 'stopped' };
-
-interface Claim {
-  readonly state: ChunkState;
-  readonly version: StateVersion;
-  readonly writer: ChunkWriter;
-}
+export type ChunkEnd = NoClaim | { readonly kind: 'stopped' };
 
 /** Works on one chunk as far as it can be worked on now. */
 export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worker: WorkerId): Promise<ChunkEnd> {
   const claim = await claimChunk(backfill, chunk.chunk, worker);
-  if ('kind' in claim) return claim;
+  if (claim.kind !== 'claimed') return claim;
   const { host } = backfill.engine;
   host.emit({ code: 'chunk.claimed', data: { chunk: chunk.chunk, worker, token: claim.state.token } });
   const run = new ChunkRun(backfill, chunk, claim);
@@ -97,33 +60,6 @@ export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worke
     host.emit({ code: 'chunk.lost', data: { chunk: chunk.chunk, worker, token: claim.state.token } });
     return { kind: 'lost' };
   }
-}
-
-async function claimChunk(backfill: Backfill, chunk: ChunkId, worker: WorkerId): Promise<Claim | ChunkEnd> {
-  const { engine, control, scope, attempt, epoch, deadRuns } = backfill;
-  const entry = await withRetry(engine, `state ${chunk}`, () => engine.state.read('chunk', scope, chunk));
-  if (entry === null) throw new KeyferryError('state.conflict', { what: `chunk ${chunk}` });
-  const inTarget = await withRetry(engine, `fence ${chunk}`, () => control.readFence(chunk));
-  const token = nextToken(attempt, entry.item.token, inTarget);
-  const nowMs = engine.clock.nowMs();
-  const decision = decideClaim(entry.item, { worker, token, nowMs, leaseMs: chunkLeaseMs, deadRuns });
-  if (decision.kind === 'held') return decision;
-  if (decision.kind === 'done') return { kind: 'done', moved: false };
-  const change = await writeItem(engine, 'chunk', scope, chunk, decision.next, entry.version);
-  if (change.kind === 'lost') return { kind: 'lost' };
-  const claimed = await raiseFence(backfill, chunk, { attempt, token });
-  if (claimed.kind === 'claimed') return { state: decision.next, version: change.version, writer: claimed.writer };
-  await writeItem(engine, 'chunk', scope, chunk, release(decision.next), change.version);
-  if (claimed.epoch !== null && (claimed.epoch.attempt !== epoch.attempt || claimed.epoch.token !== epoch.token)) {
-    throw new KeyferryError('state.conflict', { what: `the epoch of ${backfill.spec.migration} in the target` });
-  }
-  return { kind: 'lost' };
-}
-
-/** A refusal that shows our own fence is a lost answer of our own claim: claim again, one token higher. */
-async function raiseFence(backfill: Backfill, chunk: ChunkId, fence: Fence) {
-  const { engine, control, epoch } = backfill;
-  return withRetry(engine, `claim ${chunk}`, () => control.claimChunk(chunk, fence, epoch));
 }
 
 /** One claimed chunk on its way from its checkpoint to its end. */
@@ -145,9 +81,8 @@ class ChunkRun {
     this.claim = claim.state;
     this.version = claim.version;
     this.progress = claim.state.progress;
-    const nowMs = backfill.engine.clock.monotonicMs();
-    this.renewedAtMs = nowMs;
-    this.leaseEndsMonotonicMs = nowMs + chunkLeaseMs - leaseMarginMs;
+    this.renewedAtMs = claim.leaseFromMonotonicMs;
+    this.leaseEndsMonotonicMs = claim.leaseFromMonotonicMs + chunkLeaseMs - leaseMarginMs;
   }
 
   async copy(): Promise<ChunkEnd> {
@@ -220,7 +155,7 @@ class ChunkRun {
       counts: addCounts(this.progress.counts, added),
       digest: batch.digest,
     };
-    this.backfill.progress(added);
+    this.backfill.onSettled(added);
   }
 
   /** A checkpoint when one is due. @throws {KeyferryError} `fence.lost` when the lease is no longer ours. */
@@ -239,7 +174,7 @@ class ChunkRun {
     engine.host.emit({ code: 'chunk.done', data: { chunk: this.chunk.chunk, counts: this.progress.counts } });
     const moved = !digestsEqual(this.progress.digest, this.chunk.permanent);
     if (moved) engine.host.emit({ code: 'chunk.moved', data: { chunk: this.chunk.chunk } });
-    return { kind: 'done', moved };
+    return { kind: 'done' };
   }
 
   private async store(next: ChunkState): Promise<void> {
@@ -258,43 +193,14 @@ class ChunkRun {
       const sourceKey = batch.sourceKeys[i];
       if (reason === null || put === undefined || sourceKey === undefined) continue;
       const letter = {
-        sourceKey: keyForDisplay(sourceKey),
-        targetKey: keyForDisplay(put.key),
+        sourceKey: keyToJson(sourceKey),
+        targetKey: keyToJson(put.key),
         chunk: this.chunk.chunk,
         reason,
         atMs: engine.clock.nowMs(),
       };
       // Written before the checkpoint that passes it; a repeat finds it there.
-      await writeItem(engine, 'dead-letter', scope, letter.targetKey, letter, 'absent');
+      await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');
     }
   }
-}
-
-function deadLetterReason(outcome: PutOutcome): string | null {
-  if (outcome.kind === 'refused') return outcome.detail;
-  return outcome.kind === 'missing' ? 'the record to be overwritten is gone' : null;
-}
-
-function countOutcomes(outcomes: readonly PutOutcome[], notCarried: number): ChunkCounts {
-  const counts = { ...noCounts, notCarried };
-  for (const outcome of outcomes) {
-    switch (outcome.kind) {
-      case 'written':
-      case 'already-written':
-        counts.written += 1;
-        break;
-      case 'present':
-        if (outcome.equal) counts.equal += 1;
-        else counts.kept += 1;
-        break;
-      case 'tombstoned':
-        counts.tombstoned += 1;
-        break;
-      case 'missing':
-      case 'refused':
-        counts.deadLetters += 1;
-        break;
-    }
-  }
-  return counts;
 }

@@ -21,6 +21,7 @@ import {
   readStatus,
   rollBack,
   verify,
+  verifyApplied,
   type ApplyResult,
   type Engine,
   type MigrationSpec,
@@ -52,7 +53,10 @@ export interface RunHooks {
   readonly accept?: readonly string[];
   readonly lockTimeoutMs?: number;
   readonly holderIsGone?: (lock: LockState) => boolean;
+  /** Over the stage's own: the configuration as somebody edited it meanwhile. */
+  readonly spec?: Partial<MigrationSpec>;
   /** In place of the stage's own. */
+  readonly source?: MemoryStore;
   readonly target?: MemoryStore;
   readonly state?: StateStore;
 }
@@ -118,12 +122,12 @@ export class Stage {
     return this.kernel.run(() => work(this.engine(hooks, () => undefined).engine));
   }
 
-  plan(): Promise<MemoryPlan> {
+  plan(hooks: RunHooks = {}): Promise<MemoryPlan> {
     const archive = new MemoryPlan();
     return this.run(async (engine) => {
-      await makePlan(engine, this.spec, archive);
+      await makePlan(engine, { ...this.spec, ...hooks.spec }, archive);
       return archive;
-    });
+    }, hooks);
   }
 
   apply(plan: MemoryPlan | PlanReader, hooks: RunHooks = {}): Promise<ApplyResult> {
@@ -135,7 +139,7 @@ export class Stage {
     const { engine, options } = this.command(hooks);
     const reader = plan instanceof MemoryPlan ? plan.reader() : plan;
     const { accept = [] } = hooks;
-    return applyOffline(engine, this.spec, reader, { ...options, accept, appliedAs: 'shop.kfplan' });
+    return applyOffline(engine, { ...this.spec, ...hooks.spec }, reader, { ...options, accept, appliedAs: 'shop.kfplan' });
   }
 
   verify() {
@@ -145,10 +149,15 @@ export class Stage {
     });
   }
 
+  /** As the command does it: held against the plan that was applied. */
+  verifyApplied(hooks: RunHooks = {}) {
+    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }), hooks);
+  }
+
   rollBack(hooks: RunHooks = {}) {
     return this.kernel.run(() => {
       const { engine, options } = this.command(hooks);
-      return rollBack(engine, this.spec, options);
+      return rollBack(engine, { ...this.spec, ...hooks.spec }, options);
     });
   }
 
@@ -167,7 +176,7 @@ export class Stage {
     return { engine, options: { holder: name, command: name, lockTimeoutMs, holderIsGone, signal: interrupts.signal } };
   }
 
-  private engine({ during, target, state }: RunHooks, interrupt: () => void) {
+  private engine({ during, source, target, state }: RunHooks, interrupt: () => void) {
     this.processes += 1;
     const name = `process ${this.processes}`;
     const random = new Prng(name);
@@ -178,7 +187,7 @@ export class Stage {
       during?.(message, interrupt);
     };
     const engine: Engine = {
-      source: this.source,
+      source: source ?? this.source,
       target: target ?? this.target,
       state: state ?? this.state,
       clock,

@@ -1,6 +1,7 @@
 /**
- * The version that plans are stamped with: that of this package, read from its package.json. All packages of keyferry
- * are released under one version. The file is looked for upwards, because sources and builds lie at different depths.
+ * The version that plans, documents and events are stamped with: that of this package, read from its package.json. All
+ * packages of keyferry are released under one version. The file is looked for upwards, because sources and builds lie
+ * at different depths. Exported by itself too (`@keyferry/adapters/version`): it must not take the stores with it.
  */
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';

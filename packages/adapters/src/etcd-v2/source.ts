@@ -79,7 +79,7 @@ class EtcdV2Source implements SourceStore {
     const version = await this.api.readVersion();
     const { members, clusterId } = await this.api.readMembers();
     const { endpoints } = this.client;
-    return { kind: 'etcd-v2', version, endpoints, members: members.length, identity: clusterId };
+    return { kind: 'etcd-v2', version, endpoints, members: members.length, identity: clusterId, viewLocks: null };
   }
 
   /** X-Etcd-Index. Moves with every write anywhere in the store, and with some of the server's own. */

@@ -29,6 +29,7 @@ export async function describe({ client, endpoints }: MembersContext): Promise<S
     endpoints,
     members: members?.length ?? null,
     identity: hex(cluster_id),
+    viewLocks: null,
   };
 }
 

@@ -16,6 +16,7 @@ import {
   type MemberPosition,
   type Position,
   type SourceStore,
+  type StoreCapabilities,
   type StoreDescription,
   type StoredRecord,
   type StoreView,
@@ -23,7 +24,7 @@ import {
 import { spoolTree } from '../etcd-v2/spool-tree.ts';
 import type { RecordSpool } from '../spool/record-spool.ts';
 import { openSpooledView } from '../spool/spooled-view.ts';
-import { fileCapabilities } from './capabilities.ts';
+import { capabilitiesByFormat } from './capabilities.ts';
 import { readContent } from './content.ts';
 import { LineSplitter } from './lines.ts';
 import { LineLocator } from './line-locator.ts';
@@ -61,19 +62,20 @@ export function openFileStore(options: FileStoreOptions): SourceStore {
 }
 
 class FileSource implements SourceStore {
-  readonly capabilities = fileCapabilities;
+  readonly capabilities: StoreCapabilities;
   private readonly options: FileStoreOptions;
 
   constructor(options: FileStoreOptions) {
     this.options = options;
+    this.capabilities = capabilitiesByFormat[options.format];
   }
 
-  /** The version says which format and how large; the name alone identifies nothing, so there is no identity. */
+  /** The version says which format and how large. No identity: the position is the content's, wherever the file is. */
   async describe(): Promise<StoreDescription> {
     const { file, format } = this.options;
     const size = await sizeOf(file);
     const version = `${format}, ${size} bytes`;
-    return { kind: 'file', version, endpoints: [basename(file)], members: null, identity: null };
+    return { kind: 'file', version, endpoints: [basename(file)], members: null, identity: null, viewLocks: null };
   }
 
   head(): Promise<Position> {

@@ -37,11 +37,11 @@ const chunk = (index: number): PlannedChunk => ({
   start: { text: `/k/${index}` },
   end: null,
   actions: { create: 1, equal: 0, conflict: 0, blocked: 0 },
-  notCarried: 0,
   bytes: 5,
   permanent: digest,
-  expiring: digest,
   matched: digest,
+  equalExpiring: digest,
+  equalExpiresAt: null,
   targetOnly: 0,
   listed: true,
 });

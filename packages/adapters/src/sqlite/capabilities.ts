@@ -6,6 +6,9 @@ export const sqliteCapabilities: TargetCapabilities = {
   orderedScan: true,
   pinnedView: true,
   expiry: true,
+  positionIsContent: false,
+  hidesKeys: null,
+  lossyText: false,
   fencing: true,
   // Not SQLite's limits: a batch holds the file's only write lock, and other writers wait for it.
   batchKeysMax: 500,

@@ -23,7 +23,7 @@ import {
 import { sqliteCapabilities } from './capabilities.ts';
 import { Connection } from './connection.ts';
 import { storeErrorOf } from './errors.ts';
-import { ensureSchema, readSchema, tableNames, type SchemaState, type TableNames } from './schema.ts';
+import { ensureSchema, readGeneration, readSchema, tableNames, type SchemaState, type TableNames } from './schema.ts';
 import { countRecords, emptyPosition, emptyView, readPosition, SqliteView } from './source.ts';
 import { SqliteControl } from './target.ts';
 
@@ -82,8 +82,16 @@ export class SqliteStore implements SourceStore, TargetStore {
 
   async describe(): Promise<StoreDescription> {
     const { file, table } = this.options;
-    const identity = existsSync(file) ? `${realpathSync(file)}#${table}` : null;
-    return { kind: 'sqlite', version: versions['sqlite'] ?? 'unknown', endpoints: [file], members: null, identity };
+    const generation = this.read<string | null>('records', null, readGeneration);
+    return {
+      kind: 'sqlite',
+      version: versions['sqlite'] ?? 'unknown',
+      endpoints: [file],
+      members: null,
+      identity: generation === null ? null : `${generation}#${table}`,
+      // With a write-ahead log views would lock nobody; but a source keeps the mode that it has.
+      viewLocks: existsSync(file) ? realpathSync(file) : null,
+    };
   }
 
   async readMembers(): Promise<readonly MemberPosition[] | null> {

@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS ${records} (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS keyferry_${records}_expiry ON ${records} (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 CREATE TABLE IF NOT EXISTS keyferry_meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT OR IGNORE INTO keyferry_meta VALUES ('format', ${format}), ('counter', 0);
+INSERT OR IGNORE INTO keyferry_meta VALUES ('format', ${format}), ('counter', 0), ('generation', random());
 CREATE TRIGGER IF NOT EXISTS ${inserted} AFTER INSERT ON ${records} BEGIN
   ${count}
   ${stamp}
@@ -111,6 +111,12 @@ export function readSchema(connection: Connection, store: string, names: TableNa
   return [names.epochs, names.fences, names.marks, names.tombstones].every((name) => present.has(name))
     ? 'whole'
     : 'records';
+}
+
+/** 16 hexadecimal digits; null for a file that was made before there was one. The table must be there. */
+export function readGeneration(connection: Connection): string | null {
+  const row = connection.get(`SELECT printf('%016x', value) AS text FROM keyferry_meta WHERE name = 'generation'`);
+  return row === undefined ? null : String(row['text']);
 }
 
 /** Creates what is missing; safe when several processes do it at once. */

@@ -162,6 +162,7 @@ for (const version of versions) {
         endpoints: [endpoint],
         members: 1,
         identity: expect.stringMatching(/^[1-9a-f][0-9a-f]{0,15}$/) as string,
+        viewLocks: null,
       });
       expect(await store.readMembers()).toBeNull();
       await store.close();

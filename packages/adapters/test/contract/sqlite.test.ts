@@ -2,7 +2,7 @@
  * Goal: an SQLite file keeps every promise of the ports, whoever else writes to its table, and writes nothing before
  * keyferry's first write. Method: the contract suites, an application with a connection of its own; then the format.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -173,6 +173,25 @@ describe('an SQLite store', () => {
     expect((await readAll(one, everything))[0]?.value).toEqual(bytes('a'));
     await one.close();
     await two.close();
+  });
+
+  it('is known by its generation, wherever it lies, and by its real path as what its views lock', async () => {
+    const describeAt = async (file: string) => {
+      const store = await open(file);
+      const description = await store.describe();
+      await store.close();
+      return description;
+    };
+    const [file, other, link] = [newFile(), newFile(), newFile()];
+    expect(await describeAt(file)).toMatchObject({ identity: null, viewLocks: null });
+    changeAsApplication(file, [seed('a')]);
+    changeAsApplication(other, [seed('a')]);
+    const first = await describeAt(file);
+    expect(first).toMatchObject({ identity: expect.stringMatching(/^[0-9a-f]{16}#records$/), viewLocks: file });
+    symlinkSync(file, link);
+    expect(await describeAt(link)).toMatchObject({ identity: first.identity, viewLocks: file });
+    renameSync(other, file);
+    expect((await describeAt(file)).identity).not.toBe(first.identity);
   });
 
   it('writes over a row that expired and that nobody removed', async () => {

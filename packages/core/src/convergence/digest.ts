@@ -56,7 +56,12 @@ export class RecordHasher {
 
   /** Short form for plan rows: the first 16 digits. */
   short(record: DigestedRecord): string {
-    return lanesToHex(this.hash(record)).slice(0, 16);
+    return lanesToHex(this.hash(record), 2);
+  }
+
+  /** Short form of `hashVersioned`. */
+  shortVersioned(record: DigestedRecord & { readonly version: string }): string {
+    return lanesToHex(this.hashVersioned(record), 2);
   }
 }
 

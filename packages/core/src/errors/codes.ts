@@ -2,6 +2,8 @@
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
  * `keyferry explain CODE` are made from this table; a new failure is one entry here.
  */
+import type { KeyJson } from '../model/key.ts';
+
 export type RetryClass = 'never' | 'backoff' | 'restart';
 
 interface Entry<D extends object> {
@@ -25,9 +27,9 @@ export interface ConfigIssue {
   readonly suggestion: string | null;
 }
 
-/** A key that moved since the plan was made, as text, and how. */
+/** A key that moved since the plan was made, and how. For a range, its first key; `what` then names the range. */
 export interface StaleKey {
-  readonly key: string;
+  readonly key: KeyJson;
   readonly what: string;
 }
 
@@ -95,13 +97,19 @@ export const codes = {
   }),
   'plan.mismatch': entry<{ plan: string; migration: string; what: readonly string[] }>({
     retry: 'never',
-    summary: 'plan {plan} was made with another configuration; nothing was written',
-    remedy: 'plan again and review:   keyferry plan {migration} --out FILE',
+    summary: 'plan {plan} does not fit the configuration or the stores as they are now; nothing was written',
+    remedy: 'put back what differs, or plan again and review:   keyferry plan {migration} --out FILE',
   }),
-  'plan.other-in-progress': entry<{ plan: string; migration: string; running: string }>({
+  'plan.other-in-progress': entry<{ plan: string; migration: string; running: string; appliedAs: string }>({
     retry: 'never',
     summary: '{migration} is in the middle of plan {running}, and this is plan {plan}; nothing was written',
-    remedy: 'go on with the running one, or go back first:   keyferry rollback {migration}',
+    remedy: 'go on with it:   keyferry apply {appliedAs}\nor go back:      keyferry rollback {migration}',
+  }),
+  'epoch.lost': entry<{ migration: string; expected: string; found: string }>({
+    retry: 'never',
+    summary: "the target's epoch of {migration} is {found}, and this state says {expected}",
+    remedy:
+      'the target was wiped or restored, or a run with another state file has applied since; find out which, and use\nthe newer state, or plan again:   keyferry plan {migration}',
   }),
   'approval.required': entry<{ migration: string; flag: string }>({
     retry: 'never',
@@ -141,8 +149,8 @@ export const codes = {
   }),
   'run.interrupted': entry<{ migration: string; signal: string }>({
     retry: 'never',
-    summary: '{migration} was stopped by {signal} after its last write was checkpointed',
-    remedy: 'go on:   keyferry apply FILE',
+    summary: '{migration} was stopped by {signal}; everything that was written before is checkpointed',
+    remedy: 'go on with the same command',
   }),
   'state.newer': entry<{ where: string; found: string; known: string }>({
     retry: 'never',

@@ -34,6 +34,10 @@ describe('migration phases', () => {
     expect(nextStep('m' as MigrationId, phase, 'm.kfplan').next).toMatch(/^keyferry \w+ /);
   });
 
+  it('quotes a plan file whose name a shell would break', () => {
+    expect(nextStep('m' as MigrationId, 'applying', "it's.kfplan").next).toBe("keyferry apply 'it'\\''s.kfplan'");
+  });
+
   it.each(['applying', 'applied', 'verified'] as const)('has a way back from %s', (phase) => {
     expect(nextStep('m' as MigrationId, phase, 'm.kfplan').wayBack).toBe('keyferry rollback m');
   });

@@ -11,6 +11,8 @@
  * The table has an answer for every pair, so that a new phase or event cannot be forgotten.
  */
 import type { MigrationId, PlanId, RunId } from '../model/ids.ts';
+import type { KeyJson } from '../model/key.ts';
+import { shellWord } from '../model/shell-word.ts';
 import type { ChunkCounts } from './chunk-lifecycle.ts';
 
 export type Phase = 'new' | 'applying' | 'applied' | 'verified' | 'rolling-back' | 'rolled-back';
@@ -71,6 +73,16 @@ export interface MigrationState {
   readonly plan: PlanId;
   /** The argument that `apply` was given, so that the next command can be named whole. */
   readonly appliedAs: string;
+  /** Findings that were accepted by name: going on asks for them no second time. */
+  readonly accepted: readonly string[];
+  /** Where the attempts since the last rollback wrote; what rollback has to look through. */
+  readonly wrote: {
+    /** The target's identity; null where it has none. */
+    readonly identity: string | null;
+    readonly prefixes: readonly KeyJson[];
+    /** Records written by the attempts before this one. */
+    readonly before: number;
+  };
   readonly run: RunId;
   readonly startedAtMs: number;
   readonly changedAtMs: number;
@@ -80,10 +92,10 @@ export interface MigrationState {
 }
 
 export interface RollbackCounts {
+  /** Those that were gone when their turn came are among them: an answer that was lost, or a TTL. */
   readonly removed: number;
   /** Changed by someone between being listed and being removed: left as they are. */
   readonly changed: number;
-  readonly absent: number;
 }
 
 /** The one safe next command, and the way back; both are full commands. */
@@ -99,7 +111,7 @@ export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string
     case 'rolled-back':
       return { next: `keyferry plan ${migration} --out ${migration}.kfplan`, wayBack: null };
     case 'applying':
-      return { next: `keyferry apply ${appliedAs}`, wayBack: back };
+      return { next: `keyferry apply ${shellWord(appliedAs)}`, wayBack: back };
     case 'applied':
       return { next: `keyferry verify ${migration}`, wayBack: back };
     case 'verified':

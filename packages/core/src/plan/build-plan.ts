@@ -3,8 +3,9 @@
  * at first. It sees each record once and remembers no more than the current chunk's sums and a bounded list of rows
  * that wait to be drained, so its memory does not grow with the number of keys.
  */
-import { DigestSum, type Digest } from '../convergence/digest.ts';
+import { ExceptionList, type Exceptions } from '../convergence/exceptions.ts';
 import type { JoinVisitor } from '../diff/merge-join.ts';
+import { chunkId } from '../model/ids.ts';
 import { keyToJson, prefixEnd, type Key, type KeyJson } from '../model/key.ts';
 import { recordBytes, type NotCarried, type NotCarriedReason, type StoredRecord } from '../model/record.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type DiffRules,
 } from './chunk-diff.ts';
 import { LookFirst } from './look-first.ts';
+import { holdsReplacement } from './replaced-text.ts';
 import { PrefixTable } from './prefix-table.ts';
 import {
   actionKinds,
@@ -35,6 +37,18 @@ export interface PlanLimits {
   readonly createRowsMax: number;
 }
 
+/** What is asked about records beyond what is to be done with them. */
+export interface PlanQuestions {
+  /** Which hold U+FFFD, in key or value: for a source that puts it in place of bytes that it cannot show. */
+  readonly replacedText: boolean;
+}
+
+export interface CountedKeys {
+  readonly count: number;
+  /** The first few. */
+  readonly keys: readonly KeyJson[];
+}
+
 /** How many keys of one finding are kept to be shown. */
 const findingKeysMax = 5;
 
@@ -42,9 +56,10 @@ export interface BuiltPlan {
   readonly totals: PlanTotals;
   readonly byPrefix: readonly PrefixSummary[];
   readonly lookFirst: readonly PlannedChange[];
-  readonly blocked: ReadonlyMap<BlockReason, { readonly count: number; readonly keys: readonly KeyJson[] }>;
+  readonly blocked: ReadonlyMap<BlockReason, CountedKeys>;
   readonly conflictKeys: readonly KeyJson[];
-  readonly exceptions: Digest;
+  readonly replacedText: CountedKeys;
+  readonly exceptions: Exceptions;
   readonly chunks: number;
   readonly changesListed: number;
   readonly changesOmitted: number;
@@ -65,21 +80,25 @@ export class PlanBuilder implements JoinVisitor {
   private readonly notCarriedBy = new Map<NotCarriedReason, number>();
   private readonly table: PrefixTable;
   private readonly look = new LookFirst();
+  private readonly questions: PlanQuestions;
   private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
   private readonly conflictKeys: KeyJson[] = [];
-  private readonly exceptions = new DigestSum();
+  private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
+  private readonly exceptions: ExceptionList;
   private readonly expiryMinutes = new Map<number, number>();
   private expiring = 0;
   private targetOnlyCount = 0;
   private listed = 0;
   private omitted = 0;
 
-  constructor(rules: DiffRules, limits: PlanLimits) {
+  constructor(rules: DiffRules, limits: PlanLimits, questions: PlanQuestions = { replacedText: false }) {
     this.rules = rules;
     this.limits = limits;
+    this.questions = questions;
     this.context = diffContext(rules, () => this.listed < limits.createRowsMax);
     this.table = new PrefixTable(rules.rule.targetPrefix);
-    this.chunk = new ChunkDiff(this.context, 0);
+    this.exceptions = new ExceptionList(this.context.hasher);
+    this.chunk = new ChunkDiff(this.context, chunkId(0));
     this.chunkStart = rules.rule.sourcePrefix;
     for (const kind of actionKinds) this.totals.set(kind, { keys: 0, bytes: 0 });
   }
@@ -98,7 +117,6 @@ export class PlanBuilder implements JoinVisitor {
   }
 
   notCarried(entry: NotCarried): void {
-    this.chunk.notCarried += 1;
     this.notCarriedBy.set(entry.reason, (this.notCarriedBy.get(entry.reason) ?? 0) + 1);
   }
 
@@ -129,6 +147,7 @@ export class PlanBuilder implements JoinVisitor {
       lookFirst: this.look.rows(),
       blocked: this.blocked,
       conflictKeys: this.conflictKeys,
+      replacedText: this.replacedText,
       exceptions: this.exceptions.value(),
       chunks: this.chunkCount,
       changesListed: this.listed,
@@ -150,7 +169,7 @@ export class PlanBuilder implements JoinVisitor {
       total.bytes += bytes;
     }
     this.table.add(targetKey, diffed.action, source);
-    if (diffed.action === 'conflict' && target !== null) this.exceptions.add(this.context.hasher.hashVersioned(target));
+    if (diffed.action === 'conflict' && target !== null) this.exceptions.add(target, source.expiresAtMs !== null);
     this.note(source, targetKey, diffed);
   }
 
@@ -163,9 +182,9 @@ export class PlanBuilder implements JoinVisitor {
     if (diffed.blocked !== null) {
       const seen = this.blocked.get(diffed.blocked) ?? { count: 0, keys: [] };
       this.blocked.set(diffed.blocked, seen);
-      seen.count += 1;
-      if (seen.keys.length < findingKeysMax) seen.keys.push(keyToJson(targetKey));
+      countKey(seen, targetKey);
     }
+    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, source.key);
     if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
       this.conflictKeys.push(keyToJson(targetKey));
     }
@@ -181,7 +200,7 @@ export class PlanBuilder implements JoinVisitor {
   private closeChunk(end: Key | null): void {
     this.chunks.push(this.chunk.finish(this.chunkStart, end));
     this.chunkCount += 1;
-    this.chunk = new ChunkDiff(this.context, this.chunkCount);
+    this.chunk = new ChunkDiff(this.context, chunkId(this.chunkCount));
     if (end !== null) this.chunkStart = end;
   }
 
@@ -190,4 +209,9 @@ export class PlanBuilder implements JoinVisitor {
     for (const [minute, keys] of this.expiryMinutes) if (minute * 60_000 < atMs) count += keys;
     return count;
   }
+}
+
+function countKey(counted: { count: number; keys: KeyJson[] }, key: Key): void {
+  counted.count += 1;
+  if (counted.keys.length < findingKeysMax) counted.keys.push(keyToJson(key));
 }

@@ -5,7 +5,7 @@
  */
 import { DigestSum, RecordHasher, type Salt } from '../convergence/digest.ts';
 import { recordsEqual } from '../diff/compare-records.ts';
-import { chunkId } from '../model/ids.ts';
+import type { ChunkId } from '../model/ids.ts';
 import { keyToJson, type Key } from '../model/key.ts';
 import { recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
@@ -55,35 +55,38 @@ export interface DiffedRecord {
   readonly row: PlannedChange | null;
 }
 
+/** What a chunk holds, as digests and counts. */
+export type ChunkSums = Pick<
+  PlannedChunk,
+  'actions' | 'bytes' | 'permanent' | 'matched' | 'equalExpiring' | 'equalExpiresAt' | 'targetOnly'
+>;
+
 export class ChunkDiff {
   private readonly context: ChunkDiffContext;
-  private readonly index: number;
+  private readonly chunk: ChunkId;
   private readonly permanent = new DigestSum();
-  private readonly expiring = new DigestSum();
   private readonly matched = new DigestSum();
+  private readonly equalExpiring = new DigestSum();
+  private equalExpiresAtMs: number | null = null;
   private readonly actions: Record<ActionKind, number> = { create: 0, equal: 0, conflict: 0, blocked: 0 };
   private listed = true;
   private targetOnly = 0;
-  notCarried = 0;
   keys = 0;
   bytes = 0;
 
-  constructor(context: ChunkDiffContext, index: number) {
+  constructor(context: ChunkDiffContext, chunk: ChunkId) {
     this.context = context;
-    this.index = index;
+    this.chunk = chunk;
   }
 
   addSource(source: StoredRecord, targetKey: Key, target: StoredRecord | null): DiffedRecord {
-    const { hasher } = this.context;
     this.keys += 1;
     this.bytes += recordBytes(source);
-    (source.expiresAtMs === null ? this.permanent : this.expiring).add(hasher.hash(source));
-    if (target !== null) this.matched.add(hasher.hashVersioned(target));
-
     const equal = target !== null && recordsEqual(source, target);
     const blocked = equal ? null : this.context.blockReason(targetKey, source);
     const action: ActionKind = equal ? 'equal' : blocked !== null ? 'blocked' : target === null ? 'create' : 'conflict';
     this.actions[action] += 1;
+    this.sum(source, target, equal);
     if (action === 'equal') return { action, blocked, row: null };
     if (action === 'create' && source.expiresAtMs === null && !this.context.listCreates()) {
       this.listed = false;
@@ -98,18 +101,36 @@ export class ChunkDiff {
 
   finish(start: Key, end: Key | null): PlannedChunk {
     return {
-      chunk: chunkId(this.index),
+      chunk: this.chunk,
       start: keyToJson(start),
       end: end === null ? null : keyToJson(end),
-      actions: { ...this.actions },
-      notCarried: this.notCarried,
-      bytes: this.bytes,
-      permanent: this.permanent.value(),
-      expiring: this.expiring.value(),
-      matched: this.matched.value(),
-      targetOnly: this.targetOnly,
+      ...this.sums(),
       listed: this.listed,
     };
+  }
+
+  sums(): ChunkSums {
+    return {
+      actions: { ...this.actions },
+      bytes: this.bytes,
+      permanent: this.permanent.value(),
+      matched: this.matched.value(),
+      equalExpiring: this.equalExpiring.value(),
+      equalExpiresAt: this.equalExpiresAtMs === null ? null : instantText(this.equalExpiresAtMs),
+      targetOnly: this.targetOnly,
+    };
+  }
+
+  private sum(source: StoredRecord, target: StoredRecord | null, equal: boolean): void {
+    const { hasher } = this.context;
+    const { expiresAtMs } = source;
+    if (expiresAtMs === null) {
+      this.permanent.add(hasher.hash(source));
+      if (target !== null) this.matched.add(hasher.hashVersioned(target));
+    } else if (equal && target !== null) {
+      this.equalExpiring.add(hasher.hashVersioned(target));
+      if (this.equalExpiresAtMs === null || expiresAtMs < this.equalExpiresAtMs) this.equalExpiresAtMs = expiresAtMs;
+    }
   }
 
   private row(
@@ -121,7 +142,7 @@ export class ChunkDiff {
     const { hasher, isSensitive } = this.context;
     return {
       action,
-      chunk: chunkId(this.index),
+      chunk: this.chunk,
       sourceKey: keyToJson(source.key),
       targetKey: keyToJson(targetKey),
       bytes: source.value.length,

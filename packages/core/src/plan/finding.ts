@@ -7,7 +7,11 @@ import type { KeyJson } from '../model/key.ts';
 export const findingCodes = {
   'target.not-empty': { level: 'blocking', accept: false, summary: 'the target already holds records' },
   'members.apart': { level: 'blocking', accept: false, summary: 'the members of the source do not agree' },
-  'same-store': { level: 'blocking', accept: false, summary: 'source and target are the same keys of one store' },
+  'same-store': {
+    level: 'blocking',
+    accept: false,
+    summary: "source and target are one store and in each other's way",
+  },
   'conflict.found': { level: 'blocking', accept: false, summary: 'the target holds other values' },
   'value.too-large': { level: 'blocking', accept: false, summary: 'records are over the limit of the target' },
   'key.empty': { level: 'blocking', accept: false, summary: 'a key becomes empty, which the target refuses' },
@@ -15,6 +19,12 @@ export const findingCodes = {
   'ttl.dropped': { level: 'warning', accept: true, summary: 'the target has no expiry: keys become permanent' },
   'conflict.kept': { level: 'warning', accept: false, summary: 'the target holds other values, which are kept' },
   'ttl.short': { level: 'warning', accept: false, summary: 'keys may expire before they are reached' },
+  'value.replaced-text': {
+    level: 'warning',
+    accept: true,
+    summary: 'text holds U+FFFD where bytes may have been lost',
+  },
+  'source.hidden-keys': { level: 'warning', accept: false, summary: 'the source does not list all that it holds' },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
 } as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;
 

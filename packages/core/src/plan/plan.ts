@@ -6,6 +6,7 @@
  * keys and sizes, never values or secrets. All of it is plain JSON; `plan-file.ts` gives it canonical bytes.
  */
 import type { Digest, Salt } from '../convergence/digest.ts';
+import type { Exceptions } from '../convergence/exceptions.ts';
 import type { ChunkId, MigrationId, PlanId } from '../model/ids.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { NotCarriedReason } from '../model/record.ts';
@@ -89,15 +90,17 @@ export interface PlannedChunk {
   readonly start: KeyJson;
   readonly end: KeyJson | null;
   readonly actions: Readonly<Record<ActionKind, number>>;
-  readonly notCarried: number;
   readonly bytes: number;
-  /** Source records that never expire, and those that do: only the latter may go missing before apply. */
+  /** Source records that never expire: none of them may be another one at apply. */
   readonly permanent: Digest;
-  readonly expiring: Digest;
-  /** Target records that source records of this chunk map to, with their versions. */
+  /** Target records that those map to, with their versions. */
   readonly matched: Digest;
+  /** Target records, with their versions, whose source record expires and is equal; every other one that expires has a row. */
+  readonly equalExpiring: Digest;
+  /** When the first of those ends in the source, so that they may be fewer; null when there are none. */
+  readonly equalExpiresAt: string | null;
   readonly targetOnly: number;
-  /** Every change of this chunk has its row; false past the row limit, where the digests stand in. */
+  /** Every change of this chunk has its row; false past the row limit, where the digests stand in for permanent creates. */
   readonly listed: boolean;
 }
 
@@ -125,7 +128,7 @@ export interface PlanDocument {
   readonly byPrefix: readonly PrefixSummary[];
   readonly lookFirst: readonly PlannedChange[];
   /** Target records that differ and are kept, with their versions: verify admits these differences and no others. */
-  readonly exceptions: Digest;
+  readonly exceptions: Exceptions;
   readonly meaning: readonly MeaningChange[];
   readonly findings: readonly Finding[];
   readonly chunks: number;

@@ -1,84 +1,158 @@
 /**
- * Does a planned chunk still hold? Compared by digest first; only where those differ, row by row, so that each key
- * that moved can be named.
+ * Does a planned chunk still hold? Diffed again by the same code over the same range as when it was planned, and held
+ * against its rows while it is read, so that each key that moved can be named; then against its digests, for the keys
+ * that have no row: equal ones, and permanent creates past the row limit.
  *
  * A key whose TTL ended since the plan is no staleness: that is what a TTL is for. Neither are target keys that no
- * source key maps to. Everything else that a planned key rests on is.
+ * source key maps to. Everything else that a planned key rests on is. Records that expire have rows, but for those that
+ * are equal: these may become fewer once the first of them has ended, and nothing else of the chunk may move with them.
+ *
+ * Memory is the chunk's planned rows, however much it has grown since.
  */
 import { digestsEqual } from '../convergence/digest.ts';
-import { keyForDisplay, keyFromJson, type KeyJson } from '../model/key.ts';
-import { instantMs } from '../model/instant.ts';
+import type { JoinVisitor } from '../diff/merge-join.ts';
 import type { StaleKey } from '../errors/codes.ts';
-import type { RecheckedChunk } from './chunk-recheck.ts';
+import { instantMs } from '../model/instant.ts';
+import { keyForDisplay, keyFromJson, keyToJson, type Key } from '../model/key.ts';
+import type { StoredRecord } from '../model/record.ts';
+import { ChunkDiff, diffContext, type ChunkSums, type DiffRules } from './chunk-diff.ts';
 import type { PlannedChange, PlannedChunk } from './plan.ts';
 
-export function chunkHolds(planned: PlannedChunk, fresh: PlannedChunk): boolean {
-  return (
-    digestsEqual(planned.permanent, fresh.permanent) &&
-    digestsEqual(planned.expiring, fresh.expiring) &&
-    digestsEqual(planned.matched, fresh.matched)
-  );
+/** Stale keys kept to be named; the rest is counted. */
+export const staleKeysNamed = 20;
+
+/** How many keys without a source are kept to be named. */
+const orphansMax = 5;
+
+export interface RecheckClock {
+  readonly nowMs: number;
+  /** A key that went this long before its planned end counts as expired: ends are estimates, of several clocks. */
+  readonly clockSkewMs: number;
 }
 
-/**
- * @param plannedRows the planned rows of this chunk, ascending, as all of `fresh.changes` are.
- * @returns what moved, each key once; empty when only TTLs ended.
- */
-export function staleKeys(
-  planned: PlannedChunk,
-  plannedRows: readonly PlannedChange[],
-  fresh: RecheckedChunk,
-  nowMs: number,
-): readonly StaleKey[] {
-  if (chunkHolds(planned, fresh.chunk)) return [];
-  const stale: StaleKey[] = [];
-  const freshByKey = new Map(fresh.changes.map((row) => [idOf(row), row]));
-  let expired = 0;
-  for (const row of plannedRows) {
-    const now = freshByKey.get(idOf(row));
-    freshByKey.delete(idOf(row));
-    const what = now === undefined ? whatBecame(row, nowMs) : whatChanged(row, now);
-    if (what === expiredMeanwhile) expired += 1;
-    else if (what !== null) stale.push({ key: display(row.targetKey), what });
+export interface StaleKeys {
+  /** What moved, each key once, the first `staleKeysNamed` of them. Empty when only TTLs ended. */
+  readonly keys: readonly StaleKey[];
+  readonly total: number;
+}
+
+export class ChunkRecheck implements JoinVisitor {
+  private readonly planned: PlannedChunk;
+  private readonly rows: readonly PlannedChange[];
+  private readonly endedByMs: number;
+  private readonly diff: ChunkDiff;
+  private at = 0;
+  private readonly orphans: Key[] = [];
+  private readonly named: StaleKey[] = [];
+  private total = 0;
+
+  /** @param rows the planned rows of this chunk, ascending */
+  constructor(rules: DiffRules, planned: PlannedChunk, rows: readonly PlannedChange[], clock: RecheckClock) {
+    this.planned = planned;
+    this.rows = rows;
+    this.endedByMs = clock.nowMs + clock.clockSkewMs;
+    const listCreates = (): boolean => true;
+    this.diff = new ChunkDiff(diffContext(rules, listCreates), planned.chunk);
   }
-  for (const row of planned.listed ? freshByKey.values() : []) {
-    stale.push({ key: display(row.targetKey), what: whatAppeared(row) });
+
+  sourceOnly(source: StoredRecord, targetKey: Key): void {
+    this.compare(source, targetKey, null);
   }
-  if (stale.length > 0) return stale;
-  return remainder(planned, fresh, expired);
+
+  matched(source: StoredRecord, target: StoredRecord): void {
+    this.compare(source, target.key, target);
+  }
+
+  targetOnly(target: StoredRecord): void {
+    this.diff.addTargetOnly();
+    if (this.orphans.length < orphansMax) this.orphans.push(target.key);
+  }
+
+  notCarried(): void {
+    // No planned key rests on it.
+  }
+
+  /** Call once, when all of the chunk's range was read. */
+  finish(): StaleKeys {
+    this.passRowsBefore(null);
+    if (this.total === 0) this.compareUnlisted(this.diff.sums());
+    return { keys: this.named, total: this.total };
+  }
+
+  private compare(source: StoredRecord, targetKey: Key, target: StoredRecord | null): void {
+    this.passRowsBefore(targetKey);
+    const { row: now } = this.diff.addSource(source, targetKey, target);
+    const then = this.takeRow(targetKey);
+    if (then === null) {
+      const mayBeUnlisted = !this.planned.listed && now?.action === 'create' && now.expiresAt === null;
+      if (now !== null && !mayBeUnlisted) this.stale(targetKey, whatAppeared(now));
+      return;
+    }
+    const what = now === null ? 'equal in the target by now' : whatChanged(then, now);
+    if (what !== null) this.stale(targetKey, what);
+  }
+
+  /** Planned rows that the source has no record for any more. */
+  private passRowsBefore(targetKey: Key | null): void {
+    for (let row = this.rows[this.at]; row !== undefined; row = this.rows[this.at]) {
+      const key = keyFromJson(row.targetKey);
+      if (targetKey !== null && key >= targetKey) return;
+      if (!this.hasEnded(row.expiresAt)) this.stale(key, 'gone from the source');
+      this.at += 1;
+    }
+  }
+
+  private takeRow(targetKey: Key): PlannedChange | null {
+    const row = this.rows[this.at];
+    if (row === undefined || keyFromJson(row.targetKey) !== targetKey) return null;
+    this.at += 1;
+    return row;
+  }
+
+  /** No row moved; do the digests say that a key without one did? */
+  private compareUnlisted(now: ChunkSums): void {
+    const { planned } = this;
+    const holds = digestsEqual(planned.permanent, now.permanent) && digestsEqual(planned.matched, now.matched);
+    if (holds && this.onlyEnded(now)) return;
+    const wentFromSource = now.permanent.count < planned.permanent.count && this.sameExpiring(now);
+    if (wentFromSource && planned.targetOnly === 0 && now.targetOnly > 0) {
+      for (const key of this.orphans) this.stale(key, 'no longer in the source');
+      this.total = now.targetOnly;
+      return;
+    }
+    const end = planned.end === null ? '(end)' : keyForDisplay(keyFromJson(planned.end));
+    const what = `up to ${end}, chunk ${planned.chunk}: keys that the plan does not list one by one changed`;
+    this.total = this.named.push({ key: planned.start, what });
+  }
+
+  private sameExpiring(now: ChunkSums): boolean {
+    return digestsEqual(this.planned.equalExpiring, now.equalExpiring);
+  }
+
+  private onlyEnded(now: ChunkSums): boolean {
+    const { equalExpiring, equalExpiresAt } = this.planned;
+    if (now.equalExpiring.count < equalExpiring.count) return this.hasEnded(equalExpiresAt);
+    return this.sameExpiring(now);
+  }
+
+  private hasEnded(expiresAt: string | null): boolean {
+    return expiresAt !== null && instantMs(expiresAt) <= this.endedByMs;
+  }
+
+  private stale(key: Key, what: string): void {
+    this.total += 1;
+    if (this.named.length < staleKeysNamed) this.named.push({ key: keyToJson(key), what });
+  }
 }
 
-/** No row moved, yet a digest differs: keys that the plan did not list (equal ones, or those past the row limit). */
-function remainder(planned: PlannedChunk, fresh: RecheckedChunk, expired: number): readonly StaleKey[] {
-  const range = `${display(planned.start)} … ${planned.end === null ? '(end)' : display(planned.end)}`;
-  const onlyExpiry =
-    digestsEqual(planned.permanent, fresh.chunk.permanent) &&
-    // With no record of the source gone, what differs is the target, and no TTL explains that.
-    !digestsEqual(planned.expiring, fresh.chunk.expiring) &&
-    fresh.chunk.expiring.count <= planned.expiring.count - expired;
-  if (onlyExpiry) return [];
-  const gone = fresh.chunk.targetOnly > planned.targetOnly && planned.targetOnly === 0;
-  if (gone) return fresh.targetOnlyKeys.map((key) => ({ key: display(key), what: 'no longer in the source' }));
-  return [{ key: range, what: `chunk ${planned.chunk}: keys that the plan does not list one by one changed` }];
+function whatChanged(then: PlannedChange, now: PlannedChange): string | null {
+  if (then.digest !== now.digest) return 'changed in the source';
+  if (then.target === null && now.target !== null) return 'appeared in the target';
+  if (then.target !== null && now.target === null) return 'gone from the target';
+  if (then.target?.version !== now.target?.version) return 'changed in the target';
+  return then.action === now.action ? null : `was ${then.action}, is ${now.action}`;
 }
 
-function whatBecame(row: PlannedChange, nowMs: number): string {
-  if (row.expiresAt !== null && instantMs(row.expiresAt) <= nowMs) return expiredMeanwhile;
-  return 'no longer to be done: gone from the source, or already equal in the target';
+function whatAppeared(now: PlannedChange): string {
+  return now.action === 'create' ? 'new in the source, or gone from the target' : 'differs now, was equal or absent';
 }
-
-function whatChanged(row: PlannedChange, now: PlannedChange): string | null {
-  if (row.digest !== now.digest) return 'changed in the source';
-  if (row.target === null && now.target !== null) return 'appeared in the target';
-  if (row.target !== null && now.target === null) return 'gone from the target';
-  if (row.target?.version !== now.target?.version) return 'changed in the target';
-  return row.action === now.action ? null : `was ${row.action}, is ${now.action}`;
-}
-
-function whatAppeared(row: PlannedChange): string {
-  return row.action === 'create' ? 'new in the source, or gone from the target' : 'differs now, was equal or absent';
-}
-
-const expiredMeanwhile = 'expired';
-const idOf = (row: PlannedChange): string => JSON.stringify(row.targetKey);
-const display = (key: KeyJson): string => keyForDisplay(keyFromJson(key));

@@ -6,6 +6,7 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { KeyJson } from '../model/key.ts';
 import type { ChunkState } from '../machines/chunk-lifecycle.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
@@ -15,8 +16,8 @@ export type StateVersion = Brand<string, 'StateVersion'>;
 
 /** A record that could not be written and that no retry can help; kept until someone decides. */
 export interface DeadLetter {
-  readonly sourceKey: string;
-  readonly targetKey: string;
+  readonly sourceKey: KeyJson;
+  readonly targetKey: KeyJson;
   readonly chunk: string;
   readonly reason: string;
   readonly atMs: number;
@@ -32,7 +33,7 @@ export interface EventItem {
 
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
- * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id or target key), event (migration, a
+ * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key), event (migration, a
  * sortable id).
  */
 export interface StateItems {

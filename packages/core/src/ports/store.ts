@@ -17,6 +17,12 @@ export interface StoreCapabilities {
   readonly pinnedView: boolean;
   /** Records can carry an expiry. */
   readonly expiry: boolean;
+  /** Equal positions mean equal content, whichever store it is in: the position is a digest. */
+  readonly positionIsContent: boolean;
+  /** Which records no scan shows although the store holds them, as the subject of a sentence; null: it shows all. */
+  readonly hidesKeys: string | null;
+  /** Bytes that are not UTF-8 were replaced by U+FFFD before anybody could read them. */
+  readonly lossyText: boolean;
 }
 
 /** What the plan prints about a store. Holds no secret. */
@@ -27,8 +33,10 @@ export interface StoreDescription {
   readonly version: string;
   readonly endpoints: readonly string[];
   readonly members: number | null;
-  /** Equal identities mean one and the same store or cluster; null when the store has no notion of it. */
+  /** Equal identities mean one and the same store or cluster, or a copy of it; null when the store has no notion of it. */
   readonly identity: string | null;
+  /** The file that an open view may keep from being written, by its real path; null: views hold up no writer. */
+  readonly viewLocks: string | null;
 }
 
 /** Where one member of a replicated store stands. */

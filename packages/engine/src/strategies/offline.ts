@@ -10,35 +10,20 @@
  */
 import {
   addCounts,
-  addDigests,
-  digestsEqual,
-  emptyDigest,
   KeyferryError,
   type ChunkCounts,
-  type Digest,
-  type Fence,
   type MigrationState,
   type PlanDocument,
   type PlanReader,
 } from '@keyferry/core';
-import { registerChunks, runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.ts';
-import type { Engine, MigrationSpec } from '../migration.ts';
-import { openViews } from '../pages.ts';
-import { spansOf } from '../plan.ts';
-import { preflight } from '../preflight.ts';
-import { withRetry } from '../retry.ts';
-import { withSession, type RunOptions, type Session } from '../session.ts';
-import { SharedView } from '../shared-view.ts';
-import { assertPlanFits, assertPlanHolds } from '../staleness.ts';
-import { attemptScope, writeItem } from '../state-items.ts';
+import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
+import { runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.ts';
+import { deviationsOf } from '../deviations.ts';
+import { assertNotStopped, type Engine, type MigrationSpec } from '../migration.ts';
+import { assertPlanFits } from '../plan-fits.ts';
+import { withSession, type Session } from '../session.ts';
+import { attemptScope } from '../state-items.ts';
 import { verify, type VerifyResult } from '../verify.ts';
-
-export interface ApplyOptions extends RunOptions {
-  /** Findings that the caller accepts by name. */
-  readonly accept: readonly string[];
-  /** The argument that names the plan or migration, for the next command. */
-  readonly appliedAs: string;
-}
 
 export interface ApplyResult {
   readonly plan: PlanDocument;
@@ -60,16 +45,17 @@ export async function applyOffline(
   options: ApplyOptions,
 ): Promise<ApplyResult> {
   const startedAtMs = engine.clock.monotonicMs();
-  assertApproved(reader.plan, options.accept);
+  assertApplyable(reader.plan);
   return withSession(engine, spec, options, async (session) => {
     const resuming = isResume(session, reader.plan);
-    assertPlanFits(reader.plan, spec, engine.clock.nowMs(), resuming);
+    if (!resuming) assertAccepted(reader.plan, options.accept);
+    await assertPlanFits(engine, reader.plan, spec, { resuming });
     const begun = resuming
-      ? await goOn(engine, spec, session, reader)
-      : await begin(engine, spec, session, reader, options);
+      ? await goOnWithAttempt(engine, spec, session, reader)
+      : await beginAttempt(engine, spec, session, reader, options);
     const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, options);
-    const verified = await verify(engine, spec, reader.plan);
-    const deviations = deviationsOf(reader.plan, summary, verified, await plannedPermanent(reader));
+    const verified = await verify(engine, spec, reader.plan, options.signal);
+    const deviations = deviationsOf(reader.plan, summary, verified);
     await recordVerdict(engine, spec, session, deviations.length === 0);
     return {
       plan: reader.plan,
@@ -85,120 +71,17 @@ export async function applyOffline(
   });
 }
 
-function assertApproved(plan: PlanDocument, accept: readonly string[]): void {
-  const blocking = plan.findings.filter(({ level }) => level === 'blocking').map(({ code }) => code);
-  if (!plan.applyable) {
-    throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings: blocking });
-  }
+/** @throws {KeyferryError} `plan.not-applyable` */
+function assertApplyable(plan: PlanDocument): void {
+  if (plan.applyable) return;
+  const findings = plan.findings.filter(({ level }) => level === 'blocking').map(({ code }) => code);
+  throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings });
+}
+
+/** Asked at the start alone: who goes on has accepted before. @throws {KeyferryError} `plan.unaccepted` */
+function assertAccepted(plan: PlanDocument, accept: readonly string[]): void {
   const open = plan.findings.filter((f) => f.accept && !accept.includes(f.code)).map(({ code }) => code);
   if (open.length > 0) throw new KeyferryError('plan.unaccepted', { plan: plan.plan, findings: open });
-}
-
-/** A started attempt of this very plan goes on; one of another plan must be ended first. */
-function isResume({ state }: Session, plan: PlanDocument): boolean {
-  if (state === null) return false;
-  if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
-  if (state.phase !== 'applying') return false;
-  throw new KeyferryError('plan.other-in-progress', {
-    plan: plan.plan,
-    migration: plan.migration,
-    running: state.plan,
-  });
-}
-
-interface Begun {
-  readonly attempt: number;
-  readonly epoch: Fence;
-  readonly resumed: boolean;
-  readonly view: SharedView;
-}
-
-async function begin(
-  engine: Engine,
-  spec: MigrationSpec,
-  session: Session,
-  reader: PlanReader,
-  options: ApplyOptions,
-): Promise<Begun> {
-  const phase = session.after('start', spec, 'apply');
-  const { plan } = reader;
-  const { findings } = await preflight(engine, spec);
-  const blocking = findings.filter(({ level }) => level === 'blocking').map(({ code }) => code);
-  if (blocking.length > 0) {
-    throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings: blocking });
-  }
-  const spans = spansOf(spec);
-  const views = await openViews(engine, engine, spans);
-  const view = new SharedView(engine, engine.source, spans.source, views.source);
-  try {
-    try {
-      await assertPlanHolds(engine, spec, reader, views);
-    } finally {
-      await views.target.close();
-    }
-    const control = engine.target.control(spec.migration);
-    const inTarget = await withRetry(engine, 'epoch', () => control.readEpoch());
-    // One more than the state and the target know: an attempt's number is never used twice, even if either forgot.
-    const attempt = Math.max(session.state?.attempt ?? 0, inTarget?.attempt ?? 0) + 1;
-    const nowMs = engine.clock.nowMs();
-    await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
-    // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
-    await session.write({
-      migration: spec.migration,
-      phase,
-      attempt,
-      epochToken: 1,
-      plan: plan.plan,
-      appliedAs: options.appliedAs,
-      run: session.run,
-      startedAtMs: nowMs,
-      changedAtMs: nowMs,
-      counts: null,
-      rolledBack: null,
-    });
-    const epoch = { attempt, token: 1 };
-    await openAttempt(engine, spec, session, reader, epoch);
-    return { attempt, epoch, resumed: false, view };
-  } catch (error) {
-    await view.close();
-    throw error;
-  }
-}
-
-async function goOn(engine: Engine, spec: MigrationSpec, session: Session, reader: PlanReader): Promise<Begun> {
-  const state = session.state as MigrationState;
-  const { attempt, epochToken: token } = state;
-  await session.write({ ...state, run: session.run, changedAtMs: engine.clock.nowMs() });
-  const epoch = { attempt, token };
-  await openAttempt(engine, spec, session, reader, epoch);
-  return { attempt, epoch, resumed: true, view: new SharedView(engine, engine.source, spansOf(spec).source, null) };
-}
-
-/**
- * Raises the epoch, then looks whether the state still says what this run wrote. The epoch alone does not tell: with
- * the state thrown away in between, another start may have taken the same number and raised the very same epoch.
- * Chunks come last, so that a run that stood still here never adds its own to another's attempt.
- */
-async function openAttempt(
-  engine: Engine,
-  spec: MigrationSpec,
-  session: Session,
-  reader: PlanReader,
-  epoch: Fence,
-): Promise<void> {
-  await ensureEpoch(engine, spec, epoch);
-  await session.assertCurrent(spec);
-  await registerChunks(engine, reader, spec.migration, epoch.attempt);
-}
-
-/** Raises the target's epoch to `epoch`; it being there already is what a resume finds. */
-export async function ensureEpoch(engine: Engine, spec: MigrationSpec, epoch: Fence): Promise<void> {
-  const control = engine.target.control(spec.migration);
-  const raised = await withRetry(engine, 'raise epoch', () => control.raiseEpoch(epoch));
-  if (raised.kind === 'raised') return;
-  const { attempt, token } = raised.current;
-  if (attempt === epoch.attempt && token === epoch.token) return;
-  throw new KeyferryError('state.conflict', { what: `the epoch of ${spec.migration} in the target` });
 }
 
 /** Whatever comes of the backfill, the view that it read from is closed. */
@@ -216,19 +99,19 @@ async function backfillAll(
   spec: MigrationSpec,
   plan: PlanDocument,
   session: Session,
-  { attempt, epoch, resumed, view }: Begun,
+  { attempt, epoch, resumed, view }: Attempt,
   { signal }: ApplyOptions,
 ): Promise<BackfillSummary> {
   const scope = attemptScope(spec.migration, attempt);
   const startedAtMs = engine.clock.monotonicMs();
   const before = await summarizeChunks(engine, scope);
-  const { chunksDone, chunksTotal } = before;
+  const { chunksTotal } = before;
+  let { counts, chunksDone } = before;
   engine.host.emit({
     code: 'apply.started',
     data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
   });
-  let counts = before.counts;
-  const progress = (added: ChunkCounts): void => {
+  const onSettled = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
     const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
     engine.host.emit({
@@ -236,14 +119,15 @@ async function backfillAll(
       data: { counts, total: plan.totals.scanned, chunksDone, chunksTotal, elapsedMs },
     });
   };
+  const onChunkDone = (): void => {
+    chunksDone += 1;
+  };
   const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
   const control = engine.target.control(spec.migration);
-  const backfill = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, progress };
+  const backfill = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, onSettled, onChunkDone };
   await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
   session.lock.assertHeld();
-  if (signal.aborted) {
-    throw new KeyferryError('run.interrupted', { migration: spec.migration, signal: String(signal.reason) });
-  }
+  assertNotStopped(spec.migration, signal);
   const summary = await summarizeChunks(engine, scope);
   await recordBackfilled(engine, spec, session, summary);
   return summary;
@@ -265,35 +149,4 @@ async function recordVerdict(engine: Engine, spec: MigrationSpec, session: Sessi
   const state = session.state as MigrationState;
   const phase = session.after(agree ? 'verified' : 'differs', spec, 'apply');
   await session.write({ ...state, phase, changedAtMs: engine.clock.nowMs() });
-}
-
-/** What the plan said of the permanent records of the source, all chunks together. */
-async function plannedPermanent(reader: PlanReader): Promise<Digest> {
-  let sum = emptyDigest;
-  for await (const chunks of reader.readChunks()) for (const { permanent } of chunks) sum = addDigests(sum, permanent);
-  return sum;
-}
-
-function deviationsOf(
-  plan: PlanDocument,
-  { counts, moved }: BackfillSummary,
-  verified: VerifyResult,
-  permanent: Digest,
-): readonly string[] {
-  const deviations: string[] = [];
-  const { actions } = plan.totals;
-  if (verified.verdict === 'differ') deviations.push(`${verified.differencesTotal} keys differ between the sides`);
-  if (moved.length > 0) deviations.push(`the source changed while it was copied: chunks ${moved.join(', ')}`);
-  if (!digestsEqual(verified.sourcePermanent, permanent)) deviations.push('the source is not as the plan saw it');
-  if (counts.deadLetters > 0) deviations.push(`${counts.deadLetters} records could not be written`);
-  if (counts.tombstoned > 0) deviations.push(`${counts.tombstoned} keys were deleted in the target meanwhile`);
-  if (counts.kept !== actions.conflict.keys) {
-    deviations.push(`${counts.kept} keys hold another value in the target, planned were ${actions.conflict.keys}`);
-  }
-  // Fewer writes than planned are explained by keys that expired; more, or others, are not.
-  const unexplained = actions.create.keys - counts.written - (plan.totals.expiring > 0 ? plan.totals.expiring : 0);
-  if (counts.written > actions.create.keys || unexplained > 0) {
-    deviations.push(`${counts.written} keys were written, planned were ${actions.create.keys}`);
-  }
-  return deviations;
 }

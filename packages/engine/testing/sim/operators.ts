@@ -22,6 +22,7 @@ const expectedCodes: ReadonlySet<Code> = new Set<Code>([
   'lease.held',
   'lease.lost',
   'state.conflict',
+  'epoch.lost',
   'state.busy',
   'run.interrupted',
   'store.timeout',

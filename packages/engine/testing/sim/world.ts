@@ -89,6 +89,7 @@ export class World {
     this.target = new MemoryStore({ name: 'new', nowMs, rules, capabilities: { batchKeysMax } });
     const recordBytesMax = draw.chance(0.15) ? 10 : 1000;
     this.narrowTarget = new MemoryStore({
+      name: 'new',
       sharedWith: this.target,
       nowMs,
       rules,

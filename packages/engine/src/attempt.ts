@@ -1,0 +1,161 @@
+/**
+ * The attempt that an apply works on: a new one, begun from a plan that still holds, or the one that an earlier apply of
+ * the same plan left behind.
+ *
+ *     begin:  preflight ─► staleness ─► state: applying ─► epoch ─► chunks        nothing is written before `state`
+ *     go on:  epoch ─► chunks
+ */
+import { KeyferryError, type Fence, type MigrationState, type PlanDocument, type PlanReader } from '@keyferry/core';
+import { registerChunks } from './backfill.ts';
+import { ensureEpoch } from './epoch.ts';
+import { assertNotStopped, type Engine, type MigrationSpec } from './migration.ts';
+import { openViews } from './pages.ts';
+import { spansOf } from './plan.ts';
+import { preflight } from './preflight.ts';
+import { withRetry } from './retry.ts';
+import type { RunOptions, Session } from './session.ts';
+import { SharedView } from './shared-view.ts';
+import { assertPlanHolds } from './staleness.ts';
+import { writeItem } from './state-items.ts';
+
+export interface ApplyOptions extends RunOptions {
+  /** Findings that the caller accepts by name. */
+  readonly accept: readonly string[];
+  /** The argument that names the plan or migration, for the next command. */
+  readonly appliedAs: string;
+}
+
+export interface Attempt {
+  readonly attempt: number;
+  readonly epoch: Fence;
+  readonly resumed: boolean;
+  readonly view: SharedView;
+}
+
+/**
+ * A started attempt of this very plan goes on; one of another plan must be ended first.
+ * @throws {KeyferryError} `plan.other-in-progress`
+ */
+export function isResume({ state }: Session, plan: PlanDocument): boolean {
+  if (state === null) return false;
+  if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
+  if (state.phase !== 'applying') return false;
+  throw new KeyferryError('plan.other-in-progress', {
+    plan: plan.plan,
+    migration: plan.migration,
+    running: state.plan,
+    appliedAs: state.appliedAs,
+  });
+}
+
+export async function beginAttempt(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  reader: PlanReader,
+  options: ApplyOptions,
+): Promise<Attempt> {
+  const phase = session.after('start', spec, 'apply');
+  const { plan } = reader;
+  await assertStoresFit(engine, spec, plan);
+  const spans = spansOf(spec);
+  const views = await openViews(engine, engine, spans);
+  const view = new SharedView(engine, engine.source, spans.source, views.source);
+  try {
+    try {
+      await assertPlanHolds(engine, spec, reader, views);
+    } finally {
+      await views.target.close();
+    }
+    assertNotStopped(spec.migration, options.signal);
+    const control = engine.target.control(spec.migration);
+    const inTarget = await withRetry(engine, 'epoch', () => control.readEpoch());
+    // One more than the state and the target know: an attempt's number is never used twice, even if either forgot.
+    const attempt = Math.max(session.state?.attempt ?? 0, inTarget?.attempt ?? 0) + 1;
+    const nowMs = engine.clock.nowMs();
+    await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
+    // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
+    await session.write({
+      migration: spec.migration,
+      phase,
+      attempt,
+      epochToken: 1,
+      plan: plan.plan,
+      appliedAs: options.appliedAs,
+      accepted: options.accept,
+      wrote: whereAttemptsWrote(session.state, plan),
+      run: session.run,
+      startedAtMs: nowMs,
+      changedAtMs: nowMs,
+      counts: null,
+      rolledBack: null,
+    });
+    const epoch = { attempt, token: 1 };
+    await openAttempt(engine, spec, session, reader, epoch);
+    return { attempt, epoch, resumed: false, view };
+  } catch (error) {
+    await view.close();
+    throw error;
+  }
+}
+
+export async function goOnWithAttempt(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  reader: PlanReader,
+): Promise<Attempt> {
+  const state = session.state as MigrationState;
+  const epoch = { attempt: state.attempt, token: state.epochToken };
+  await session.write({ ...state, run: session.run, changedAtMs: engine.clock.nowMs() });
+  await openAttempt(engine, spec, session, reader, epoch);
+  const view = new SharedView(engine, engine.source, spansOf(spec).source, null);
+  return { attempt: state.attempt, epoch, resumed: true, view };
+}
+
+/** What was true when the plan was made must be true still. @throws {KeyferryError} `plan.not-applyable` */
+async function assertStoresFit(engine: Engine, spec: MigrationSpec, plan: PlanDocument): Promise<void> {
+  const { findings } = await preflight(engine, spec);
+  const blocking = findings.filter(({ level }) => level === 'blocking').map(({ code }) => code);
+  if (blocking.length === 0) return;
+  throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings: blocking });
+}
+
+/**
+ * Rollback looks through every place that an attempt wrote to since the last one; so a later plan with another prefix
+ * adds to them.
+ * @throws {KeyferryError} `plan.mismatch` when the earlier ones wrote to another store: undo those first, where they are
+ */
+function whereAttemptsWrote(before: MigrationState | null, plan: PlanDocument): MigrationState['wrote'] {
+  const { prefix, description } = plan.target;
+  const { identity } = description;
+  if (before === null || before.phase === 'rolled-back') return { identity, prefixes: [prefix], before: 0 };
+  const { wrote } = before;
+  if (wrote.identity !== null && identity !== null && wrote.identity !== identity) {
+    const what = [`the target was ${wrote.identity} and is ${identity}: roll back there first`];
+    throw new KeyferryError('plan.mismatch', { plan: plan.plan, migration: plan.migration, what });
+  }
+  const known = wrote.prefixes.some((each) => JSON.stringify(each) === JSON.stringify(prefix));
+  return {
+    identity: identity ?? wrote.identity,
+    prefixes: known ? wrote.prefixes : [...wrote.prefixes, prefix],
+    before: wrote.before + (before.counts?.written ?? 0),
+  };
+}
+
+/**
+ * Raises the epoch, then looks whether the state still says what this run wrote. The epoch alone does not tell: with
+ * the state thrown away in between, another start may have taken the same number and raised the very same epoch.
+ * Chunks come last, so that a run that stood still here never adds its own to another's attempt.
+ */
+async function openAttempt(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  reader: PlanReader,
+  epoch: Fence,
+): Promise<void> {
+  await ensureEpoch(engine, spec, epoch);
+  await session.assertCurrent(spec);
+  await registerChunks(engine, reader, spec.migration, epoch.attempt);
+}

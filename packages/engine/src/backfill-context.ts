@@ -1,0 +1,22 @@
+/** What all workers of one run share, and how long they may hold a chunk without renewing. */
+import type { ChunkCounts, Fence, PlanDocument, RunId, StopSignal, TargetControl } from '@keyferry/core';
+import type { Engine, MigrationSpec } from './migration.ts';
+import type { SharedView } from './shared-view.ts';
+
+export const chunkLeaseMs = 20_000;
+
+export interface Backfill {
+  readonly engine: Engine;
+  readonly spec: MigrationSpec;
+  readonly plan: PlanDocument;
+  readonly attempt: number;
+  readonly epoch: Fence;
+  readonly control: TargetControl;
+  readonly view: SharedView;
+  readonly scope: string;
+  readonly deadRuns: ReadonlySet<RunId>;
+  readonly signal: StopSignal;
+  /** Called with what a batch added, as soon as it is settled. */
+  readonly onSettled: (added: ChunkCounts) => void;
+  readonly onChunkDone: () => void;
+}

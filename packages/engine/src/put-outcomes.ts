@@ -1,0 +1,29 @@
+/** What became of a batch: each record under exactly one count, and the letters for those that can never be written. */
+import { noCounts, type ChunkCounts, type PutOutcome } from '@keyferry/core';
+
+export function countOutcomes(outcomes: readonly PutOutcome[], notCarried: number): ChunkCounts {
+  const counts = { ...noCounts, notCarried };
+  for (const outcome of outcomes) counts[countOf(outcome)] += 1;
+  return counts;
+}
+
+function countOf(outcome: PutOutcome): keyof ChunkCounts {
+  switch (outcome.kind) {
+    case 'written':
+    case 'already-written':
+      return 'written';
+    case 'present':
+      return outcome.equal ? 'equal' : 'kept';
+    case 'tombstoned':
+      return 'tombstoned';
+    case 'missing':
+    case 'refused':
+      return 'deadLetters';
+  }
+}
+
+/** Why a record is a dead letter; null when it is none. */
+export function deadLetterReason(outcome: PutOutcome): string | null {
+  if (outcome.kind === 'refused') return outcome.detail;
+  return outcome.kind === 'missing' ? 'the record to be overwritten is gone' : null;
+}

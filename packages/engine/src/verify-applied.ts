@@ -1,0 +1,45 @@
+/**
+ * Verify as a command: the sides of an applied migration, held against each other and against the plan that was applied.
+ * A comparison of nothing would agree, so the stores and rules must be the plan's, and the source what the plan saw.
+ */
+import { KeyferryError, nextStep, phaseTable, type PlanDocument, type StopSignal } from '@keyferry/core';
+import { summarizeChunks } from './backfill.ts';
+import { deviationsOf } from './deviations.ts';
+import type { Engine, MigrationSpec } from './migration.ts';
+import { assertPlanFits } from './plan-fits.ts';
+import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
+import { verify, type VerifyResult } from './verify.ts';
+
+export interface AppliedVerification {
+  readonly plan: PlanDocument;
+  readonly result: VerifyResult;
+  /** Empty: both sides agree and are what was planned. */
+  readonly deviations: readonly string[];
+}
+
+/** @throws {KeyferryError} `phase.not-allowed` before the first apply; `plan.mismatch` with other stores or rules. */
+export async function verifyApplied(
+  engine: Engine,
+  spec: MigrationSpec,
+  signal?: StopSignal,
+): Promise<AppliedVerification> {
+  const { migration } = spec;
+  const entry = await engine.state.read('migration', migrationsScope, migration);
+  const plan = entry === null ? null : await engine.state.read('plan', migration, entry.item.plan);
+  if (entry === null || plan === null || !['applied', 'verified', 'applying'].includes(entry.item.phase)) {
+    const phase = entry?.item.phase ?? 'new';
+    const { next } = nextStep(migration, phase, entry?.item.appliedAs ?? `${migration}.kfplan`);
+    throw new KeyferryError('phase.not-allowed', { migration, phase, command: 'verify', next });
+  }
+  await assertPlanFits(engine, plan.item, spec, { resuming: true });
+  const summary = await summarizeChunks(engine, attemptScope(migration, entry.item.attempt));
+  const result = await verify(engine, spec, plan.item, signal);
+  const deviations = deviationsOf(plan.item, summary, result);
+  const next = phaseTable[entry.item.phase][deviations.length === 0 ? 'verified' : 'differs'];
+  if (next !== null && next !== entry.item.phase) {
+    // No lock is held: if a run changed the state meanwhile, its word stands.
+    const item = { ...entry.item, phase: next, changedAtMs: engine.clock.nowMs() };
+    await writeItem(engine, 'migration', migrationsScope, migration, item, entry.version);
+  }
+  return { plan: plan.item, result, deviations };
+}
