@@ -2,15 +2,15 @@
  * What `apply` is to apply: a reviewed plan file, or a plan made now.
  *
  *     FILE        ends in .kfplan or holds a slash: opened, and nobody is asked again
- *     MIGRATION   planned now, kept beside the state until it is done, shown, approved; and after an interruption the
- *                 plan that was approved goes on, rather than a new one that nobody has seen
+ *     MIGRATION   planned now, kept beside the state until its run has ended, shown, approved where `review` asks for
+ *                 it; and after an interruption that plan goes on, rather than a new one that nobody has seen
  */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { KeyferryError, type PlanId } from '@keyferry/core';
-import type { PlanFileReader, ResolvedConfig } from '@keyferry/adapters';
-import { requireApproval } from './approval.ts';
+import { KeyferryError, shellWord, type PlanId } from '@keyferry/core';
+import type { PlanFileReader, ResolvedConfig, ReviewPolicy } from '@keyferry/adapters';
+import { needsApproval, requireApproval } from './approval.ts';
 import type { CommandRun } from './command-run.ts';
 import { makePlanFor } from './plan-making.ts';
 import { planView } from './views/plan/index.ts';
@@ -23,8 +23,8 @@ export function isPlanFile(subject: string): boolean {
 
 export interface ApplySubject {
   readonly reader: PlanFileReader;
-  /** Called when the run came to its end as planned: a plan that was kept for a resume is not needed any more. */
-  readonly done: () => Promise<void>;
+  /** Called after the run, however it went: closes the plan, and removes it unless a later run has to go on with it. */
+  readonly settle: () => Promise<void>;
 }
 
 export interface ApprovalFlags {
@@ -44,17 +44,18 @@ export async function planToApply(
   return going ?? (await newPlan(run, wired, folder, flags));
 }
 
-async function planUnderWay(run: CommandRun, { engine, spec }: Wired, folder: string): Promise<ApplySubject | null> {
+async function planUnderWay(run: CommandRun, wired: Wired, folder: string): Promise<ApplySubject | null> {
+  const { engine, spec } = wired;
   const { readStatus } = await loadEngine();
   const { phase, state } = await readStatus(engine, spec.migration);
   if (phase !== 'applying' || state === null) return null;
   const kept = keptPlan(folder, state.plan);
   if (state.appliedAs !== spec.migration || !existsSync(kept)) {
-    const next = `keyferry apply ${state.appliedAs}`;
+    const next = `keyferry apply ${shellWord(state.appliedAs)}`;
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'a new plan', next });
   }
-  run.note(`Going on with plan ${state.plan}, which was approved before.`);
-  return await subjectOf(kept);
+  run.note(`Going on with plan ${state.plan}, which was begun before.`);
+  return await subjectOf(kept, wired);
 }
 
 async function newPlan(run: CommandRun, wired: Wired, folder: string, flags: ApprovalFlags): Promise<ApplySubject> {
@@ -69,24 +70,44 @@ async function newPlan(run: CommandRun, wired: Wired, folder: string, flags: App
   run.progress.pause();
   try {
     const context = { ...run.viewContext, palette: run.errorPalette };
-    run.showBeforeAsking(planView.human({ plan, file: migration, occasion: 'asking' }, context), !flags.yes);
+    const asks = needsApproval(wired.review, plan);
+    const page = planView.human({ plan, file: migration, occasion: 'asking' }, context);
+    run.showBeforeAsking(page, plan.applyable && asks && !flags.yes);
     if (!plan.applyable) {
       throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration, findings: blockingCodes(plan) });
     }
     const open = codesToAccept(plan).filter((code) => !flags.accept.includes(code));
     if (open.length > 0) throw new KeyferryError('plan.unaccepted', { plan: plan.plan, findings: open });
-    await requireApproval(run.approver(), { migration, purpose: 'apply this plan', given: flags.yes });
+    if (asks) await requireApproval(run.approver(), { migration, purpose: 'apply this plan', given: flags.yes });
+    else run.note(`Nobody has to approve it: review is ${wired.review}${notAskedWhy[wired.review]}.`);
   } catch (error) {
     await rm(kept, { force: true });
     throw error;
   }
-  return await subjectOf(kept);
+  return await subjectOf(kept, wired);
 }
 
-async function subjectOf(kept: string): Promise<ApplySubject> {
+/** Why nobody is asked, after `review is …`. */
+const notAskedWhy: Readonly<Record<ReviewPolicy, string>> = {
+  always: '',
+  warnings: ', and the plan has none and only creates',
+  blocking: '',
+};
+
+async function subjectOf(kept: string, { engine, spec }: Wired): Promise<ApplySubject> {
   const { openPlanFile } = await loadAdapters();
+  const { readStatus } = await loadEngine();
   const reader = await openPlanFile(kept);
-  return { reader, done: () => rm(kept, { force: true }) };
+  return {
+    reader,
+    settle: async () => {
+      await reader.close();
+      // Asked of the state and not of how the run ended: it may have failed before its first write, or lost its lock.
+      const now = await readStatus(engine, spec.migration).catch(() => null);
+      if (now === null || (now.phase === 'applying' && now.state?.plan === reader.plan.plan)) return;
+      await rm(kept, { force: true });
+    },
+  };
 }
 
 /** Beside the state: whoever can go on with a run finds its plan there. */

@@ -1,6 +1,8 @@
 /** Goal: nothing is approved by accident. Method: who can be asked and what is typed, as tables. */
 import { describe, expect, it } from 'vitest';
-import { requireApproval, type Approver } from './approval.ts';
+import { requireApproval, type Approver, needsApproval } from './approval.ts';
+import type { PlanDocument } from '@keyferry/core';
+import { samplePlan, warning } from '../test/fixtures/plan.ts';
 
 const request = { migration: 'config-v2-to-v3', purpose: 'apply this plan', given: false };
 const person = (typed: string, more: Partial<Approver> = {}) => {
@@ -49,4 +51,22 @@ describe('approval', () => {
     await expect(requireApproval(approver, request)).rejects.toMatchObject({ code: 'approval.required' });
     expect(questions).toEqual([]);
   });
+});
+
+describe('whether a person must approve', () => {
+  const clean: PlanDocument = {
+    ...samplePlan,
+    findings: [],
+    totals: {
+      ...samplePlan.totals,
+      actions: { ...samplePlan.totals.actions, conflict: { keys: 0, bytes: 0 } },
+    },
+  };
+  it.each([
+    ['always', 'a plan that only creates', clean, true],
+    ['warnings', 'a plan that only creates', clean, false],
+    ['warnings', 'a plan with a warning', { ...clean, findings: [warning] }, true],
+    ['warnings', 'a plan with more than creates', { ...clean, totals: samplePlan.totals }, true],
+    ['blocking', 'a plan with a warning', { ...clean, findings: [warning] }, false],
+  ] as const)('review: %s, %s', (review, _, plan, want) => expect(needsApproval(review, plan)).toBe(want));
 });

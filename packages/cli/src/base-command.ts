@@ -6,15 +6,11 @@
  */
 import { Command, Errors } from '@oclif/core';
 import { isKeyferryError, KeyferryError } from '@keyferry/core';
-import { CommandRun } from './command-run.ts';
+import { CommandRun, type CallFlags } from './command-run.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { codedError, reportOf, stackText } from './failure.ts';
-import { outputFlags, type OutputFlags } from './flags/output.ts';
-import { Output } from './terminal/output.ts';
-import { choosePalette } from './terminal/palette.ts';
+import { codedError, showFailure } from './failure.ts';
+import { outputFlags } from './flags/output.ts';
 import { fromParserError, usageError } from './usage-error.ts';
-import { errorHuman } from './views/error/human.ts';
-import { errorJson } from './views/error/json.ts';
 import type { View } from './views/view.ts';
 
 export interface Outcome<T> {
@@ -35,7 +31,7 @@ export abstract class BaseCommand extends Command {
 
   /** Runs the command's work and shows its outcome. Errors go through `catch`. */
   protected async perform<T>(
-    flags: OutputFlags,
+    flags: CallFlags,
     argument: string | null,
     work: (run: CommandRun) => Promise<Outcome<T>>,
   ): Promise<void> {
@@ -54,30 +50,12 @@ export abstract class BaseCommand extends Command {
     if (thrown instanceof Errors.ExitError && thrown.oclif.exit === 0) throw thrown;
     this.parsed = true;
     const { current, argv } = this;
-    const flags = current?.call.flags;
-    const argument = current?.call.argument ?? null;
-    const error = codedError(await this.usageErrorOf(thrown), argument ?? this.name);
-    const report = reportOf(error, {
-      command: this.name,
-      argument,
-      verbose: flags?.verbose ?? hasFlag(argv, '--verbose', '-v'),
-      logFile: flags?.['log-file'] ?? null,
-      configFlag: current?.viewContext.configFlag ?? null,
-    });
-    current?.progress.end();
-    current?.event({
-      type: 'error',
-      level: 'error',
-      message: error.message,
-      data: { code: error.code, details: error.details },
-      stack: stackText(error),
-    });
-
-    const output = current?.output ?? new Output(process.stdout, process.stderr);
-    if (flags?.json ?? wantsJson(argv)) output.json(errorJson(report, current?.warnings ?? []));
-    else output.note(errorHuman(report, current?.errorPalette ?? stderrPalette(argv)));
-    current?.end(report.exitCode, error.code);
-    process.exitCode = report.exitCode;
+    const error = codedError(
+      await this.usageErrorOf(thrown).catch(() => thrown), // what failed is told, whatever else fails on the way
+      current?.call.argument ?? this.name,
+      current?.stopReason ?? null,
+    );
+    showFailure(current, error, { command: this.name, argv });
   }
 
   /** oclif's parser errors in our own words; anything else as it is. */
@@ -94,20 +72,4 @@ export abstract class BaseCommand extends Command {
     const known = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags });
     return fromParserError(thrown, this.name, known, nearest);
   }
-}
-
-/** Before or without parsing: was this flag given? What follows `--` is no flag. */
-export function hasFlag(argv: readonly string[], ...names: readonly string[]): boolean {
-  const end = argv.indexOf('--');
-  return (end < 0 ? argv : argv.slice(0, end)).some((arg) => names.includes(arg));
-}
-
-export function wantsJson(argv: readonly string[]): boolean {
-  const { KEYFERRY_JSON: variable } = process.env;
-  return hasFlag(argv, '--json') || variable === '1' || variable?.toLowerCase() === 'true';
-}
-
-export function stderrPalette(argv: readonly string[]) {
-  const flag = hasFlag(argv, '--no-color') ? false : hasFlag(argv, '--color') ? true : undefined;
-  return choosePalette({ flag, env: process.env, isTty: process.stderr.isTTY });
 }

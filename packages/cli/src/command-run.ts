@@ -9,7 +9,7 @@
 import { KeyferryError, messageLevels, type Host, type Message } from '@keyferry/core';
 import type { Approver } from './approval.ts';
 import { askOnTerminal } from './approval.ts';
-import { EventStream, type EventFacts } from './events/event-stream.ts';
+import { EventStream, type EventFacts, type EventLevel, type EventSink } from './events/event-stream.ts';
 import { fileSink, streamSink } from './events/sinks.ts';
 import { defaultConfig, type OutputFlags } from './flags/output.ts';
 import { Interrupt, orStopped, type StopReason } from './interrupt.ts';
@@ -23,13 +23,21 @@ import type { ViewContext } from './views/view.ts';
 /** Warnings kept for the document; a store that flaps for hours must not fill the memory. */
 const warningsMax = 100;
 
+/** A command's flags as far as they are told again: in its errors, and in the commands that follow it. */
+export interface CallFlags extends OutputFlags {
+  readonly accept?: readonly string[] | undefined;
+}
+
 export interface CallFacts {
   readonly command: string;
   readonly argument: string | null;
-  readonly flags: OutputFlags;
+  readonly flags: CallFlags;
 }
 
 export class CommandRun {
+  /** The run of this process, for an end that comes from outside of it; null before it starts. */
+  static latest: CommandRun | null = null;
+
   readonly call: CallFacts;
   readonly output: Output;
   readonly progress: ProgressReporter;
@@ -39,6 +47,8 @@ export class CommandRun {
   readonly errorPalette: Palette;
   private readonly streams: EventStream[];
   private readonly interrupt: Interrupt;
+  private tellingFailed = false;
+  private ended = false;
 
   private constructor(call: CallFacts, output: Output, redraw: Redraw | null, streams: readonly EventStream[]) {
     const { flags } = call;
@@ -66,16 +76,26 @@ export class CommandRun {
     const output = new Output(flags.events === '-' ? process.stderr : process.stdout, process.stderr);
     const redraw = progressMode(flags) === 'live' ? await loadRedraw() : null;
     const clean = (value: unknown): unknown => output.cleanDeep(value);
-    const shared = { clean, nowMs: Date.now };
+    // A stream may break with its first line, before there is a run that could warn.
+    const warnings: string[] = [];
+    let warn = (text: string): void => void warnings.push(text);
+    const open = (flag: 'events' | 'log-file', sink: EventSink, least: EventLevel): EventStream => {
+      const onBroken = (why: string): void =>
+        warn(`--${flag} ${flags[flag] ?? ''} cannot be written any more (${why}); the run goes on without it`);
+      return new EventStream({ clean, nowMs: Date.now, sink, least, onBroken });
+    };
     const streams: EventStream[] = [];
-    if (flags.events !== undefined) {
-      const sink = flags.events === '-' ? streamSink(process.stdout) : fileSink(flags.events, 'events', 'w');
-      streams.push(new EventStream({ ...shared, sink, least: 'info' }));
+    const { events, 'log-file': logFile } = flags;
+    if (events !== undefined) {
+      const sink = events === '-' ? streamSink(process.stdout) : fileSink(events, 'events', 'w');
+      streams.push(open('events', sink, 'info'));
     }
-    if (flags['log-file'] !== undefined) {
-      streams.push(new EventStream({ ...shared, sink: fileSink(flags['log-file'], 'log-file', 'a'), least: 'debug' }));
-    }
-    return new CommandRun(call, output, redraw, streams);
+    if (logFile !== undefined) streams.push(open('log-file', fileSink(logFile, 'log-file', 'a'), 'debug'));
+    const run = new CommandRun(call, output, redraw, streams);
+    CommandRun.latest = run;
+    warn = (text) => run.warn(text);
+    for (const text of warnings) warn(text);
+    return run;
   }
 
   /** Aborted with a `StopReason`. */
@@ -83,17 +103,29 @@ export class CommandRun {
     return this.interrupt.signal;
   }
 
+  /** What stopped the run; null while nothing did. */
+  get stopReason(): StopReason | null {
+    return this.signal.aborted ? (this.signal.reason as StopReason) : null;
+  }
+
+  get hasEnded(): boolean {
+    return this.ended;
+  }
+
   get viewContext(): ViewContext {
     return { palette: this.palette, nowMs: Date.now(), configFlag: configFlagOf(this.call.flags) };
   }
 
+  /** What is told never stops what is done: a failure in here would end the engine between two writes. */
   readonly host: Host = {
     emit: (message: Message): void => {
-      for (const stream of this.streams) stream.message(message);
-      this.progress.message(message);
-      const level = messageLevels[message.code];
-      if (level === 'warning') this.warn(messageText(message));
-      else if (level === 'debug' && this.call.flags.verbose) this.output.note(messageText(message));
+      try {
+        this.tell(message);
+      } catch (error) {
+        if (this.tellingFailed) return;
+        this.tellingFailed = true;
+        this.warn(`progress could not be told (${error instanceof Error ? error.message : String(error)})`);
+      }
     },
   };
 
@@ -144,9 +176,18 @@ export class CommandRun {
 
   /** The last thing of a run: progress is taken away, streams get their `end`. Harmless to repeat. */
   end(exitCode: number, errorCode: string | null): void {
+    this.ended = true;
     this.progress.end();
     this.interrupt.dispose();
     for (const stream of this.streams.splice(0)) stream.end(exitCode, errorCode);
+  }
+
+  private tell(message: Message): void {
+    for (const stream of this.streams) stream.message(message);
+    this.progress.message(message);
+    const level = messageLevels[message.code];
+    if (level === 'warning') this.warn(messageText(message));
+    else if (level === 'debug' && this.call.flags.verbose) this.output.note(messageText(message));
   }
 
   private sayStopping(reason: StopReason): void {

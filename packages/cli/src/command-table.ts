@@ -1,7 +1,9 @@
 /** All commands by id. An explicit table: oclif then need not search folders at every start. */
 import AdaptersList from './commands/adapters/list.ts';
 import Apply from './commands/apply.ts';
+import Doctor from './commands/doctor.ts';
 import Explain from './commands/explain.ts';
+import Init from './commands/init.ts';
 import LocksBreak from './commands/locks/break.ts';
 import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
@@ -16,7 +18,9 @@ import Verify from './commands/verify.ts';
 export default {
   'adapters:list': AdaptersList,
   apply: Apply,
+  doctor: Doctor,
   explain: Explain,
+  init: Init,
   'locks:break': LocksBreak,
   'locks:list': LocksList,
   'locks:show': LocksShow,

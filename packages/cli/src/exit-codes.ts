@@ -47,6 +47,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'lease.lost': 'locked',
   'lock.not-found': 'usage',
   'fence.lost': 'locked',
+  'epoch.lost': 'failed',
   'fence.unreadable': 'failed',
   'run.interrupted': 'by-signal',
   'state.newer': 'failed',

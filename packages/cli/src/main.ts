@@ -5,20 +5,22 @@
 import { fileURLToPath } from 'node:url';
 import { Errors, run, settings } from '@oclif/core';
 import { KeyferryError } from '@keyferry/core';
-import { hasFlag, stderrPalette, wantsJson } from './base-command.ts';
+import { CommandRun } from './command-run.ts';
 import { exitCodes } from './exit-codes.ts';
-import { codedError, reportOf } from './failure.ts';
-import { Output } from './terminal/output.ts';
-import { errorHuman } from './views/error/human.ts';
-import { errorJson } from './views/error/json.ts';
+import { codedError, showFailure } from './failure.ts';
+import { withoutSilenced } from './terminal/node-warnings.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
-  // A reader that closes the pipe (`| head`) must not end a run that writes.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
+  process.emitWarning = withoutSilenced(process.emitWarning);
+  const resultLost = watchStreams();
+  const bug = (thrown: unknown): void => {
+    fail(thrown, argv);
+    process.exit();
+  };
+  process.once('uncaughtException', bug);
   // A promise that nothing can settle any more would end the program in silence.
   const ranDry = (): void => {
-    fail(new KeyferryError('internal.invariant', { what: 'work ended without a result' }), argv);
-    process.exit();
+    bug(new KeyferryError('internal.invariant', { what: 'work ended without a result' }));
   };
   process.once('beforeExit', ranDry);
   standWhereTheUserStands();
@@ -30,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   process.off('beforeExit', ranDry);
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  if (resultLost()) process.exitCode ||= exitCodes.failed;
   // Connections that a driver keeps open must not keep the program waiting.
   process.exit();
 }
@@ -39,13 +42,9 @@ function fail(thrown: unknown, argv: readonly string[]): void {
     process.exitCode = thrown.oclif.exit ?? exitCodes.failed;
     return;
   }
-  const command = argv.find((arg) => !arg.startsWith('-')) ?? '';
-  const call = { command, argument: null, verbose: hasFlag(argv, '--verbose', '-v'), logFile: null, configFlag: null };
-  const report = reportOf(codedError(thrown, command), call);
-  const output = new Output(process.stdout, process.stderr);
-  if (wantsJson(argv)) output.json(errorJson(report, []));
-  else output.note(errorHuman(report, stderrPalette(argv)));
-  process.exitCode = report.exitCode;
+  const run = CommandRun.latest;
+  const command = run?.call.command ?? argv.find((arg) => !arg.startsWith('-')) ?? '';
+  showFailure(run, codedError(thrown, command, run?.stopReason ?? null), { command, argv });
 }
 
 /**
@@ -57,8 +56,22 @@ function standWhereTheUserStands(): void {
   if (folder !== undefined && script === 'keyferry' && workspace === 'keyferry-workspace') process.chdir(folder);
 }
 
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+/**
+ * Neither stream may end a run that writes: a reader that closes the pipe (`| head`) is no failure, and a full disk
+ * behind stdout is one only when everything is done. An event stream on stdout listens for itself.
+ * @returns whether the result could not be written
+ */
+function watchStreams(): () => boolean {
+  let lost = false;
+  // oclif's own listener throws, which would end a run between two writes.
+  process.stdout.removeAllListeners('error');
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (lost || error.code === 'EPIPE' || process.stdout.listenerCount('error') > 1) return;
+    lost = true;
+    process.stderr.write(`Error: the result cannot be written to stdout (${error.message})\n`);
+  });
+  process.stderr.on('error', () => undefined); // nowhere is left to say it
+  return () => lost;
 }
 
 const flushed = (stream: NodeJS.WriteStream): Promise<void> =>

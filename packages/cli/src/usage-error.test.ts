@@ -1,6 +1,6 @@
 /** Goal: a wrong call is answered with what is wrong and the near name. Method: the parser's errors by their shape. */
 import { describe, expect, it } from 'vitest';
-import { hasFlag, wantsJson } from './base-command.ts';
+import { hasFlag, wantsJson } from './early-flags.ts';
 import { durationMs } from './flags/duration.ts';
 import commandNotFound, { nearestCommand } from './hooks/command-not-found.ts';
 import { fromParserError } from './usage-error.ts';

@@ -2,7 +2,8 @@
  * From flags to a running engine. Adapters and engine are loaded here and nowhere else, and only when a command needs
  * them, so that `--help` and wrong calls answer at once.
  */
-import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
+import { shellWord } from '@keyferry/core';
+import type { PlanConfig, ResolvedConfig, ReviewPolicy, WiredMigration } from '@keyferry/adapters';
 import type { Engine, Environment, MigrationSpec, RunOptions } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
 import { holderIsGone, holderText, thisMachine } from './lock-holder.ts';
@@ -38,6 +39,7 @@ export interface Wired {
   readonly engine: Engine;
   readonly spec: MigrationSpec;
   readonly planConfig: PlanConfig;
+  readonly review: ReviewPolicy;
 }
 
 /** For commands that talk to the stores. */
@@ -52,8 +54,8 @@ export async function withMigration<T>(
   return await withState(run, config, async (env) => {
     const wired: WiredMigration = await wireMigration(config, migration, { redactor });
     try {
-      const { source, target, spec, config: planConfig } = wired;
-      return await work({ engine: { ...env, source, target }, spec, planConfig }, config);
+      const { source, target, spec, config: planConfig, review } = wired;
+      return await work({ engine: { ...env, source, target }, spec, planConfig, review }, config);
     } finally {
       await wired.close();
     }
@@ -65,7 +67,7 @@ export function runOptions(run: CommandRun, lockTimeoutMs: number): RunOptions {
   const { command, argument } = run.call;
   return {
     holder: holderText(machine),
-    command: ['keyferry', command, ...(argument === null ? [] : [argument])].join(' '),
+    command: ['keyferry', command, ...(argument === null ? [] : [shellWord(argument)])].join(' '),
     lockTimeoutMs,
     holderIsGone: holderIsGone(machine),
     signal: run.signal,

@@ -14,6 +14,11 @@ interface WritingFlags {
   readonly 'lock-timeout'?: number | undefined;
 }
 
+const applySubject =
+  'Plan file (NAME.kfplan, or a path), applied as it was reviewed; or name of a migration, planned now and approved ' +
+  "where its `review` asks for a person: always, warnings (by default: if the plan has any, or does more than create " +
+  'keys that are absent) or blocking (never, as blocking findings stop a plan anyway).';
+
 export default class Apply extends BaseCommand {
   static override readonly summary = 'Do what a plan says, exactly, and prove it. Goes on after an interruption.';
   static override readonly examples = [
@@ -21,7 +26,7 @@ export default class Apply extends BaseCommand {
     { description: 'Plan, look, approve and apply in one go.', command: '<%= config.bin %> apply config-v2-to-v3' },
   ];
   static override readonly args = {
-    plan: Args.string({ required: true, description: 'Plan file (NAME.kfplan, or a path), or name of a migration.' }),
+    plan: Args.string({ required: true, description: applySubject }),
   };
   static override readonly flags = { yes: yesFlag, accept: acceptFlag, 'lock-timeout': lockTimeoutFlag };
 
@@ -31,16 +36,14 @@ export default class Apply extends BaseCommand {
     await this.perform<AppliedView>(flags, subject, async (run) => {
       if (!isPlanFile(subject)) {
         return await withMigration(run, subject, async (wired, config) => {
-          const { reader, done } = await planToApply(run, wired, config, {
+          const { reader, settle } = await planToApply(run, wired, config, {
             yes: flags.yes,
             accept: flags.accept ?? [],
           });
           try {
-            const result = await applyPlan(run, wired, reader, subject, flags);
-            if (result.outcome === 'done') await done();
-            return outcomeOf(result, subject);
+            return outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject);
           } finally {
-            await reader.close();
+            await settle();
           }
         });
       }

@@ -28,7 +28,7 @@ export default class Rollback extends BaseCommand {
           await requireApproval(run.approver(), { migration, purpose: 'roll back', given: flags.yes });
         }
         run.progress.begin(`rolling back ${migration}`);
-        const result = await run.reading(rollBack(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0)));
+        const result = await rollBack(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0));
         return { result: { migration, result }, view: rollbackView, exitCode: exitCodes.done };
       }),
     );

@@ -1,9 +1,9 @@
 import { Args } from '@oclif/core';
-import type { MigrationId } from '@keyferry/core';
-import type { Status as StatusOf } from '@keyferry/engine';
+import type { MigrationId, Phase } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
-import { exitCodes } from '../exit-codes.ts';
-import { statusView } from '../views/status/index.ts';
+import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { unfinishedExitcodeFlag } from '../flags/detailed-exitcode.ts';
+import { eventsReadMax, statusView, type ShownStatus } from '../views/status/index.ts';
 import { loadAdapters, loadEngine, openConfig, withState } from '../wiring.ts';
 
 export default class Status extends BaseCommand {
@@ -14,20 +14,33 @@ export default class Status extends BaseCommand {
     migration: Args.string({ description: 'Name of a migration; all of them when it is left out.' }),
   };
 
+  static override readonly flags = { 'detailed-exitcode': unfinishedExitcodeFlag };
+
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Status);
-    await this.perform<readonly StatusOf[]>(flags, args.migration ?? null, async (run) => {
+    await this.perform<readonly ShownStatus[]>(flags, args.migration ?? null, async (run) => {
       const { config } = await openConfig(run);
       const { planConfig } = await loadAdapters();
-      const { readStatus } = await loadEngine();
+      const { readEvents, readStatus } = await loadEngine();
       const asked =
         args.migration === undefined ? Object.keys(config.migrations) : [planConfig(config, args.migration).migration];
       const result = await withState(run, config, async (env) => {
-        const all: StatusOf[] = [];
-        for (const migration of asked) all.push(await run.reading(readStatus(env, migration as MigrationId)));
+        const all: ShownStatus[] = [];
+        for (const each of asked) {
+          const migration = each as MigrationId;
+          const status = await run.reading(readStatus(env, migration));
+          all.push({ ...status, events: await run.reading(readEvents(env, migration, eventsReadMax)) });
+        }
         return all;
       });
-      return { result, view: statusView, exitCode: exitCodes.done };
+      return { result, view: statusView, exitCode: statusExitCode(result, flags['detailed-exitcode']) };
     });
   }
 }
+
+/** Unfinished: begun, and at no end that was proven; there is something to be done. */
+function statusExitCode(all: readonly ShownStatus[], detailed: boolean): ExitCode {
+  return detailed && all.some(({ phase }) => !settled.includes(phase)) ? exitCodes.changes : exitCodes.done;
+}
+
+const settled: readonly Phase[] = ['new', 'verified', 'rolled-back'];

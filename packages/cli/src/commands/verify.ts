@@ -1,5 +1,4 @@
 import { Args } from '@oclif/core';
-import { KeyferryError } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
@@ -18,22 +17,18 @@ export default class Verify extends BaseCommand {
     const { args, flags } = await this.parse(Verify);
     await this.perform<VerifyView>(flags, args.migration, (run) =>
       withMigration(run, args.migration, async ({ engine, spec }) => {
-        const { readAppliedPlan, readStatus, verify } = await loadEngine();
-        const { phase, step } = await readStatus(engine, spec.migration);
-        const plan = await readAppliedPlan(engine, spec.migration);
-        if (plan === null) {
-          const { next } = step;
-          throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'verify', next });
-        }
-        run.progress.tracker.expectKeys(plan.totals.scanned);
+        const { readAppliedPlan, readStatus, verifyApplied } = await loadEngine();
+        const planned = await readAppliedPlan(engine, spec.migration);
+        run.progress.tracker.expectKeys(planned?.totals.scanned ?? 0);
         run.progress.begin(`reading ${spec.sourceStore} and ${spec.targetStore}`);
-        const result = await run.reading(verify(engine, spec, plan));
-        const agree = result.verdict === 'agree';
+        const verified = await verifyApplied(engine, spec, run.signal);
+        const { step } = await readStatus(engine, spec.migration);
+        const agree = verified.deviations.length === 0;
         // What differs is best seen in a new plan, which also says what can be done about it.
         const next = agree ? step.next : `keyferry plan ${spec.migration}`;
         const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
         return {
-          result: { plan, result, next, wayBack: step.wayBack },
+          result: { ...verified, next, wayBack: step.wayBack },
           view: verifyView,
           exitCode: agree ? exitCodes.done : differ,
         };

@@ -1,19 +1,23 @@
 /**
  * Goal: a reader can follow a run by its events alone. Method: a stream with a clock of its own, its lines parsed again.
  */
+import { EventEmitter } from 'node:events';
 import { noCounts, type Message } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { EventStream, type EventLevel } from './event-stream.ts';
+import { streamSink } from './sinks.ts';
 
 function record(least: EventLevel = 'info') {
   const lines: string[] = [];
   let nowMs = Date.parse('2026-11-21T06:30:00Z');
   let closed = false;
+  const broken: string[] = [];
   const stream = new EventStream({
     sink: { write: (line) => void lines.push(line), close: () => void (closed = true) },
     clean: (value) => JSON.parse(JSON.stringify(value).replaceAll('hunter2', '[redacted]')) as unknown,
     nowMs: () => nowMs,
     least,
+    onBroken: (why) => void broken.push(why),
   });
   const events = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   return { stream, events, lines, wait: (ms: number) => (nowMs += ms), isClosed: () => closed };
@@ -94,5 +98,45 @@ describe('the event stream', () => {
     }
     expect(stream.events()[1]).toMatchObject({ data: {} });
     expect(log.events()[1]).toMatchObject({ data: { stack: 'at x' } });
+  });
+
+  it('is left at its first failed write, said once, and never throws into the run', () => {
+    const broken: string[] = [];
+    let writes = 0;
+    const stream = new EventStream({
+      sink: {
+        write: () => {
+          writes += 1;
+          throw new Error('ENOSPC: no space left on device, write');
+        },
+        close: () => {
+          throw new Error('EBADF');
+        },
+      },
+      clean: (value) => value,
+      nowMs: () => 0,
+      least: 'info',
+      onBroken: (why) => void broken.push(why),
+    });
+    stream.message(started);
+    stream.end(0, null);
+    expect([writes, broken]).toEqual([1, ['ENOSPC: no space left on device, write']]);
+  });
+
+  it('is left when its stream fails later', () => {
+    const stdout = Object.assign(new EventEmitter(), { write: () => true });
+    const broken: string[] = [];
+    const sink = streamSink(stdout);
+    const stream = new EventStream({
+      sink,
+      clean: (value) => value,
+      nowMs: () => 0,
+      least: 'info',
+      onBroken: (why) => void broken.push(why),
+    });
+    stdout.emit('error', new Error('EPIPE: broken pipe, write'));
+    stream.message(started);
+    stream.message(started);
+    expect(broken).toEqual(['EPIPE: broken pipe, write']);
   });
 });

@@ -5,9 +5,12 @@
  *
  * Lines are written at once and in order, so that whoever tails the file sees them and a killed run leaves whole lines.
  * `progress` of any kind comes at most once a second; readers show `message` of types that they do not know.
+ *
+ * A stream that cannot be written (its disk is full, its reader is gone) is left behind, and the run goes on: events
+ * tell of a migration and must never stop it.
  */
 import { instantText, messageLevels, type Level, type Message } from '@keyferry/core';
-import { keyferryVersion } from '../version.ts';
+import { keyferryVersion } from '@keyferry/adapters/version';
 import { messageText } from '../views/messages.ts';
 
 export const eventsFormat = 'keyferry.events';
@@ -26,7 +29,7 @@ export interface EventFacts {
 }
 
 export interface EventSink {
-  /** One line, its newline included. */
+  /** One line, its newline included. May throw: the stream then writes nothing more. */
   write(line: string): void;
   close(): void;
 }
@@ -38,6 +41,8 @@ export interface EventStreamOptions {
   readonly nowMs: () => number;
   /** Events below it are left out. */
   readonly least: EventLevel;
+  /** Called once, when a line could not be written. */
+  readonly onBroken: (why: string) => void;
 }
 
 export class EventStream {
@@ -50,8 +55,9 @@ export class EventStream {
 
   constructor(options: EventStreamOptions) {
     this.options = options;
-    const data = { format: eventsFormat, formatVersion: '1.0', keyferryVersion };
-    this.emit({ type: 'version', level: 'info', message: `keyferry ${keyferryVersion}`, data });
+    const version = keyferryVersion();
+    const data = { format: eventsFormat, formatVersion: '1.0', keyferryVersion: version };
+    this.emit({ type: 'version', level: 'info', message: `keyferry ${version}`, data });
   }
 
   message(message: Message): void {
@@ -68,16 +74,30 @@ export class EventStream {
     const data = this.options.least === 'debug' && stack !== undefined ? { ...event.data, stack } : event.data;
     const { migration, run } = this;
     const at = instantText(this.options.nowMs());
-    const line = this.options.clean({ at, seq: this.seq, type, level, message, migration, run, data });
-    this.options.sink.write(`${JSON.stringify(line)}\n`);
+    try {
+      const line = this.options.clean({ at, seq: this.seq, type, level, message, migration, run, data });
+      this.options.sink.write(`${JSON.stringify(line)}\n`);
+    } catch (error) {
+      // Closed first: telling of it comes back here as a warning.
+      this.close();
+      this.options.onBroken(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** The last line. Later events are dropped: after `end` a reader may stop. */
   end(exitCode: number, errorCode: string | null): void {
     const message = errorCode === null ? `ended with exit code ${exitCode}` : `ended with ${errorCode}`;
     this.emit({ type: 'end', level: 'info', message, data: { exitCode, error: errorCode } });
+    if (!this.ended) this.close();
+  }
+
+  private close(): void {
     this.ended = true;
-    this.options.sink.close();
+    try {
+      this.options.sink.close();
+    } catch {
+      // Nothing more is written there either way, and what was written is there or has been reported.
+    }
   }
 
   private progressIsDue({ code }: Message): boolean {

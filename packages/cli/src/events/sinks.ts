@@ -12,8 +12,24 @@ export function fileSink(file: string, flag: string, mode: 'w' | 'a'): EventSink
   return { write: (line) => void writeSync(fd, line), close: () => closeSync(fd) };
 }
 
-export function streamSink(stream: { write(text: string): unknown }): EventSink {
-  return { write: (line) => void stream.write(line), close: () => undefined };
+interface WatchedStream {
+  write(text: string): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+/** A stream tells of a failed write later, by an event; the next line then fails as one to a file does. */
+export function streamSink(stream: WatchedStream): EventSink {
+  let failed: Error | null = null;
+  stream.on('error', (error) => {
+    failed ??= error;
+  });
+  return {
+    write: (line) => {
+      if (failed !== null) throw failed;
+      stream.write(line);
+    },
+    close: () => undefined,
+  };
 }
 
 function open(file: string, flag: string, mode: 'w' | 'a'): number {

@@ -3,6 +3,7 @@
  * Method: a canary through every door of the output; the colour question as a table.
  */
 import { describe, expect, it } from 'vitest';
+import { withoutSilenced } from './node-warnings.ts';
 import { Output } from './output.ts';
 import { choosePalette, plainPalette, wantsColour } from './palette.ts';
 
@@ -60,5 +61,17 @@ describe('colour', () => {
   it('changes no letter of a text', () => {
     const { bad } = choosePalette({ flag: true, env: {}, isTty: false });
     expect(bad('x')).toBe('\u001b[31mx\u001b[39m');
+  });
+});
+
+describe('warnings of Node', () => {
+  it('come through, but for the one on IP addresses of TLS servers', () => {
+    const seen: unknown[][] = [];
+    const emit = withoutSilenced((...args: unknown[]) => void seen.push(args));
+    emit('ip', 'DeprecationWarning', 'DEP0123');
+    emit('ip', { code: 'DEP0123' });
+    emit('other', 'DeprecationWarning', 'DEP0999');
+    emit('plain');
+    expect(seen).toEqual([['other', 'DeprecationWarning', 'DEP0999'], ['plain']]);
   });
 });

@@ -71,7 +71,7 @@ describe('apply', () => {
 
       Not as planned
         ! 3 keys differ between the sides
-        ! 1 records could not be written
+        ! 1 record could not be written
 
       Applied: 12,308 written; 2 deviations.
       Next: keyferry verify config-v2-to-v3
@@ -97,11 +97,16 @@ describe('apply', () => {
       wayBack: 'keyferry rollback config-v2-to-v3',
     });
   });
+  it.each([[{ text: 'a\n' }], [{ text: 'base64:eA==' }], [{ base64: '/wA=' }]])('names the key %j as it is', (key) => {
+    const verify = { ...differing, differences: [{ key, what: 'value differs' }] } as const;
+    const document = applyView.json({ result: { ...deviated, verify }, appliedAs }, []);
+    expect(document).toMatchObject({ verify: { differences: [{ key }] } });
+  });
 });
 
 describe('verify', () => {
   it('says that both sides agree', () => {
-    expect(verifyView.human({ plan: samplePlan, result: agreed, ...step }, context)).toMatchInlineSnapshot(`
+    expect(verifyView.human({ plan: samplePlan, result: agreed, deviations: [], ...step }, context)).toMatchInlineSnapshot(`
       "Verify config-v2-to-v3   both sides agree   (plan pln_01JDA3WQ7K, 2.1 s)
 
         source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
@@ -114,7 +119,7 @@ describe('verify', () => {
     `);
   });
   it('names the keys that differ', () => {
-    expect(verifyView.human({ plan: samplePlan, result: differing, ...step }, context)).toMatchInlineSnapshot(`
+    expect(verifyView.human({ plan: samplePlan, result: differing, deviations: [], ...step }, context)).toMatchInlineSnapshot(`
       "Verify config-v2-to-v3   both sides differ   (plan pln_01JDA3WQ7K, 2.1 s)
 
         source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
@@ -134,15 +139,26 @@ describe('verify', () => {
 });
 
 describe('status', () => {
+  const events = Array.from({ length: 6 }, (_, i) => ({
+    atMs: Date.parse('2026-11-21T06:30:00Z') + i,
+    run: 'run_1',
+    type: 'lock.broken',
+    message: `event ${i}${i === 5 ? '\nforged' : ''}`,
+  }));
   it('ends with the next command and the way back', () => {
-    expect(statusView.human([applying, untouched], context)).toMatchInlineSnapshot(`
+    expect(statusView.human([{ ...applying, events }, { ...untouched, events: [] }], context)).toMatchInlineSnapshot(`
       "config-v2-to-v3   applying
         plan      pln_01JDA3WQ7K, applied as config.kfplan
         run       run_01JDA3XA7K, attempt 1, changed 5 s ago
-        progress  6,100 of 12,604 records, 1 of 4 chunks
+        progress  6,100 of 12,604 entries, 1 of 4 chunks
         counts    6,000 written, 0 equal, 0 kept, 0 tombstoned, 0 dead, 100 not carried
         lock      lck_01JDA3XA7K of deploy@ci-17, pid 4711, last heartbeat 4 s ago
         x /config/x   request is too large
+        2026-11-21 06:30 UTC   event 1
+        2026-11-21 06:30 UTC   event 2
+        2026-11-21 06:30 UTC   event 3
+        2026-11-21 06:30 UTC   event 4
+        2026-11-21 06:30 UTC   event 5\\u000aforged
       Next: keyferry apply config.kfplan
       Way back: keyferry rollback config-v2-to-v3
 
@@ -152,12 +168,13 @@ describe('status', () => {
     `);
   });
   it('is a document with instants', () => {
-    expect(statusView.json([applying], [])).toMatchObject({
+    expect(statusView.json([{ ...applying, events }], [])).toMatchObject({
       migrations: [
         {
           changedAt: '2026-11-21T06:30:55.000Z',
           lock: { holder: 'deploy@ci-17, pid 4711', held: true },
           chunks: { done: 1, total: 4 },
+          events: { length: 6, 0: { at: '2026-11-21T06:30:00.000Z', type: 'lock.broken', message: 'event 0' } },
         },
       ],
     });
@@ -168,10 +185,10 @@ describe('status', () => {
 describe('rollback', () => {
   const result = {
     run: 'run_1',
-    counts: { removed: 12_300, changed: 8, absent: 2 },
+    counts: { removed: 12_300, changed: 8 },
     written: 12_310,
     left: 10,
-    changedKeys: ['/a', '/b'],
+    changedKeys: [{ text: '/a' }, { text: '/b\n' }],
     elapsedMs: 1500,
   };
   it('says what it removed and what it left', () => {
@@ -180,7 +197,7 @@ describe('rollback', () => {
         - removed    12,300 of 12,310 written
         ! left       10   changed since, or expired
             /a
-            /b
+            /b\\u000a
             and 6 more
 
       Next: keyferry plan m --out m.kfplan

@@ -2,7 +2,7 @@
  * A view: one result, two renderers. Both are pure, so that every screen and every document is a string or an object
  * that a test can hold against a snapshot; nothing here prints.
  */
-import { keyferryVersion } from '../version.ts';
+import { keyferryVersion } from '@keyferry/adapters/version';
 import type { Palette } from '../terminal/palette.ts';
 
 export interface ViewContext {
@@ -33,5 +33,5 @@ export function envelope<Body extends object>(
   warnings: readonly string[],
   body: Body,
 ): Envelope & Body {
-  return { format, formatVersion, keyferryVersion, warnings, ...body };
+  return { format, formatVersion, keyferryVersion: keyferryVersion(), warnings, ...body };
 }

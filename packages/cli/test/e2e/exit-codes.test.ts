@@ -1,6 +1,9 @@
 /**
  * Goal: a script can act on the exit code alone, and a person on the message. Method: each failure is brought about.
  */
+import { readdir } from 'node:fs/promises';
+import { openSqliteState } from '@keyferry/adapters/state';
+import type { LockId, LockState, RunId } from '@keyferry/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { configText, rows, until, Workbench } from './workbench.ts';
 
@@ -46,10 +49,39 @@ describe('exit codes', () => {
   });
 
   it('4: nobody approved', async () => {
-    bench = await Workbench.create(rows(10));
+    bench = await Workbench.create(rows(10), '    review: always');
     const { code, stderr } = await bench.run(['apply', 'config']);
     expect([code, stderr]).toEqual([4, expect.stringContaining('Error approval.required')]);
     expect(stderr).toContain('keyferry apply config --yes');
+  });
+
+  it('0: a plan that only creates, and without warnings, needs nobody where review is warnings', async () => {
+    bench = await Workbench.create(rows(10));
+    const { code, stderr } = await bench.run(['apply', 'config']);
+    expect(stderr).toContain('Plan: 10 to create');
+    expect(stderr).toContain('review is warnings, and the plan has none and only creates');
+    expect(code).toBe(0);
+  });
+
+  it('5: no plan is left beside the state when apply fails after its approval', async () => {
+    bench = await Workbench.create(rows(10));
+    await bench.run(['status']);
+    const state = await openSqliteState({ file: bench.path('.keyferry/state.db') });
+    const nowMs = Date.now();
+    const lock: LockState = {
+      lock: 'lck_1' as LockId,
+      holder: 'deploy@elsewhere, pid 1',
+      run: 'run_1' as RunId,
+      command: 'keyferry apply x.kfplan',
+      acquiredAtMs: nowMs,
+      heartbeatAtMs: nowMs,
+      leaseEndsAtMs: nowMs + 600_000,
+    };
+    await state.write('lock', 'locks', 'config', lock, 'absent');
+    await state.close();
+    const { code, stderr } = await bench.run(['apply', 'config', '--yes']);
+    expect([code, stderr]).toEqual([5, expect.stringContaining('Error lease.held')]);
+    expect(await readdir(bench.path('.keyferry/plans'))).toEqual([]);
   });
 
   it('4: there is nothing to verify', async () => {

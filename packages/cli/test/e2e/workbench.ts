@@ -30,10 +30,10 @@ export class Workbench {
   }
 
   /** Migration `config` from `source.ndjson` to `target.db`. */
-  static async create(rows: readonly Row[], more = ''): Promise<Workbench> {
+  static async create(source: readonly Row[], more = ''): Promise<Workbench> {
     const bench = new Workbench(await mkdtemp(join(tmpdir(), 'keyferry-e2e-')));
     await bench.write('keyferry.yaml', configText(more));
-    await bench.writeRows(rows);
+    await bench.writeRows(source);
     return bench;
   }
 
@@ -45,8 +45,8 @@ export class Workbench {
     return writeFile(this.path(file), text);
   }
 
-  writeRows(rows: readonly Row[]): Promise<void> {
-    const sorted = rows.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  writeRows(source: readonly Row[]): Promise<void> {
+    const sorted = source.toSorted((a, b) => (a.key < b.key ? -1 : 1));
     return this.write('source.ndjson', sorted.map((row) => `${JSON.stringify(row)}\n`).join(''));
   }
 
@@ -62,15 +62,16 @@ export class Workbench {
   start(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
+    stdoutFd: number | 'pipe' = 'pipe',
   ): { child: ChildProcess; ended: Promise<Ended> } {
     const child = spawn(process.execPath, [binary, ...args], {
       cwd: this.folder,
       env: { PATH: process.env['PATH'] ?? '', HOME: this.folder, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', stdoutFd, 'pipe'],
     });
     let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const ended = new Promise<Ended>((resolve, reject) => {
       child.on('error', reject);
       child.on('close', (code) => resolve({ code, stdout, stderr }));
@@ -78,8 +79,13 @@ export class Workbench {
     return { child, ended };
   }
 
-  run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-    return this.start(args, env).ended;
+  /** @param stdoutFd where stdout goes; by default it is gathered */
+  run(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    stdoutFd: number | 'pipe' = 'pipe',
+  ): Promise<Ended> {
+    return this.start(args, env, stdoutFd).ended;
   }
 
   /** Runs with --json and returns the one document. */

@@ -9,6 +9,7 @@ import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
 import { differenceLines, sideLines, verdictText, verifyBody } from '../verify/sides.ts';
+import { notCarriedCount } from '../plan/not-carried.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface AppliedView {
@@ -100,7 +101,7 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
 
 function plannedCounts({ plan: { totals } }: ApplyResult): ChunkCounts & { readonly scanned: number } {
   const { create, equal, conflict, blocked } = totals.actions;
-  const notCarried = Object.values(totals.notCarried).reduce((sum, count) => sum + count, 0);
+  const notCarried = notCarriedCount(totals);
   return {
     written: create.keys,
     equal: equal.keys,

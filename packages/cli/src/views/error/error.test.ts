@@ -11,7 +11,7 @@ import { errorHuman } from './human.ts';
 import { errorJson } from './json.ts';
 import type { ErrorReport } from './report.ts';
 
-const call = { command: 'apply', argument: 'jm.kfplan', verbose: false, logFile: null, configFlag: null };
+const call = { command: 'apply', argument: 'jm.kfplan', accept: [], verbose: false, logFile: null, configFlag: null };
 const human = (error: KeyferryError, more: Partial<ErrorReport> = {}): string =>
   errorHuman({ ...reportOf(error, call), ...more }, plainPalette);
 
@@ -38,8 +38,8 @@ describe('an error for people', () => {
 
   it('lists the keys that moved', () => {
     const keys = [
-      { key: '/config/a', what: 'changed in the source' },
-      { key: '/config/routes/b', what: 'gone from the target' },
+      { key: { text: '/config/a' }, what: 'changed in the source' },
+      { key: { text: '/config/routes/b' }, what: 'gone from the target' },
     ];
     const error = new KeyferryError('plan.stale', { plan: 'pln_1', migration: 'm', keys, keysTotal: 12 });
     expect(human(error, { configFlag: 'x.yaml' })).toMatchInlineSnapshot(`
@@ -112,9 +112,42 @@ describe('an error for people', () => {
     expect(page).toContain('run it again:   keyferry rollback m');
   });
 
+  it.each([
+    [null, 130],
+    ['SIGTERM', 143],
+    ['timeout', 6],
+  ])('and its exit code is that of what ended it: %s, %i', (stopped, want) => {
+    const cause = Object.assign(new RangeError('closed'), { name: 'AbortPromptError' });
+    expect(reportOf(codedError(cause, 'm', stopped), call).exitCode).toBe(want);
+  });
+
   it('names each finding to accept', () => {
     const error = new KeyferryError('plan.unaccepted', { plan: 'pln_1', findings: ['ttl.dropped', 'x.y'] });
     expect(human(error)).toContain('keyferry apply jm.kfplan --accept ttl.dropped --accept x.y');
+  });
+
+  it('quotes a plan file, and names again what was accepted', () => {
+    const again = { argument: 'my plan.kfplan', accept: ['ttl.dropped'] };
+    const held = new KeyferryError('lease.held', {
+      migration: 'm',
+      lock: 'lck_1',
+      holder: 'h',
+      run: 'run_1',
+      heartbeatAgoMs: 1,
+    });
+    expect(human(held, again)).toContain("keyferry apply 'my plan.kfplan' --accept ttl.dropped --lock-timeout 10m");
+    const open = new KeyferryError('plan.unaccepted', { plan: 'pln_1', findings: ['x.y'] });
+    expect(human(open, again)).toContain("keyferry apply 'my plan.kfplan' --accept ttl.dropped --accept x.y");
+    const stale = new KeyferryError('plan.expired', { plan: 'pln_1', migration: 'm', expiredAt: 'now' });
+    expect(human(stale, again)).toContain("keyferry plan m --out 'my plan.kfplan'");
+    const stopped = new KeyferryError('run.interrupted', { migration: 'm', signal: 'SIGINT' });
+    expect(human(stopped, again)).toContain("go on:   keyferry apply 'my plan.kfplan' --accept ttl.dropped");
+    const unapproved = new KeyferryError('approval.required', { migration: 'm', flag: '--yes' });
+    expect(human(unapproved, { argument: 'm', accept: ['ttl.dropped'] })).toContain(
+      'keyferry apply m --accept ttl.dropped --yes',
+    );
+    const invalid = new KeyferryError('config.invalid', { file: 'my file.yaml', issues: [] });
+    expect(human(invalid)).toContain("keyferry validate --config 'my file.yaml'");
   });
 
   it('shows a stack for a bug and asks for a report, and for nothing else', () => {
@@ -150,7 +183,7 @@ describe('an error as a document', () => {
     });
   });
   it('holds keys in their JSON form', () => {
-    const keys = [{ key: 'base64:/wA=', what: 'changed in the source' }];
+    const keys = [{ key: { base64: '/wA=' }, what: 'changed in the source' }];
     const error = new KeyferryError('plan.stale', { plan: 'pln_1', migration: 'm', keys, keysTotal: 1 });
     expect(errorJson(reportOf(error, call), [])).toMatchObject({
       error: { details: { keys: [{ key: { base64: '/wA=' }, what: 'changed in the source' }] } },

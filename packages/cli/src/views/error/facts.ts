@@ -2,6 +2,7 @@
 import { isKeyferryError } from '@keyferry/core';
 import { holderForPeople } from '../../lock-holder.ts';
 import { columns } from '../layout/columns.ts';
+import { keyText } from '../layout/keys.ts';
 import { countText, durationText } from '../layout/numbers.ts';
 import type { ErrorReport } from './report.ts';
 
@@ -18,7 +19,7 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
   if (isKeyferryError(error, 'plan.stale')) {
     const { keys, keysTotal } = error.details;
     const rows = columns(
-      keys.map(({ key, what }) => [key, what]),
+      keys.map(({ key, what }) => [keyText(key), what]),
       [{ align: 'left' }, { align: 'left', gap: 3 }],
     );
     const rest = keysTotal - keys.length;

@@ -1,6 +1,5 @@
 /** An error as the one document on stdout. Details are core's own, typed by the code; no stack, no flags, no paths. */
 import { isKeyferryError } from '@keyferry/core';
-import { keyJsonOfDisplay } from '../layout/keys.ts';
 import { envelope, type Envelope } from '../view.ts';
 import { holderForPeople } from '../../lock-holder.ts';
 import type { ErrorReport } from './report.ts';
@@ -21,10 +20,6 @@ export function errorJson(report: ErrorReport, warnings: readonly string[]): Env
 }
 
 function detailsOf({ error }: ErrorReport): object {
-  if (isKeyferryError(error, 'plan.stale')) {
-    const { keys, ...rest } = error.details;
-    return { ...rest, keys: keys.map(({ key, what }) => ({ key: keyJsonOfDisplay(key), what })) };
-  }
   if (isKeyferryError(error, 'lease.held')) {
     return { ...error.details, holder: holderForPeople(error.details.holder) };
   }

@@ -2,7 +2,7 @@
  * Words around an error that core's table cannot know: why it matters, and the fix as the command that this user would
  * type, with the file or migration of this call in place of FILE.
  */
-import type { Code, KeyferryError } from '@keyferry/core';
+import { isKeyferryError, shellWord, type Code, type KeyferryError } from '@keyferry/core';
 import { isPromptEnd } from '../../prompt-end.ts';
 import type { ErrorReport } from './report.ts';
 
@@ -20,7 +20,7 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
 };
 
 const writes = ['apply', 'rollback'];
-const readingCommands = ['plan', 'show', 'verify', 'status', 'validate', 'explain', 'locks list', 'locks show'];
+const readingCommands = ['plan', 'show', 'verify', 'status', 'validate', 'doctor', 'explain', 'locks list', 'locks show'];
 
 export function summaryOf({ error, command }: ErrorReport): string {
   if (isPromptEnd(error.cause)) return `keyferry ${command} was stopped before it was approved; nothing was written`;
@@ -31,28 +31,38 @@ export function summaryOf({ error, command }: ErrorReport): string {
 }
 
 /** The remedy, one command or sentence a line. */
-export function fixLines({ error, command, argument }: ErrorReport): readonly string[] {
-  const subject = argument ?? 'FILE';
+export function fixLines(report: ErrorReport): readonly string[] {
+  const { error, command, argument, accept } = report;
   if (error.code === 'run.interrupted') {
-    const again = ['keyferry', command, ...(argument === null ? [] : [argument])].join(' ');
     const nothingDone = readingCommands.includes(command) || isPromptEnd(error.cause);
-    return [`${nothingDone ? 'run it again' : 'go on'}:   ${again}`];
+    return [`${nothingDone ? 'run it again' : 'go on'}:   ${sameCall(report, accept)}`];
   }
-  if (error.code === 'approval.required') return [`approve it:   keyferry ${command} ${subject} --yes`];
-  const planFile = subject.endsWith('.kfplan') ? subject : 'FILE';
-  return error.remedy
-    .replaceAll('--accept CODE', acceptFlags(error))
-    .replaceAll(
-      'keyferry apply FILE',
-      `keyferry ${command === 'rollback' ? command : 'apply'} ${writes.includes(command) ? subject : 'FILE'}`,
-    )
+  if (error.code === 'approval.required') return [`approve it:   ${sameCall(report, accept)} --yes`];
+  const planFile = argument?.endsWith('.kfplan') === true ? shellWord(argument) : 'FILE';
+  return remedyOf(error)
+    .replaceAll('--accept CODE', acceptFlags(codesOf(error)))
+    .replaceAll('keyferry apply FILE', writes.includes(command) ? sameCall(report, accept) : 'keyferry apply FILE')
     .replaceAll('--out FILE', `--out ${planFile}`)
     .split('\n');
 }
 
-function acceptFlags(error: KeyferryError): string {
-  const { findings } = error.details as { readonly findings?: readonly string[] };
-  return (findings ?? ['CODE']).map((code) => `--accept ${code}`).join(' ');
+/** This call once more, with the findings that it accepts. */
+function sameCall({ command, argument }: ErrorReport, accept: readonly string[]): string {
+  return ['keyferry', command, ...(argument === null ? [] : [shellWord(argument)]), acceptFlags(accept)]
+    .filter((word) => word !== '')
+    .join(' ');
 }
+
+/** A file's name within a command may need quotes. */
+function remedyOf(error: KeyferryError): string {
+  if (!isKeyferryError(error, 'config.invalid')) return error.remedy;
+  const { file } = error.details;
+  return error.remedy.replaceAll(`--config ${file}`, `--config ${shellWord(file)}`);
+}
+
+const codesOf = (error: KeyferryError): readonly string[] =>
+  (error.details as { readonly findings?: readonly string[] }).findings ?? ['CODE'];
+
+const acceptFlags = (codes: readonly string[]): string => codes.map((code) => `--accept ${code}`).join(' ');
 
 const signalOf = (error: KeyferryError): string => (error.details as { readonly signal?: string }).signal ?? 'a signal';

@@ -2,10 +2,11 @@
  * Commands to paste. A run that was given another configuration file names it in the next command too: without it the
  * command would not work, or, worse, work on something else.
  */
+import { shellWord } from '@keyferry/core';
 import type { ViewContext } from '../view.ts';
 
 export function pasteable(command: string, { configFlag }: Pick<ViewContext, 'configFlag'>): string {
-  return configFlag === null ? command : `${command} -c ${quoted(configFlag)}`;
+  return configFlag === null ? command : `${command} -c ${shellWord(configFlag)}`;
 }
 
 /** `Next: …` and, where there is one, `Way back: …`. */
@@ -15,6 +16,3 @@ export function stepLines(next: string, wayBack: string | null, context: ViewCon
     ...(wayBack === null ? [] : [`Way back: ${pasteable(wayBack, context)}`]),
   ];
 }
-
-/** For a POSIX shell. */
-const quoted = (word: string): string => (/^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -12,10 +12,3 @@ export function prefixText(prefix: KeyJson): string {
   const text = keyText(prefix);
   return text === '' ? '(all keys)' : text;
 }
-
-const base64Mark = 'base64:';
-
-/** Back from the text that the engine names a key with to the form that JSON documents use. */
-export function keyJsonOfDisplay(display: string): KeyJson {
-  return display.startsWith(base64Mark) ? { base64: display.slice(base64Mark.length) } : { text: display };
-}

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { columns } from './columns.ts';
 import { pasteable } from './commands.ts';
-import { keyJsonOfDisplay, keyText } from './keys.ts';
+import { keyText } from './keys.ts';
 import { bytesText, counted, durationText, instantForPeople, listText, rateText } from './numbers.ts';
 
 describe('numbers', () => {
@@ -71,10 +71,6 @@ describe('columns', () => {
 
 describe('keys', () => {
   it('cannot forge output', () => expect(keyText({ text: 'a\u001b[2Jb' })).toBe('a\\u001b[2Jb'));
-  it('go back to their JSON form', () => {
-    expect(keyJsonOfDisplay('/a')).toEqual({ text: '/a' });
-    expect(keyJsonOfDisplay(keyText({ base64: '/wA=' }))).toEqual({ base64: '/wA=' });
-  });
 });
 
 describe('commands to paste', () => {

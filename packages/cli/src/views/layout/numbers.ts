@@ -1,12 +1,7 @@
 /** Numbers for people: counts are grouped and never rounded, sizes and times are rounded, ids stay as they are. */
-export function countText(count: number): string {
-  return count.toLocaleString('en-US');
-}
+import { countText } from '@keyferry/core';
 
-/** `1 key`, `12,310 keys`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${countText(count)} ${count === 1 ? one : many}`;
-}
+export { counted, countText } from '@keyferry/core';
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 

@@ -1,4 +1,4 @@
-/** Findings: blocking ones in full, with keys and the way out; warnings in a line, with what apply asks for. */
+/** Findings: blocking ones and those to be accepted in full, with keys; all with the way out. */
 import type { Finding, PlanDocument } from '@keyferry/core';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns } from '../layout/columns.ts';
@@ -21,7 +21,7 @@ export function findingLines({ findings }: PlanDocument, palette: Palette): stri
 
 function more({ level, accept, code, keys, count, fix }: Finding): string[] {
   const lines: string[] = [];
-  if (level === 'blocking') {
+  if (level === 'blocking' || accept) {
     lines.push(...keys.map(keyText));
     if (keys.length > 0 && count > keys.length) lines.push(`and ${countText(count - keys.length)} more`);
   }

@@ -2,7 +2,7 @@
  * The plan as a page to review: what is on both sides, what would be done in numbers and by prefix, what to look at
  * first, what changes its meaning, what stands in the way, and what applying it would be like.
  */
-import { keyFromJson, type PlanDocument, type PlannedSide } from '@keyferry/core';
+import { keyFromJson, shellWord, type PlanDocument, type PlannedSide } from '@keyferry/core';
 import { columns } from '../layout/columns.ts';
 import { pasteable } from '../layout/commands.ts';
 import { prefixText } from '../layout/keys.ts';
@@ -11,8 +11,9 @@ import { positionText } from '../layout/positions.ts';
 import type { ViewContext } from '../view.ts';
 import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
-import { notCarriedTexts } from './not-carried.ts';
+import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
+import { meaningRows, summaryLine } from './sentences.ts';
 import { prefixTable, totalsTable } from './tables.ts';
 
 export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
@@ -74,12 +75,26 @@ function sides(plan: PlanDocument): string[] {
     ],
     left,
   );
-  const agree = source.membersAgreeAt === null ? '' : `; members agree at raft index ${source.membersAgreeAt}`;
   return [
     ...rows,
-    `  scan    ${counted(totals.scanned, 'record')} in ${durationText(plan.scanMs)}${agree}`,
+    ...membersLine(source),
+    `  scan    ${scanText(plan)} in ${durationText(plan.scanMs)}`,
     `  rules   ${rulesText(plan)}   digest ${plan.rulesDigest.slice(0, 8)}`,
   ];
+}
+
+/** Only a source of several members can disagree with itself. */
+function membersLine({ membersAgreeAt, description: { members } }: PlannedSide): string[] {
+  if (membersAgreeAt === null) return [];
+  const who = members === null || members < 2 ? 'the member that was asked is' : `all ${countText(members)} agree,`;
+  return [`  members ${who} at raft index ${membersAgreeAt}`];
+}
+
+/** Entries and not records: directories and what the rules leave out are met too, and are no records. */
+function scanText({ totals }: PlanDocument): string {
+  const notCarried = notCarriedCount(totals);
+  const ofWhich = notCarried === 0 ? '' : `, ${countText(notCarried)} of them not carried,`;
+  return `${counted(totals.scanned, 'entry', 'entries')}${ofWhich}`;
 }
 
 function serverText({ description: { members, version } }: PlannedSide): string {
@@ -98,20 +113,7 @@ function rulesText({ source, target, totals, meaning }: PlanDocument): string {
 }
 
 function meaningLines(plan: PlanDocument): string[] {
-  const kind = plan.target.description.kind;
-  const rows = plan.meaning.map(({ code, count }) => {
-    switch (code) {
-      case 'ttl.to-lease': {
-        const longer =
-          plan.leaseBucketMs > 0 ? `; a key may live up to ${durationText(plan.leaseBucketMs)} longer` : '';
-        return [`  ${code}`, `${counted(count, 'key')} with a TTL expire in the target too${longer}`];
-      }
-      case 'dir.empty':
-        return [`  ${code}`, `${notCarriedTexts[code](count)} ${count === 1 ? 'has' : 'have'} no form in ${kind}`];
-      case 'index.changed':
-        return [`  ${code}`, 'versions begin anew in the target; clients that compare them have to read them again'];
-    }
-  });
+  const rows = meaningRows(plan).map(([code, what]) => [`  ${code}`, what]);
   return columns(rows, [{ align: 'left' }, { align: 'left' }]);
 }
 
@@ -129,20 +131,6 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
   ];
 }
 
-function summaryLine({ totals, findings }: PlanDocument): string {
-  const { create, equal, conflict, blocked } = totals.actions;
-  const notCarried = Object.values(totals.notCarried).reduce((sum, count) => sum + count, 0);
-  const rest = [
-    `${countText(equal.keys)} equal`,
-    `${countText(conflict.keys)} conflict`,
-    ...(blocked.keys > 0 ? [`${countText(blocked.keys)} blocked`] : []),
-    `${countText(notCarried)} not carried`,
-  ].join(', ');
-  const warnings = findings.filter(({ level }) => level === 'warning').length;
-  const work = `Plan: ${countText(create.keys)} to create, 0 to overwrite, 0 to delete`;
-  return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
-}
-
 function lastLines(
   plan: PlanDocument,
   file: string | null,
@@ -150,7 +138,7 @@ function lastLines(
   context: ViewContext,
 ): string[] {
   const { palette, nowMs } = context;
-  const planAgain = pasteable(`keyferry plan ${plan.migration} --out ${file ?? `${plan.migration}.kfplan`}`, context);
+  const planAgain = pasteable(`keyferry plan ${plan.migration} --out ${shellWord(file ?? `${plan.migration}.kfplan`)}`, context);
   if (!plan.applyable) {
     const solve = palette.bad(`Not applyable: solve ${listText(blockingCodes(plan))}.`);
     const exit = occasion === 'shown' ? '' : '   (exit 4)';

@@ -18,3 +18,7 @@ export function notCarriedText(notCarried: PlanDocument['totals']['notCarried'])
     .map(({ reason, count }) => notCarriedTexts[reason](count))
     .join(', ');
 }
+
+export function notCarriedCount({ notCarried }: PlanDocument['totals']): number {
+  return Object.values(notCarried).reduce((sum, count) => sum + count, 0);
+}

@@ -3,10 +3,12 @@
  * Method: the sample plan as a snapshot, then what changes when it is blocked, unsaved, shown, asked about, expired.
  */
 import { describe, expect, it } from 'vitest';
-import { blockedPlan, nowMs, samplePlan } from '../../../test/fixtures/plan.ts';
+import { blockedPlan, blocking, nowMs, samplePlan } from '../../../test/fixtures/plan.ts';
 import { plainPalette } from '../../terminal/palette.ts';
 import type { ViewContext } from '../view.ts';
+import { findingsView } from '../show/findings.ts';
 import { planView } from './index.ts';
+import { planMarkdown } from './markdown.ts';
 import type { PlanResult } from './result.ts';
 
 const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
@@ -21,7 +23,8 @@ describe('the plan for people', () => {
 
         source  etcd-v2  3 members, 3.4.23   prefix /config/   position 48211907
         target  etcd-v3  same cluster        prefix /config/   position 1204, 2 keys there
-        scan    12,604 records in 8.1 s; members agree at raft index 51200871
+        members all 3 agree, at raft index 51200871
+        scan    12,604 entries, 292 of them not carried, in 8.1 s
         rules   same key bytes; directories become prefixes; TTL becomes a lease   digest 4be1c07a
 
                            keys      bytes
@@ -123,6 +126,9 @@ describe('the plan for people', () => {
     expect(page.trimEnd()).toMatch(/Next: keyferry apply config\.kfplan --accept ttl\.dropped$/);
   });
 
+  it('quotes a file whose name a shell would break', () =>
+    expect(lastLine({ ...made, file: 'my plan.kfplan' })).toMatch(/Next: keyferry apply 'my plan\.kfplan'$/));
+
   it('does not let a key forge a line', () => {
     const [first] = samplePlan.lookFirst;
     const forged = {
@@ -157,4 +163,80 @@ describe('the plan as a document', () => {
     const rows = document['lookFirst'] as { sensitive: boolean; digest: string | null }[];
     expect(rows.map(({ sensitive, digest }) => sensitive === (digest === null))).toEqual([true, true, true, true]);
   });
+});
+
+describe('the plan as Markdown', () => {
+  const markdown = (plan = samplePlan): string => planMarkdown({ ...made, plan }, context);
+
+  it('is a text for a pull request', () => expect(markdown()).toMatchInlineSnapshot(`
+    "### Plan \`pln_01JDA3WQ7K\` of \`config-v2-to-v3\`
+
+    offline, from etcd-v2 \`/config/\` to etcd-v3 \`/config/\`; made 2026-11-21 06:30 UTC, valid until 2026-11-22 06:30 UTC.
+
+    **Plan: 12,310 to create, 0 to overwrite, 0 to delete; 1 equal, 1 conflict, 292 not carried; 2 warnings.**
+
+    |  | keys | bytes |
+    | --- | --: | --: |
+    | create | 12,310 | 37.4 MiB |
+    | equal | 1 | 9 B |
+    | conflict | 1 | 41 B |
+    | blocked | 0 | 0 B |
+    | not carried | 292 |  |
+    | total | 12,604 |  |
+
+    #### Findings
+
+    - **warning** \`conflict.kept\`: 1 key holds another value in the target. Fix: settle it by hand, or say   onConflict: keep-target.
+    - **warning** \`ttl.short\`: 6 keys have under 2 min left and may expire before they are reached. Fix: apply soon; what expires meanwhile is counted, not lost.
+
+    #### Look here first
+
+    - \`!\` \`/config/features/beta\` source 41 B 77b0f3d2, target 38 B e19c0a64 version 1198
+    - \`+\` \`/config/routes/eu/table\` 212 KiB
+    - \`+\` \`/config/sessions/ab/91f\` 88 B, TTL 38 s left
+    - \`+\` \`/config/db/password\` 32 B (sensitive)
+
+    #### Changes of meaning
+
+    - \`ttl.to-lease\`: 1,904 keys with a TTL expire in the target too; a key may live up to 5 min longer
+    - \`dir.empty\`: 17 empty directories have no form in etcd-v3
+    - \`index.changed\`: versions begin anew in the target; clients that compare them have to read them again
+
+    #### By prefix
+
+    | prefix | create | equal | conflict | blocked | bytes | largest |
+    | --- | --: | --: | --: | --: | --: | --: |
+    | \`/config/features/\` | 412 | 0 | 1 | 0 | 61 KiB | 2 KiB |
+    | \`/config/limits/\` | 164 | 1 | 0 | 0 | 9 KiB | 112 B |
+    | \`/config/routes/\` | 9,830 | 0 | 0 | 0 | 35.4 MiB | 212 KiB |
+    | \`/config/sessions/\` | 1,904 | 0 | 0 | 0 | 1.9 MiB | 3 KiB |
+
+    Next: \`keyferry apply config.kfplan\`
+    "
+  `));
+
+  it('says what blocks', () => expect(markdown(blockedPlan)).toContain('Not applyable: solve `value.too-large`.'));
+
+  it('does not let a key become Markdown', () => {
+    const prefix = { text: 'a`|<b>\n# c' };
+    const byPrefix = samplePlan.byPrefix.slice(0, 1).map((row) => ({ ...row, prefix }));
+    expect(markdown({ ...samplePlan, byPrefix })).toContain('| `` a`\\|<b>\\u000a# c `` |');
+  });
+});
+
+describe('one finding of a plan', () => {
+  const result = { plan: blockedPlan, findings: [blocking] };
+  it('is shown whole', () => expect(findingsView.human(result, context)).toMatchInlineSnapshot(`
+    "blocking  value.too-large
+      what    records are over the limit of the target
+      count   7 cases
+      keys    /config/search/synonyms.de
+              /config/search/synonyms.fr
+              and 5 more, which the plan only counts
+      fix     exclude the keys, shrink the values, or raise the limit of the target
+      more    keyferry explain value.too-large
+    "
+  `));
+  it('is a document', () =>
+    expect(findingsView.json(result, [])).toMatchObject({ format: 'keyferry.findings', findings: [{ count: 7 }] }));
 });

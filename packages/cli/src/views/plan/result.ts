@@ -1,5 +1,5 @@
 /** What the plan view is given: by `plan`, by `show`, and by `apply MIGRATION` before it asks. */
-import type { PlanDocument } from '@keyferry/core';
+import { shellWord, type PlanDocument } from '@keyferry/core';
 
 export interface PlanResult {
   readonly plan: PlanDocument;
@@ -20,5 +20,5 @@ export function blockingCodes({ findings }: PlanDocument): readonly string[] {
 
 /** The command that applies it, ready to be pasted. */
 export function applyCommand(plan: PlanDocument, file: string): string {
-  return ['keyferry apply', file, ...codesToAccept(plan).map((code) => `--accept ${code}`)].join(' ');
+  return ['keyferry apply', shellWord(file), ...codesToAccept(plan).map((code) => `--accept ${code}`)].join(' ');
 }

@@ -4,11 +4,11 @@ import type { Palette } from '../../terminal/palette.ts';
 import { columns, type Column } from '../layout/columns.ts';
 import { keyText, prefixText } from '../layout/keys.ts';
 import { bytesText, countText } from '../layout/numbers.ts';
-import { notCarriedText } from './not-carried.ts';
+import { notCarriedCount, notCarriedText } from './not-carried.ts';
 
 export function totalsTable({ totals, onConflict, target }: PlanDocument, palette: Palette): string[] {
   const { create, equal, conflict, blocked } = totals.actions;
-  const notCarried = Object.values(totals.notCarried).reduce((sum, count) => sum + count, 0);
+  const notCarried = notCarriedCount(totals);
   const bytes = (count: number): string => (count === 0 ? '0' : bytesText(count));
   const conflictNote = onConflict === 'fail' ? 'target differs: settle it first' : 'target differs and is kept';
   const rows = [

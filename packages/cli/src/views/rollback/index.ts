@@ -2,6 +2,7 @@
 import type { RollbackResult, Status } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { stepLines } from '../layout/commands.ts';
+import { keyText } from '../layout/keys.ts';
 import { counted, countText, durationText } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
@@ -43,7 +44,7 @@ function rollbackHuman({ migration, result }: RolledBackView, context: ViewConte
     `${palette.strong(`Rolled back ${migration}`)}   run ${run}, ${durationText(elapsedMs)}`,
     `  - removed    ${countText(counts.removed)}${written === null ? '' : ` of ${countText(written)} written`}`,
     ...(left === null ? [] : [`  ! left       ${countText(left)}${left > 0 ? '   changed since, or expired' : ''}`]),
-    ...changedKeys.map((key) => `      ${key}`),
+    ...changedKeys.map((key) => `      ${keyText(key)}`),
     ...(changedKeys.length > 0 && rest > 0 ? [`      and ${countText(rest)} more`] : []),
     '',
     ...stepLines(nextAfter(migration), null, context),

@@ -1,21 +1,30 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
-import { instantText, scannedOf, type LockState } from '@keyferry/core';
+import { instantText, keyForDisplay, keyFromText, scannedOf, type EventItem, type LockState } from '@keyferry/core';
 import type { Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
-import { keyJsonOfDisplay } from '../layout/keys.ts';
+import { keyText } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
-export const statusView: View<readonly Status[]> = {
+/** Events that the document has, and of these the last that people are shown. */
+export const eventsReadMax = 20;
+const eventsShownMax = 5;
+
+export interface ShownStatus extends Status {
+  /** What happened beside the runs, the last ones, oldest first. */
+  readonly events: readonly EventItem[];
+}
+
+export const statusView: View<readonly ShownStatus[]> = {
   human: (all, context) => all.map((status) => statusHuman(status, context)).join('\n') || 'no migrations\n',
   json: (all, warnings) => envelope('keyferry.status', warnings, { migrations: all.map(statusJson) }),
 };
 
-function statusHuman(status: Status, context: ViewContext): string {
+function statusHuman(status: ShownStatus, context: ViewContext): string {
   const { palette, nowMs } = context;
-  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, step } = status;
+  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
     const since = durationText(Math.max(0, nowMs - state.changedAtMs));
@@ -23,7 +32,7 @@ function statusHuman(status: Status, context: ViewContext): string {
     facts.push(['run', `${state.run}, attempt ${state.attempt}, changed ${since} ago`]);
   }
   if (counts !== null && plan !== null && state?.rolledBack === null) {
-    const done = `${countText(scannedOf(counts))} of ${counted(plan.totals.scanned, 'record')}`;
+    const done = `${countText(scannedOf(counts))} of ${counted(plan.totals.scanned, 'entry', 'entries')}`;
     facts.push(['progress', `${done}, ${countText(chunksDone)} of ${counted(chunksTotal, 'chunk')}`]);
     facts.push([
       'counts',
@@ -32,11 +41,8 @@ function statusHuman(status: Status, context: ViewContext): string {
     ]);
   }
   if (state !== null && state.rolledBack !== null) {
-    const { removed, changed, absent } = state.rolledBack;
-    facts.push([
-      'rollback',
-      `${countText(removed)} removed, ${countText(changed)} changed meanwhile and left, ${countText(absent)} gone already`,
-    ]);
+    const { removed, changed } = state.rolledBack;
+    facts.push(['rollback', `${countText(removed)} removed, ${countText(changed)} changed meanwhile and left`]);
   }
   if (lock !== null) {
     const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
@@ -51,13 +57,15 @@ function statusHuman(status: Status, context: ViewContext): string {
       facts.map(([name, text]) => [`  ${name}`, text]),
       [{ align: 'left' }, { align: 'left' }],
     ),
-    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${targetKey}   ${reason}`),
+    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
+    ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${visible(message)}`),
     ...stepLines(step.next, step.wayBack, context),
     '',
   ].join('\n');
 }
 
-function statusJson({ migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, step }: Status) {
+function statusJson(status: ShownStatus) {
+  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
   return {
     migration,
     phase,
@@ -72,12 +80,13 @@ function statusJson({ migration, phase, state, lock, counts, chunksDone, chunksT
     rolledBack: state?.rolledBack ?? null,
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
-      sourceKey: keyJsonOfDisplay(sourceKey),
-      targetKey: keyJsonOfDisplay(targetKey),
+      sourceKey,
+      targetKey,
       chunk,
       reason,
       at: instantText(atMs),
     })),
+    events: events.map(({ atMs, run, type, message }) => ({ at: instantText(atMs), run, type, message })),
     next: step.next,
     wayBack: step.wayBack,
   };
@@ -96,3 +105,6 @@ export function lockJson({ lock, holder, run, command, acquiredAtMs, heartbeatAt
 }
 
 export const sinceText = (atMs: number): string => instantForPeople(instantText(atMs));
+
+/** A reason may have been pasted from anywhere: its control characters are escaped, as those of keys are. */
+const visible = (message: string): string => keyForDisplay(keyFromText(message));

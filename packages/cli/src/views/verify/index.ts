@@ -1,31 +1,29 @@
 /** Do both sides agree? The answer first, then what it rests on, then every key that differs. */
-import type { PlanDocument } from '@keyferry/core';
-import type { VerifyResult } from '@keyferry/engine';
+import type { AppliedVerification } from '@keyferry/engine';
 import { stepLines } from '../layout/commands.ts';
 import { counted, durationText } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 import { differenceLines, sideLines, verdictText, verifyBody } from './sides.ts';
 
-export interface VerifyView {
-  readonly plan: PlanDocument;
-  readonly result: VerifyResult;
+export interface VerifyView extends AppliedVerification {
   readonly next: string;
   readonly wayBack: string | null;
 }
 
 export const verifyView: View<VerifyView> = {
   human: verifyHuman,
-  json: ({ plan, result, next, wayBack }, warnings) =>
+  json: ({ plan, result, deviations, next, wayBack }, warnings) =>
     envelope('keyferry.verify', warnings, {
       migration: plan.migration,
       plan: plan.plan,
       ...verifyBody(result),
+      deviations,
       next,
       wayBack,
     }),
 };
 
-function verifyHuman({ plan, result, next, wayBack }: VerifyView, context: ViewContext): string {
+function verifyHuman({ plan, result, deviations, next, wayBack }: VerifyView, context: ViewContext): string {
   const { palette } = context;
   const { verdict, differencesTotal, elapsedMs } = result;
   const title = `${palette.strong(`Verify ${plan.migration}`)}   both sides ${verdictText(result, palette)}`;
@@ -39,6 +37,9 @@ function verifyHuman({ plan, result, next, wayBack }: VerifyView, context: ViewC
           palette.strong(counted(differencesTotal, 'key differs', 'keys differ')),
           ...differenceLines(result, palette),
         ]
+      : []),
+    ...(deviations.length > 0
+      ? ['', palette.strong('Not as planned'), ...deviations.map((each) => `  ${palette.bad('!')} ${each}`)]
       : []),
     '',
     ...stepLines(next, wayBack, context),

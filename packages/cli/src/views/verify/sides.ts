@@ -3,7 +3,7 @@ import { digestsEqual, type Digest } from '@keyferry/core';
 import type { VerifyResult } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns, indent } from '../layout/columns.ts';
-import { keyJsonOfDisplay } from '../layout/keys.ts';
+import { keyText } from '../layout/keys.ts';
 import { counted, countText } from '../layout/numbers.ts';
 import { positionText } from '../layout/positions.ts';
 
@@ -31,7 +31,7 @@ export function sideLines(result: VerifyResult): string[] {
 /** The keys that differ, and how; the rest as a number. */
 export function differenceLines({ differences, differencesTotal }: VerifyResult, palette: Palette): string[] {
   const rows = columns(
-    differences.map(({ key, what }) => [`${palette.bad('!')} ${key}`, what]),
+    differences.map(({ key, what }) => [`${palette.bad('!')} ${keyText(key)}`, what]),
     [{ align: 'left' }, { align: 'left', gap: 3 }],
   );
   const rest = differencesTotal - differences.length;
@@ -48,7 +48,7 @@ export function verifyBody(result: VerifyResult) {
     kept,
     targetOnly,
     expired,
-    differences: differences.map(({ key, what }) => ({ key: keyJsonOfDisplay(key), what })),
+    differences,
     differencesTotal,
     elapsedMs: Math.round(result.elapsedMs),
   };

@@ -1,0 +1,67 @@
+/**
+ * The file that `init` writes: the smallest configuration of a pair of stores that is valid, with the settings that most
+ * people come to need as comments. It names no secret: those are references, and so they stay.
+ */
+import type { StoreKind } from '@keyferry/adapters';
+
+export function configTemplate(source: StoreKind, target: StoreKind): string {
+  return [
+    '# yaml-language-server: $schema=./keyferry.schema.json',
+    '# For completion in an editor:   keyferry schema config > keyferry.schema.json',
+    '# After changes:                 keyferry validate, then keyferry doctor',
+    'version: 1',
+    '',
+    '# Where the progress of migrations is kept. Do not delete it while one is under way.',
+    'state: { sqlite: .keyferry/state.db }',
+    '',
+    'stores:',
+    '  old:',
+    ...storeLines(source, 'old').map(indented(4)),
+    '  new:',
+    ...storeLines(target, 'new').map(indented(4)),
+    '',
+    'migrations:',
+    `  ${migrationName(source, target)}:`,
+    '    source: { store: old, prefix: /config/ } # an empty prefix is all keys',
+    '    target: { store: new, prefix: /config/ } # requireEmpty: keyspace | prefix   refuses a target that holds records',
+    '    strategy: offline # writers of the source are stopped until verify is done',
+    ...(target === 'etcd-v3'
+      ? ['    rules:', '      - ttl: { toLease: { bucket: 1m } } # keys that expire within the same minute share a lease']
+      : []),
+    '    onConflict: fail # or keep-target: a key that the target holds with another value stays as it is',
+    "    sensitive: ['**/password', '**/secret'] # shown by size only, besides the built-in patterns",
+    '    review: warnings # always | warnings | blocking: when a person must approve what apply MIGRATION has planned',
+    '    # limits: { workers: 2, chunkKeys: 10000, chunkSize: 16MiB }',
+    '    # plan: { maxAge: 24h } # how long a saved plan may be applied',
+    '',
+  ].join('\n');
+}
+
+export function migrationName(source: StoreKind, target: StoreKind): string {
+  return `${source}-to-${target}`;
+}
+
+function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
+  switch (kind) {
+    case 'etcd-v2':
+    case 'etcd-v3':
+      return [
+        `kind: ${kind}`,
+        `endpoints: ['http://127.0.0.1:2379'] # all members: keyferry asks each of them whether they agree`,
+        '# requestTimeout: 10s',
+        '# With https endpoints:',
+        '# tls: { ca: { file: ca.pem }, cert: { file: client.pem }, key: { file: client.key } }',
+        '# With authentication; secrets are references, { env: NAME } or { file: PATH }:',
+        `# auth: { user: { env: ${store.toUpperCase()}_USER }, password: { env: ${store.toUpperCase()}_PASSWORD } }`,
+      ];
+    case 'sqlite':
+      return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
+    case 'file':
+      return ['kind: file', 'path: records.ndjson', 'format: ndjson # or etcd-v2-json: a saved answer of etcd v2'];
+  }
+}
+
+const indented =
+  (spaces: number) =>
+  (line: string): string =>
+    ' '.repeat(spaces) + line;

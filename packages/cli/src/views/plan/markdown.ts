@@ -1,0 +1,103 @@
+/**
+ * The plan as Markdown, for the description of a pull request: what a reviewer there needs, shorter than the page. Keys
+ * stand in code spans and all else is escaped, so that a key cannot become a heading, a link or a table of its own.
+ */
+import type { PlanDocument } from '@keyferry/core';
+import { plainPalette } from '../../terminal/palette.ts';
+import { pasteable } from '../layout/commands.ts';
+import { keyText, prefixText } from '../layout/keys.ts';
+import { bytesText, countText, instantForPeople, listText } from '../layout/numbers.ts';
+import type { ViewContext } from '../view.ts';
+import { changeText, symbolOf } from './change-row.ts';
+import { notCarriedCount } from './not-carried.ts';
+import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
+import { meaningRows, summaryLine } from './sentences.ts';
+
+export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): string {
+  const { source, target } = plan;
+  const side = (of: typeof source): string => `${of.description.kind} ${code(prefixText(of.prefix))}`;
+  return [
+    `### Plan ${code(plan.plan)} of ${code(plan.migration)}`,
+    '',
+    `${plan.strategy}, from ${side(source)} to ${side(target)}; made ${instantForPeople(plan.createdAt)}, ` +
+      `valid until ${instantForPeople(plan.expiresAt)}.`,
+    '',
+    `**${text(summaryLine(plan))}**`,
+    '',
+    ...table(['', 'keys', 'bytes'], totalRows(plan)),
+    ...section('Findings', findingItems(plan)),
+    ...section('Look here first', lookFirstItems(plan)),
+    ...section(
+      'Changes of meaning',
+      meaningRows(plan).map(([name, what]) => `- ${code(name)}: ${text(what)}`),
+    ),
+    ...section('By prefix', prefixRows(plan)),
+    '',
+    plan.applyable
+      ? `Next: ${code(pasteable(applyCommand(plan, file ?? 'FILE'), context))}`
+      : `Not applyable: solve ${listText(blockingCodes(plan).map(code))}.`,
+    '',
+  ].join('\n');
+}
+
+function totalRows({ totals }: PlanDocument): string[][] {
+  const { create, equal, conflict, blocked } = totals.actions;
+  const row = (name: string, { keys, bytes }: typeof create): string[] => [name, countText(keys), bytesText(bytes)];
+  return [
+    row('create', create),
+    row('equal', equal),
+    row('conflict', conflict),
+    row('blocked', blocked),
+    ['not carried', countText(notCarriedCount(totals)), ''],
+    ['total', countText(totals.scanned), ''],
+  ];
+}
+
+function findingItems({ findings }: PlanDocument): string[] {
+  return findings.map(({ level, code: name, detail, fix, accept }) => {
+    const needs = accept ? ` Needs ${code(`--accept ${name}`)} at apply.` : '';
+    return `- **${level}** ${code(name)}: ${text(detail)}. Fix: ${text(fix)}.${needs}`;
+  });
+}
+
+function lookFirstItems({ lookFirst, createdAt }: PlanDocument): string[] {
+  return lookFirst.map(
+    (row) => `- ${code(symbolOf(row, plainPalette))} ${code(keyText(row.targetKey))} ${text(changeText(row, createdAt))}`,
+  );
+}
+
+function prefixRows({ byPrefix }: PlanDocument): string[] {
+  if (byPrefix.length === 0) return [];
+  return table(
+    ['prefix', 'create', 'equal', 'conflict', 'blocked', 'bytes', 'largest'],
+    byPrefix.map(({ prefix, create, equal, conflict, blocked, bytes, largestBytes }) => [
+      cell(code(keyText(prefix))),
+      ...[create, equal, conflict, blocked].map(countText),
+      bytesText(bytes),
+      bytesText(largestBytes),
+    ]),
+  );
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', `#### ${title}`, '', ...lines];
+}
+
+/** The first column to the left, the others, numbers, to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)];
+}
+
+/** A code span: its fence is longer than any run of backticks within. */
+function code(content: string): string {
+  const longest = Math.max(0, ...[...content.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  const pad = longest > 0 ? ' ' : '';
+  return fence + pad + content + pad + fence;
+}
+
+/** Within a table a bar ends the cell, even in a code span. */
+const cell = (content: string): string => content.replaceAll('|', '\\|');
+
+const text = (content: string): string => content.replace(/[\\`*_<>[\]|#]/g, '\\$&').replace(/\s*\n\s*/g, ' ');

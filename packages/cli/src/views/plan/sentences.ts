@@ -1,0 +1,37 @@
+/** What the page and the Markdown of a plan say in the same words: its sum, and what changes its meaning. */
+import type { PlanDocument } from '@keyferry/core';
+import { counted, countText, durationText } from '../layout/numbers.ts';
+import { notCarriedCount, notCarriedTexts } from './not-carried.ts';
+
+export function summaryLine({ totals, findings }: PlanDocument): string {
+  const { create, equal, conflict, blocked } = totals.actions;
+  const notCarried = notCarriedCount(totals);
+  const rest = [
+    `${countText(equal.keys)} equal`,
+    `${countText(conflict.keys)} conflict`,
+    ...(blocked.keys > 0 ? [`${countText(blocked.keys)} blocked`] : []),
+    `${countText(notCarried)} not carried`,
+  ].join(', ');
+  const warnings = findings.filter(({ level }) => level === 'warning').length;
+  const work = `Plan: ${countText(create.keys)} to create, 0 to overwrite, 0 to delete`;
+  return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
+}
+
+/** Code and sentence of each change of meaning. */
+export function meaningRows({ meaning, target, leaseBucketMs }: PlanDocument): (readonly [code: string, what: string])[] {
+  return meaning.map(({ code, count }) => {
+    switch (code) {
+      case 'ttl.to-lease': {
+        const longer = leaseBucketMs > 0 ? `; a key may live up to ${durationText(leaseBucketMs)} longer` : '';
+        const keys = counted(count, 'key with a TTL expires', 'keys with a TTL expire');
+        return [code, `${keys} in the target too${longer}`];
+      }
+      case 'dir.empty': {
+        const has = count === 1 ? 'has' : 'have';
+        return [code, `${notCarriedTexts[code](count)} ${has} no form in ${target.description.kind}`];
+      }
+      case 'index.changed':
+        return [code, 'versions begin anew in the target; clients that compare them have to read them again'];
+    }
+  });
+}

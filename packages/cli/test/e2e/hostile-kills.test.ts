@@ -1,0 +1,155 @@
+/**
+ * Goal: whatever moment a run is killed at, the next one goes on, nothing is lost or written twice, and the counts add up
+ * to the plan's; and a run that slept through the loss of its lock changes nothing any more.
+ * Method: SIGKILL behind a log line that a seed chooses, again and again, until a run comes to its end; SIGSTOP and
+ * SIGCONT around `locks break`. The lines that a run writes are its own moments, so no time is guessed.
+ */
+import { loadV2Keys, serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readTexts, readV3 } from './etcd-data.ts';
+import { MigrationFolder, until, type LoggedRun } from './migration-folder.ts';
+
+const [old, current] = await Promise.all([serverOrSkip('etcd-3.4'), serverOrSkip('etcd-3.5')]);
+const note = [old, current].find((server) => !server.ok)?.note ?? '';
+const keyCount = 20_000;
+const chunkKeys = 500;
+const entries = Array.from({ length: keyCount }, (_, i) => ({ key: `/config/${i % 100}/${i}`, value: `value ${i}` }));
+const expected = Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+
+describe.skipIf(!old.ok || !current.ok)(`runs that are killed or stopped${note}`, () => {
+  let servers: { readonly source: EtcdServer; readonly target: EtcdServer };
+  let target: string;
+  let folder: MigrationFolder;
+
+  /** Each test under a target prefix of its own; the source is the same. */
+  const planTo = async (targetPrefix: string, prefix = '/config/') => {
+    folder = await MigrationFolder.create({
+      source: { kind: 'etcd-v2', endpoints: servers.source.endpoints },
+      target: { kind: 'etcd-v3', endpoints: servers.target.endpoints, reservedPrefix: `own${targetPrefix}` },
+      prefix,
+      targetPrefix,
+      settings: { limits: { chunkKeys, workers: 2 } },
+    });
+    expect((await folder.run(['plan', 'move', '--out', 'move.kfplan'])).exitCode).toBe(0);
+  };
+  const under = (prefix: string) =>
+    Object.fromEntries(Object.entries(expected).map(([key, value]) => [key.replace('/config/', prefix), value]));
+
+  /** @returns whether the kill came in time */
+  const killAfter = async (run: LoggedRun, lines: number): Promise<boolean> => {
+    let ended = false;
+    void run.ended.then(() => (ended = true));
+    await until(async () => ended || (await run.log()).length >= lines);
+    run.kill('SIGKILL');
+    return (await run.ended) === null;
+  };
+
+  /** Kills runs of a command, each within its first so many log lines, until one comes to its end. */
+  const killUntilItEnds = async (args: readonly string[], linesMax: number, seed: number) => {
+    const random = randomOf(seed);
+    for (let kills = 0; ; kills += 1) {
+      const run = folder.start(args);
+      const lines = 1 + Math.floor(random() * linesMax);
+      if (!(await killAfter(run, lines))) return { kills, last: await run.output };
+      // A run that is killed before its first chunk brings nothing forward; a seed of such alone would never end.
+      expect(kills, `seed ${seed}`).toBeLessThan(200);
+    }
+  };
+
+  beforeAll(async () => {
+    const [source, v3] = await Promise.all([
+      startEtcd({ version: '3.4', enableV2: true }),
+      startEtcd({ version: '3.5', unsafeNoFsync: true }),
+    ]);
+    servers = { source, target: v3 };
+    target = v3.endpoints[0] as string;
+    await loadV2Keys(source.endpoints[0] as string, entries);
+  });
+  afterEach(() => folder.remove());
+  afterAll(() => Promise.all([servers?.source.stop(), servers?.target.stop()]));
+
+  it('come to their end after any number of kill -9, with the counts of the plan, and go back the same way', async () => {
+    const seed = 20_240_917;
+    await planTo('/killed/');
+    const { kills, last } = await killUntilItEnds(['apply', 'move.kfplan'], 12, seed);
+    expect(kills, `seed ${seed}`).toBeGreaterThan(3);
+    expect(last, `seed ${seed}`).toMatchObject({
+      exitCode: 0,
+      document: {
+        outcome: 'done',
+        resumed: true,
+        counts: { written: keyCount, equal: 0, kept: 0, tombstoned: 0, deadLetters: 0, notCarried: 100 },
+        verify: { verdict: 'agree', targetOnly: 0 },
+        deviations: [],
+      },
+    });
+    expect(await readTexts(target, '/killed/')).toEqual(under('/killed/'));
+    expect((await folder.run(['verify', 'move'])).exitCode).toBe(0);
+    // Written once each: a repeat would have raised the version.
+    const versions = new Set([...(await readV3(target, '/killed/')).values()].map(({ version }) => version));
+    expect([...versions]).toEqual(['1']);
+
+    const back = await killUntilItEnds(['rollback', 'move', '--yes'], 3, seed + 1);
+    // A kill right behind a removal loses its count; then what was left is not known, and is not claimed to be.
+    expect(back.last).toMatchObject({ exitCode: 0, document: { changed: 0 } });
+    expect([null, 0]).toContain((back.last.document as { left: number | null }).left);
+    expect((await readV3(target, '/killed/')).size).toBe(0);
+    expect([...(await readV3(target, 'own/killed/')).keys()]).toEqual(['own/killed/move/epoch']);
+  });
+
+  /** Puts a run to sleep in the middle of its work and takes its lock away. */
+  const sleepWithoutLock = async (): Promise<LoggedRun> => {
+    const run = folder.start(['apply', 'move.kfplan']);
+    for (let claims = 5; ; claims += 2) {
+      await run.reaches('chunk.claimed', claims);
+      run.kill('SIGSTOP');
+      expect((await folder.run(['apply', 'move.kfplan'])).exitCode).toBe(5);
+      const { document } = await folder.run(['locks', 'list']);
+      const [lock] = (document as { locks: { lock: string }[] }).locks;
+      const broken = await folder.run(['locks', 'break', lock?.lock ?? '', '--reason', 'it sleeps']);
+      if (broken.exitCode === 0) return run;
+      // It was stopped within a write of the state file, which nobody else can write then: let it go on a little.
+      expect(broken.document).toMatchObject({ error: { code: 'state.busy' } });
+      run.kill('SIGCONT');
+    }
+  };
+
+  it('stop with 5 once their lock was broken, and leave their chunks to the run that has it now', async () => {
+    await planTo('/broken/');
+    const sleeper = await sleepWithoutLock();
+    const next = folder.start(['apply', 'move.kfplan']);
+    await next.reaches('chunk.claimed');
+    sleeper.kill('SIGCONT');
+    expect(await sleeper.output).toMatchObject({ exitCode: 5, document: { error: { code: 'lease.lost' } } });
+    expect(await next.output).toMatchObject({
+      exitCode: 0,
+      document: { outcome: 'done', resumed: true, counts: { written: keyCount }, verify: { verdict: 'agree' } },
+    });
+    expect(await readTexts(target, '/broken/')).toEqual(under('/broken/'));
+  });
+
+  it('write nothing when they wake up after another run has taken over all chunks and finished', async () => {
+    await planTo('/slept/');
+    const sleeper = await sleepWithoutLock();
+    // Its chunks are free once their leases have ended.
+    const next = await folder.run(['apply', 'move.kfplan']);
+    expect(next).toMatchObject({ exitCode: 0, document: { outcome: 'done', counts: { written: keyCount } } });
+    const [records, own] = [await readV3(target, '/slept/'), await readV3(target, 'own/slept/')];
+    sleeper.kill('SIGCONT');
+    expect(await sleeper.output).toMatchObject({ exitCode: 5, document: { error: { code: 'lease.lost' } } });
+    expect(await readV3(target, '/slept/')).toEqual(records);
+    expect(await readV3(target, 'own/slept/')).toEqual(own);
+    expect(await folder.run(['verify', 'move'])).toMatchObject({ exitCode: 0, document: { verdict: 'agree' } });
+  });
+});
+
+/** Mulberry32: the same numbers for the same seed. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
