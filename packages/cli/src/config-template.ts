@@ -26,7 +26,10 @@ export function configTemplate(source: StoreKind, target: StoreKind): string {
     '    target: { store: new, prefix: /config/ } # requireEmpty: keyspace | prefix   refuses a target that holds records',
     '    strategy: offline # writers of the source are stopped until verify is done',
     ...(target === 'etcd-v3'
-      ? ['    rules:', '      - ttl: { toLease: { bucket: 1m } } # keys that expire within the same minute share a lease']
+      ? [
+          '    rules:',
+          '      - ttl: { toLease: { bucket: 1m } } # keys that expire within the same minute share a lease',
+        ]
       : []),
     '    onConflict: fail # or keep-target: a key that the target holds with another value stays as it is',
     "    sensitive: ['**/password', '**/secret'] # shown by size only, besides the built-in patterns",

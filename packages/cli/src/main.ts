@@ -11,7 +11,7 @@ import { codedError, showFailure } from './failure.ts';
 import { withoutSilenced } from './terminal/node-warnings.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
-  process.emitWarning = withoutSilenced(process.emitWarning);
+  process.emitWarning = withoutSilenced(process.emitWarning.bind(process));
   const resultLost = watchStreams();
   const bug = (thrown: unknown): void => {
     fail(thrown, argv);
@@ -42,9 +42,9 @@ function fail(thrown: unknown, argv: readonly string[]): void {
     process.exitCode = thrown.oclif.exit ?? exitCodes.failed;
     return;
   }
-  const run = CommandRun.latest;
-  const command = run?.call.command ?? argv.find((arg) => !arg.startsWith('-')) ?? '';
-  showFailure(run, codedError(thrown, command, run?.stopReason ?? null), { command, argv });
+  const { latest } = CommandRun;
+  const command = latest?.call.command ?? argv.find((arg) => !arg.startsWith('-')) ?? '';
+  showFailure(latest, codedError(thrown, command, latest?.stopReason ?? null), { command, argv });
 }
 
 /**

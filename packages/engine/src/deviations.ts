@@ -11,17 +11,23 @@ export function deviationsOf(plan: PlanDocument, summary: BackfillSummary, verif
   const { counts, moved } = summary;
   const { actions, expiring } = plan.totals;
   const deviations: string[] = [];
-  if (verified.verdict === 'differ') deviations.push(`${counted(verified.differencesTotal, 'key differs', 'keys differ')} between the sides`);
+  if (verified.verdict === 'differ')
+    deviations.push(`${counted(verified.differencesTotal, 'key differs', 'keys differ')} between the sides`);
   if (moved.length > 0) deviations.push(`the source changed while it was copied: chunks ${moved.join(', ')}`);
   if (sourceMoved(summary, verified)) deviations.push('the source is not as the plan saw it');
   if (counts.deadLetters > 0) deviations.push(`${counted(counts.deadLetters, 'record')} could not be written`);
-  if (counts.tombstoned > 0) deviations.push(`${counted(counts.tombstoned, 'key was', 'keys were')} deleted in the target meanwhile`);
+  if (counts.tombstoned > 0)
+    deviations.push(`${counted(counts.tombstoned, 'key was', 'keys were')} deleted in the target meanwhile`);
   const explained = (done: number, planned: number): boolean => done === planned || (done < planned && expiring > 0);
   if (!explained(counts.kept, actions.conflict.keys)) {
-    deviations.push(`${counted(counts.kept, 'key holds', 'keys hold')} another value in the target, planned: ${countText(actions.conflict.keys)}`);
+    deviations.push(
+      `${counted(counts.kept, 'key holds', 'keys hold')} another value in the target, planned: ${countText(actions.conflict.keys)}`,
+    );
   }
   if (!explained(counts.written, actions.create.keys)) {
-    deviations.push(`${counted(counts.written, 'key was', 'keys were')} written, planned: ${countText(actions.create.keys)}`);
+    deviations.push(
+      `${counted(counts.written, 'key was', 'keys were')} written, planned: ${countText(actions.create.keys)}`,
+    );
   }
   return deviations;
 }

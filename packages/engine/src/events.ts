@@ -23,11 +23,7 @@ export async function recordEvent(env: Environment, migration: MigrationId, even
 }
 
 /** The last `max` events, oldest first. */
-export async function readEvents(
-  env: Environment,
-  migration: MigrationId,
-  max: number,
-): Promise<readonly EventItem[]> {
+export async function readEvents(env: Environment, migration: MigrationId, max: number): Promise<readonly EventItem[]> {
   let last: EventItem[] = [];
   for await (const entries of listItems(env, 'event', migration)) {
     last = [...last, ...entries.map(({ item }) => item)].slice(-max);

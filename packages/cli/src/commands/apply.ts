@@ -16,7 +16,7 @@ interface WritingFlags {
 
 const applySubject =
   'Plan file (NAME.kfplan, or a path), applied as it was reviewed; or name of a migration, planned now and approved ' +
-  "where its `review` asks for a person: always, warnings (by default: if the plan has any, or does more than create " +
+  'where its `review` asks for a person: always, warnings (by default: if the plan has any, or does more than create ' +
   'keys that are absent) or blocking (never, as blocking findings stop a plan anyway).';
 
 export default class Apply extends BaseCommand {

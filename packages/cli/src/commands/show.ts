@@ -49,7 +49,11 @@ export default class Show extends BaseCommand {
       try {
         const { plan } = reader;
         run.about(plan.migration);
-        return { result: await run.reading(shownOf(reader, args.file, flags)), view: shownView, exitCode: exitCodes.done };
+        return {
+          result: await run.reading(shownOf(reader, args.file, flags)),
+          view: shownView,
+          exitCode: exitCodes.done,
+        };
       } finally {
         await reader.close();
       }

@@ -47,7 +47,9 @@ async function examineState(config: ResolvedConfig): Promise<readonly Check[]> {
   );
   if (!writable) {
     const what = exists ? `${sqlite} cannot be written` : `${sqlite} cannot be made: ${place} is not writable`;
-    return [{ subject: 'state', level: 'fail', what, fix: 'change its permissions, or its path', code: 'state.unusable' }];
+    return [
+      { subject: 'state', level: 'fail', what, fix: 'change its permissions, or its path', code: 'state.unusable' },
+    ];
   }
   if (!exists) return [ok('state', `${sqlite} is not there yet; the first command that needs it makes it`)];
   const { wireState } = await loadAdapters();
@@ -122,7 +124,9 @@ async function examineMembers(subject: string, source: SourceStore): Promise<rea
   const members = [first, ...others] as const;
   if (membersVerdict([...members]).kind === 'converged') return [ok(subject, `its ${members.length} members agree`)];
   const list = members.map(({ member, raftIndex }) => `${member} at ${raftIndex}`).join(', ');
-  return [warn(subject, `its members are apart: ${list}`, 'look again when its writers are stopped; plan insists on it')];
+  return [
+    warn(subject, `its members are apart: ${list}`, 'look again when its writers are stopped; plan insists on it'),
+  ];
 }
 
 async function examineTarget(

@@ -13,6 +13,6 @@ export function withoutSilenced(emit: EmitWarning): EmitWarning {
     // emitWarning(text, type, code) and emitWarning(text, { type, code }) are both in use.
     const [options, code] = rest;
     const ofOptions = typeof options === 'object' && options !== null && 'code' in options ? options.code : code;
-    if (!silenced.includes(ofOptions)) Reflect.apply(emit, process, [warning, ...rest]);
+    if (!silenced.includes(ofOptions)) Reflect.apply(emit, undefined, [warning, ...rest]);
   };
 }

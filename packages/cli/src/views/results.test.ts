@@ -106,7 +106,8 @@ describe('apply', () => {
 
 describe('verify', () => {
   it('says that both sides agree', () => {
-    expect(verifyView.human({ plan: samplePlan, result: agreed, deviations: [], ...step }, context)).toMatchInlineSnapshot(`
+    expect(verifyView.human({ plan: samplePlan, result: agreed, deviations: [], ...step }, context))
+      .toMatchInlineSnapshot(`
       "Verify config-v2-to-v3   both sides agree   (plan pln_01JDA3WQ7K, 2.1 s)
 
         source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
@@ -119,7 +120,8 @@ describe('verify', () => {
     `);
   });
   it('names the keys that differ', () => {
-    expect(verifyView.human({ plan: samplePlan, result: differing, deviations: [], ...step }, context)).toMatchInlineSnapshot(`
+    expect(verifyView.human({ plan: samplePlan, result: differing, deviations: [], ...step }, context))
+      .toMatchInlineSnapshot(`
       "Verify config-v2-to-v3   both sides differ   (plan pln_01JDA3WQ7K, 2.1 s)
 
         source   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 48211907
@@ -146,7 +148,15 @@ describe('status', () => {
     message: `event ${i}${i === 5 ? '\nforged' : ''}`,
   }));
   it('ends with the next command and the way back', () => {
-    expect(statusView.human([{ ...applying, events }, { ...untouched, events: [] }], context)).toMatchInlineSnapshot(`
+    expect(
+      statusView.human(
+        [
+          { ...applying, events },
+          { ...untouched, events: [] },
+        ],
+        context,
+      ),
+    ).toMatchInlineSnapshot(`
       "config-v2-to-v3   applying
         plan      pln_01JDA3WQ7K, applied as config.kfplan
         run       run_01JDA3XA7K, attempt 1, changed 5 s ago

@@ -49,8 +49,9 @@ describe.skipIf(!old.ok || !current.ok).concurrent(`stores that let in only some
     auth: { user: 'root', password: { env: 'TEST_V3_PASSWORD' } },
   });
 
-  const open = async (from: Store, to: Store): Promise<MigrationFolder> => {
-    const folder = await MigrationFolder.create({ source: from, target: to });
+  /** @param targetPrefix of its own for a test that writes: all of them run at the same time */
+  const open = async (from: Store, to: Store, targetPrefix = '/config/'): Promise<MigrationFolder> => {
+    const folder = await MigrationFolder.create({ source: from, target: to, targetPrefix });
     folders.push(folder);
     await mkdir(folder.file(secretsFolder));
     await folder.write('secrets/v2.password', `${passwords.v2}\n`);
@@ -109,7 +110,7 @@ describe.skipIf(!old.ok || !current.ok).concurrent(`stores that let in only some
   };
 
   it('a whole migration with the right secrets leaves none of them behind', async ({ expect }) => {
-    const folder = await open(sourceStore(), targetStore());
+    const folder = await open(sourceStore(), targetStore(), '/config/all/');
     const steps = [
       ['plan', 'move', '--out', 'move.kfplan'],
       ['show', 'move.kfplan'],
@@ -191,7 +192,7 @@ describe.skipIf(!old.ok || !current.ok).concurrent(`stores that let in only some
 
   it('a user who may not write the target is told so by apply, and nothing was written', async ({ expect }) => {
     const auth = { user: 'app', password: { env: 'TEST_APP_PASSWORD' } };
-    const folder = await open(sourceStore(), { ...targetStore(), auth });
+    const folder = await open(sourceStore(), { ...targetStore(), auth }, '/config/app/');
     const app = { TEST_APP_PASSWORD: 'app-password' };
     expect(await run(expect, folder, ['plan', 'move', '--out', 'move.kfplan'], app)).toMatchObject({ exitCode: 0 });
     expect(await run(expect, folder, ['apply', 'move.kfplan'], app)).toMatchObject({

@@ -6,7 +6,7 @@
 import { loadV2Keys, serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { grantLease, latin1, leaseSecondsLeft, loadV3, putV2, putV3, readTexts, readV3 } from './etcd-data.ts';
-import { MigrationFolder, type MigrationOptions } from './migration-folder.ts';
+import { findingsWith, MigrationFolder, type MigrationOptions } from './migration-folder.ts';
 
 const [old, current] = await Promise.all([serverOrSkip('etcd-3.4'), serverOrSkip('etcd-3.5')]);
 const note = [old, current].find((server) => !server.ok)?.note ?? '';
@@ -141,14 +141,12 @@ describe.skipIf(!old.ok || !current.ok)(`keys that are hard to carry${note}`, ()
       document: {
         applyable: false,
         totals: { actions: { create: { keys: 1 }, blocked: { keys: 2 } } },
-        findings: [
-          {
-            code: 'value.too-large',
-            level: 'blocking',
-            count: 2,
-            keys: [{ text: '/large/one-more' }, { text: '/large/sub/more' }],
-          },
-        ],
+        findings: findingsWith({
+          code: 'value.too-large',
+          level: 'blocking',
+          count: 2,
+          keys: [{ text: '/large/one-more' }, { text: '/large/sub/more' }],
+        }),
       },
     });
     const apply = await folder.run(['apply', 'move.kfplan']);

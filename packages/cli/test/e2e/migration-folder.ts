@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitUntil } from '@keyferry/servers';
+import { expect } from 'vitest';
 import { startKeyferry, type Finished, type Running } from './run-keyferry.ts';
 
 /** Long enough for everything; the test's own time limit ends it before. */
@@ -108,6 +109,11 @@ export class MigrationFolder {
     await Promise.all(this.runs.map(({ ended }) => ended));
     await rm(this.path, { recursive: true, force: true });
   }
+}
+
+/** Findings of a plan with this one among them. */
+export function findingsWith(wanted: object): unknown {
+  return expect.arrayContaining([expect.objectContaining(wanted)]);
 }
 
 /** Polls until `look` says so; the test's own time limit ends it. */

@@ -6,7 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { openSqliteState } from '@keyferry/adapters/state';
 import type { LockId, LockState, RunId } from '@keyferry/core';
 import { afterEach, describe, expect, it } from 'vitest';
-import { configText, rows, Workbench } from './workbench.ts';
+import { configText, rows, until, Workbench } from './workbench.ts';
 
 let bench: Workbench;
 afterEach(() => bench.remove());
@@ -106,10 +106,11 @@ describe('locks break', () => {
 
   it('2: status tells a script of an unfinished migration', async () => {
     bench = await Workbench.create(rows(60_000, 200));
-    const stopped = await bench.run(['apply', 'config', '--yes', '--timeout', '2500ms']);
-    expect(stopped.code).toBe(6);
-    const { document } = await bench.json(['status']);
-    const [{ phase }] = document['migrations'] as [{ phase: string }];
-    expect((await bench.run(['status', '--detailed-exitcode'])).code).toBe(phase === 'applying' ? 2 : 0);
+    const { child, ended } = bench.start(['apply', 'config', '--yes', '--events', 'a.ndjson']);
+    await until(async () => ((await bench.read('a.ndjson')).includes('"apply.started"') ? true : null));
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(143);
+    expect((await bench.run(['status', '--detailed-exitcode'])).code).toBe(2);
+    expect((await bench.run(['status'])).code).toBe(0);
   });
 });

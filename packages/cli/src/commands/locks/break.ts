@@ -35,7 +35,9 @@ export default class LocksBreak extends BaseCommand {
           await recordEvent(env, held.id as MigrationId, { type, message, run: lock.run });
         } catch (error) {
           // The lock is broken all the same: it must not look as if it were not.
-          run.warn(`the reason could not be kept in the state (${error instanceof Error ? error.message : String(error)})`);
+          run.warn(
+            `the reason could not be kept in the state (${error instanceof Error ? error.message : String(error)})`,
+          );
         }
         return { result: { migration: held.id, lock, reason }, view: brokenLockView, exitCode: exitCodes.done };
       });

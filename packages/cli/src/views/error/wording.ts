@@ -20,7 +20,17 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
 };
 
 const writes = ['apply', 'rollback'];
-const readingCommands = ['plan', 'show', 'verify', 'status', 'validate', 'doctor', 'explain', 'locks list', 'locks show'];
+const readingCommands = [
+  'plan',
+  'show',
+  'verify',
+  'status',
+  'validate',
+  'doctor',
+  'explain',
+  'locks list',
+  'locks show',
+];
 
 export function summaryOf({ error, command }: ErrorReport): string {
   if (isPromptEnd(error.cause)) return `keyferry ${command} was stopped before it was approved; nothing was written`;

@@ -138,7 +138,10 @@ function lastLines(
   context: ViewContext,
 ): string[] {
   const { palette, nowMs } = context;
-  const planAgain = pasteable(`keyferry plan ${plan.migration} --out ${shellWord(file ?? `${plan.migration}.kfplan`)}`, context);
+  const planAgain = pasteable(
+    `keyferry plan ${plan.migration} --out ${shellWord(file ?? `${plan.migration}.kfplan`)}`,
+    context,
+  );
   if (!plan.applyable) {
     const solve = palette.bad(`Not applyable: solve ${listText(blockingCodes(plan))}.`);
     const exit = occasion === 'shown' ? '' : '   (exit 4)';

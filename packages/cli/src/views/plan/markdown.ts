@@ -62,7 +62,8 @@ function findingItems({ findings }: PlanDocument): string[] {
 
 function lookFirstItems({ lookFirst, createdAt }: PlanDocument): string[] {
   return lookFirst.map(
-    (row) => `- ${code(symbolOf(row, plainPalette))} ${code(keyText(row.targetKey))} ${text(changeText(row, createdAt))}`,
+    (row) =>
+      `- ${code(symbolOf(row, plainPalette))} ${code(keyText(row.targetKey))} ${text(changeText(row, createdAt))}`,
   );
 }
 

@@ -168,7 +168,8 @@ describe('the plan as a document', () => {
 describe('the plan as Markdown', () => {
   const markdown = (plan = samplePlan): string => planMarkdown({ ...made, plan }, context);
 
-  it('is a text for a pull request', () => expect(markdown()).toMatchInlineSnapshot(`
+  it('is a text for a pull request', () =>
+    expect(markdown()).toMatchInlineSnapshot(`
     "### Plan \`pln_01JDA3WQ7K\` of \`config-v2-to-v3\`
 
     offline, from etcd-v2 \`/config/\` to etcd-v3 \`/config/\`; made 2026-11-21 06:30 UTC, valid until 2026-11-22 06:30 UTC.
@@ -226,7 +227,8 @@ describe('the plan as Markdown', () => {
 
 describe('one finding of a plan', () => {
   const result = { plan: blockedPlan, findings: [blocking] };
-  it('is shown whole', () => expect(findingsView.human(result, context)).toMatchInlineSnapshot(`
+  it('is shown whole', () =>
+    expect(findingsView.human(result, context)).toMatchInlineSnapshot(`
     "blocking  value.too-large
       what    records are over the limit of the target
       count   7 cases

@@ -18,7 +18,11 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
 }
 
 /** Code and sentence of each change of meaning. */
-export function meaningRows({ meaning, target, leaseBucketMs }: PlanDocument): (readonly [code: string, what: string])[] {
+export function meaningRows({
+  meaning,
+  target,
+  leaseBucketMs,
+}: PlanDocument): (readonly [code: string, what: string])[] {
   return meaning.map(({ code, count }) => {
     switch (code) {
       case 'ttl.to-lease': {

@@ -29,7 +29,9 @@ function findingHuman({ code, level, accept, count, keys, detail, fix }: Finding
     ['  more', `keyferry explain ${code}`],
   ];
   const name = level === 'blocking' ? palette.bad(level) : palette.caution(level);
-  return [`${name}  ${palette.strong(code)}`, ...columns(rows, [{ align: 'left' }, { align: 'left', gap: 3 }]), ''].join(
-    '\n',
-  );
+  return [
+    `${name}  ${palette.strong(code)}`,
+    ...columns(rows, [{ align: 'left' }, { align: 'left', gap: 3 }]),
+    '',
+  ].join('\n');
 }
