@@ -139,7 +139,11 @@ export class Stage {
     const { engine, options } = this.command(hooks);
     const reader = plan instanceof MemoryPlan ? plan.reader() : plan;
     const { accept = [] } = hooks;
-    return applyOffline(engine, { ...this.spec, ...hooks.spec }, reader, { ...options, accept, appliedAs: 'shop.kfplan' });
+    return applyOffline(engine, { ...this.spec, ...hooks.spec }, reader, {
+      ...options,
+      accept,
+      appliedAs: 'shop.kfplan',
+    });
   }
 
   verify() {

@@ -147,7 +147,9 @@ const migration = z.strictObject({
     .array(glob, { error: expects('a list of globs') })
     .default([])
     .describe('globs over target keys whose content is never shown, besides the built-in ones'),
-  review: choice(['always', 'warnings', 'blocking']).default('warnings').describe(
+  review: choice(['always', 'warnings', 'blocking'])
+    .default('warnings')
+    .describe(
       'when a person must approve what apply MIGRATION has planned: always; warnings, if the plan has any or does more ' +
         'than create keys that are absent; blocking, never, as blocking findings stop a plan by themselves. ' +
         'apply FILE is a reviewed plan and never asks',

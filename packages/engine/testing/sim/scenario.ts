@@ -141,7 +141,14 @@ async function rollBackAgainAndAgain(
 }
 
 /** Ends that only mean: somebody else is at it, or something of the storm is not over yet. */
-const passing = new Set(['lease.held', 'lease.lost', 'state.conflict', 'epoch.lost', 'store.position-compacted', 'fence.lost']);
+const passing = new Set([
+  'lease.held',
+  'lease.lost',
+  'state.conflict',
+  'epoch.lost',
+  'store.position-compacted',
+  'fence.lost',
+]);
 
 /** Repeats a command until it ends in a way that repeating will not change. */
 async function toTheEnd<T>(world: World, what: string, command: () => Promise<Ending<T>>): Promise<Ending<T> | null> {

@@ -1,0 +1,39 @@
+/** A whole plan by the engine (join, digests, comparison of values, rows, prefix table) over pages that are in memory. */
+import { discardPlan, systemClock, systemRandom } from '@keyferry/adapters';
+import { keyFromText, type MigrationId, type StateStore } from '@keyferry/core';
+import { makePlan, type Engine, type MigrationSpec } from '@keyferry/engine';
+import { benchPrefix, valueBytes } from '../workload/records.ts';
+import { childOptions, measured } from './measured.ts';
+import { pagesOfFile, pageStore } from './page-store.ts';
+
+const { sourceFile, targetFile } = childOptions();
+const [sourceValue, targetValue] = [new Uint8Array(valueBytes).fill(65), new Uint8Array(valueBytes).fill(65)];
+const prefix = keyFromText(benchPrefix);
+const spec: MigrationSpec = {
+  migration: 'bench' as MigrationId,
+  strategy: 'offline',
+  sourceStore: 'source',
+  targetStore: 'target',
+  rule: { sourcePrefix: prefix, targetPrefix: prefix },
+  onConflict: 'keep-target',
+  requireEmpty: null,
+  workers: 1,
+  limits: { chunkKeysMax: 10_000, chunkBytesMax: 16 * 1024 * 1024, createRowsMax: 100_000 },
+  planMaxAgeMs: 3_600_000,
+  isSensitive: () => false,
+  configDigest: '',
+  rulesDigest: '',
+  keyferryVersion: '0.1.0',
+};
+const engine: Engine = {
+  source: pageStore('source', [...pagesOfFile(sourceFile, sourceValue)]),
+  target: pageStore('target', [...pagesOfFile(targetFile, targetValue)]),
+  state: {} as StateStore, // a plan never touches it
+  clock: systemClock,
+  random: systemRandom,
+  host: { emit: () => undefined },
+};
+await measured(async () => {
+  const { totals } = await makePlan(engine, spec, discardPlan());
+  return totals.scanned + totals.targetOnly;
+});

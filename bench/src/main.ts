@@ -1,0 +1,48 @@
+/**
+ * `npm run bench -- NAME [--rounds N] [--keys N]`: measures, prints, and appends the figures to results/NAME.jsonl.
+ * Each benchmark is one file in benchmarks/; its header says what it compares and why that is fair.
+ */
+import { parseArgs } from 'node:util';
+import { copyV2 } from './benchmarks/copy-v2.ts';
+import { copyV3 } from './benchmarks/copy-v3.ts';
+import { diff } from './benchmarks/diff.ts';
+import { memory } from './benchmarks/memory.ts';
+import { readV3 } from './benchmarks/read-v3.ts';
+import { startup } from './benchmarks/startup.ts';
+import type { Benchmark } from './benchmark.ts';
+import { printReport, saveReport } from './report.ts';
+
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  'copy-v3': copyV3,
+  'read-v3': readV3,
+  'copy-v2': copyV2,
+  memory,
+  diff,
+  startup,
+};
+const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;
+
+const { values, positionals } = parseArgs({
+  options: { rounds: { type: 'string' }, keys: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  allowPositionals: true,
+});
+const [name = ''] = positionals;
+const benchmark = benchmarks[name];
+const rounds = positiveNumber(values.rounds, benchmark?.rounds ?? 1);
+const keys = positiveNumber(values.keys, benchmark?.keys ?? 1);
+if (values.help === true || benchmark === undefined || rounds === null || keys === null) {
+  (values.help === true ? process.stdout : process.stderr).write(usage);
+  process.exit(values.help === true ? 0 : 64);
+}
+
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+note(`${name}: ${rounds} rounds, ${keys.toLocaleString('en')} keys`);
+const result = await benchmark.run({ rounds, keys, note });
+const report = await saveReport(name, { rounds, keys }, result);
+printReport(report, (text) => process.stdout.write(text));
+process.exit(0); // connections of a peer's client may still be open
+
+function positiveNumber(text: string | undefined, byDefault: number): number | null {
+  const number = text === undefined ? byDefault : Number(text.replaceAll('_', ''));
+  return Number.isSafeInteger(number) && number > 0 ? number : null;
+}

@@ -1,0 +1,93 @@
+/**
+ * One migration of the built command line, in a folder of its own: `plan`, `apply` and `verify` as users run them, each
+ * a process of its own, with what it used and, from its log, when each phase began.
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runNode, type NodeRun } from '../measure/run-node.ts';
+import { benchPrefix } from './records.ts';
+
+export const keyferryProgram = new URL('../../../packages/cli/bin/keyferry.js', import.meta.url).pathname;
+
+export type StoreSettings =
+  | { readonly kind: 'etcd-v2' | 'etcd-v3'; readonly endpoints: readonly string[] }
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | { readonly kind: 'file'; readonly path: string; readonly format: 'ndjson' };
+
+export interface MigrationSettings {
+  readonly source: StoreSettings;
+  readonly target: StoreSettings;
+}
+
+export interface ApplyPhases {
+  /** Program start, configuration, plan file, lock, preflight, staleness check, registering the chunks. */
+  readonly beforeMs: number;
+  /** First claim of a chunk to the last chunk done. */
+  readonly backfillMs: number;
+  readonly verifyMs: number;
+}
+
+export class BenchMigration {
+  private readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async create({ source, target }: MigrationSettings): Promise<BenchMigration> {
+    const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-'));
+    const config = {
+      version: 1,
+      stores: { source, target },
+      migrations: {
+        bench: {
+          source: { store: 'source', prefix: benchPrefix },
+          target: { store: 'target', prefix: benchPrefix },
+          strategy: 'offline',
+        },
+      },
+    };
+    await writeFile(join(folder, 'keyferry.yaml'), JSON.stringify(config));
+    return new BenchMigration(folder);
+  }
+
+  plan(): Promise<NodeRun> {
+    return this.run(['plan', 'bench', '--out', 'bench.kfplan']);
+  }
+
+  async apply(): Promise<NodeRun & { readonly phases: ApplyPhases }> {
+    const log = join(this.folder, 'apply.log');
+    const startedAtMs = Date.now();
+    const run = await this.run(['apply', 'bench.kfplan', '--yes', '--log-file', log]);
+    return { ...run, phases: phasesOf(await readFile(log, 'utf8'), startedAtMs, run.wallMs) };
+  }
+
+  verify(): Promise<NodeRun> {
+    return this.run(['verify', 'bench']);
+  }
+
+  remove(): Promise<void> {
+    return rm(this.folder, { recursive: true, force: true });
+  }
+
+  private run(args: readonly string[]): Promise<NodeRun> {
+    return runNode([keyferryProgram, ...args, '--quiet', '--no-input'], this.folder);
+  }
+}
+
+function phasesOf(log: string, startedAtMs: number, wallMs: number): ApplyPhases {
+  const events = log
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { readonly type: string; readonly at: string });
+  const first = events.find(({ type }) => type === 'chunk.claimed');
+  const last = events.findLast(({ type }) => type === 'chunk.done');
+  if (first === undefined || last === undefined) throw new Error('the log of apply names no chunk');
+  const [backfillAtMs, verifyAtMs] = [Date.parse(first.at), Date.parse(last.at)];
+  return {
+    beforeMs: backfillAtMs - startedAtMs,
+    backfillMs: verifyAtMs - backfillAtMs,
+    verifyMs: startedAtMs + wallMs - verifyAtMs,
+  };
+}
