@@ -32,7 +32,7 @@ class Side {
     }
     let last = this.last;
     for (const { key } of page.records) {
-      invariant(last === null || key > last, `a scan went back to ${keyForDisplay(key)}`);
+      invariant(last === null || key > last, () => `a scan went back to ${keyForDisplay(key)}`);
       last = key;
     }
     this.last = last;
