@@ -10,6 +10,8 @@ export interface PrefixRule {
 }
 
 export function toTargetKey(rule: PrefixRule, key: Key): Key {
+  // The common case, and this runs once for each record of each scan.
+  if (rule.sourcePrefix === rule.targetPrefix) return key;
   return (rule.targetPrefix + key.slice(rule.sourcePrefix.length)) as Key;
 }
 

@@ -38,11 +38,11 @@ export function rollbackIntent({ migration, phase, counts }: Status, palette: Pa
 
 function rollbackHuman({ migration, result }: RolledBackView, context: ViewContext): string {
   const { palette } = context;
-  const { run, counts, written, left, changedKeys, elapsedMs } = result;
+  const { run, counts, left, changedKeys, elapsedMs } = result;
   const rest = counts.changed - changedKeys.length;
   return [
     `${palette.strong(`Rolled back ${migration}`)}   run ${run}, ${durationText(elapsedMs)}`,
-    `  - removed    ${countText(counts.removed)}${written === null ? '' : ` of ${countText(written)} written`}`,
+    `  - removed    ${removedText(result)}`,
     ...(left === null ? [] : [`  ! left       ${countText(left)}${left > 0 ? '   changed since, or expired' : ''}`]),
     ...changedKeys.map((key) => `      ${keyText(key)}`),
     ...(changedKeys.length > 0 && rest > 0 ? [`      and ${countText(rest)} more`] : []),
@@ -50,6 +50,13 @@ function rollbackHuman({ migration, result }: RolledBackView, context: ViewConte
     ...stepLines(nextAfter(migration), null, context),
     '',
   ].join('\n');
+}
+
+/** A rollback that was killed may have removed more than it could count. */
+function removedText({ counts, written, left }: RollbackResult): string {
+  const removed = countText(counts.removed);
+  if (written === null) return removed;
+  return `${left === null ? `at least ${removed}` : removed} of ${countText(written)} written`;
 }
 
 const nextAfter = (migration: string): string => `keyferry plan ${migration} --out ${migration}.kfplan`;
