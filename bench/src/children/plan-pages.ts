@@ -1,7 +1,7 @@
 /** A whole plan by the engine (join, digests, comparison of values, rows, prefix table) over pages that are in memory. */
 import { discardPlan, systemClock, systemRandom } from '@keyferry/adapters';
-import { keyFromText, type MigrationId, type StateStore } from '@keyferry/core';
-import { makePlan, type Engine, type MigrationSpec } from '@keyferry/engine';
+import { keyFromText, type MigrationId, type StateStore, type MigrationSpec } from '@keyferry/core';
+import { makePlan, type Engine } from '@keyferry/engine';
 import { benchPrefix, valueBytes } from '../workload/records.ts';
 import { childOptions, measured } from './measured.ts';
 import { pagesOfFile, pageStore } from './page-store.ts';

@@ -11,12 +11,8 @@ import { relative, resolve, sep } from 'node:path';
 import {
   invariant,
   keyFromText,
-  type ConflictPolicy,
-  type Key,
   type MigrationId,
-  type PlanLimits,
-  type PrefixRule,
-  type RequireEmpty,
+  type MigrationSpec,
   type SourceStore,
   type StateStore,
   type TargetStore,
@@ -35,28 +31,8 @@ import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
 import { systemClock } from './environment/system-clock.ts';
 
-/** The engine's MigrationSpec, by shape: this package does not know the engine. */
-export interface WiredSpec {
-  readonly migration: MigrationId;
-  readonly strategy: 'offline';
-  /** The stores' names in the configuration. */
-  readonly sourceStore: string;
-  readonly targetStore: string;
-  readonly rule: PrefixRule;
-  readonly onConflict: ConflictPolicy;
-  readonly requireEmpty: RequireEmpty;
-  readonly workers: number;
-  readonly limits: PlanLimits;
-  readonly planMaxAgeMs: number;
-  readonly isSensitive: (targetKey: Key) => boolean;
-  /** SHA-256 in hexadecimal digits. */
-  readonly configDigest: string;
-  readonly rulesDigest: string;
-  readonly keyferryVersion: string;
-}
-
 export interface WiredMigration {
-  readonly spec: WiredSpec;
+  readonly spec: MigrationSpec;
   readonly source: SourceStore;
   readonly target: TargetStore;
   /** For `createPlanFile`. */
@@ -125,7 +101,7 @@ export async function wireState(config: ResolvedConfig): Promise<StateStore> {
   return await openSqliteState({ file: shortPath(config.directory, config.state.sqlite) });
 }
 
-function buildSpec(config: ResolvedConfig, migration: string, settings: MigrationConfig): WiredSpec {
+function buildSpec(config: ResolvedConfig, migration: string, settings: MigrationConfig): MigrationSpec {
   const { source, target, limits } = settings;
   return {
     migration: migration as MigrationId,

@@ -5,10 +5,17 @@
  *     begin:  preflight ─► staleness ─► state: applying ─► epoch ─► chunks        nothing is written before `state`
  *     go on:  epoch ─► chunks
  */
-import { KeyferryError, type Fence, type MigrationState, type PlanDocument, type PlanReader } from '@keyferry/core';
+import {
+  KeyferryError,
+  type Fence,
+  type MigrationState,
+  type PlanDocument,
+  type PlanReader,
+  type MigrationSpec,
+} from '@keyferry/core';
 import { registerChunks } from './backfill.ts';
 import { ensureEpoch } from './epoch.ts';
-import { assertNotStopped, type Engine, type MigrationSpec } from './migration.ts';
+import { assertNotStopped, type Engine } from './migration.ts';
 import { openViews } from './pages.ts';
 import { spansOf } from './plan.ts';
 import { preflight } from './preflight.ts';

@@ -1,6 +1,6 @@
 /** What all workers of one run share, and how long they may hold a chunk without renewing. */
-import type { ChunkCounts, Fence, PlanDocument, RunId, StopSignal, TargetControl } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import type { ChunkCounts, Fence, PlanDocument, RunId, StopSignal, TargetControl, MigrationSpec } from '@keyferry/core';
+import type { Engine } from './migration.ts';
 import type { SharedView } from './shared-view.ts';
 
 export const chunkLeaseMs = 20_000;

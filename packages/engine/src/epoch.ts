@@ -1,6 +1,13 @@
 /** The epoch of a migration in the target: raised, and held against what the state says. */
-import { compareFences, fenceToText, KeyferryError, type Fence, type MigrationId } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import {
+  compareFences,
+  fenceToText,
+  KeyferryError,
+  type Fence,
+  type MigrationId,
+  type MigrationSpec,
+} from '@keyferry/core';
+import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
 
 /** @throws {KeyferryError} `epoch.lost` when the target holds another epoch, or none any more. */

@@ -1,5 +1,5 @@
 /** The public surface of the engine: grouped re-exports, nothing else. */
-export type { Engine, Environment, MigrationSpec } from './migration.ts';
+export type { Engine, Environment } from './migration.ts';
 
 export { makePlan } from './plan.ts';
 export type { ApplyOptions } from './attempt.ts';

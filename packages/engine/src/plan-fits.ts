@@ -4,8 +4,15 @@
  * A start asks for the whole configuration that was reviewed. Going on asks only for what decides which records are
  * written and where: a dead member's endpoint or another number of workers must not strand a migration half-way.
  */
-import { instantMs, KeyferryError, keyFromJson, type PlanDocument, type PlannedSide } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import {
+  instantMs,
+  KeyferryError,
+  keyFromJson,
+  type PlanDocument,
+  type PlannedSide,
+  type MigrationSpec,
+} from '@keyferry/core';
+import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
 
 /** @throws {KeyferryError} `plan.mismatch`, saying what differs; `plan.expired`, unless it is being resumed. */

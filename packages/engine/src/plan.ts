@@ -21,8 +21,9 @@ import {
   type PlanDocument,
   type PlanWriter,
   type Salt,
+  type MigrationSpec,
 } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import type { Engine } from './migration.ts';
 import { joinViews, openViews } from './pages.ts';
 import { preflight, type Preflight } from './preflight.ts';
 

@@ -13,8 +13,9 @@ import {
   type Finding,
   type MemberPosition,
   type StoreDescription,
+  type MigrationSpec,
 } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
 
 export interface Preflight {

@@ -16,9 +16,10 @@ import {
   type MigrationState,
   type RollbackCounts,
   type TargetControl,
+  type MigrationSpec,
 } from '@keyferry/core';
 import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
-import { assertNotStopped, pageKeysMax, type Engine, type MigrationSpec } from './migration.ts';
+import { assertNotStopped, pageKeysMax, type Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
 

@@ -13,9 +13,10 @@ import {
   type PhaseEvent,
   type RunId,
   type StateVersion,
+  type MigrationSpec,
 } from '@keyferry/core';
 import { RunLock } from './lock.ts';
-import type { Environment, MigrationSpec } from './migration.ts';
+import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { migrationsScope, writeItemOrFail } from './state-items.ts';
 

@@ -17,8 +17,9 @@ import {
   type ReadableStore,
   type StaleKey,
   type StoreView,
+  type MigrationSpec,
 } from '@keyferry/core';
-import type { Engine, MigrationSpec } from './migration.ts';
+import type { Engine } from './migration.ts';
 import { joinViews } from './pages.ts';
 import { diffRules } from './plan.ts';
 import { withRetry } from './retry.ts';

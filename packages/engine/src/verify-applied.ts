@@ -2,10 +2,17 @@
  * Verify as a command: the sides of an applied migration, held against each other and against the plan that was applied.
  * A comparison of nothing would agree, so the stores and rules must be the plan's, and the source what the plan saw.
  */
-import { KeyferryError, nextStep, phaseTable, type PlanDocument, type StopSignal } from '@keyferry/core';
+import {
+  KeyferryError,
+  nextStep,
+  phaseTable,
+  type PlanDocument,
+  type StopSignal,
+  type MigrationSpec,
+} from '@keyferry/core';
 import { summarizeChunks } from './backfill.ts';
 import { deviationsOf } from './deviations.ts';
-import type { Engine, MigrationSpec } from './migration.ts';
+import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
 import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';

@@ -19,8 +19,9 @@ import {
   type PlanDocument,
   type StopSignal,
   type StoredRecord,
+  type MigrationSpec,
 } from '@keyferry/core';
-import { assertNotStopped, type Engine, type MigrationSpec } from './migration.ts';
+import { assertNotStopped, type Engine } from './migration.ts';
 import { joinViews, openViews } from './pages.ts';
 import { spansOf } from './plan.ts';
 

@@ -12,6 +12,7 @@ import {
   type PlanReader,
   type PrefixRule,
   type StateStore,
+  type MigrationSpec,
 } from '@keyferry/core';
 import { MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
 import {
@@ -24,7 +25,6 @@ import {
   verifyApplied,
   type ApplyResult,
   type Engine,
-  type MigrationSpec,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';

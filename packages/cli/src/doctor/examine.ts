@@ -6,9 +6,16 @@
  */
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { counted, membersVerdict, prefixRange, type ReadableStore, type SourceStore } from '@keyferry/core';
+import {
+  counted,
+  membersVerdict,
+  prefixRange,
+  type ReadableStore,
+  type SourceStore,
+  type MigrationSpec,
+} from '@keyferry/core';
 import type { Redactor, ResolvedConfig } from '@keyferry/adapters';
-import type { Engine, MigrationSpec } from '@keyferry/engine';
+import type { Engine } from '@keyferry/engine';
 import type { CommandRun } from '../command-run.ts';
 import { loadAdapters, openConfig } from '../wiring.ts';
 import { checksOf, ok, warn, type Check } from './check.ts';

@@ -15,11 +15,12 @@ import {
   type MigrationState,
   type PlanDocument,
   type PlanReader,
+  type MigrationSpec,
 } from '@keyferry/core';
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
 import { runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.ts';
 import { deviationsOf } from '../deviations.ts';
-import { assertNotStopped, type Engine, type MigrationSpec } from '../migration.ts';
+import { assertNotStopped, type Engine } from '../migration.ts';
 import { assertPlanFits } from '../plan-fits.ts';
 import { withSession, type Session } from '../session.ts';
 import { attemptScope } from '../state-items.ts';

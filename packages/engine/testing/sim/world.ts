@@ -10,10 +10,11 @@ import {
   toSourceKey,
   type Key,
   type StoredRecord,
+  type MigrationSpec,
 } from '@keyferry/core';
 import { MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
 import type { MigrationId } from '@keyferry/core';
-import type { Engine, MigrationSpec } from '../../src/index.ts';
+import type { Engine } from '../../src/index.ts';
 import { Application } from './application.ts';
 import { fillStores, rule, type Dataset } from './dataset.ts';
 import { Kernel } from './kernel.ts';
