@@ -15,6 +15,7 @@ const spec: MigrationSpec = {
   sourceStore: 'source',
   targetStore: 'target',
   rule: { sourcePrefix: prefix, targetPrefix: prefix },
+  transform: null,
   onConflict: 'keep-target',
   requireEmpty: null,
   workers: 1,

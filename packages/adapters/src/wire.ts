@@ -27,6 +27,7 @@ import type {
   StoreConfig,
 } from './config/resolved-config.ts';
 import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
+import { buildTransform, leaseBucketOf } from './config/rules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
 import { systemClock } from './environment/system-clock.ts';
@@ -109,6 +110,7 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: Migratio
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
+    transform: buildTransform(settings.rules),
     onConflict: settings.onConflict,
     requireEmpty: target.requireEmpty,
     workers: limits.workers,
@@ -176,7 +178,7 @@ async function openEtcdV3(
     name,
     nowMs,
     reservedPrefix: store.reservedPrefix ?? undefined,
-    leaseBucketMs: settings.rules[0]?.ttl.toLease.bucketMs,
+    leaseBucketMs: leaseBucketOf(settings.rules),
     ...(await networkOptions(store, context)),
   });
 }

@@ -15,6 +15,9 @@ export * from './errors/keyferry-error.ts';
 export * from './errors/invariant.ts';
 
 export * from './transform/prefix-rule.ts';
+export * from './transform/transform.ts';
+export * from './transform/select-keys.ts';
+export * from './transform/map-value.ts';
 export * from './diff/merge-join.ts';
 export * from './diff/compare-records.ts';
 

@@ -15,6 +15,7 @@ import {
 } from '@keyferry/core';
 import { registerChunks } from './backfill.ts';
 import { ensureEpoch } from './epoch.ts';
+import { withImage } from './image-view.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
 import { openViews } from './pages.ts';
 import { spansOf } from './plan.ts';
@@ -66,8 +67,9 @@ export async function beginAttempt(
   const { plan } = reader;
   await assertStoresFit(engine, spec, plan);
   const spans = spansOf(spec);
-  const views = await openViews(engine, engine, spans);
-  const view = new SharedView(engine, engine.source, spans.source, views.source);
+  const { source } = withImage(engine, spec);
+  const views = await openViews(engine, { source, target: engine.target }, spans);
+  const view = new SharedView(engine, source, spans.source, views.source);
   try {
     try {
       await assertPlanHolds(engine, spec, reader, views);
@@ -116,7 +118,7 @@ export async function goOnWithAttempt(
   const epoch = { attempt: state.attempt, token: state.epochToken };
   await session.write({ ...state, run: session.run, changedAtMs: engine.clock.nowMs() });
   await openAttempt(engine, spec, session, reader, epoch);
-  const view = new SharedView(engine, engine.source, spansOf(spec).source, null);
+  const view = new SharedView(engine, withImage(engine, spec).source, spansOf(spec).source, null);
   return { attempt: state.attempt, epoch, resumed: true, view };
 }
 

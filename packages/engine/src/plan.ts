@@ -24,6 +24,7 @@ import {
   type MigrationSpec,
 } from '@keyferry/core';
 import type { Engine } from './migration.ts';
+import { withImage } from './image-view.ts';
 import { joinViews, openViews } from './pages.ts';
 import { preflight, type Preflight } from './preflight.ts';
 
@@ -32,7 +33,7 @@ const shortTtlMs = 120_000;
 
 export async function makePlan(engine: Engine, spec: MigrationSpec, writer: PlanWriter): Promise<PlanDocument> {
   try {
-    const plan = await scanAndBuild(engine, spec, writer);
+    const plan = await scanAndBuild(withImage(engine, spec), spec, writer);
     await writer.finish(plan);
     return plan;
   } catch (error) {
@@ -111,7 +112,8 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     changesListed: built.changesListed,
     changesOmitted: built.changesOmitted,
     estimate: estimate(engine, spec, built),
-    wayBack: 'lossless',
+    rules: spec.transform?.parts ?? [],
+    wayBack: spec.transform === null || spec.transform.inverse !== null ? 'lossless' : 'none',
     applyable: findings.every(({ level }) => level !== 'blocking'),
   };
 }

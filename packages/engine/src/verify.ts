@@ -22,6 +22,7 @@ import {
   type MigrationSpec,
 } from '@keyferry/core';
 import { assertNotStopped, type Engine } from './migration.ts';
+import { withImage } from './image-view.ts';
 import { joinViews, openViews } from './pages.ts';
 import { spansOf } from './plan.ts';
 
@@ -63,7 +64,7 @@ export async function verify(
 ): Promise<VerifyResult> {
   const startedAtMs = engine.clock.monotonicMs();
   const spans = spansOf(spec);
-  const views = await openViews(engine, engine, spans);
+  const views = await openViews(engine, withImage(engine, spec), spans);
   const comparison = new Comparison(plan, engine);
   try {
     await joinViews(engine, spec.rule, views, spans.source, comparison, (read) => {

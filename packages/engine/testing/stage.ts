@@ -80,6 +80,7 @@ export class Stage {
       sourceStore: 'old',
       targetStore: 'new',
       rule,
+      transform: null,
       onConflict: 'keep-target',
       requireEmpty: null,
       workers: 2,

@@ -233,7 +233,7 @@ describe('a wrong configuration', () => {
     [
       'has a rule of a later version',
       withMigration('rules: [{ module: ./a.ts }]'),
-      '11:13 migrations.move.rules[0].ttl: is missing',
+      '11:13 migrations.move.rules[0]: one of ttl, include, exclude, value is expected in each rule',
       '11:15 migrations.move.rules[0].module: is not available in this version',
     ],
     [
@@ -253,6 +253,21 @@ describe('a wrong configuration', () => {
         'new: { kind: sqlite, file: a.db }',
       ),
       '11:22 migrations.move.rules[0].ttl.toLease: there are leases in etcd-v3 only, and the target is sqlite',
+    ],
+    [
+      'has a rule that says two things',
+      withMigration("rules: [ { include: ['a/**'], exclude: ['b/**'] } ]"),
+      '11:14 migrations.move.rules[0]: one of ttl, include, exclude, value is expected in each rule',
+    ],
+    [
+      'has a value rule that says nothing',
+      withMigration("rules: [ { value: { keys: ['a/**'] } } ]"),
+      '11:23 migrations.move.rules[0].value: one of base64, gzip, json is expected',
+    ],
+    [
+      'has a JSON edit without a pointer',
+      withMigration('rules: [ { value: { json: [ { remove: a } ] } } ]'),
+      '11:43 migrations.move.rules[0].value.json[0].remove: a JSON pointer begins with a slash, or is empty',
     ],
     [
       'has no workers',

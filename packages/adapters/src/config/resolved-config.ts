@@ -5,7 +5,7 @@
  * configuration is the same in every checkout, and a plan can carry it without a secret or a machine's own path.
  * `directory` is what relative paths are resolved against, at use (secrets.ts, wire.ts).
  */
-import type { ConflictPolicy, RequireEmpty } from '@keyferry/core';
+import type { ConflictPolicy, JsonEdit, RequireEmpty } from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
 export type SecretReference = { readonly env: string } | { readonly file: string };
@@ -44,9 +44,17 @@ export type FileFormat = 'ndjson' | 'etcd-v2-json';
 /** When a person must approve: always, when there are warnings, or only what blocks anyway. */
 export type ReviewPolicy = 'always' | 'warnings' | 'blocking';
 
-export interface RuleConfig {
-  readonly ttl: { readonly toLease: { readonly bucketMs: number } };
-}
+export type ValueMapConfig =
+  | { readonly kind: 'base64'; readonly direction: 'encode' | 'decode' }
+  | { readonly kind: 'gzip'; readonly direction: 'compress' | 'decompress' }
+  | { readonly kind: 'json'; readonly edits: readonly JsonEdit[] };
+
+/** One rule. Globs are over target keys; `keys: null` means all of them. */
+export type RuleConfig =
+  | { readonly ttl: { readonly toLease: { readonly bucketMs: number } } }
+  | { readonly include: readonly string[] }
+  | { readonly exclude: readonly string[] }
+  | { readonly value: { readonly map: ValueMapConfig; readonly keys: readonly string[] | null } };
 
 export interface MigrationConfig {
   readonly source: { readonly store: string; readonly prefix: string };

@@ -2,8 +2,10 @@
  * The shape of a configuration file. One definition: it checks, it fills in defaults, it gives the types, and the
  * JSON schema that editors use is generated from it. What one field says about another is in references.ts.
  */
+import type { JsonEdit } from '@keyferry/core';
 import { z } from 'zod';
 import { laterKinds } from './adapter-kinds.ts';
+import type { RuleConfig, ValueMapConfig } from './resolved-config.ts';
 import {
   certificate,
   choice,
@@ -31,7 +33,6 @@ export const laterKeys: readonly string[] = [
   'dynamodb',
   'keepBefore',
   'emptyDirs',
-  'exclude',
   'only',
 ];
 
@@ -107,6 +108,45 @@ function kindComplaint(input: unknown): string | undefined {
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
 const storeName = z.string({ error: expects('the name of a store') });
 
+const globs = z.array(glob, { error: expects('a list of globs') }).min(1, 'at least one glob is expected');
+const pointer = z
+  .string({ error: expects('a JSON pointer, such as /a/b,') })
+  .regex(/^(\/|$)/, 'a JSON pointer begins with a slash, or is empty');
+
+const jsonEdit = z
+  .strictObject({
+    set: pointer.optional().describe('where to put `to`'),
+    remove: pointer.optional().describe('what to take out'),
+    move: pointer.optional().describe('what to put at the pointer `to` instead'),
+    to: z.unknown().optional(),
+  })
+  .transform(({ set, remove, move, to }, context): JsonEdit => {
+    const given = [set, remove, move].filter((path) => path !== undefined);
+    if (given.length !== 1) context.addIssue('one of set, remove, move is expected');
+    if (set !== undefined) return { kind: 'set', path: set, to: to ?? null };
+    if (remove !== undefined) return { kind: 'remove', path: remove };
+    if (typeof to !== 'string') context.addIssue('a move needs to: the pointer to move to');
+    return { kind: 'move', path: move ?? '', to: typeof to === 'string' ? to : '' };
+  });
+
+const valueMap = z
+  .strictObject({
+    base64: choice(['encode', 'decode']).optional(),
+    gzip: choice(['compress', 'decompress']).optional(),
+    json: z
+      .array(jsonEdit, { error: expects('a list of edits') })
+      .optional()
+      .describe('edits of JSON values'),
+    keys: globs.optional().describe('globs over target keys that it is for; all of them by default'),
+  })
+  .transform(({ base64, gzip, json, keys = null }, context): { map: ValueMapConfig; keys: string[] | null } => {
+    const given = [base64, gzip, json].filter((map) => map !== undefined);
+    if (given.length !== 1) context.addIssue('one of base64, gzip, json is expected');
+    if (base64 !== undefined) return { map: { kind: 'base64', direction: base64 }, keys };
+    if (gzip !== undefined) return { map: { kind: 'gzip', direction: gzip }, keys };
+    return { map: { kind: 'json', edits: json ?? [] }, keys };
+  });
+
 const rule = z
   .strictObject({
     ttl: z
@@ -115,9 +155,20 @@ const rule = z
           bucket: duration.describe('keys whose TTLs end within the same bucket share a lease'),
         }),
       })
+      .optional()
       .describe('how records that expire are carried over'),
+    include: globs.optional().describe('carry only keys that match one of these globs'),
+    exclude: globs.optional().describe('leave out keys that match one of these globs'),
+    value: valueMap.optional().describe('what to make of values'),
   })
-  .transform(({ ttl }) => ({ ttl: { toLease: { bucketMs: ttl.toLease.bucket } } }));
+  .transform(({ ttl, include, exclude, value }, context): RuleConfig => {
+    const given = [ttl, include, exclude, value].filter((part) => part !== undefined);
+    if (given.length !== 1) context.addIssue('one of ttl, include, exclude, value is expected in each rule');
+    if (ttl !== undefined) return { ttl: { toLease: { bucketMs: ttl.toLease.bucket } } };
+    if (include !== undefined) return { include };
+    if (value !== undefined) return { value };
+    return { exclude: exclude ?? [] };
+  });
 
 const migration = z.strictObject({
   source: z.strictObject({ store: storeName, prefix }),

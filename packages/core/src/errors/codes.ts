@@ -70,6 +70,11 @@ export const codes = {
     summary: 'the configuration has no migration {migration}',
     remedy: 'list them:   keyferry validate',
   }),
+  'rule.failed': entry<{ key: string; detail: string }>({
+    retry: 'never',
+    summary: 'a rule cannot be applied to {key}: {detail}',
+    remedy: 'correct the record or the rule, or leave the key out:   rules: [ { exclude: ["…"] } ]',
+  }),
   'plan.file-invalid': entry<{ file: string; why: string }>({
     retry: 'never',
     summary: '{file} is not a plan that this version can read: {why}',

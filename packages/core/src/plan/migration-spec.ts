@@ -5,6 +5,7 @@
 import type { MigrationId } from '../model/ids.ts';
 import type { Key } from '../model/key.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
+import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
 import type { ConflictPolicy, RequireEmpty } from './plan.ts';
 
@@ -15,6 +16,8 @@ export interface MigrationSpec {
   readonly sourceStore: string;
   readonly targetStore: string;
   readonly rule: PrefixRule;
+  /** What the rules make of each record; null: it stays as it is. It changes no keys. */
+  readonly transform: Transform | null;
   readonly onConflict: ConflictPolicy;
   readonly requireEmpty: RequireEmpty;
   readonly workers: number;

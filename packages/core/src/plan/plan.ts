@@ -135,7 +135,10 @@ export interface PlanDocument {
   readonly changesListed: number;
   readonly changesOmitted: number;
   readonly estimate: Estimate;
-  readonly wayBack: 'lossless';
+  /** The rules by name, in the order in which they are applied. */
+  readonly rules: readonly string[];
+  /** Whether what the rules made of the values can be undone exactly. Rollback, which only removes, always can. */
+  readonly wayBack: 'lossless' | 'none';
   readonly applyable: boolean;
 }
 

@@ -24,6 +24,8 @@ export type TransformOutcome =
 export interface Transform {
   /** As it stands in the plan, e.g. `rename ^/a/(.*)$ -> /b/$1`. */
   readonly name: string;
+  /** The names of its parts, where it has several. */
+  readonly parts?: readonly string[];
   readonly changesKeys: boolean;
   /** Undoes it exactly, or null: then there is no way back for what it did. */
   readonly inverse: Transform | null;
@@ -35,6 +37,7 @@ export function compose(transforms: readonly Transform[]): Transform {
   const inverses = transforms.map(({ inverse }) => inverse).toReversed();
   return {
     name: transforms.map(({ name }) => name).join('; '),
+    parts: transforms.map(({ name }) => name),
     changesKeys: transforms.some(({ changesKeys }) => changesKeys),
     get inverse() {
       return inverses.every((inverse) => inverse !== null) ? compose(inverses) : null;

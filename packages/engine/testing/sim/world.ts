@@ -115,6 +115,7 @@ export class World {
       sourceStore: 'old',
       targetStore: 'new',
       rule,
+      transform: null,
       onConflict: 'keep-target',
       requireEmpty: null,
       workers: draw.pick([1, 2, 4]),

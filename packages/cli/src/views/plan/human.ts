@@ -103,13 +103,14 @@ function serverText({ description: { members, version } }: PlannedSide): string 
 
 const placeText = (side: PlannedSide): string => `prefix ${prefixText(side.prefix)}`;
 
-function rulesText({ source, target, totals, meaning }: PlanDocument): string {
+function rulesText(plan: PlanDocument): string {
+  const { source, target, totals, meaning } = plan;
   const same = keyFromJson(source.prefix) === keyFromJson(target.prefix);
   const rules = [same ? 'same key bytes' : `${prefixText(source.prefix)} becomes ${prefixText(target.prefix)}`];
   const { notCarried } = totals;
   if (notCarried['dir.with-children'] !== undefined) rules.push('directories become prefixes');
   if (meaning.some(({ code }) => code === 'ttl.to-lease')) rules.push('TTL becomes a lease');
-  return rules.join('; ');
+  return [...rules, ...plan.rules].join('; ');
 }
 
 function meaningLines(plan: PlanDocument): string[] {
@@ -128,6 +129,9 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
     totals.actions.create.keys === 0 ? '  write    nothing' : `  write    ${keys} in ${how}, ${by}`,
     '  verify   digests of both sides, then stop',
     `  undo     keyferry rollback ${migration}: removes what this run created and nobody changed`,
+    ...(plan.wayBack === 'none'
+      ? ['  way back none for the values: a rule changes them in a way that cannot be undone']
+      : []),
   ];
 }
 
