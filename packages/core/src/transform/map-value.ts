@@ -11,7 +11,6 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 function mapValue(name: string, map: (value: Uint8Array) => Uint8Array, inverse: () => Transform | null): Transform {
   return {
     name,
-    changesKeys: false,
     get inverse() {
       return inverse();
     },

@@ -5,7 +5,6 @@ import { identity, type Transform } from './transform.ts';
 export function selectKeys(name: string, keeps: (key: Key) => boolean): Transform {
   return {
     name,
-    changesKeys: false,
     inverse: identity, // what was carried goes back as it is; what was left out is still in the source
     apply: (record) => (keeps(record.key) ? { kind: 'kept', record } : { kind: 'dropped', reason: 'rule.excluded' }),
   };

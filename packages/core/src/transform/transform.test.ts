@@ -5,9 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyFromBytes, keyFromText, type Key } from '../model/key.ts';
-import { customTransform } from './custom-transform.ts';
 import { decodeBase64, editJson, encodeBase64, gunzip, gzip, type JsonEdit } from './map-value.ts';
-import { renameKeys } from './rename-keys.ts';
 import { selectKeys } from './select-keys.ts';
 import { compose, identity, onlyFor, type Moving, type Transform } from './transform.ts';
 
@@ -24,8 +22,6 @@ const anyMoving: fc.Arbitrary<Moving> = fc.record({
 });
 const under = (prefix: string) => (key: Key) => key.startsWith(prefix);
 
-const rename = renameKeys({ pattern: /^\/a\/(.*)$/, to: '/b/$1' }, { pattern: /^\/b\/(.*)$/, to: '/a/$1' });
-
 const withWayBack: Readonly<Record<string, Transform>> = {
   identity,
   'base64 encoding': encodeBase64(),
@@ -33,13 +29,7 @@ const withWayBack: Readonly<Record<string, Transform>> = {
   gzip: gzip(),
   'excluding keys': selectKeys('exclude /x/**', (key) => !key.startsWith('/x/')),
   'a value map for some keys': onlyFor('/x/**', under('/x/'), encodeBase64()),
-  'a rename with its way back': rename,
   'several together': compose([encodeBase64(), gzip(), selectKeys('all', () => true)]),
-  'a module with an inverse': customTransform('flip.ts', {
-    transform: (r) => ({ ...r, value: r.value.toReversed() }),
-    inverse: (r) => ({ ...r, value: r.value.toReversed() }),
-    keepsKeys: true,
-  }),
 };
 
 describe('a transform with a way back', () => {
@@ -56,24 +46,6 @@ describe('a transform with a way back', () => {
   it('has none as soon as one of its parts has none', () => {
     expect(compose([gzip(), gunzip()]).inverse).toBeNull();
     expect(compose([]).inverse?.apply(moving('/a'))).toMatchObject({ kind: 'kept' });
-  });
-});
-
-describe('renameKeys', () => {
-  it('leaves keys that it does not match', () => {
-    expect(rename.apply(moving('/c'))).toEqual({ kind: 'kept', record: moving('/c') });
-    expect(rename.apply(moving('/a/x'))).toEqual({ kind: 'kept', record: moving('/b/x') });
-  });
-
-  it('fails a record whose way back leads elsewhere', () => {
-    const lossy = renameKeys({ pattern: /\d+$/, to: 'N' }, { pattern: /N$/, to: '1' });
-    expect(lossy.apply(moving('/a/1')).kind).toBe('kept');
-    expect(lossy.apply(moving('/a/2'))).toMatchObject({ kind: 'failed' });
-  });
-
-  it('says that it changes keys', () => {
-    expect(compose([encodeBase64(), rename]).changesKeys).toBe(true);
-    expect(compose([encodeBase64()]).changesKeys).toBe(false);
   });
 });
 
@@ -116,22 +88,5 @@ describe('value maps', () => {
     { edits: [{ kind: 'set', path: '/n/x', to: 1 }], value: '{"n":1}' },
   ] as { edits: JsonEdit[]; value: string }[])('fail where there is no such place: $edits', ({ edits, value }) => {
     expect(editJson(edits).apply(moving('/k', value)).kind).toBe('failed');
-  });
-});
-
-describe('a module of the user', () => {
-  it.each([
-    { name: 'throws', transform: () => expect.fail('broken') },
-    { name: 'answers with a promise', transform: () => Promise.resolve(null) },
-    { name: 'answers with something else', transform: () => ({ key: 1 }) },
-    { name: 'answers with text that is no bytes', transform: (r: Moving) => ({ ...r, key: 'ü€' }) },
-    { name: 'changes a key that it promised to keep', transform: (r: Moving) => ({ ...r, key: 'x' }) },
-  ])('that $name fails the record', ({ transform }) => {
-    const custom = customTransform('m.ts', { transform: transform as never, keepsKeys: true });
-    expect(custom.apply(moving('/k'))).toMatchObject({ kind: 'failed', detail: expect.stringContaining('m.ts') });
-  });
-
-  it('drops a record by answering null', () => {
-    expect(customTransform('m.ts', { transform: () => null }).apply(moving('/k')).kind).toBe('dropped');
   });
 });

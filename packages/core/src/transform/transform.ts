@@ -1,9 +1,9 @@
 /**
  * Transforms: what the rules of a migration do to a record on its way, one after another.
  *
- * Each is pure and sees what the one before made: the key as it would be written, the value, the expiry. Each says
- * whether it changes keys (then the scan is no longer in order and goes through a sorted spool) and how it is undone:
- * law: inverse(forward(record)) = record for every record that it keeps. The planner prints the way back from that.
+ * Each is pure and sees what the one before made: the key as it would be written, the value, the expiry. Each says how
+ * it is undone: law: inverse(forward(record)) = record for every record that it keeps. The planner prints the way back
+ * from that. None changes a key: the scan then stays in order, and ranges stay ranges.
  */
 import type { Key } from '../model/key.ts';
 import type { NotCarriedReason } from '../model/record.ts';
@@ -26,7 +26,6 @@ export interface Transform {
   readonly name: string;
   /** The names of its parts, where it has several. */
   readonly parts?: readonly string[];
-  readonly changesKeys: boolean;
   /** Undoes it exactly, or null: then there is no way back for what it did. */
   readonly inverse: Transform | null;
   readonly apply: (record: Moving) => TransformOutcome;
@@ -38,7 +37,6 @@ export function compose(transforms: readonly Transform[]): Transform {
   return {
     name: transforms.map(({ name }) => name).join('; '),
     parts: transforms.map(({ name }) => name),
-    changesKeys: transforms.some(({ changesKeys }) => changesKeys),
     get inverse() {
       return inverses.every((inverse) => inverse !== null) ? compose(inverses) : null;
     },
@@ -57,11 +55,10 @@ export function compose(transforms: readonly Transform[]): Transform {
 export function onlyFor(keys: string, matches: (key: Key) => boolean, transform: Transform): Transform {
   return {
     name: `${transform.name} (${keys})`,
-    changesKeys: transform.changesKeys,
-    // Chosen by key: where the transform changes keys, the way back could not tell which ones it was.
+    // Chosen by key, and keys stay as they are: the way back chooses the same ones.
     get inverse() {
       const { inverse } = transform;
-      return inverse === null || transform.changesKeys ? null : onlyFor(keys, matches, inverse);
+      return inverse === null ? null : onlyFor(keys, matches, inverse);
     },
     apply: (record) => (matches(record.key) ? transform.apply(record) : { kind: 'kept', record }),
   };
@@ -70,7 +67,6 @@ export function onlyFor(keys: string, matches: (key: Key) => boolean, transform:
 /** A transform that changes nothing: the inverse of one that only leaves records out. */
 export const identity: Transform = {
   name: 'as it is',
-  changesKeys: false,
   get inverse() {
     return identity;
   },
