@@ -1,5 +1,6 @@
 /**
  * Backfill: all chunks of a plan, by concurrent workers, until each is done. Chunks that another process works on are
+ * waited for, and go on here once their lease has ended.
  */
 import {
   addCounts,

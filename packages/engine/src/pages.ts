@@ -5,7 +5,7 @@
 import { keyAfter, MergeJoin, type JoinVisitor, type Key, type KeyRange, type PrefixRule } from '@keyferry/core';
 import { toTargetRange, type RecordPage, type StopSignal, type StoreView } from '@keyferry/core';
 import { pageKeysMax, type Environment } from './migration.ts';
-import { withRetry } from './retry.ts';
+import { iterateWithRetry, withRetry } from './retry.ts';
 
 /** Scans a range of a view; after a failure that may pass it goes on behind the last entry it handed out. */
 export async function* scanPages(
@@ -15,31 +15,10 @@ export async function* scanPages(
   signal?: StopSignal,
 ): AsyncGenerator<RecordPage> {
   let start = range.start;
-  let pages = open();
-  function open(): AsyncIterator<RecordPage> {
-    return view.scan({ start, end: range.end }, { pageKeysMax })[Symbol.asyncIterator]();
-  }
-  try {
-    for (;;) {
-      const next = await withRetry(
-        env,
-        'scan',
-        async () => {
-          try {
-            return await pages.next();
-          } catch (error) {
-            pages = open(); // a failed iterator is finished: the next try needs a new one
-            throw error;
-          }
-        },
-        signal,
-      );
-      if (next.done === true) return;
-      start = behind(next.value, start);
-      yield next.value;
-    }
-  } finally {
-    await pages.return?.();
+  const open = () => view.scan({ start, end: range.end }, { pageKeysMax });
+  for await (const page of iterateWithRetry(env, 'scan', open, signal)) {
+    start = behind(page, start);
+    yield page;
   }
 }
 

@@ -32,3 +32,33 @@ export async function withRetry<T>(
     }
   }
 }
+
+/**
+ * Iterates as `withRetry` calls. A failed iterator is finished, so the next try opens another one; whoever calls keeps
+ * count of what came so far, if `open` is to begin behind it.
+ */
+export async function* iterateWithRetry<T>(
+  env: Pick<Environment, 'clock' | 'random' | 'host'>,
+  what: string,
+  open: () => AsyncIterable<T>,
+  signal?: StopSignal,
+): AsyncGenerator<T> {
+  let items = open()[Symbol.asyncIterator]();
+  const readNext = async (): Promise<IteratorResult<T>> => {
+    try {
+      return await items.next();
+    } catch (error) {
+      items = open()[Symbol.asyncIterator]();
+      throw error;
+    }
+  };
+  try {
+    for (;;) {
+      const next = await withRetry(env, what, readNext, signal);
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await items.return?.();
+  }
+}

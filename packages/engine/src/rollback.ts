@@ -11,6 +11,7 @@ import {
   keyToJson,
   prefixRange,
   type CreatedRecord,
+  type Key,
   type Fence,
   type KeyJson,
   type MigrationState,
@@ -20,7 +21,7 @@ import {
 } from '@keyferry/core';
 import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
 import { assertNotStopped, pageKeysMax, type Engine } from './migration.ts';
-import { withRetry } from './retry.ts';
+import { iterateWithRetry, withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
 
 export interface RollbackResult {
@@ -106,21 +107,9 @@ class Removal {
   }
 
   /** What was removed is listed no more, so after a failure the list is simply read again. */
-  async removeUnder(prefix: Parameters<typeof prefixRange>[0]): Promise<void> {
-    const list = () => this.control.listCreated(prefixRange(prefix), { pageKeysMax })[Symbol.asyncIterator]();
-    let pages = list();
-    for (;;) {
-      const next = await withRetry(this.engine, 'list created', async () => {
-        try {
-          return await pages.next();
-        } catch (error) {
-          pages = list(); // a failed iterator is finished
-          throw error;
-        }
-      });
-      if (next.done === true) return;
-      await this.removePage(next.value);
-    }
+  async removeUnder(prefix: Key): Promise<void> {
+    const list = () => this.control.listCreated(prefixRange(prefix), { pageKeysMax });
+    for await (const page of iterateWithRetry(this.engine, 'list created', list)) await this.removePage(page);
   }
 
   private async removePage(page: readonly CreatedRecord[]): Promise<void> {

@@ -1,8 +1,8 @@
 /**
  * Strategy `offline`: writers of the source are stopped; copy, then prove.
  *
- *     check plan ─► lock ─► preflight, staleness ─► begin attempt ─► backfill ─► verify
- *                            └── skipped on a resume: its plan was checked before its first write ──┘
+ *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► verify
+ *                                   └───── skipped on a resume: checked before its first write ─────┘
  *
  * Way back at every point: `rollback` removes what was created and nobody changed since. Writers that were not
  * stopped show up three times: as a stale plan before the first write, as a chunk whose digest moved, and as a source
