@@ -18,7 +18,10 @@ import type {
   ITxnResponse,
 } from 'etcd3';
 import { isKeyferryError } from '@keyferry/core';
-import { faultOf, isMembersFault, toKeyferryError, wasNeverSent } from './errors.ts';
+import { parseEndpoint } from '../http/endpoint.ts';
+import { connectionError } from '../http/errors.ts';
+import { explainReset } from '../http/explain-reset.ts';
+import { faultOf, isMembersFault, toKeyferryError, wasClosed, wasNeverSent } from './errors.ts';
 import { Member, type Call } from './member.ts';
 
 export { CompareTarget } from 'etcd3';
@@ -113,7 +116,7 @@ export class EtcdClient {
     try {
       return await member.run((etcd, options) => etcd.maintenance.status(options), 'leaderless');
     } catch (error) {
-      throw toKeyferryError(this.options.store, error);
+      throw toKeyferryError(this.options.store, await this.explain(member, error));
     }
   }
 
@@ -143,9 +146,17 @@ export class EtcdClient {
         // What a member that lives has to say ("no leader") explains more than that another one is dead.
         if (!wasNeverSent(fault)) heard ??= error;
         failed.add(member);
-        if (failed.size === this.members.length || !mayGoOn(fault)) throw heard ?? error;
+        if (failed.size === this.members.length || !mayGoOn(fault)) throw heard ?? (await this.explain(member, error));
       }
     }
+  }
+
+  /** A connection that was closed on us may have been a matter of TLS, which no retry helps; gRPC only says that it is gone. */
+  private async explain({ endpoint }: Member, error: unknown): Promise<unknown> {
+    if (!wasClosed(faultOf(error))) return error;
+    const { store, tls } = this.options;
+    const reason = await explainReset(parseEndpoint(store, endpoint), tls, error);
+    return reason === error ? error : connectionError(store, endpoint, reason);
   }
 
   /** In turn, one that does not rest; if all do, the one that has for longest. */

@@ -30,11 +30,7 @@ type Rule = readonly [code: number | 'any', text: RegExp | null, keyferry: Plain
 
 const rules: readonly Rule[] = [
   // Node's and OpenSSL's words for a handshake that failed, within gRPC's "No connection established" [measured on Node 24].
-  [
-    14,
-    /ssl routines|alert|certificate|altnames|self.signed|secure TLS connection|EPROTO|wrong version/i,
-    'store.tls-failed',
-  ],
+  [14, /ssl routines|alert|certificate|altnames|self.signed|EPROTO|wrong version/i, 'store.tls-failed'],
   // rpctypes: ErrGRPCAuthFailed, ErrGRPCUserEmpty (the server wants users, none was given), ErrGRPCInvalidAuthToken.
   [3, /authentication failed|user name is empty/, 'store.auth-failed'],
   // rpctypes: ErrGRPCAuthOldRevision: users were changed meanwhile; client.ts has already tried with a new token.
@@ -97,6 +93,11 @@ export function isMembersFault({ code, text }: Fault): boolean {
 /** grpc-js: the request never left, so that even a write may go elsewhere. */
 export function wasNeverSent({ code, text }: Fault): boolean {
   return code === 14 && /^(No connection established|Name resolution failed)/.test(text);
+}
+
+/** grpc-js and Node: the other side closed the connection, in its handshake or just behind it, and gave no reason. */
+export function wasClosed({ code, text }: Fault): boolean {
+  return code === 14 && /ECONNRESET|EPIPE|disconnected before secure TLS|Connection dropped/.test(text);
 }
 
 /**

@@ -3,12 +3,12 @@
 /** Contents, not paths: whoever reads the configuration resolves references, so that a secret is read in one place. */
 export interface TlsOptions {
   /** PEM of the authorities to trust; absent: those of the platform. */
-  readonly ca?: string | Uint8Array;
+  readonly ca?: string | Uint8Array | undefined;
   /** PEM of the client's certificate, for servers that ask for one. */
-  readonly cert?: string | Uint8Array;
-  readonly key?: string | Uint8Array;
+  readonly cert?: string | Uint8Array | undefined;
+  readonly key?: string | Uint8Array | undefined;
   /** Name that the server's certificate must carry, when it is not the host of the endpoint. */
-  readonly serverName?: string;
+  readonly serverName?: string | undefined;
 }
 
 export interface BasicAuth {
