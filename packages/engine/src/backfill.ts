@@ -7,18 +7,22 @@ import {
   addDigests,
   digestsEqual,
   emptyDigest,
+  guardedCount,
   newChunk,
   noCounts,
   workerId,
   type ChunkCounts,
   type ChunkState,
   type Digest,
+  type MetChange,
   type PlannedChunk,
   type PlanReader,
   type RunId,
 } from '@keyferry/core';
 import type { Backfill } from './backfill-context.ts';
 import type { Engine, Environment } from './migration.ts';
+import { registerGuards } from './chunk-guards.ts';
+import { RowsByChunk } from './staleness.ts';
 import { attemptScope, listItems, writeItem } from './state-items.ts';
 import { workOnChunk } from './worker.ts';
 
@@ -33,9 +37,12 @@ export async function registerChunks(
   attempt: number,
 ): Promise<void> {
   const scope = attemptScope(migration, attempt);
+  const rows = new RowsByChunk(reader.readChanges());
   for await (const chunks of reader.readChunks()) {
     for (const chunk of chunks) {
       await writeItem(engine, 'chunk-plan', scope, chunk.chunk, chunk, 'absent');
+      // Before the chunk itself: whoever claims it finds its guards.
+      if (guardedCount(chunk.actions) > 0) await registerGuards(engine, scope, chunk, await rows.of(chunk));
       await writeItem(engine, 'chunk', scope, chunk.chunk, newChunk(chunk.chunk), 'absent');
     }
   }
@@ -47,6 +54,8 @@ export interface BackfillSummary {
   readonly chunksTotal: number;
   /** Chunks whose permanent source records were not those of the plan any more when they were copied. */
   readonly moved: readonly string[];
+  /** The first of the records that were to be overwritten or deleted, and that were left because they had changed. */
+  readonly met: readonly MetChange[];
   /** What the plan said of the permanent records of the source, all chunks together. */
   readonly plannedPermanent: Digest;
 }
@@ -72,7 +81,17 @@ export async function summarizeChunks(env: Environment, scope: string): Promise<
       if (plan !== undefined && !digestsEqual(plan.permanent, item.progress.digest)) moved.push(item.chunk);
     }
   }
-  return { counts, chunksDone, chunksTotal, moved, plannedPermanent };
+  return { counts, chunksDone, chunksTotal, moved, met: await firstMetChanges(env, scope), plannedPermanent };
+}
+
+/** Records that are named; all of them are counted. */
+const metNamed = 20;
+
+async function firstMetChanges(env: Environment, scope: string): Promise<readonly MetChange[]> {
+  for await (const entries of listItems(env, 'met-change', scope, { after: null, itemsMax: metNamed })) {
+    return entries.map(({ item }) => item);
+  }
+  return [];
 }
 
 /** Runs until all chunks are done, or `signal` aborts. Rethrows the first failure, once every worker has stopped. */

@@ -188,7 +188,7 @@ export function restoreSuite(harness: TargetHarness): void {
           const { control } = one;
           expect(await control.restore(thirdImages, epoch)).toEqual(['untouched']);
           expect(await control.restore(secondImages, epoch)).toEqual(['restored', 'restored', 'removed', 'untouched']);
-          expect(await control.restore(firstImages, epoch)).toEqual(['restored', 'restored', 'restored', 'restored']);
+          expect(await control.restore(firstImages, epoch)).toEqual(['restored', 'restored', 'replaced', 'restored']);
           expect(await createdKeys(control)).toEqual([]);
           expect(await content(store)).toEqual(before);
         },

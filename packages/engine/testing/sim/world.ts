@@ -117,6 +117,10 @@ export class World {
       rule,
       transform: null,
       onConflict: 'keep-target',
+      prune: false,
+      inScope: () => true,
+      guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+      keepBefore: true,
       requireEmpty: null,
       workers: draw.pick([1, 2, 4]),
       limits: {
