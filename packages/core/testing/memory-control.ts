@@ -223,7 +223,8 @@ export class MemoryControl implements TargetControl {
     const found = data.get(key);
     // Without the rule, whatever is there is taken for what the migration left.
     const present = found && { ...found, origin: rules.restoreGuard ? this.originOf(found) : ('overwritten' as const) };
-    const step = restoreStep(restoration, present ?? null, own.deletions.has(key), data.nowMs());
+    const wasDeleted = own.deletions.has(key) && !(rules.tombstoneGuard && own.tombstones.has(key));
+    const step = restoreStep(restoration, present ?? null, wasDeleted, data.nowMs());
     if (step.kind === 'leave') return step.outcome;
     if (origin === 'foreign') own.deletions.delete(key);
     if (step.kind === 'remove') data.delete(key);

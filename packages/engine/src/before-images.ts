@@ -17,7 +17,7 @@ import {
   type TargetControl,
 } from '@keyferry/core';
 import type { Environment } from './migration.ts';
-import { summarizeChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
 import { withRetry } from './retry.ts';
 import { attemptScope, listItems, writeItemOrFail } from './state-items.ts';
 

@@ -9,7 +9,7 @@ import {
   type MetChange,
   type PlanDocument,
 } from '@keyferry/core';
-import type { BackfillSummary } from './backfill.ts';
+import type { BackfillSummary } from './backfill-summary.ts';
 import type { VerifyResult } from './verify.ts';
 
 /**

@@ -10,7 +10,7 @@ import {
   type PlanDocument,
   type DeadLetter,
 } from '@keyferry/core';
-import { summarizeChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import type { Environment } from './migration.ts';
 import { attemptScope, listItems, locksScope, migrationsScope } from './state-items.ts';

@@ -172,7 +172,6 @@ export class SqliteControl implements TargetControl {
   }
 
   private put(connection: Connection, put: GuardedPut, attempt: number): ChangeOutcome {
-    const { names, migration } = this.context;
     const size = recordBytes(put);
     const { recordBytesMax } = sqliteCapabilities;
     if (recordBytesMax !== null && size > recordBytesMax) {
@@ -180,12 +179,7 @@ export class SqliteControl implements TargetControl {
     }
     const present = this.present(connection, put.key);
     const mark = this.mark(connection, put.key);
-    const isTombstoned =
-      connection.get(
-        `SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`,
-        migration,
-        keyToBytes(put.key),
-      ) !== undefined;
+    const isTombstoned = this.isTombstoned(connection, put.key);
     const guardHolds = put.expect === 'absent' ? present === null : present?.version === put.expect.version;
     if (guardHolds && !isTombstoned) {
       const version = this.writeRecord(connection, put);
@@ -214,7 +208,7 @@ export class SqliteControl implements TargetControl {
     const { names, migration, nowMs } = this.context;
     const { image } = restoration;
     const key = keyToBytes(image.key);
-    const wasDeleted = this.deletedBy(connection, image.key) !== null;
+    const wasDeleted = this.deletedBy(connection, image.key) !== null && !this.isTombstoned(connection, image.key);
     const step = restoreStep(restoration, this.image(connection, image.key), wasDeleted, nowMs());
     if (step.kind === 'leave') return step.outcome;
     if (image.origin === 'foreign') {
@@ -255,6 +249,12 @@ export class SqliteControl implements TargetControl {
       version,
       created ? 1 : 0,
     );
+  }
+
+  private isTombstoned(connection: Connection, key: Key): boolean {
+    const { names, migration } = this.context;
+    const sql = `SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`;
+    return connection.get(sql, migration, keyToBytes(key)) !== undefined;
   }
 
   private mark(connection: Connection, key: Key): Row | undefined {

@@ -24,7 +24,7 @@ export type RestoreStep =
 
 /**
  * @param present what is there now, and whose it is
- * @param wasDeleted the target remembers that this migration deleted the key
+ * @param wasDeleted the target remembers that this migration deleted the key, and no tombstone says that somebody has since
  */
 export function restoreStep(
   { undo, image }: Restoration,

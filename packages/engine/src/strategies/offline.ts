@@ -20,7 +20,8 @@ import {
   type MigrationSpec,
 } from '@keyferry/core';
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
-import { runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.ts';
+import { runBackfill } from '../backfill.ts';
+import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { assertPlanFits } from '../plan-fits.ts';
