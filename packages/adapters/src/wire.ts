@@ -27,7 +27,7 @@ import type {
   StoreConfig,
 } from './config/resolved-config.ts';
 import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
-import { buildTransform, leaseBucketOf } from './config/rules.ts';
+import { buildTransform, leaseBucketOf, scopeOf } from './config/rules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
 import { systemClock } from './environment/system-clock.ts';
@@ -112,6 +112,10 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: Migratio
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
     transform: buildTransform(settings.rules),
     onConflict: settings.onConflict,
+    prune: settings.prune,
+    inScope: scopeOf(settings.rules),
+    guards: settings.guards,
+    keepBefore: settings.keepBefore,
     requireEmpty: target.requireEmpty,
     workers: limits.workers,
     limits: { chunkKeysMax: limits.chunkKeys, chunkBytesMax: limits.chunkBytes, createRowsMax },

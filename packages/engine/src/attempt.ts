@@ -14,6 +14,7 @@ import {
   type MigrationSpec,
 } from '@keyferry/core';
 import { registerChunks } from './backfill.ts';
+import { unkeptChanges } from './before-images.ts';
 import { ensureEpoch } from './epoch.ts';
 import { withImage } from './image-view.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
@@ -92,12 +93,13 @@ export async function beginAttempt(
       plan: plan.plan,
       appliedAs: options.appliedAs,
       accepted: options.accept,
-      wrote: whereAttemptsWrote(session.state, plan),
+      wrote: await whatAttemptsWrote(engine, session.state, plan, attempt),
       run: session.run,
       startedAtMs: nowMs,
       changedAtMs: nowMs,
       counts: null,
       rolledBack: null,
+      restoredTo: null,
     });
     const epoch = { attempt, token: 1 };
     await openAttempt(engine, spec, session, reader, epoch);
@@ -135,10 +137,17 @@ async function assertStoresFit(engine: Engine, spec: MigrationSpec, plan: PlanDo
  * adds to them.
  * @throws {KeyferryError} `plan.mismatch` when the earlier ones wrote to another store: undo those first, where they are
  */
-function whereAttemptsWrote(before: MigrationState | null, plan: PlanDocument): MigrationState['wrote'] {
+async function whatAttemptsWrote(
+  engine: Engine,
+  before: MigrationState | null,
+  plan: PlanDocument,
+  attempt: number,
+): Promise<MigrationState['wrote']> {
   const { prefix, description } = plan.target;
   const { identity } = description;
-  if (before === null || before.phase === 'rolled-back') return { identity, prefixes: [prefix], before: 0 };
+  if (before === null || before.phase === 'rolled-back') {
+    return { identity, prefixes: [prefix], attempts: [attempt], before: 0, unkept: 0 };
+  }
   const { wrote } = before;
   if (wrote.identity !== null && identity !== null && wrote.identity !== identity) {
     const what = [`the target was ${wrote.identity} and is ${identity}: roll back there first`];
@@ -148,7 +157,9 @@ function whereAttemptsWrote(before: MigrationState | null, plan: PlanDocument): 
   return {
     identity: identity ?? wrote.identity,
     prefixes: known ? wrote.prefixes : [...wrote.prefixes, prefix],
+    attempts: [...wrote.attempts, attempt],
     before: wrote.before + (before.counts?.written ?? 0),
+    unkept: await unkeptChanges(engine, before),
   };
 }
 

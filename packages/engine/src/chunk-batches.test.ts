@@ -16,6 +16,7 @@ import { anyRecords } from '@keyferry/core/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ChunkBatches, type Batch, type BatchLimits } from './chunk-batches.ts';
+import { ChunkGuards } from './chunk-guards.ts';
 
 const salt = '0123456789abcdef0123456789abcdef';
 const rule = { sourcePrefix: keyFromText('s/'), targetPrefix: keyFromText('t/') };
@@ -23,7 +24,7 @@ const start: ChunkProgress = { cursor: null, counts: noCounts, digest: emptyDige
 const limits = (batchKeysMax: number, batchBytesMax = 1e6): BatchLimits => ({ batchKeysMax, batchBytesMax });
 
 function cut(page: RecordPage, within: BatchLimits, nowMs = 0): Batch[] {
-  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within).cut(page, nowMs)];
+  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within, new ChunkGuards([])).cut(page, nowMs)];
 }
 
 function record(name: string, value = 'v', expiresAtMs: number | null = null): StoredRecord {
@@ -36,7 +37,7 @@ const page = (records: readonly StoredRecord[], notCarried: readonly NotCarried[
   notCarried,
 });
 const emptyDir = (name: string): NotCarried => ({ key: keyFromText(`s/${name}`), reason: 'dir.empty' });
-const sizes = (batches: readonly Batch[]): number[] => batches.map(({ puts }) => puts.length);
+const sizes = (batches: readonly Batch[]): number[] => batches.map(({ changes }) => changes.length);
 
 describe('a page of records', () => {
   it.each([
@@ -64,7 +65,7 @@ describe('a page of records', () => {
   it('leaves out records whose time is over, and counts them', () => {
     const batches = cut(page([record('a', 'v', 50), record('b', 'v', 51), record('c')]), limits(9), 50);
     expect(batches).toMatchObject([{ notCarried: 1, lastKey: 's/c' }]);
-    expect(batches[0]?.puts.map(({ key }) => key)).toEqual(['t/b', 't/c']);
+    expect(batches[0]?.changes.map(({ key }) => key)).toEqual(['t/b', 't/c']);
   });
 
   it('counts directories with the batch that passes them, the last ones too', () => {
@@ -77,7 +78,7 @@ describe('a page of records', () => {
 
   it('without any record still moves the cursor past its directories', () => {
     expect(cut(page([], [emptyDir('b'), emptyDir('a')]), limits(3))).toMatchObject([
-      { puts: [], notCarried: 2, lastKey: 's/b' },
+      { changes: [], notCarried: 2, lastKey: 's/b' },
     ]);
   });
 });
@@ -94,9 +95,9 @@ describe('laws', () => {
         expect(batches.flatMap(({ sourceKeys }) => sourceKeys)).toEqual(living.map(({ key }) => key));
         const notCarried = batches.reduce((sum, batch) => sum + batch.notCarried, 0);
         expect(notCarried).toBe(given.records.length - living.length);
-        for (const { puts } of batches) {
-          const size = puts.reduce((sum, put) => sum + recordBytes(put), 0);
-          expect(puts.length <= keys && (size <= bytesMax || puts.length === 1)).toBe(true);
+        for (const { changes } of batches) {
+          const size = changes.reduce((sum, change) => sum + recordBytes(change), 0);
+          expect(changes.length <= keys && (size <= bytesMax || changes.length === 1)).toBe(true);
         }
       }),
     ));

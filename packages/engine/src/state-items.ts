@@ -55,10 +55,12 @@ export async function* listItems<K extends StateKind>(
   env: Environment,
   kind: K,
   scope: string,
+  from: { readonly after: string | null; readonly itemsMax: number } = { after: null, itemsMax: listItemsMax },
 ): AsyncGenerator<readonly StateEntry<K>[]> {
-  let after: string | null = null;
+  const { itemsMax } = from;
+  let { after } = from;
   for (;;) {
-    const page: { readonly after: string | null; readonly itemsMax: number } = { after, itemsMax: listItemsMax };
+    const page: { readonly after: string | null; readonly itemsMax: number } = { after, itemsMax };
     const { entries, next }: StatePage<K> = await withRetry(env, `state ${kind}`, () =>
       env.state.list(kind, scope, page),
     );

@@ -10,7 +10,8 @@ import {
   type PlanDocument,
   type DeadLetter,
 } from '@keyferry/core';
-import { summarizeChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
+import { unkeptChanges } from './before-images.ts';
 import type { Environment } from './migration.ts';
 import { attemptScope, listItems, locksScope, migrationsScope } from './state-items.ts';
 
@@ -24,6 +25,8 @@ export interface Status {
   readonly chunksDone: number;
   readonly chunksTotal: number;
   readonly deadLetters: readonly DeadLetter[];
+  /** Records that a rollback could not bring back: overwritten or deleted without a before-image. */
+  readonly unrestorable: number;
   readonly step: NextStep;
 }
 
@@ -55,6 +58,7 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     chunksDone: chunks.chunksDone,
     chunksTotal: chunks.chunksTotal,
     deadLetters: await firstDeadLetters(env, scope),
+    unrestorable: state === null ? 0 : await unkeptChanges(env, state),
     step: nextStep(migration, phase, state?.appliedAs ?? `${migration}.kfplan`),
   };
 }

@@ -10,7 +10,7 @@ import {
   type StopSignal,
   type MigrationSpec,
 } from '@keyferry/core';
-import { summarizeChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
 import { deviationsOf } from './deviations.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';

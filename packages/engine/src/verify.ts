@@ -1,7 +1,7 @@
 /**
  * Verify: do both sides agree? Reads both whole, in one merge, and compares digests of the verified set: the image of
  * the source under the rules, less the differences that the plan named and kept. Target keys that no source key maps
- * to are counted apart. Differences are named; a feed or a count is never proof.
+ * to are counted apart; one that the plan was to delete, and that is still there, is a difference. Differences are named; a feed or a count is never proof.
  */
 import {
   addDigests,
@@ -28,7 +28,7 @@ import { spansOf } from './plan.ts';
 
 export interface Difference {
   readonly key: KeyJson;
-  readonly what: typeof missing | 'value differs' | 'expiry differs';
+  readonly what: typeof missing | typeof notDeleted | 'value differs' | 'expiry differs';
 }
 
 export interface VerifyResult {
@@ -40,7 +40,10 @@ export interface VerifyResult {
   readonly sourcePermanent: Digest;
   /** Differences that the plan named and that are as it kept them; fewer than planned where the source's TTL ended. */
   readonly kept: number;
+  /** Target records that no source key maps to, and that the plan was not to delete. */
   readonly targetOnly: number;
+  /** The plan deletes what only the target has: so those came after it, or the rules leave them out. */
+  readonly prunes: boolean;
   /** Source records whose time ran out while they were read. */
   readonly expired: number;
   readonly differences: readonly Difference[];
@@ -51,6 +54,7 @@ export interface VerifyResult {
 }
 
 const missing = 'missing in the target';
+const notDeleted = 'still in the target';
 
 /** Differences named in the result; the rest is counted. */
 const differencesNamed = 100;
@@ -76,6 +80,7 @@ export async function verify(
   }
   return {
     ...comparison.result(),
+    prunes: plan.prune,
     sourcePosition: views.source.position,
     targetPosition: views.target.position,
     elapsedMs: engine.clock.monotonicMs() - startedAtMs,
@@ -85,6 +90,7 @@ export async function verify(
 class Comparison implements JoinVisitor {
   private readonly hasher: RecordHasher;
   private readonly exceptions: ExceptionCheck;
+  private readonly deletions: ExceptionCheck;
   private readonly nowMs: number;
   private readonly comparesExpiry: boolean;
   private readonly sourceSum = new DigestSum();
@@ -102,6 +108,7 @@ class Comparison implements JoinVisitor {
   constructor(plan: PlanDocument, engine: Engine) {
     this.hasher = new RecordHasher(plan.salt);
     this.exceptions = new ExceptionCheck(this.hasher, plan.exceptions);
+    this.deletions = new ExceptionCheck(this.hasher, plan.deletions);
     this.nowMs = engine.clock.nowMs();
     this.comparesExpiry = engine.target.capabilities.expiry;
   }
@@ -138,7 +145,13 @@ class Comparison implements JoinVisitor {
     (isRest ? this.rest : this.differences).add(target.key, sameValue ? 'expiry differs' : 'value differs');
   }
 
-  targetOnly(_target: StoredRecord): void {
+  targetOnly(target: StoredRecord): void {
+    // Of the deletes past the plan's list only the counts of the chunks tell.
+    if (this.deletions.judge(target) === 'kept') {
+      this.targetSum.add(this.hasher.hash(target));
+      this.differences.add(target.key, notDeleted);
+      return;
+    }
     this.targetOnlyCount += 1;
   }
 

@@ -21,15 +21,18 @@ import {
   type ChunkState,
   type ChunkWriter,
   type PlannedChunk,
-  type PutOutcome,
+  toTargetKey,
+  type ChangeOutcome,
   type StateVersion,
   type WorkerId,
 } from '@keyferry/core';
 import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
+import { keepBeforeImages } from './before-images.ts';
+import { countOutcomes, deadLetterReason, metChanges } from './change-outcomes.ts';
 import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
+import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
 import { scanPages } from './pages.ts';
-import { countOutcomes, deadLetterReason } from './put-outcomes.ts';
 import { withRetry } from './retry.ts';
 import type { SharedView } from './shared-view.ts';
 import { chunkRange } from './staleness.ts';
@@ -73,6 +76,7 @@ class ChunkRun {
   /** By the own monotonic clock, counted from before the write that set the lease. */
   private leaseEndsMonotonicMs: number;
   private renewedAtMs: number;
+  private batchesSent = 0;
 
   constructor(backfill: Backfill, chunk: PlannedChunk, claim: Claim) {
     this.backfill = backfill;
@@ -110,30 +114,36 @@ class ChunkRun {
 
   /** @returns true when it was told to stop before the end. */
   private async copyFrom(view: Awaited<ReturnType<SharedView['view']>>): Promise<boolean> {
-    const { engine, spec, plan, signal } = this.backfill;
+    const { engine, spec, plan, signal, scope } = this.backfill;
     const range = chunkRange(this.chunk, spec);
     const { cursor } = this.progress;
     const start = cursor === null ? range.start : keyAfter(keyFromJson(cursor));
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchKeysMax, batchBytesMax };
-    const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits);
-    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly PutOutcome[]> }[] = [];
+    const guards = await readGuards(engine, scope, this.chunk);
+    if (cursor !== null) guards.passTo(toTargetKey(spec.rule, keyFromJson(cursor)));
+    const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits, guards);
+    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly ChangeOutcome[]> }[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
     };
+    const send = async (ready: Iterable<Batch>): Promise<void> => {
+      for (const batch of ready) {
+        if (signal.aborted) return;
+        if (underWay.length >= inFlightMax) await settleOldest();
+        await this.keepLease();
+        const outcomes = this.write(batch);
+        outcomes.catch(() => undefined); // awaited when its turn comes; until then it must not end the process
+        underWay.push({ batch, outcomes });
+      }
+    };
     try {
       for await (const page of scanPages(engine, view, { start, end: range.end }, signal)) {
-        for (const batch of batches.cut(page, engine.clock.nowMs())) {
-          if (underWay.length >= inFlightMax) await settleOldest();
-          await this.keepLease();
-          const outcomes = this.write(batch);
-          outcomes.catch(() => undefined); // awaited when its turn comes; until then it must not end the process
-          underWay.push({ batch, outcomes });
-          if (signal.aborted) break;
-        }
+        await send(batches.cut(page, engine.clock.nowMs()));
         if (signal.aborted) break;
       }
+      await send(batches.rest());
       while (underWay.length > 0) await settleOldest();
     } finally {
       await Promise.allSettled(underWay.map(({ outcomes }) => outcomes));
@@ -141,15 +151,21 @@ class ChunkRun {
     return signal.aborted;
   }
 
-  private async write(batch: Batch): Promise<readonly PutOutcome[]> {
-    if (batch.puts.length === 0) return [];
-    const { engine, signal } = this.backfill;
-    return withRetry(engine, `write ${this.chunk.chunk}`, () => this.writer.write(batch.puts), signal);
+  private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
+    const { changes } = batch;
+    if (changes.length === 0) return [];
+    const { engine, signal, plan, control, scope } = this.backfill;
+    const { chunk } = this.chunk;
+    this.batchesSent += 1;
+    const name = { chunk, token: this.claim.token, batch: this.batchesSent };
+    if (plan.keepBefore) await keepBeforeImages(engine, control, scope, name, changes);
+    return withRetry(engine, `write ${chunk}`, () => this.writer.write(changes), signal);
   }
 
-  private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
-    const added = countOutcomes(outcomes, batch.notCarried);
+  private async settle(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
+    const added = countOutcomes(batch, outcomes);
     await this.recordDeadLetters(batch, outcomes);
+    await this.recordMetChanges(batch, outcomes);
     this.progress = {
       cursor: cursorOf(batch),
       counts: addCounts(this.progress.counts, added),
@@ -185,22 +201,33 @@ class ChunkRun {
     this.version = change.version;
   }
 
-  private async recordDeadLetters(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
+  private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
     const { engine, scope } = this.backfill;
     for (const [i, outcome] of outcomes.entries()) {
-      const reason = deadLetterReason(outcome);
-      const put = batch.puts[i];
-      const sourceKey = batch.sourceKeys[i];
-      if (reason === null || put === undefined || sourceKey === undefined) continue;
+      const change = batch.changes[i];
+      const sourceKey = batch.sourceKeys[i] ?? null;
+      if (change === undefined || sourceKey === null) continue;
+      const reason = deadLetterReason(change, outcome);
+      if (reason === null) continue;
       const letter = {
         sourceKey: keyToJson(sourceKey),
-        targetKey: keyToJson(put.key),
+        targetKey: keyToJson(change.key),
         chunk: this.chunk.chunk,
         reason,
         atMs: engine.clock.nowMs(),
       };
       // Written before the checkpoint that passes it; a repeat finds it there.
       await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');
+    }
+  }
+
+  /** As dead letters: before the checkpoint that passes them. */
+  private async recordMetChanges(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
+    const { engine, scope } = this.backfill;
+    for (const { key, action, what } of metChanges(batch, outcomes)) {
+      const targetKey = keyToJson(key);
+      const met = { targetKey, chunk: this.chunk.chunk, action, what, atMs: engine.clock.nowMs() };
+      await writeItem(engine, 'met-change', scope, canonicalJson(targetKey), met, 'absent');
     }
   }
 }

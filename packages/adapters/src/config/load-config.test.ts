@@ -221,14 +221,14 @@ describe('a wrong configuration', () => {
       '10:15 migrations.move.strategy: offline is expected (offline)',
     ],
     [
-      'has a conflict policy of a later version',
-      withMigration('onConflict: overwrite'),
-      '11:17 migrations.move.onConflict: overwrite is not available in this version; there is keep-target, fail',
+      'has a share of more than all',
+      withMigration('guards: { deleteShareMax: 10 }'),
+      '11:31 migrations.move.guards.deleteShareMax: a share of the keys, 0 to 1, is expected',
     ],
     [
       'has a setting of a later version',
-      withMigration('prune: false'),
-      '11:5 migrations.move.prune: is not available in this version',
+      withMigration('emptyDirs: marker'),
+      '11:5 migrations.move.emptyDirs: is not available in this version',
     ],
     [
       'has a rule of a later version',
@@ -342,9 +342,9 @@ describe('a secret in plain text', () => {
   });
 
   it('among other mistakes is one of the issues', async () => {
-    expect(await issuesOf(`${auth('hunter22')}    prune: true\n`)).toEqual([
+    expect(await issuesOf(`${auth('hunter22')}    emptyDirs: marker\n`)).toEqual([
       '3:82 stores.old.auth.password: holds a secret in plain text: refer to it as { env: NAME } or { file: PATH }',
-      '11:5 migrations.move.prune: is not available in this version',
+      '11:5 migrations.move.emptyDirs: is not available in this version',
     ]);
   });
 
@@ -383,6 +383,9 @@ describe('a right configuration', () => {
           strategy: 'offline',
           rules: [],
           onConflict: 'fail',
+          prune: false,
+          guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+          keepBefore: true,
           limits: { workers: 2, chunkKeys: 10_000, chunkBytes: 16 * 1024 ** 2 },
           plan: { maxAgeMs: 86_400_000 },
           sensitive: [],
@@ -413,6 +416,9 @@ migrations:
     strategy: offline
     rules: [ { ttl: { toLease: { bucket: 5m } } } ]
     onConflict: keep-target
+    prune: true
+    guards: { deleteShareMax: 0.5, deletesMax: 7 }
+    keepBefore: false
     limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB }
     plan: { maxAge: 2h }
     sensitive: [ "/db/**" ]
@@ -445,6 +451,9 @@ migrations:
       strategy: 'offline',
       rules: [{ ttl: { toLease: { bucketMs: 300_000 } } }],
       onConflict: 'keep-target',
+      prune: true,
+      guards: { deleteShareMax: 0.5, deletesMax: 7 },
+      keepBefore: false,
       limits: { workers: 4, chunkKeys: 5, chunkBytes: 65_536 },
       plan: { maxAgeMs: 7_200_000 },
       sensitive: ['/db/**'],

@@ -59,13 +59,17 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
 }
 
 function resolveMigration(migration: CheckedMigration): MigrationConfig {
-  const { source, target, strategy, rules, onConflict, limits, plan, sensitive, review } = migration;
+  const { source, target, strategy, rules, limits, plan, sensitive, review } = migration;
+  const { onConflict, prune, guards, keepBefore } = migration;
   return {
     source,
     target: { ...target, requireEmpty: target.requireEmpty ?? null },
     strategy,
     rules,
     onConflict,
+    prune,
+    guards,
+    keepBefore,
     limits: { workers: limits.workers, chunkKeys: limits.chunkKeys, chunkBytes: limits.chunkSize },
     plan: { maxAgeMs: plan.maxAge },
     sensitive,

@@ -5,7 +5,7 @@
  * configuration is the same in every checkout, and a plan can carry it without a secret or a machine's own path.
  * `directory` is what relative paths are resolved against, at use (secrets.ts, wire.ts).
  */
-import type { ConflictPolicy, JsonEdit, RequireEmpty } from '@keyferry/core';
+import type { ConflictPolicy, DeleteGuards, JsonEdit, RequireEmpty } from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
 export type SecretReference = { readonly env: string } | { readonly file: string };
@@ -62,6 +62,9 @@ export interface MigrationConfig {
   readonly strategy: 'offline';
   readonly rules: readonly RuleConfig[];
   readonly onConflict: ConflictPolicy;
+  readonly prune: boolean;
+  readonly guards: DeleteGuards;
+  readonly keepBefore: boolean;
   readonly limits: { readonly workers: number; readonly chunkKeys: number; readonly chunkBytes: number };
   readonly plan: { readonly maxAgeMs: number };
   /** Globs over target keys, besides the built-in ones. */

@@ -27,6 +27,17 @@ export function leaseBucketOf(rules: readonly RuleConfig[]): number | undefined 
   return undefined;
 }
 
+/** Whether the rules carry a key at all. Globs are over target keys, so a key that only the target has can be asked for. */
+export function scopeOf(rules: readonly RuleConfig[]): (targetKey: Key) => boolean {
+  const conditions = rules.flatMap((rule) => {
+    if ('include' in rule) return [matcher(rule.include)];
+    if (!('exclude' in rule)) return [];
+    const excluded = matcher(rule.exclude);
+    return [(key: Key) => !excluded(key)];
+  });
+  return (targetKey) => conditions.every((holds) => holds(targetKey));
+}
+
 function transformOf(rule: RuleConfig): Transform | null {
   if ('ttl' in rule) return null; // the target's: it grants the leases
   if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, matcher(rule.include));

@@ -44,6 +44,9 @@ export function integer(what: string, min: number, max: number) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
+/** On or off. */
+export const flag = z.boolean({ error: expects('true or false') });
+
 const bare = 'a bare number is refused where a unit is needed';
 const durationWords = 'a duration such as 500ms, 30s, 10m or 24h';
 const sizeWords = 'a size such as 64KiB or 16MiB';

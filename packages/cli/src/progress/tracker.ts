@@ -75,13 +75,14 @@ export class ProgressTracker {
       case 'verify.progress':
         return this.moved('verify', message.data.keys, this.expectedKeys, nowMs);
       case 'rollback.progress':
-        return this.moved('rollback', message.data.removed, null, nowMs);
+        return this.moved('rollback', message.data.removed + message.data.restored, null, nowMs);
       case 'store.retrying':
         this.retries += 1;
         return this.stage !== null;
       case 'chunk.claimed':
       case 'chunk.lost':
       case 'chunk.moved':
+      case 'rollback.unrestorable':
         return false;
     }
   }

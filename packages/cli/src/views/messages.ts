@@ -1,6 +1,7 @@
 /** What each of the engine's messages says to people: in warnings, event streams and log files. */
 import { scannedOf, type Message } from '@keyferry/core';
 import { counted, countText, durationText } from './layout/numbers.ts';
+import { unrestorableText } from './rollback/index.ts';
 
 export function messageText(message: Message): string {
   switch (message.code) {
@@ -31,7 +32,12 @@ export function messageText(message: Message): string {
     }
     case 'verify.progress':
       return `compared ${counted(message.data.keys, 'key')}`;
-    case 'rollback.progress':
-      return `removed ${counted(message.data.removed, 'key')}, left ${countText(message.data.changed)} that somebody changed`;
+    case 'rollback.unrestorable':
+      return unrestorableText(message.data.count);
+    case 'rollback.progress': {
+      const { removed, restored, changed, notRestored } = message.data;
+      const back = restored > 0 ? `, put ${countText(restored)} back` : '';
+      return `removed ${counted(removed, 'key')}${back}, left ${countText(changed + notRestored)} that somebody changed`;
+    }
   }
 }

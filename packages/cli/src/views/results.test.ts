@@ -2,7 +2,7 @@
  * Goal: what a run did reads the same each time: counts that add up, keys by name, the next command and the way back.
  * Method: pages of made-up results as snapshots; documents by the members that scripts read.
  */
-import { scannedOf } from '@keyferry/core';
+import { nothingRolledBack, scannedOf } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { change, nowMs, samplePlan } from '../../test/fixtures/plan.ts';
 import { agreed, applied, applying, deviated, differing, lock, untouched } from '../../test/fixtures/results.ts';
@@ -195,7 +195,8 @@ describe('status', () => {
 describe('rollback', () => {
   const result = {
     run: 'run_1',
-    counts: { removed: 12_300, changed: 8 },
+    counts: { ...nothingRolledBack, removed: 12_300, changed: 8 },
+    unrestorable: 0,
     written: 12_310,
     left: 10,
     changedKeys: [{ text: '/a' }, { text: '/b\n' }],

@@ -80,8 +80,12 @@ export interface MigrationState {
     /** The target's identity; null where it has none. */
     readonly identity: string | null;
     readonly prefixes: readonly KeyJson[];
-    /** Records written by the attempts before this one. */
+    /** Those attempts, ascending. */
+    readonly attempts: readonly number[];
+    /** Records created by the attempts before this one. */
     readonly before: number;
+    /** Records that those overwrote or deleted without a before-image. */
+    readonly unkept: number;
   };
   readonly run: RunId;
   readonly startedAtMs: number;
@@ -89,6 +93,8 @@ export interface MigrationState {
   /** Totals of the attempt once backfill is done. */
   readonly counts: ChunkCounts | null;
   readonly rolledBack: RollbackCounts | null;
+  /** How far a rollback has come in putting before-images back: those up to an item of an attempt, and all of later ones. */
+  readonly restoredTo: { readonly attempt: number; readonly item: string } | null;
 }
 
 export interface RollbackCounts {
@@ -96,7 +102,15 @@ export interface RollbackCounts {
   readonly removed: number;
   /** Changed by someone between being listed and being removed: left as they are. */
   readonly changed: number;
+  /** Overwritten or deleted, and put back. */
+  readonly restored: number;
+  /** Overwritten or deleted, and changed by someone since: left as they are. */
+  readonly notRestored: number;
+  /** Overwritten or deleted, and past their own time by now: what was there is over. */
+  readonly expired: number;
 }
+
+export const nothingRolledBack: RollbackCounts = { removed: 0, changed: 0, restored: 0, notRestored: 0, expired: 0 };
 
 /** The one safe next command, and the way back; both are full commands. */
 export interface NextStep {

@@ -3,6 +3,7 @@
  * Core and engine never print; the CLI renders these, a function logs them, the simulator records them.
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
+import type { RollbackCounts } from '../machines/migration-phase.ts';
 
 export type Level = 'debug' | 'info' | 'warning';
 
@@ -31,7 +32,9 @@ export interface MessageData {
   'chunk.moved': { readonly chunk: string };
   'store.retrying': { readonly what: string; readonly code: string; readonly tries: number; readonly waitMs: number };
   'verify.progress': { readonly keys: number };
-  'rollback.progress': { readonly removed: number; readonly changed: number };
+  /** Said before it begins: so many records were overwritten or deleted without a before-image. */
+  'rollback.unrestorable': { readonly count: number };
+  'rollback.progress': RollbackCounts;
 }
 export type MessageCode = keyof MessageData;
 
@@ -46,6 +49,7 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'chunk.moved': 'warning',
   'store.retrying': 'warning',
   'verify.progress': 'info',
+  'rollback.unrestorable': 'warning',
   'rollback.progress': 'info',
 };
 

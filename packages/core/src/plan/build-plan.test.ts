@@ -19,6 +19,9 @@ const rules: DiffRules = {
   emptyKeys: false,
   reservedPrefix: keyFromText('/t/_own/'),
   isSensitive: (key) => key.includes('password'),
+  onConflict: 'keep-target' as const,
+  prune: false,
+  inScope: () => true,
 };
 const limits: PlanLimits = { chunkKeysMax: 3, chunkBytesMax: 1000, createRowsMax: 100 };
 

@@ -16,6 +16,18 @@ export const findingCodes = {
   'value.too-large': { level: 'blocking', accept: false, summary: 'records are over the limit of the target' },
   'key.empty': { level: 'blocking', accept: false, summary: 'a key becomes empty, which the target refuses' },
   'key.reserved': { level: 'blocking', accept: false, summary: "keys fall under keyferry's reserved prefix" },
+  'prune.source-empty': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the source is empty, and everything in the target would be deleted',
+  },
+  'guard.deletes': { level: 'warning', accept: true, summary: 'more keys would be deleted than the guards allow' },
+  'backup.none': { level: 'warning', accept: true, summary: 'what is overwritten or deleted could not be restored' },
+  'prune.unproven': {
+    level: 'warning',
+    accept: true,
+    summary: 'keys would be deleted although the source may not have shown all that it holds',
+  },
   'ttl.dropped': { level: 'warning', accept: true, summary: 'the target has no expiry: keys become permanent' },
   'conflict.kept': { level: 'warning', accept: false, summary: 'the target holds other values, which are kept' },
   'ttl.short': { level: 'warning', accept: false, summary: 'keys may expire before they are reached' },

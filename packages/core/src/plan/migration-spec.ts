@@ -7,7 +7,7 @@ import type { Key } from '../model/key.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
-import type { ConflictPolicy, RequireEmpty } from './plan.ts';
+import type { ConflictPolicy, DeleteGuards, RequireEmpty } from './plan.ts';
 
 export interface MigrationSpec {
   readonly migration: MigrationId;
@@ -19,6 +19,13 @@ export interface MigrationSpec {
   /** What the rules make of each record; null: it stays as it is. It changes no keys. */
   readonly transform: Transform | null;
   readonly onConflict: ConflictPolicy;
+  /** Target keys that no source key maps to are deleted, if the rules would carry such a key at all. */
+  readonly prune: boolean;
+  /** Whether the rules carry a key: what they leave out is none of the migration's business. */
+  readonly inScope: (targetKey: Key) => boolean;
+  readonly guards: DeleteGuards;
+  /** Before-images are kept of what is overwritten or deleted. */
+  readonly keepBefore: boolean;
   readonly requireEmpty: RequireEmpty;
   readonly workers: number;
   readonly limits: PlanLimits;

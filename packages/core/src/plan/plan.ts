@@ -17,12 +17,20 @@ export const planFormat = 'keyferry.plan';
 export const planFormatVersion = '1.0';
 
 /**
- * create: not in the target. equal: there, the same. conflict: there, different, and kept (or blocking, when the
- * policy is `fail`). blocked: cannot be written as it is; a finding says why.
+ * create: not in the target. overwrite: there, different, and replaced. delete: only in the target, and taken away.
+ * equal: there, the same. conflict: there, different, and kept (or blocking, when the policy is `fail`). blocked: cannot
+ * be written as it is; a finding says why. Each but `delete` is one of a source record.
  */
-export type ActionKind = 'create' | 'equal' | 'conflict' | 'blocked';
+export type ActionKind = 'create' | 'overwrite' | 'delete' | 'equal' | 'conflict' | 'blocked';
 
-export type ConflictPolicy = 'keep-target' | 'fail';
+export type ConflictPolicy = 'keep-target' | 'overwrite' | 'fail';
+
+/** How many deletes a plan may hold before they must be accepted by name. */
+export interface DeleteGuards {
+  /** Of the keys under the target prefix, and under each first part of it; 0 to 1. */
+  readonly deleteShareMax: number;
+  readonly deletesMax: number;
+}
 
 export interface KeysAndBytes {
   readonly keys: number;
@@ -44,17 +52,19 @@ export interface PlannedSide {
 export interface PlanTotals {
   readonly actions: ActionTotals;
   readonly notCarried: Readonly<Partial<Record<NotCarriedReason, number>>>;
-  /** Everything that the scan of the source met: all actions and all that is not carried. */
+  /** Everything that the scan of the source met: all actions but `delete`, and all that is not carried. */
   readonly scanned: number;
   /** Source records that expire. */
   readonly expiring: number;
-  /** Keys under the target prefix that no source key maps to; left as they are. */
+  /** Keys under the target prefix that no source key maps to, and that are left as they are. */
   readonly targetOnly: number;
 }
 
 export interface PrefixSummary {
   readonly prefix: KeyJson;
   readonly create: number;
+  readonly overwrite: number;
+  readonly delete: number;
   readonly equal: number;
   readonly conflict: number;
   readonly blocked: number;
@@ -73,14 +83,16 @@ export interface MeaningChange {
 export interface PlannedChange {
   readonly action: Exclude<ActionKind, 'equal'>;
   readonly chunk: ChunkId;
-  readonly sourceKey: KeyJson;
+  /** Null for a delete: no source key maps to it. */
+  readonly sourceKey: KeyJson | null;
   readonly targetKey: KeyJson;
+  /** Of the value that is to be there; for a delete, of the one that goes. */
   readonly bytes: number;
-  /** Salted, 16 hexadecimal digits. */
+  /** Of the same. Salted, 16 hexadecimal digits. */
   readonly digest: string;
   readonly expiresAt: string | null;
   readonly sensitive: boolean;
-  /** What is there now; null for a create. */
+  /** What is there now, at the version that an overwrite or a delete will expect; null for a create. */
   readonly target: { readonly version: string; readonly bytes: number; readonly digest: string } | null;
 }
 
@@ -99,6 +111,7 @@ export interface PlannedChunk {
   readonly equalExpiring: Digest;
   /** When the first of those ends in the source, so that they may be fewer; null when there are none. */
   readonly equalExpiresAt: string | null;
+  /** Target records that are left as they are: those without a source key, less the deletes. */
   readonly targetOnly: number;
   /** Every change of this chunk has its row; false past the row limit, where the digests stand in for permanent creates. */
   readonly listed: boolean;
@@ -118,6 +131,10 @@ export interface PlanDocument {
   readonly source: PlannedSide;
   readonly target: PlannedSide;
   readonly onConflict: ConflictPolicy;
+  /** Target keys that no source key maps to are deleted. */
+  readonly prune: boolean;
+  /** What is overwritten or deleted is kept in the state first, so that rollback can put it back. */
+  readonly keepBefore: boolean;
   readonly requireEmpty: RequireEmpty;
   /** Largest time that a key may outlive its TTL in the target, from sharing leases. */
   readonly leaseBucketMs: number;
@@ -129,6 +146,8 @@ export interface PlanDocument {
   readonly lookFirst: readonly PlannedChange[];
   /** Target records that differ and are kept, with their versions: verify admits these differences and no others. */
   readonly exceptions: Exceptions;
+  /** Target records that are to be deleted, with their versions: verify looks whether they are gone. */
+  readonly deletions: Exceptions;
   readonly meaning: readonly MeaningChange[];
   readonly findings: readonly Finding[];
   readonly chunks: number;
@@ -137,7 +156,7 @@ export interface PlanDocument {
   readonly estimate: Estimate;
   /** The rules by name, in the order in which they are applied. */
   readonly rules: readonly string[];
-  /** Whether what the rules made of the values can be undone exactly. Rollback, which only removes, always can. */
+  /** Whether what the rules made of the values can be undone exactly. Rollback, which restores, needs no inverse. */
   readonly wayBack: 'lossless' | 'none';
   readonly applyable: boolean;
 }
@@ -152,4 +171,21 @@ export interface Estimate {
 }
 
 /** All action kinds, in the order in which they are printed. */
-export const actionKinds = ['create', 'equal', 'conflict', 'blocked'] as const satisfies readonly ActionKind[];
+export const actionKinds = [
+  'create',
+  'overwrite',
+  'delete',
+  'equal',
+  'conflict',
+  'blocked',
+] as const satisfies readonly ActionKind[];
+
+/** Changes to records that are there: the ones that expect a version, and that a before-image is kept of. */
+export function guardedCount(actions: Readonly<Record<'overwrite' | 'delete', number>>): number {
+  return actions.overwrite + actions.delete;
+}
+
+/** A count for each kind of action. */
+export function noActions(): Record<ActionKind, number> {
+  return Object.fromEntries(actionKinds.map((kind) => [kind, 0])) as Record<ActionKind, number>;
+}

@@ -6,6 +6,7 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { ImagePiece } from '../model/image-pieces.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { ChunkState } from '../machines/chunk-lifecycle.ts';
 import type { LockState } from '../machines/lock.ts';
@@ -23,6 +24,34 @@ export interface DeadLetter {
   readonly atMs: number;
 }
 
+/** A record that was to be overwritten or deleted and was left as it is, because it is no longer the planned one. */
+export interface MetChange {
+  readonly targetKey: KeyJson;
+  readonly chunk: string;
+  readonly action: 'overwrite' | 'delete';
+  readonly what: string;
+  readonly atMs: number;
+}
+
+/** A record that may be changed only at the version that the plan saw. */
+export interface GuardRow {
+  readonly targetKey: KeyJson;
+  readonly action: 'overwrite' | 'delete';
+  readonly version: string;
+}
+
+/** A part of a chunk's rows of that kind, ascending, so that any worker can work on the chunk without the plan file. */
+export interface GuardPage {
+  readonly chunk: string;
+  readonly rows: readonly GuardRow[];
+}
+
+/** What a batch was about to overwrite or delete, written before it was sent. Holds values: the state is as secret as they. */
+export interface BeforePage {
+  readonly chunk: string;
+  readonly pieces: readonly ImagePiece[];
+}
+
 /** What happened, for `status` and for whoever asks later. */
 export interface EventItem {
   readonly atMs: number;
@@ -33,8 +62,9 @@ export interface EventItem {
 
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
- * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key), event (migration, a
- * sortable id).
+ * (migration, plan id), chunk-plan and chunk (`migration/attempt`, chunk id), guards (the same, chunk id and page),
+ * before (the same, chunk id, token, batch and part), dead-letter and met-change (the same, canonical JSON of the target
+ * key), event (migration, a sortable id).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -42,7 +72,10 @@ export interface StateItems {
   readonly plan: PlanDocument;
   readonly 'chunk-plan': PlannedChunk;
   readonly chunk: ChunkState;
+  readonly guards: GuardPage;
+  readonly before: BeforePage;
   readonly 'dead-letter': DeadLetter;
+  readonly 'met-change': MetChange;
   readonly event: EventItem;
 }
 export type StateKind = keyof StateItems;

@@ -4,7 +4,8 @@
  *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► verify
  *                                   └───── skipped on a resume: checked before its first write ─────┘
  *
- * Way back at every point: `rollback` removes what was created and nobody changed since. Writers that were not
+ * Way back at every point: `rollback` removes what was created, and puts back what was overwritten or deleted, as far as
+ * nobody changed it since. Writers that were not
  * stopped show up three times: as a stale plan before the first write, as a chunk whose digest moved, and as a source
  * whose permanent records are not the plan's any more when everything is done. The last two end in exit code 7.
  */
@@ -12,13 +13,15 @@ import {
   addCounts,
   KeyferryError,
   type ChunkCounts,
+  type MetChange,
   type MigrationState,
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
 } from '@keyferry/core';
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
-import { runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.ts';
+import { runBackfill } from '../backfill.ts';
+import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { assertPlanFits } from '../plan-fits.ts';
@@ -35,6 +38,8 @@ export interface ApplyResult {
   readonly outcome: 'done' | 'deviated';
   readonly counts: ChunkCounts;
   readonly verify: VerifyResult;
+  /** The first of the records that were to be overwritten or deleted, and that were left because they had changed. */
+  readonly met: readonly MetChange[];
   readonly deviations: readonly string[];
   readonly elapsedMs: number;
 }
@@ -66,6 +71,7 @@ export async function applyOffline(
       outcome: deviations.length === 0 ? 'done' : 'deviated',
       counts: summary.counts,
       verify: verified,
+      met: summary.met,
       deviations,
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };

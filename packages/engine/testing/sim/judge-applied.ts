@@ -4,6 +4,7 @@
  */
 import {
   bytesEqual,
+  deletesOf,
   keyForDisplay,
   prefixRange,
   rangeHolds,
@@ -41,9 +42,12 @@ function* disagreements(world: World, planned: Planned, source: Snapshot, target
     const found = target.get(key);
     const ended = record.expiresAtMs !== null && record.expiresAtMs <= world.kernel.nowMs;
     if (ended || (found !== undefined && recordsEqual(record, found))) continue;
-    const kept = planned.target.get(key);
+    const kept = planned.guards.has(key) ? undefined : planned.target.get(key);
     if (found !== undefined && kept?.version === found.version) continue;
     yield `${keyForDisplay(key)} is ${found === undefined ? 'missing' : 'different'} in the target`;
+  }
+  for (const [key, { action, version }] of planned.guards) {
+    if (action === 'delete' && target.get(key)?.version === version) yield `${keyForDisplay(key)} was not deleted`;
   }
 }
 
@@ -67,7 +71,8 @@ function judgeCounts(world: World, planned: Planned, { counts, attempt }: ApplyR
   const entries = sourceRecords(planned.source).length;
   const moved = world.data.expiring || world.application.wroteSource;
   if (scanned !== entries && !moved) violate(`${scanned} counted, ${entries} in the source`);
-  const created = world.witness.creations.filter((creation) => creation.attempt === attempt);
+  judgeGuardedCounts(world, planned, { counts, attempt }, violate);
+  const created = world.witness.creations.filter((creation) => creation.attempt === attempt && !creation.over);
   const touched = created.filter(({ key }) => world.witness.touchedAfterCreation.has(key)).length;
   // A created key that the application changed before a resume met it again counts as kept or deleted, not as written.
   const fewest = world.data.expiring || world.application.wroteSource ? 0 : created.length - touched;
@@ -78,6 +83,25 @@ function judgeCounts(world: World, planned: Planned, { counts, attempt }: ApplyR
   }
   const known: Record<string, number> = { ...counts };
   for (const [name, count] of Object.entries(known)) if (count < 0) violate(`${name} is ${count}`);
+}
+
+/** Planned deletes add up; what is counted as overwritten or deleted was changed by this attempt. */
+function judgeGuardedCounts(
+  { witness, data, application }: World,
+  { guards }: Planned,
+  { counts, attempt }: Pick<ApplyResult, 'counts' | 'attempt'>,
+  violate: (detail: string) => void,
+): void {
+  const deletes = [...guards.values()].filter(({ action }) => action === 'delete').length;
+  if (deletesOf(counts) !== deletes) violate(`${deletesOf(counts)} deletes counted, ${deletes} planned`);
+  const alone = !data.expiring && !application.wroteSource && !application.wroteTarget && witness.appActions.size === 0;
+  for (const [kind, counted] of [
+    ['overwrite', counts.overwritten],
+    ['delete', counts.deleted],
+  ] as const) {
+    const done = witness.guardedChanges.filter((change) => change.attempt === attempt && change.kind === kind).length;
+    if (counted > done || (alone && counted < done)) violate(`${counted} counted for ${kind}, ${done} happened`);
+  }
 }
 
 /** Each record that the target refuses is named, once, and nothing else is. */

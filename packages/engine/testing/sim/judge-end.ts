@@ -19,7 +19,7 @@ import type { Planned, World } from './world.ts';
 
 export async function judgeEnd(world: World, planned: Planned, finale: Finale): Promise<void> {
   const phase = await phaseOf(world);
-  judgeOwnWrites(world);
+  judgeOwnWrites(world, phase === 'rolled-back');
   if (phase === 'rolled-back') await judgeRolledBack(world);
   if (finale !== 'rollback' && (phase === 'applied' || phase === 'verified')) judgeNothingLost(world, planned);
 }
@@ -32,11 +32,20 @@ async function phaseOf(world: World): Promise<string> {
 const found = (record: StoredRecord | undefined, value: Uint8Array): boolean =>
   record !== undefined && bytesEqual(record.value, value);
 
-/** What the application did last to a key stands. A record that was there before, and that nobody touched, too. */
-function judgeOwnWrites(world: World): void {
+/**
+ * What the application did last to a key stands, unless a later plan saw it and overwrote or deleted it. A record that was there before, and that nobody touched, too: after a
+ * rollback also one that was overwritten or deleted, unless its image was lost with the state.
+ */
+function judgeOwnWrites(world: World, rolledBack: boolean): void {
   const target = world.target.snapshot();
   for (const [key, action] of world.witness.appActions) {
-    if (action.kind === 'put' && !found(target.get(key), action.value)) {
+    const { guardedChanges } = world.witness;
+    const mayBeChanged =
+      (!rolledBack || world.witness.isBeyondRestoring(key)) &&
+      guardedChanges.some(
+        (change) => change.key === key && action.kind === 'put' && found(change.before, action.value),
+      );
+    if (action.kind === 'put' && !found(target.get(key), action.value) && !mayBeChanged) {
       world.violate({ property: 'overwritten', detail: `the application's value of ${keyForDisplay(key)} is gone` });
     }
     if (action.kind === 'deleted' && target.has(key) && world.witness.tombstones.has(key)) {
@@ -45,6 +54,8 @@ function judgeOwnWrites(world: World): void {
   }
   for (const [key, { value, expiresAtMs }] of world.initialTarget) {
     if (world.witness.appActions.has(key) || expiresAtMs !== null || found(target.get(key), value)) continue;
+    if (!rolledBack && world.witness.guardedChanges.some((change) => change.key === key)) continue;
+    if (world.witness.isBeyondRestoring(key)) continue;
     world.violate({ property: 'overwritten', detail: `${keyForDisplay(key)} was there before and is not as it was` });
   }
 }
@@ -58,7 +69,7 @@ function judgeNothingLost(world: World, planned: Planned): void {
     const present = target.get(key);
     const ended = record.expiresAtMs !== null && record.expiresAtMs <= world.kernel.nowMs + 60_000;
     const goneFromSource = source.get(record.key)?.version !== record.version;
-    if (ended || goneFromSource || world.witness.appActions.has(key) || planned.target.has(key)) continue;
+    if (ended || goneFromSource || world.witness.appActions.has(key) || isKeptAsItWas(world, planned, key)) continue;
     if (world.refuses(key, record.value)) continue;
     if (!found(present, record.value)) {
       world.violate({
@@ -67,6 +78,11 @@ function judgeNothingLost(world: World, planned: Planned): void {
       });
     }
   }
+}
+
+/** A key of the target that the plan leaves alone, whatever the source holds. */
+function isKeptAsItWas({ spec }: World, { target }: Planned, key: Key): boolean {
+  return target.has(key) && spec.onConflict !== 'overwrite';
 }
 
 async function judgeRolledBack(world: World): Promise<void> {

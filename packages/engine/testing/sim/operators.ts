@@ -2,7 +2,7 @@
  * The people and schedules that run keyferry: they plan, apply, apply again after a crash or an error, break locks,
  * roll back. Each command is a process of its own; what it ends with is judged here.
  */
-import { KeyferryError, type LockState, type Code } from '@keyferry/core';
+import { keyFromJson, KeyferryError, type Key, type LockState, type Code } from '@keyferry/core';
 import {
   applyOffline,
   breakLock,
@@ -15,6 +15,7 @@ import {
 import { judgeApplied } from './judge-applied.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { describeError, type Ending, type SimProcess } from './process.ts';
+import type { PlannedGuards } from './target-witness.ts';
 import type { Planned, World } from './world.ts';
 
 /** How a command may end while faults happen: by codes that tell its user what to do, and by no others. */
@@ -47,6 +48,7 @@ export class Operators {
     const { world } = this;
     const archive = new MemoryPlan();
     const creationsBefore = world.witness.creations.length;
+    const changesBefore = world.witness.guardedChanges.length;
     const removalsBefore = world.witness.removals;
     const ending = await this.command('plan', '', (engine) => makePlan(engine, world.spec, archive));
     if (ending.kind !== 'returned') throw new Error(`a plan without faults ended in ${ending.kind}`);
@@ -54,12 +56,24 @@ export class Operators {
     const sourceThen = world.snapshots.source.get(source.position);
     const targetThen = world.snapshots.target.get(target.position);
     if (sourceThen === undefined || targetThen === undefined) throw new Error('a plan at a position nobody saw');
-    return { archive, id: plan, source: sourceThen, target: targetThen, creationsBefore, removalsBefore };
+    const guards = await guardsOf(archive);
+    world.witness.planned(plan, guards);
+    return {
+      archive,
+      guards,
+      id: plan,
+      source: sourceThen,
+      target: targetThen,
+      creationsBefore,
+      changesBefore,
+      removalsBefore,
+    };
   }
 
   async apply(planned: Planned): Promise<Ending<ApplyResult>> {
     const { world } = this;
-    const putsBefore = world.witness.creations.length;
+    const { creations, guardedChanges } = world.witness;
+    const [putsBefore, changesBefore] = [creations.length, guardedChanges.length];
     let name = '';
     const ending = await this.command('apply', planned.id, (engine, process) => {
       name = process.name;
@@ -69,19 +83,31 @@ export class Operators {
     if (ending.kind === 'returned') {
       world.note(`apply ${ending.value.outcome}`);
       if (ending.value.resumed) world.note('apply resumed');
+      const { overwritten, changed, deleted, deletesChanged } = ending.value.counts;
+      if (overwritten > 0) world.note('apply overwrote');
+      if (deleted > 0) world.note('apply deleted');
+      if (changed + deletesChanged > 0) world.note('apply met a change');
       await judgeApplied(world, planned, ending.value);
     }
     if (codeOf(ending) === 'plan.stale') {
-      const wrote = world.witness.creations.slice(putsBefore).some(({ by }) => by === name);
+      const writes = [...creations.slice(putsBefore), ...guardedChanges.slice(changesBefore)];
+      const wrote = writes.some(({ by }) => by === name);
       if (wrote) world.violate({ property: 'wrote-when-stale', detail: name });
     }
     return ending;
   }
 
-  rollBack(plan: string): Promise<Ending<RollbackResult>> {
-    return this.command('rollback', plan, (engine, process) =>
-      rollBack(engine, this.world.spec, this.runOptions(process)),
+  async rollBack(plan: string): Promise<Ending<RollbackResult>> {
+    const { world } = this;
+    const ending = await this.command('rollback', plan, (engine, process) =>
+      rollBack(engine, world.spec, this.runOptions(process)),
     );
+    if (ending.kind === 'returned') {
+      const { restored, notRestored } = ending.value.counts;
+      if (restored > 0) world.note('rollback restored');
+      if (notRestored > 0) world.note('rollback left a change');
+    }
+    return ending;
   }
 
   async breakSomeLock(): Promise<void> {
@@ -129,6 +155,17 @@ export class Operators {
     const left = world.viewsLeft.get(name) ?? 0;
     if (left !== 0) world.violate({ property: 'leak', detail: `${name} left ${left} views open` });
   }
+}
+
+async function guardsOf(archive: MemoryPlan): Promise<PlannedGuards> {
+  const guards = new Map<Key, { action: 'overwrite' | 'delete'; version: string }>();
+  for await (const rows of archive.reader().readChanges()) {
+    for (const { action, targetKey, target } of rows) {
+      if ((action !== 'overwrite' && action !== 'delete') || target === null) continue;
+      guards.set(keyFromJson(targetKey), { action, version: target.version });
+    }
+  }
+  return guards;
 }
 
 export function codeOf(ending: Ending<unknown>): Code | null {

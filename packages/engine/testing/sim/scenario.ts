@@ -198,7 +198,11 @@ async function rollBackToTheEnd(world: World, operators: Operators, planned: Pla
  */
 function isUndisturbed(world: World, planned: Planned): boolean {
   const { application, data, witness } = world;
-  const rivals = witness.creations.slice(planned.creationsBefore).some(({ plan }) => plan !== planned.id);
+  const writes = [
+    ...witness.creations.slice(planned.creationsBefore),
+    ...witness.guardedChanges.slice(planned.changesBefore),
+  ];
+  const rivals = writes.some(({ plan }) => plan !== planned.id);
   const rolledBack = witness.removals !== planned.removalsBefore;
   const wrote = application.wroteTarget || application.wroteSource;
   const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(toTargetKey(rule, key), value));

@@ -11,6 +11,7 @@ import type {
   ScanOptions,
   SourceStore,
   StateStore,
+  StateVersion,
   StoreView,
   TargetControl,
   TargetStore,
@@ -94,6 +95,7 @@ export function simTarget(context: PortContext, store: MemoryStore, witness: Tar
     ...readable(context, 'target', store),
     capabilities: store.capabilities,
     countRecords: (range, max) => context.process.call('target', 'countRecords', () => store.countRecords(range, max)),
+    lookUp: (keys) => context.process.call('target', 'lookUp', () => store.lookUp(keys)),
     control: (migration) => simControl(context, store.control(migration), witness),
   };
 }
@@ -107,11 +109,13 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
     fence: Fence,
     epoch: Fence,
   ) => ({
-    write: (puts: Parameters<ChunkWriter['write']>[0]) =>
+    write: (changes: Parameters<ChunkWriter['write']>[0]) =>
       via('write', async () => {
-        const keys = puts.map(({ key }) => key);
+        const keys = changes.map(({ key }) => key);
         events.aroundWrite(keys);
-        const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () => writer.write(puts));
+        const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () =>
+          writer.write(changes),
+        );
         events.aroundWrite(keys);
         return written;
       }),
@@ -142,6 +146,9 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
       via('removeCreated', () =>
         witness.removeCreated(records, epoch, process.name, () => control.removeCreated(records, epoch)),
       ),
+    readBefore: (keys) => via('readBefore', () => control.readBefore(keys)),
+    restore: (restorations, epoch) =>
+      via('restore', () => witness.restore(epoch, process.name, () => control.restore(restorations, epoch))),
     dropControl: (epoch) =>
       via('dropControl', async () => {
         await control.dropControl(epoch);
@@ -150,13 +157,19 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
   };
 }
 
-export function simState({ process }: PortContext, store: MemoryStateStore, witness: StateWitness): StateStore {
+export function simState(
+  { process }: PortContext,
+  store: MemoryStateStore,
+  witness: StateWitness,
+  losesImages: boolean,
+): StateStore {
   const via = <T>(operation: string, effect: () => Promise<T>) =>
     process.call('state' satisfies StoreName, operation, effect);
   return {
     read: (kind, scope, id) => via('read', () => store.read(kind, scope, id)),
     write: (kind, scope, id, item, expected) =>
       via(`write ${kind} ${id}`, async () => {
+        if (losesImages && kind === 'before') return { kind: 'written', version: '0' as StateVersion };
         const before = await store.read(kind, scope, id);
         const outcome = await store.write(kind, scope, id, item, expected);
         if (outcome.kind === 'written') witness.changed(process, kind, id, before?.item ?? null, item);

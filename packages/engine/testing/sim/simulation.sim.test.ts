@@ -18,6 +18,9 @@ const mustBeSeen = [
   'apply done',
   'apply deviated',
   'apply resumed',
+  'apply overwrote',
+  'apply deleted',
+  'apply met a change',
   'apply crashed',
   'apply lease.held',
   'apply lease.lost',
@@ -28,6 +31,8 @@ const mustBeSeen = [
   'chunk.lost',
   'lock broken',
   'rollback returned',
+  'rollback restored',
+  'rollback left a change',
   'rollback crashed',
   'store.retrying',
 ];

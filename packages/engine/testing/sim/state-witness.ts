@@ -51,7 +51,10 @@ export class StateWitness {
         return judgeMigration(before as MigrationState, after as MigrationState);
       case 'chunk-plan':
       case 'plan':
+      case 'guards':
+      case 'before':
       case 'dead-letter':
+      case 'met-change':
       case 'event':
         return JSON.stringify(before) === JSON.stringify(after) ? null : 'it was replaced';
     }

@@ -1,7 +1,9 @@
 /** The properties that every run must keep, each under the name that SPEC.md and the canaries use. */
 export const properties = {
   lost: 'a source record is neither in the target, nor replaced or deleted there by the application',
-  overwritten: 'keyferry put a record over one that was there',
+  overwritten: 'keyferry put a record over one that was there, and that was not the planned version',
+  deleted: 'keyferry deleted a record that its plan does not delete, or another version of it',
+  unkept: 'a record was overwritten or deleted before its before-image was in the state',
   resurrected: 'keyferry put a record that the application had deleted',
   duplicated: 'keyferry put one key twice in one attempt',
   invented: 'keyferry put a value that the source never held',

@@ -3,11 +3,13 @@
  * gives each process its ports.
  */
 import {
+  keyFromJson,
   keyFromText,
   rangeHolds,
   prefixRange,
   recordBytes,
   toSourceKey,
+  type BeforePage,
   type Key,
   type StoredRecord,
   type MigrationSpec,
@@ -24,7 +26,7 @@ import { Prng } from './prng.ts';
 import { SimProcess } from './process.ts';
 import { simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
 import { StateWitness } from './state-witness.ts';
-import { TargetWitness } from './target-witness.ts';
+import { TargetWitness, type PlannedGuards } from './target-witness.ts';
 import type { Violation } from './violation.ts';
 import { calm, Weather } from './weather.ts';
 
@@ -33,15 +35,19 @@ export type Snapshot = ReadonlyMap<Key, StoredRecord>;
 /** A plan, and what both sides were when it was made. */
 export interface Planned {
   readonly archive: MemoryPlan;
+  readonly guards: PlannedGuards;
   readonly id: string;
   readonly source: Snapshot;
   readonly target: Snapshot;
   /** How many records had been put into the target by then, and taken out of it. */
   readonly creationsBefore: number;
+  readonly changesBefore: number;
   readonly removalsBefore: number;
 }
 
 export interface WorldOptions {
+  /** The state says that it has kept a before-image, and has not. */
+  readonly losesImages: boolean;
   readonly seed: number;
   readonly rules: Partial<ProtocolRules>;
   readonly keepTrace: boolean;
@@ -77,8 +83,10 @@ export class World {
   private readonly stateWitness: StateWitness;
   private readonly pageKeysMax: number;
   private readonly skewMs: number;
+  private readonly losesImages: boolean;
 
-  constructor({ seed, rules, keepTrace }: WorldOptions) {
+  constructor({ seed, rules, keepTrace, losesImages }: WorldOptions) {
+    this.losesImages = losesImages;
     this.prng = new Prng(`keyferry ${seed}`);
     const draw = this.prng.fork('world');
     this.kernel = new Kernel(keepTrace);
@@ -100,7 +108,11 @@ export class World {
     this.data = fillStores(this.prng.fork('data'), this.source, this.target, this.kernel.nowMs);
     this.initialTarget = this.target.snapshot();
     const report = (violation: Violation): void => this.violate(violation);
-    this.witness = new TargetWitness(this.target, (key, value) => this.sourceHeld(key, value), report);
+    this.witness = new TargetWitness(this.target, {
+      mayHold: (key, value) => this.sourceHeld(key, value),
+      isKept: (attempt, key, version) => this.isKept(attempt, key, version),
+      report,
+    });
     this.stateWitness = new StateWitness((holder) => this.processes.get(holder)?.isDead === true, report);
     this.application = new Application(this.prng.fork('application'), this.kernel, this.data, this.source, {
       witness: this.witness,
@@ -109,6 +121,7 @@ export class World {
     this.pageKeysMax = draw.pick([1, 2, 5, 1000]);
     // With records that expire, clocks that differ by much make a record end early: no fault of the protocol.
     this.skewMs = draw.pick(this.data.expiring ? [0, 0] : [0, 1500, 30_000]);
+    const policy = this.prng.fork('policy');
     this.spec = {
       migration,
       strategy: 'offline',
@@ -116,7 +129,12 @@ export class World {
       targetStore: 'new',
       rule,
       transform: null,
-      onConflict: 'keep-target',
+      onConflict: policy.pick(['keep-target', 'overwrite'] as const),
+      // With few keys the source may run empty, and a plan that would delete everything is no story of the protocol.
+      prune: this.data.keys.length >= 5 && policy.chance(0.5),
+      inScope: () => true,
+      guards: { deleteShareMax: 1, deletesMax: 1000 },
+      keepBefore: true,
       requireEmpty: null,
       workers: draw.pick([1, 2, 4]),
       limits: {
@@ -166,21 +184,33 @@ export class World {
     return {
       source: simSource(context, this.source),
       target: simTarget(context, plan === '' ? this.target : this.narrowTarget, this.witness),
-      state: simState(context, this.state, this.stateWitness),
+      state: simState(context, this.state, this.stateWitness, this.losesImages),
       clock: process.clock,
       random: process.random,
       host: { emit: ({ code }) => this.note(code) },
     };
   }
 
-  /** Somebody deletes the file or table with the state. */
+  /** Somebody deletes the file or table with the state, and with it what was kept in it. */
   wipeState(): void {
+    this.witness.imagesAreLost();
     this.kernel.trace('the state is wiped');
     this.state.database.scopes.clear();
   }
 
   refuses(key: Key, value: Uint8Array): boolean {
     return recordBytes({ key, value }) > (this.narrowTarget.capabilities.recordBytesMax ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Looks into the state itself, in the instant in which the target is changed. */
+  private isKept(attempt: number, key: Key, version: string): boolean {
+    const scope = `${migration}/${String(attempt).padStart(10, '0')}`;
+    for (const { body } of this.state.database.scope('before', scope).values()) {
+      const { pieces } = JSON.parse(body) as BeforePage;
+      if (pieces.some((piece) => piece.version === version && keyFromJson(piece.key) === key && !piece.goesOn))
+        return true;
+    }
+    return false;
   }
 
   private sourceHeld(targetKey: Key, value: Uint8Array): boolean {

@@ -1,8 +1,9 @@
 /**
  * What an apply did, held against its plan: each record of the source is under exactly one count, and the counts add
- * up to what was scanned, so that nothing can go missing without a number that says so.
+ * up to what was scanned, so that nothing can go missing without a number that says so. Deletes are counted apart: the
+ * source has no record of them.
  */
-import { nextStep, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
+import { deletesOf, nextStep, noCounts, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
 import type { ApplyResult } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns } from '../layout/columns.ts';
@@ -21,7 +22,7 @@ export interface AppliedView {
 export const applyView: View<AppliedView> = {
   human: applyHuman,
   json: ({ result, appliedAs }, warnings) => {
-    const { plan, run, attempt, resumed, outcome, counts, deviations, elapsedMs } = result;
+    const { plan, run, attempt, resumed, outcome, counts, met, deviations, elapsedMs } = result;
     return envelope('keyferry.apply', warnings, {
       migration: plan.migration,
       plan: plan.plan,
@@ -29,9 +30,10 @@ export const applyView: View<AppliedView> = {
       attempt,
       resumed,
       outcome,
-      counts: { ...counts, scanned: scannedOf(counts) },
+      counts: { ...counts, scanned: scannedOf(counts), deletes: deletesOf(counts) },
       planned: plannedCounts(result),
       verify: verifyBody(result.verify),
+      metChanges: met.map(({ targetKey, action, what }) => ({ key: targetKey, action, what })),
       deviations,
       elapsedMs: Math.round(elapsedMs),
       ...stepAfter(result, appliedAs),
@@ -58,7 +60,7 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
       ? ['', palette.strong('Not as planned'), ...deviations.map((each) => `  ${palette.bad('!')} ${each}`)]
       : []),
     '',
-    `Applied: ${countText(counts.written)} written; ${counted(deviations.length, 'deviation')}.`,
+    `Applied: ${doneText(counts)}; ${counted(deviations.length, 'deviation')}.`,
     ...stepLines(next, wayBack, context),
     '',
   ].join('\n');
@@ -66,30 +68,55 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
 
 const labels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> = {
   written: ['+', 'written', 'created by this migration'],
+  overwritten: ['~', 'overwritten', 'in place of what the plan saw'],
   equal: ['=', 'equal', 'was there already'],
+  changed: ['!', 'met a change', 'to be overwritten, but no longer as planned: left'],
   kept: ['!', 'kept', 'target differs'],
   tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
   deadLetters: ['x', 'dead letters', 'the target refused them'],
   notCarried: ['.', 'not carried', ''],
+  deleted: ['-', 'deleted', 'was in the target only'],
+  deletesGone: ['=', 'gone', 'to be deleted, and gone already'],
+  deletesChanged: ['!', 'not deleted', 'no longer as planned: left'],
 };
-const kinds = Object.keys(labels) as (keyof ChunkCounts)[];
+const sourceKinds = [
+  'written',
+  'overwritten',
+  'equal',
+  'changed',
+  'kept',
+  'tombstoned',
+  'deadLetters',
+  'notCarried',
+] as const satisfies readonly (keyof ChunkCounts)[];
+const deleteKinds = ['deleted', 'deletesGone', 'deletesChanged'] as const satisfies readonly (keyof ChunkCounts)[];
+/** Lines that stand only where there is something to say: most migrations only create. */
+const whereSome: ReadonlySet<keyof ChunkCounts> = new Set(['overwritten', 'changed', ...deleteKinds]);
 
 function countsTable(result: ApplyResult, palette: Palette): string[] {
   const { counts } = result;
   const planned = plannedCounts(result);
-  const rows = kinds.map((kind) => {
+  const rowOf = (kind: keyof ChunkCounts): string[][] => {
+    if (whereSome.has(kind) && counts[kind] === 0 && planned[kind] === 0) return [];
     const [symbol, label, note] = labels[kind];
     const differs = counts[kind] !== planned[kind];
     const count = countText(counts[kind]);
     return [
-      `  ${symbol} ${label}`,
-      countText(planned[kind]),
-      differs ? palette.caution(count) : count,
-      counts[kind] > 0 ? note : '',
+      [
+        `  ${symbol} ${label}`,
+        countText(planned[kind]),
+        differs ? palette.caution(count) : count,
+        counts[kind] > 0 ? note : '',
+      ],
     ];
-  });
+  };
   return columns(
-    [['', 'planned', 'done', ''], ...rows, ['  scanned', countText(planned.scanned), countText(scannedOf(counts)), '']],
+    [
+      ['', 'planned', 'done', ''],
+      ...sourceKinds.flatMap(rowOf),
+      ['  scanned', countText(planned.scanned), countText(scannedOf(counts)), ''],
+      ...deleteKinds.flatMap(rowOf),
+    ],
     [
       { align: 'left', min: 16 },
       { align: 'right', min: 10 },
@@ -100,18 +127,28 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
 }
 
 function plannedCounts({ plan: { totals } }: ApplyResult): ChunkCounts & { readonly scanned: number } {
-  const { create, equal, conflict, blocked } = totals.actions;
+  const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const notCarried = notCarriedCount(totals);
   return {
+    ...noCounts,
     written: create.keys,
+    overwritten: overwrite.keys,
+    deleted: deleted.keys,
     equal: equal.keys,
     kept: conflict.keys,
-    tombstoned: 0,
     // A plan that blocks is never applied, so this is zero; it keeps the sum true by construction.
     deadLetters: blocked.keys,
     notCarried,
     scanned: totals.scanned,
   };
+}
+
+function doneText({ written, overwritten, deleted }: ChunkCounts): string {
+  return [
+    `${countText(written)} written`,
+    ...(overwritten > 0 ? [`${countText(overwritten)} overwritten`] : []),
+    ...(deleted > 0 ? [`${countText(deleted)} deleted`] : []),
+  ].join(', ');
 }
 
 function stepAfter({ plan, outcome }: ApplyResult, appliedAs: string): NextStep {

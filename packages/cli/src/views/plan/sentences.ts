@@ -4,7 +4,7 @@ import { counted, countText, durationText } from '../layout/numbers.ts';
 import { notCarriedCount, notCarriedTexts } from './not-carried.ts';
 
 export function summaryLine({ totals, findings }: PlanDocument): string {
-  const { create, equal, conflict, blocked } = totals.actions;
+  const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const notCarried = notCarriedCount(totals);
   const rest = [
     `${countText(equal.keys)} equal`,
@@ -13,8 +13,23 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
     `${countText(notCarried)} not carried`,
   ].join(', ');
   const warnings = findings.filter(({ level }) => level === 'warning').length;
-  const work = `Plan: ${countText(create.keys)} to create, 0 to overwrite, 0 to delete`;
+  const work =
+    `Plan: ${countText(create.keys)} to create, ${countText(overwrite.keys)} to overwrite, ` +
+    `${countText(deleted.keys)} to delete`;
   return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
+}
+
+/** What rollback would do with what the plan does, in a sentence of its own for the records that it cannot bring back. */
+export function undoSentences({ totals, keepBefore }: PlanDocument): readonly string[] {
+  const { overwrite, delete: deleted } = totals.actions;
+  const guarded = overwrite.keys + deleted.keys;
+  if (guarded === 0) return ['removes what this run created and nobody changed'];
+  if (keepBefore)
+    return ['removes what this run created and puts back what it overwrote or deleted, if nobody changed it'];
+  return [
+    'removes what this run created and nobody changed',
+    `cannot bring back ${counted(guarded, 'record')} that it overwrites or deletes: keepBefore is false`,
+  ];
 }
 
 /** Code and sentence of each change of meaning. */

@@ -42,6 +42,8 @@ function changesHuman({ plan, only, rows }: ChangesResult, { palette }: ViewCont
 
 const verbs: Readonly<Record<PlannedChange['action'], string>> = {
   create: 'create',
+  overwrite: 'overwrite',
+  delete: 'delete',
   conflict: 'leave in conflict',
   blocked: 'block',
 };

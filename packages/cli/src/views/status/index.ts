@@ -1,11 +1,21 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
-import { instantText, keyForDisplay, keyFromText, scannedOf, type EventItem, type LockState } from '@keyferry/core';
+import {
+  deletesOf,
+  instantText,
+  keyForDisplay,
+  keyFromText,
+  scannedOf,
+  type ChunkCounts,
+  type EventItem,
+  type LockState,
+} from '@keyferry/core';
 import type { Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
+import { unrestorableText } from '../rollback/index.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 /** Events that the document has, and of these the last that people are shown. */
@@ -36,14 +46,18 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
     facts.push(['progress', `${done}, ${countText(chunksDone)} of ${counted(chunksTotal, 'chunk')}`]);
     facts.push([
       'counts',
-      `${countText(counts.written)} written, ${countText(counts.equal)} equal, ${countText(counts.kept)} kept, ` +
+      `${countText(counts.written)} written, ${guardedText(counts)}${countText(counts.equal)} equal, ${countText(counts.kept)} kept, ` +
         `${countText(counts.tombstoned)} tombstoned, ${countText(counts.deadLetters)} dead, ${countText(counts.notCarried)} not carried`,
     ]);
   }
   if (state !== null && state.rolledBack !== null) {
-    const { removed, changed } = state.rolledBack;
-    facts.push(['rollback', `${countText(removed)} removed, ${countText(changed)} changed meanwhile and left`]);
+    const { removed, changed, restored, notRestored, expired } = state.rolledBack;
+    const back =
+      restored + expired > 0 ? `, ${countText(restored)} put back, ${countText(expired)} past their time` : '';
+    const left = countText(changed + notRestored);
+    facts.push(['rollback', `${countText(removed)} removed${back}, ${left} changed meanwhile and left`]);
   }
+  if (status.unrestorable > 0) facts.push(['undo', palette.bad(unrestorableText(status.unrestorable))]);
   if (lock !== null) {
     const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
     facts.push([
@@ -64,6 +78,17 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
   ].join('\n');
 }
 
+/** Only where there is something to say: most migrations only create. */
+function guardedText({ overwritten, changed, deleted, deletesGone, deletesChanged }: ChunkCounts): string {
+  const parts = [
+    [overwritten, 'overwritten'],
+    [changed, 'met a change'],
+    [deleted + deletesGone, 'deleted or gone'],
+    [deletesChanged, 'not deleted'],
+  ] as const;
+  return parts.map(([count, what]) => (count > 0 ? `${countText(count)} ${what}, ` : '')).join('');
+}
+
 function statusJson(status: ShownStatus) {
   const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
   return {
@@ -76,7 +101,8 @@ function statusJson(status: ShownStatus) {
     startedAt: state === null ? null : instantText(state.startedAtMs),
     changedAt: state === null ? null : instantText(state.changedAtMs),
     chunks: { done: chunksDone, total: chunksTotal },
-    counts: counts === null ? null : { ...counts, scanned: scannedOf(counts) },
+    counts: counts === null ? null : { ...counts, scanned: scannedOf(counts), deletes: deletesOf(counts) },
+    unrestorable: status.unrestorable,
     rolledBack: state?.rolledBack ?? null,
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
