@@ -3,6 +3,7 @@ import AdaptersList from './commands/adapters/list.ts';
 import Apply from './commands/apply.ts';
 import Doctor from './commands/doctor.ts';
 import Explain from './commands/explain.ts';
+import Finalize from './commands/finalize.ts';
 import Init from './commands/init.ts';
 import LocksBreak from './commands/locks/break.ts';
 import LocksList from './commands/locks/list.ts';
@@ -20,6 +21,7 @@ export default {
   apply: Apply,
   doctor: Doctor,
   explain: Explain,
+  finalize: Finalize,
   init: Init,
   'locks:break': LocksBreak,
   'locks:list': LocksList,

@@ -36,6 +36,7 @@ export * from './plan/canonical-json.ts';
 export * from './machines/chunk-lifecycle.ts';
 export * from './machines/lock.ts';
 export * from './machines/migration-phase.ts';
+export * from './machines/done-marker.ts';
 
 export * from './messages/registry.ts';
 

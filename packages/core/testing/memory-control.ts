@@ -1,5 +1,5 @@
 /**
- * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones of one migration.
+ * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones, done marker of one migration.
  *
  * Every method does all its work synchronously inside the call, so a call is one atomic transaction. What is here is
  * the reference for adapters: the contract suite holds them to it, the simulator runs the engine against it.
@@ -44,6 +44,7 @@ export class ControlData {
   readonly fences = new Map<ChunkId, Fence>();
   readonly marks = new Map<Key, Mark>();
   readonly tombstones = new Set<Key>();
+  done: string | null = null;
 }
 
 export type ControlOperation = Exclude<keyof TargetControl, never> | 'write';
@@ -129,6 +130,18 @@ export class MemoryControl implements TargetControl {
       own.fences.clear();
       own.marks.clear();
       own.tombstones.clear();
+    });
+  }
+
+  async readDone(): Promise<string | null> {
+    return this.context.run('readDone', () => this.context.own.done);
+  }
+
+  async writeDone(marker: string | null, epoch: Fence): Promise<void> {
+    const { run, own } = this.context;
+    run('writeDone', () => {
+      this.assertEpoch(epoch);
+      own.done = marker;
     });
   }
 

@@ -9,6 +9,7 @@ import {
   KeyferryError,
   type Fence,
   type MigrationState,
+  type Phase,
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
@@ -98,6 +99,7 @@ export async function beginAttempt(
       changedAtMs: nowMs,
       counts: null,
       rolledBack: null,
+      done: null,
     });
     const epoch = { attempt, token: 1 };
     await openAttempt(engine, spec, session, reader, epoch);
@@ -130,6 +132,9 @@ async function assertStoresFit(engine: Engine, spec: MigrationSpec, plan: PlanDo
   throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings: blocking });
 }
 
+/** Nothing that was written before can be rolled back any more: it is gone, or nobody can tell it from other records. */
+const startsAfresh: readonly Phase[] = ['rolled-back', 'reopened'];
+
 /**
  * Rollback looks through every place that an attempt wrote to since the last one; so a later plan with another prefix
  * adds to them.
@@ -138,7 +143,7 @@ async function assertStoresFit(engine: Engine, spec: MigrationSpec, plan: PlanDo
 function whereAttemptsWrote(before: MigrationState | null, plan: PlanDocument): MigrationState['wrote'] {
   const { prefix, description } = plan.target;
   const { identity } = description;
-  if (before === null || before.phase === 'rolled-back') return { identity, prefixes: [prefix], before: 0 };
+  if (before === null || startsAfresh.includes(before.phase)) return { identity, prefixes: [prefix], before: 0 };
   const { wrote } = before;
   if (wrote.identity !== null && identity !== null && wrote.identity !== identity) {
     const what = [`the target was ${wrote.identity} and is ${identity}: roll back there first`];

@@ -62,6 +62,11 @@ export class Session {
   after(event: PhaseEvent, spec: MigrationSpec, command: string): Phase {
     const phase = phaseTable[this.phase][event];
     if (phase !== null) return phase;
+    const done = this.state?.done ?? null;
+    if (this.phase === 'finalized' && done !== null) {
+      const { by, finalizedAt: at } = done;
+      throw new KeyferryError('migration.finalized', { migration: spec.migration, command, by, at });
+    }
     const { next } = nextStep(spec.migration, this.phase, this.state?.appliedAs ?? `${spec.migration}.kfplan`);
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase: this.phase, command, next });
   }

@@ -17,9 +17,11 @@ import {
 import { MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
 import {
   applyOffline,
+  finalize,
   makePlan,
   readAppliedPlan,
   readStatus,
+  reopen,
   rollBack,
   verify,
   verifyApplied,
@@ -163,6 +165,20 @@ export class Stage {
     return this.kernel.run(() => {
       const { engine, options } = this.command(hooks);
       return rollBack(engine, { ...this.spec, ...hooks.spec }, options);
+    });
+  }
+
+  finalize(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return finalize(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
+    });
+  }
+
+  reopen(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return reopen(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
     });
   }
 

@@ -17,6 +17,7 @@ export interface TableNames {
   readonly fences: string;
   readonly marks: string;
   readonly tombstones: string;
+  readonly done: string;
   readonly triggers: readonly string[];
 }
 
@@ -33,6 +34,7 @@ export function tableNames(store: string, table: string): TableNames {
     fences: own('fences'),
     marks: own('marks'),
     tombstones: own('tombstones'),
+    done: own('done'),
     triggers: [own('inserted'), own('updated'), own('deleted')],
   };
 }
@@ -89,6 +91,17 @@ CREATE TABLE IF NOT EXISTS ${marks} (
 CREATE TABLE IF NOT EXISTS ${tombstones} (
   migration TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (migration, key)
 ) WITHOUT ROWID;`;
+}
+
+/** Made with the first done marker and not before: a file without one is as whole. */
+export function ensureDoneTable(connection: Connection, { done }: TableNames): void {
+  connection.script(
+    `CREATE TABLE IF NOT EXISTS ${done} (migration TEXT NOT NULL PRIMARY KEY, marker TEXT NOT NULL) WITHOUT ROWID`,
+  );
+}
+
+export function hasDoneTable(connection: Connection, { done }: TableNames): boolean {
+  return connection.get('SELECT 1 FROM sqlite_schema WHERE name = ?', done) !== undefined;
 }
 
 /** absent: no table of records. records: only that. whole: with keyferry's own tables. */

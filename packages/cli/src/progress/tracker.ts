@@ -82,6 +82,7 @@ export class ProgressTracker {
       case 'chunk.claimed':
       case 'chunk.lost':
       case 'chunk.moved':
+      case 'history.not-kept':
         return false;
     }
   }

@@ -31,6 +31,8 @@ export function messageText(message: Message): string {
     }
     case 'verify.progress':
       return `compared ${counted(message.data.keys, 'key')}`;
+    case 'history.not-kept':
+      return `${message.data.type} could not be kept in the history (${message.data.code}); what was done stands`;
     case 'rollback.progress':
       return `removed ${counted(message.data.removed, 'key')}, left ${countText(message.data.changed)} that somebody changed`;
   }

@@ -126,6 +126,21 @@ export const codes = {
     summary: '{migration} is {phase}, where {command} has nothing to do; nothing was written',
     remedy: 'the next safe command:   {next}',
   }),
+  'migration.finalized': entry<{ migration: string; command: string; by: string; at: string }>({
+    retry: 'never',
+    summary: '{migration} was finalized at {at} by {by}; {command} is not possible any more, and nothing was written',
+    remedy: 'to migrate once more, with no way back behind what was finalized:   keyferry finalize {migration} --reopen',
+  }),
+  'finalize.not-proven': entry<{ migration: string; what: readonly string[] }>({
+    retry: 'never',
+    summary: '{migration} could not be proven again; it was not finalized, and the way back is still open',
+    remedy: 'see what moved:   keyferry verify {migration}\nput it right:     keyferry reconcile {migration}',
+  }),
+  'done.unreadable': entry<{ migration: string }>({
+    retry: 'never',
+    summary: "the done marker of {migration} in the target is not one that this version can read",
+    remedy: 'use the keyferry that wrote it, or find out who writes under the reserved prefix',
+  }),
   'lease.held': entry<{ migration: string; lock: string; holder: string; run: string; heartbeatAgoMs: number }>({
     retry: 'never',
     summary: '{migration} is being applied by someone else',

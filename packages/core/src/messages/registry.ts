@@ -31,6 +31,7 @@ export interface MessageData {
   'chunk.moved': { readonly chunk: string };
   'store.retrying': { readonly what: string; readonly code: string; readonly tries: number; readonly waitMs: number };
   'verify.progress': { readonly keys: number };
+  'history.not-kept': { readonly type: string; readonly code: string };
   'rollback.progress': { readonly removed: number; readonly changed: number };
 }
 export type MessageCode = keyof MessageData;
@@ -46,6 +47,7 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'chunk.moved': 'warning',
   'store.retrying': 'warning',
   'verify.progress': 'info',
+  'history.not-kept': 'warning',
   'rollback.progress': 'info',
 };
 

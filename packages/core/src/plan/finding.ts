@@ -5,6 +5,7 @@
 import type { KeyJson } from '../model/key.ts';
 
 export const findingCodes = {
+  'done.already': { level: 'blocking', accept: false, summary: 'the target says that this migration was finalized' },
   'target.not-empty': { level: 'blocking', accept: false, summary: 'the target already holds records' },
   'members.apart': { level: 'blocking', accept: false, summary: 'the members of the source do not agree' },
   'same-store': {

@@ -29,6 +29,8 @@ export interface EventItem {
   readonly run: string;
   readonly type: string;
   readonly message: string;
+  /** Who did it: `user@host, pid N`. */
+  readonly by?: string;
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { batchSuite } from './batches.ts';
+import { doneSuite } from './done.ts';
 import { epochSuite } from './epoch.ts';
 import { fenceSuite } from './fences.ts';
 import { bytes, rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
@@ -23,6 +24,7 @@ export function targetContract(name: string, harness: TargetHarness): void {
     fenceSuite(harness);
     epochSuite(harness);
     undoSuite(harness);
+    doneSuite(harness);
 
     describe('records', () => {
       it('are counted in a range and in the whole store, up to a maximum', () =>

@@ -29,6 +29,10 @@ const mustBeSeen = [
   'lock broken',
   'rollback returned',
   'rollback crashed',
+  'finalized',
+  'finalize crashed',
+  'finalize resumed',
+  'finalize finalize.not-proven',
   'store.retrying',
 ];
 

@@ -25,6 +25,7 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
     const rest = keysTotal - keys.length;
     return rowsOf('moved', rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows);
   }
+  if (isKeyferryError(error, 'finalize.not-proven')) return rowsOf('moved', error.details.what);
   if (isKeyferryError(error, 'plan.mismatch')) return rowsOf('differs', error.details.what);
   if (isKeyferryError(error, 'plan.not-applyable') || isKeyferryError(error, 'plan.unaccepted')) {
     return rowsOf('findings', error.details.findings);

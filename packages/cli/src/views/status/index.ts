@@ -2,6 +2,7 @@
 import { instantText, keyForDisplay, keyFromText, scannedOf, type EventItem, type LockState } from '@keyferry/core';
 import type { Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
+import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText } from '../layout/keys.ts';
@@ -51,12 +52,14 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       `${lock.lock} of ${holderForPeople(lock.holder)}, ${beat}${lock.held ? '' : '; its lease has ended'}`,
     ]);
   }
+  const done = state?.done ?? null;
   return [
     `${palette.strong(migration)}   ${phase}`,
     ...columns(
       facts.map(([name, text]) => [`  ${name}`, text]),
       [{ align: 'left' }, { align: 'left' }],
     ),
+    ...(done === null ? [] : markerLines(done)),
     ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
     ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${visible(message)}`),
     ...stepLines(step.next, step.wayBack, context),
@@ -78,6 +81,7 @@ function statusJson(status: ShownStatus) {
     chunks: { done: chunksDone, total: chunksTotal },
     counts: counts === null ? null : { ...counts, scanned: scannedOf(counts) },
     rolledBack: state?.rolledBack ?? null,
+    doneMarker: state?.done ?? null,
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
       sourceKey,
