@@ -36,6 +36,7 @@ import { assertNotStopped, type Engine, type Environment } from './migration.ts'
 import { assertPlanFits } from './plan-fits.ts';
 import { membersFinding } from './preflight.ts';
 import { withRetry } from './retry.ts';
+import { RunRecorder } from './run-record.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
 import { attemptScope, migrationsScope } from './state-items.ts';
 import { verify } from './verify.ts';
@@ -110,8 +111,17 @@ async function prove(
   const summary = await summarizeChunks(engine, attemptScope(migration, before.attempt));
   const what: string[] = [];
   what.push(...(await apartMembers(engine)));
-  const verified = await verify(engine, spec, plan, options.signal);
-  what.push(...deviationsOf(plan, summary, verified), ...(await apartMembers(engine)));
+  const facts = { run: session.run, command: 'finalize', plan: plan.plan, attempt: before.attempt, by: options.by } as const;
+  const recorder = new RunRecorder(engine, migration, facts);
+  const verified = await recorder.during(
+    async () => {
+      const result = await verify(engine, spec, plan, options.signal);
+      what.push(...deviationsOf(plan, summary, result), ...(await apartMembers(engine)));
+      recorder.verified(result, what);
+      return result;
+    },
+    () => (what.length === 0 ? 'done' : 'deviated'),
+  );
   session.lock.assertHeld();
   const nowMs = engine.clock.nowMs();
   if (what.length > 0) {

@@ -6,6 +6,7 @@
  * remove nothing and then forget what there was to remove.
  */
 import {
+  countText,
   keyFromJson,
   KeyferryError,
   keyToJson,
@@ -20,6 +21,7 @@ import {
   type MigrationSpec,
 } from '@keyferry/core';
 import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
+import { recordHistory } from './events.ts';
 import { assertNotStopped, pageKeysMax, type Engine } from './migration.ts';
 import { iterateWithRetry, withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
@@ -62,6 +64,9 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
     await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
     const done = session.after('rolled-back', spec, 'rollback');
     await session.write({ ...(session.state as MigrationState), phase: done, changedAtMs: engine.clock.nowMs() });
+    const message = `rolled back: ${countText(removal.counts.removed)} removed, ${countText(removal.counts.changed)} left`;
+    const by = options.holder;
+    await recordHistory(engine, spec.migration, { type: 'rolled-back', message, run: session.run, by });
     const written = state.counts === null ? null : state.wrote.before + state.counts.written;
     const { counts, changedKeys } = removal;
     const repeated = state.rolledBack !== null;

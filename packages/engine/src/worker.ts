@@ -143,8 +143,9 @@ class ChunkRun {
 
   private async write(batch: Batch): Promise<readonly PutOutcome[]> {
     if (batch.puts.length === 0) return [];
-    const { engine, signal } = this.backfill;
-    return withRetry(engine, `write ${this.chunk.chunk}`, () => this.writer.write(batch.puts), signal);
+    const { engine, recorder, signal } = this.backfill;
+    const write = () => recorder.timed(() => this.writer.write(batch.puts));
+    return withRetry(engine, `write ${this.chunk.chunk}`, write, signal);
   }
 
   private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
@@ -186,7 +187,7 @@ class ChunkRun {
   }
 
   private async recordDeadLetters(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
-    const { engine, scope } = this.backfill;
+    const { engine, scope, spec } = this.backfill;
     for (const [i, outcome] of outcomes.entries()) {
       const reason = deadLetterReason(outcome);
       const put = batch.puts[i];
@@ -198,6 +199,7 @@ class ChunkRun {
         chunk: this.chunk.chunk,
         reason,
         atMs: engine.clock.nowMs(),
+        ...(spec.isSensitive(put.key) ? { sensitive: true } : {}),
       };
       // Written before the checkpoint that passes it; a repeat finds it there.
       await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');

@@ -158,7 +158,7 @@ export class Stage {
 
   /** As the command does it: held against the plan that was applied. */
   verifyApplied(hooks: RunHooks = {}) {
-    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }), hooks);
+    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }, 'ops@test'), hooks);
   }
 
   rollBack(hooks: RunHooks = {}) {

@@ -6,8 +6,11 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { Digest } from '../convergence/digest.ts';
+import type { PlanId, RunId } from '../model/ids.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { ChunkState } from '../machines/chunk-lifecycle.ts';
+import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
 import type { PlanDocument, PlannedChunk } from '../plan/plan.ts';
@@ -21,6 +24,8 @@ export interface DeadLetter {
   readonly chunk: string;
   readonly reason: string;
   readonly atMs: number;
+  /** Its key is one of the sensitive ones. */
+  readonly sensitive?: boolean;
 }
 
 /** What happened, for `status` and for whoever asks later. */
@@ -33,10 +38,47 @@ export interface EventItem {
   readonly by?: string;
 }
 
+/** What a comparison of both sides found; keys and counts, no values. */
+export interface VerifyRecord {
+  readonly verdict: 'agree' | 'differ';
+  readonly atMs: number;
+  readonly source: Digest;
+  readonly target: Digest;
+  /** The same in buckets by key; equal in number. */
+  readonly sourceBuckets: readonly Digest[];
+  readonly targetBuckets: readonly Digest[];
+  readonly sourcePosition: string;
+  readonly targetPosition: string;
+  readonly kept: number;
+  readonly targetOnly: number;
+  readonly expired: number;
+  /** The first of them. */
+  readonly differences: readonly { readonly key: KeyJson; readonly what: string }[];
+  readonly differencesTotal: number;
+}
+
+/** What one run keeps of itself, for its report. Bounded, however long it is. */
+export interface RunRecord {
+  readonly run: RunId;
+  readonly command: 'apply' | 'verify' | 'finalize';
+  readonly plan: PlanId;
+  readonly attempt: number;
+  /** `user@host, pid N`; empty where nobody said it. */
+  readonly by: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** `done`, `deviated`, or the code of the error that it ended in; null while it runs, or when it was killed. */
+  readonly outcome: string | null;
+  readonly samples: RunSamples;
+  readonly chunks: readonly ChunkSpan[];
+  readonly verify: VerifyRecord | null;
+  readonly deviations: readonly string[];
+}
+
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
  * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key), event (migration, a
- * sortable id).
+ * sortable id), run-record (migration, run id).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -46,6 +88,7 @@ export interface StateItems {
   readonly chunk: ChunkState;
   readonly 'dead-letter': DeadLetter;
   readonly event: EventItem;
+  readonly 'run-record': RunRecord;
 }
 export type StateKind = keyof StateItems;
 

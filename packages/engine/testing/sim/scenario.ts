@@ -47,7 +47,7 @@ export async function play(world: World): Promise<void> {
   };
   // Drawn apart, so that the stories of older seeds stay what they were.
   const ends = world.prng.fork('finalize');
-  const story: Story = { ...drawn, finalizesInStorm: !drawn.losesState && ends.chance(0.15) };
+  const story: Story = { ...drawn, finalizesInStorm: !drawn.losesState && ends.chance(0.3) };
   const finalizesAtLast = story.finale === 'apply' && ends.chance(0.5);
   world.kernel.trace(`story ${JSON.stringify(story)}`);
   const operators = new Operators(world);
@@ -160,7 +160,7 @@ async function finalizeAgainAndAgain(
 ): Promise<void> {
   const draw = world.prng.fork('finalizer');
   while (world.kernel.nowMs < endMs) {
-    await world.kernel.sleep(draw.pick([100, 1000, 10_000]));
+    await world.kernel.sleep(draw.pick([100, 1000, 3000]));
     const ending = await operators.finalize(planned.id);
     if (ending.kind === 'returned') return;
   }
