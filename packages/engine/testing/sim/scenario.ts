@@ -67,7 +67,16 @@ export async function play(world: World): Promise<void> {
   }
   if (story.finale === 'apply') {
     await applyToTheEnd(world, operators, planned);
-    if (finalizesAtLast) await finalizeToTheEnd(world, operators, planned);
+    if (finalizesAtLast) {
+      world.weather.change(drawClimate(ends.fork('climate')));
+      for (let tries = ends.below(6); tries > 0; tries -= 1) {
+        const ending = await operators.finalize(planned.id);
+        if (ending.kind === 'returned') break;
+        await world.kernel.sleep(20_000);
+      }
+      world.weather.change(calm);
+      await finalizeToTheEnd(world, operators, planned);
+    }
   }
   else {
     await applyToTheEnd(world, operators, planned);
