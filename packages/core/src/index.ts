@@ -40,6 +40,7 @@ export * from './machines/lock.ts';
 export * from './machines/migration-phase.ts';
 export * from './machines/done-marker.ts';
 export * from './machines/run-samples.ts';
+export * from './machines/state-layout.ts';
 
 export * from './messages/registry.ts';
 

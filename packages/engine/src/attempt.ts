@@ -7,6 +7,7 @@
  */
 import {
   KeyferryError,
+  stateFormat,
   type Fence,
   type MigrationState,
   type Phase,
@@ -86,6 +87,7 @@ export async function beginAttempt(
     await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
     // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
     await session.write({
+      format: stateFormat,
       migration: spec.migration,
       phase,
       attempt,

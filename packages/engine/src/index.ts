@@ -12,3 +12,16 @@ export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
 export type { RunOptions } from './session.ts';
+export { forget, lossesOf, type ForgetResult, type Loss } from './forget.ts';
+export { exportState, importState, parseState } from './transfer.ts';
+export { adopt, type AdoptResult } from './adopt.ts';
+export { upgradeState, type UpgradedMigration } from './upgrade.ts';
+export {
+  listMigrations,
+  readDossier,
+  readReport,
+  type Dossier,
+  type ListedMigration,
+  type ReportData,
+} from './overview.ts';
+export { assertReconcilable } from './reconcile.ts';

@@ -18,7 +18,7 @@ import {
 import { RunLock } from './lock.ts';
 import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
-import { migrationsScope, writeItemOrFail } from './state-items.ts';
+import { migrationsScope, readMigration, writeItemOrFail } from './state-items.ts';
 
 export interface RunOptions {
   /** `user@host, pid N`: shown to whoever meets the lock. */
@@ -91,7 +91,7 @@ export class Session {
 
 export async function withSession<T>(
   env: Environment,
-  spec: MigrationSpec,
+  spec: Pick<MigrationSpec, 'migration'>,
   options: RunOptions,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
@@ -100,7 +100,7 @@ export async function withSession<T>(
   const { migration } = spec;
   const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone, signal });
   try {
-    const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
+    const entry = await readMigration(env, migration);
     return await work(new Session(env, lock, run, entry));
   } catch (error) {
     if (error instanceof KeyferryError && error.code !== 'internal.invariant') {

@@ -17,7 +17,7 @@ import { recordHistory } from './events.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
 import { RunRecorder } from './run-record.ts';
-import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
+import { attemptScope, migrationsScope, readMigration, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface AppliedVerification {
@@ -38,7 +38,7 @@ export async function verifyApplied(
   signal?: StopSignal,
 ): Promise<AppliedVerification> {
   const { migration } = spec;
-  const entry = await engine.state.read('migration', migrationsScope, migration);
+  const entry = await readMigration(engine, migration);
   const plan = entry === null ? null : await engine.state.read('plan', migration, entry.item.plan);
   if (entry === null || plan === null || !['applied', 'verified', 'applying'].includes(entry.item.phase)) {
     const phase = entry?.item.phase ?? 'new';

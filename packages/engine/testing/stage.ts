@@ -27,6 +27,7 @@ import {
   verifyApplied,
   type ApplyResult,
   type Engine,
+  type RunOptions,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -179,6 +180,14 @@ export class Stage {
     return this.kernel.run(() => {
       const { engine, options } = this.command(hooks);
       return reopen(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
+    });
+  }
+
+  /** Any other command: `work` gets what a run is given. */
+  as<T>(work: (engine: Engine, options: RunOptions) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return work(engine, options);
     });
   }
 

@@ -177,6 +177,36 @@ export const codes = {
     summary: 'the state in {where} was written by a newer keyferry (format {found}, this one knows {known})',
     remedy: 'use the newer keyferry',
   }),
+  'state.not-empty': entry<{ migration: string; what: string }>({
+    retry: 'never',
+    summary: 'the state already holds {what} of {migration}; nothing was overwritten',
+    remedy: 'look at it:        keyferry state show {migration}\nor throw it away:  keyferry state forget {migration}',
+  }),
+  'state.unknown-migration': entry<{ migration: string; known: readonly string[] }>({
+    retry: 'never',
+    summary: 'the state holds nothing of {migration}',
+    remedy: 'list what it holds:   keyferry state list',
+  }),
+  'state.document-invalid': entry<{ file: string; line: number; detail: string }>({
+    retry: 'never',
+    summary: 'line {line} of {file} is not part of an exported state: {detail}; nothing was imported',
+    remedy: 'export it again:   keyferry state export MIGRATION --out FILE',
+  }),
+  'state.nothing-to-adopt': entry<{ migration: string }>({
+    retry: 'never',
+    summary: 'the target knows nothing of {migration}: no attempt was ever begun there, so there is nothing to adopt',
+    remedy: 'check that it is the right target, then begin:   keyferry plan {migration}',
+  }),
+  'forget.unaccepted': entry<{ migration: string; findings: readonly string[]; lost: readonly string[] }>({
+    retry: 'never',
+    summary: 'forgetting {migration} now loses more than its history; nothing was removed',
+    remedy: 'if that is what you want, name it:   keyferry state forget {migration} --accept CODE',
+  }),
+  'run.unknown': entry<{ run: string }>({
+    retry: 'never',
+    summary: 'the state knows no run {run}',
+    remedy: 'list the runs of a migration:   keyferry state show MIGRATION',
+  }),
   'state.busy': entry<{ where: string }>({
     retry: 'backoff',
     summary: 'the state in {where} is locked by another process',

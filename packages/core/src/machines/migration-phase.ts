@@ -53,6 +53,8 @@ export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phas
 };
 
 export interface MigrationState {
+  /** Format of all items of this migration (state-layout.ts); the first where there is none. */
+  readonly format?: number;
   readonly migration: MigrationId;
   readonly phase: Phase;
   /** Grows with each plan that is started; also held by the target's epoch. */
