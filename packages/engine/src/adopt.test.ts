@@ -29,15 +29,22 @@ async function begun(finished: boolean): Promise<{ stage: Stage; plan: Plan }> {
 }
 
 describe('a state that was lost', () => {
-  it.each([true, false])('is adopted, and apply goes on to its end in the same attempt (finished: %s)', async (finished) => {
-    const { stage, plan } = await begun(finished);
-    const state = new MemoryStateStore();
-    expect(await adoptIn(stage, plan, { state })).toMatchObject({ phase: 'applying', attempt: 1, chunks: 5 });
-    const status = await stage.run(async () => (await state.read('migration', 'migrations', 'shop'))?.item);
-    expect(status).toMatchObject({ phase: 'applying', attempt: 1, appliedAs: 'shop.kfplan' });
-    expect(await stage.apply(plan, { state })).toMatchObject({ outcome: 'done', resumed: true, counts: { written: 45 } });
-    expect(await stage.finalize({ state })).toMatchObject({ marker: { attempt: 1 } });
-  });
+  it.each([true, false])(
+    'is adopted, and apply goes on to its end in the same attempt (finished: %s)',
+    async (finished) => {
+      const { stage, plan } = await begun(finished);
+      const state = new MemoryStateStore();
+      expect(await adoptIn(stage, plan, { state })).toMatchObject({ phase: 'applying', attempt: 1, chunks: 5 });
+      const status = await stage.run(async () => (await state.read('migration', 'migrations', 'shop'))?.item);
+      expect(status).toMatchObject({ phase: 'applying', attempt: 1, appliedAs: 'shop.kfplan' });
+      expect(await stage.apply(plan, { state })).toMatchObject({
+        outcome: 'done',
+        resumed: true,
+        counts: { written: 45 },
+      });
+      expect(await stage.finalize({ state })).toMatchObject({ marker: { attempt: 1 } });
+    },
+  );
 
   it('is adopted, and rollback removes what was created', async () => {
     const { stage, plan } = await begun(true);

@@ -67,7 +67,11 @@ export async function adopt(
     if (found === null) throw new KeyferryError('state.nothing-to-adopt', { migration });
     const done = await readDoneMarker(engine, migration);
     if (done !== null && done.plan !== plan.plan) {
-      throw new KeyferryError('plan.mismatch', { plan: plan.plan, migration, what: [`plan ${done.plan} was finalized`] });
+      throw new KeyferryError('plan.mismatch', {
+        plan: plan.plan,
+        migration,
+        what: [`plan ${done.plan} was finalized`],
+      });
     }
     const { identity } = await withRetry(engine, 'describe target', () => engine.target.describe());
     const epoch: Fence = { attempt: found.attempt, token: found.token + tokenStep };

@@ -111,7 +111,13 @@ async function prove(
   const summary = await summarizeChunks(engine, attemptScope(migration, before.attempt));
   const what: string[] = [];
   what.push(...(await apartMembers(engine)));
-  const facts = { run: session.run, command: 'finalize', plan: plan.plan, attempt: before.attempt, by: options.by } as const;
+  const facts = {
+    run: session.run,
+    command: 'finalize',
+    plan: plan.plan,
+    attempt: before.attempt,
+    by: options.by,
+  } as const;
   const recorder = new RunRecorder(engine, migration, facts);
   const verified = await recorder.during(
     async () => {

@@ -42,7 +42,9 @@ export const lossesOf: Readonly<Record<Phase, readonly Loss[]>> = {
   verified: [{ code: 'forget.way-back', detail: noWayBack }],
   'rolling-back': [{ code: 'forget.strands-data', detail: halfWay }],
   'rolled-back': [],
-  finalizing: [{ code: 'forget.strands-data', detail: 'its control keys stay in the target, perhaps without a marker' }],
+  finalizing: [
+    { code: 'forget.strands-data', detail: 'its control keys stay in the target, perhaps without a marker' },
+  ],
   finalized: [],
   reopened: [],
 };

@@ -7,7 +7,14 @@ export { applyOffline, type ApplyResult } from './strategies/offline.ts';
 export { verify, type Difference, type VerifyResult } from './verify.ts';
 export { verifyApplied, type AppliedVerification } from './verify-applied.ts';
 export { rollBack, type RollbackResult } from './rollback.ts';
-export { alreadyDone, finalize, reopen, type FinalizeOptions, type FinalizeResult, type ReopenResult } from './finalize.ts';
+export {
+  alreadyDone,
+  finalize,
+  reopen,
+  type FinalizeOptions,
+  type FinalizeResult,
+  type ReopenResult,
+} from './finalize.ts';
 export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';

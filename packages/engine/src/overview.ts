@@ -84,7 +84,8 @@ export async function readReport(env: Environment, subject: string): Promise<Rep
   if (!subject.startsWith('run_')) {
     const dossier = await readDossier(env, subject as MigrationId);
     const attempt = dossier.status.state?.attempt;
-    const run = dossier.runs.findLast(({ command, ...each }) => command === 'apply' && each.attempt === attempt) ?? null;
+    const run =
+      dossier.runs.findLast(({ command, ...each }) => command === 'apply' && each.attempt === attempt) ?? null;
     const verified = dossier.runs.findLast((each) => each.verify !== null && each.attempt === attempt) ?? null;
     return { ...dossier, run, verified };
   }

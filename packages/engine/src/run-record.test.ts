@@ -62,7 +62,9 @@ describe('the record of a run', () => {
     const record = (await recordsOf(stage)).find(({ command }) => command === 'verify');
     expect(record).toMatchObject({ outcome: 'deviated', verify: { verdict: 'differ', differencesTotal: 1 } });
     expect(record?.verify?.differences).toEqual([{ key: { text: 'dst/k0007' }, what: 'value differs' }]);
-    const buckets = record?.verify?.sourceBuckets.filter((each, i) => each.sum !== record.verify?.targetBuckets[i]?.sum);
+    const buckets = record?.verify?.sourceBuckets.filter(
+      (each, i) => each.sum !== record.verify?.targetBuckets[i]?.sum,
+    );
     expect(buckets).toHaveLength(1);
     expect(JSON.stringify(record)).not.toContain('canary-value');
   });

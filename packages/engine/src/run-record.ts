@@ -60,7 +60,8 @@ export class RunRecorder {
     }
   }
 
-  settled(added: ChunkCounts): void {
+  /** Counted when it happens; the checkpoint's counts follow when it is settled in its turn. */
+  dealtWith(added: ChunkCounts): void {
     this.series.addRecords(this.elapsedMs(), added.written, scannedOf(added) - added.written);
   }
 

@@ -58,7 +58,9 @@ describe('an exported state', () => {
     const lines = await exported(stage);
     const { stage: other } = await interrupted(46);
     const before = contents(other.state);
-    expect(await failureOf(importInto(stage, lines, { state: other.state }))).toMatchObject({ code: 'state.not-empty' });
+    expect(await failureOf(importInto(stage, lines, { state: other.state }))).toMatchObject({
+      code: 'state.not-empty',
+    });
     expect(contents(other.state)).toEqual(before);
     const state = new MemoryStateStore();
     const event = { atMs: 1, run: 'r', type: 'other', message: '' };

@@ -103,7 +103,8 @@ export function parseState(lines: readonly string[], file: string): ParsedState 
   if (header?.['format'] !== headerFormat) throw invalid(1, `an export begins with ${headerFormat}`);
   assertKnownFormat(header, file);
   const end = rest.pop();
-  if (end?.['format'] !== 'keyferry.state-end') throw invalid(lines.length, 'the end is missing: the file was cut short');
+  if (end?.['format'] !== 'keyferry.state-end')
+    throw invalid(lines.length, 'the end is missing: the file was cut short');
   if (end['items'] !== rest.length) throw invalid(lines.length, `${rest.length} items, of ${String(end['items'])}`);
   const migration = header['migration'] as MigrationId;
   const documents = rest.map((value, i): StateDocument => {

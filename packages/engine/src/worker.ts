@@ -142,10 +142,11 @@ class ChunkRun {
   }
 
   private async write(batch: Batch): Promise<readonly PutOutcome[]> {
-    if (batch.puts.length === 0) return [];
     const { engine, recorder, signal } = this.backfill;
     const write = () => recorder.timed(() => this.writer.write(batch.puts));
-    return withRetry(engine, `write ${this.chunk.chunk}`, write, signal);
+    const outcomes = batch.puts.length === 0 ? [] : await withRetry(engine, `write ${this.chunk.chunk}`, write, signal);
+    recorder.dealtWith(countOutcomes(outcomes, batch.notCarried));
+    return outcomes;
   }
 
   private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {

@@ -68,7 +68,8 @@ export default class Apply extends BaseCommand {
   }
 }
 
-async function applyPlan(
+/** Shared with reconcile, which applies as apply does. */
+export async function applyPlan(
   run: CommandRun,
   { engine, spec }: Wired,
   reader: PlanReader,
@@ -89,7 +90,7 @@ async function answerIfDone({ engine, spec }: Wired, plan: PlanId | null): Promi
   return { result: { migration, marker }, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
 }
 
-function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<unknown> {
+export function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<unknown> {
   const exitCode = result.outcome === 'done' ? exitCodes.done : exitCodes.deviated;
   return { result: { result, appliedAs }, view: applyView as View<unknown>, exitCode };
 }

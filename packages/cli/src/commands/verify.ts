@@ -25,8 +25,8 @@ export default class Verify extends BaseCommand {
         const verified = await verifyApplied(engine, spec, holderText(thisMachine()), run.signal);
         const { step } = await readStatus(engine, spec.migration);
         const agree = verified.deviations.length === 0;
-        // What differs is best seen in a new plan, which also says what can be done about it.
-        const next = agree ? step.next : `keyferry plan ${spec.migration}`;
+        // It plans what differs and shows it before anything is done about it.
+        const next = agree ? step.next : `keyferry reconcile ${spec.migration}`;
         const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
         return {
           result: { ...verified, next, wayBack: step.wayBack },

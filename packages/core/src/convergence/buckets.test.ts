@@ -31,7 +31,9 @@ describe('buckets of a digest', () => {
         const [one, other] = [new BucketSums(), new BucketSums()];
         one.add(record.key, hasher.hash(record));
         other.add(record.key, hasher.hash({ ...record, value: Uint8Array.from([...record.value, 1]) }));
-        const differ = one.value().flatMap((digest, i) => (digestsEqual(digest, other.value()[i] ?? digest) ? [] : [i]));
+        const differ = one
+          .value()
+          .flatMap((digest, i) => (digestsEqual(digest, other.value()[i] ?? digest) ? [] : [i]));
         expect(differ).toEqual([bucketOf(record.key)]);
       }),
     );

@@ -129,7 +129,8 @@ export const codes = {
   'migration.finalized': entry<{ migration: string; command: string; by: string; at: string }>({
     retry: 'never',
     summary: '{migration} was finalized at {at} by {by}; {command} is not possible any more, and nothing was written',
-    remedy: 'to migrate once more, with no way back behind what was finalized:   keyferry finalize {migration} --reopen',
+    remedy:
+      'to migrate once more, with no way back behind what was finalized:   keyferry finalize {migration} --reopen',
   }),
   'finalize.not-proven': entry<{ migration: string; what: readonly string[] }>({
     retry: 'never',
@@ -138,7 +139,7 @@ export const codes = {
   }),
   'done.unreadable': entry<{ migration: string }>({
     retry: 'never',
-    summary: "the done marker of {migration} in the target is not one that this version can read",
+    summary: 'the done marker of {migration} in the target is not one that this version can read',
     remedy: 'use the keyferry that wrote it, or find out who writes under the reserved prefix',
   }),
   'lease.held': entry<{ migration: string; lock: string; holder: string; run: string; heartbeatAgoMs: number }>({

@@ -22,7 +22,15 @@ import type { ChunkCounts } from './chunk-lifecycle.ts';
 import type { DoneMarker } from './done-marker.ts';
 
 export type Phase =
-  'new' | 'applying' | 'applied' | 'verified' | 'rolling-back' | 'rolled-back' | 'finalizing' | 'finalized' | 'reopened';
+  | 'new'
+  | 'applying'
+  | 'applied'
+  | 'verified'
+  | 'rolling-back'
+  | 'rolled-back'
+  | 'finalizing'
+  | 'finalized'
+  | 'reopened';
 export type PhaseEvent =
   'start' | 'backfilled' | 'verified' | 'differs' | 'roll-back' | 'rolled-back' | 'finalize' | 'finalized' | 'reopen';
 
@@ -44,7 +52,14 @@ export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phas
   new: { ...never, start: 'applying' },
   applying: { ...never, start: 'applying', backfilled: 'applied', 'roll-back': 'rolling-back' },
   applied: { ...never, start: 'applying', verified: 'verified', differs: 'applied', 'roll-back': 'rolling-back' },
-  verified: { ...never, start: 'applying', verified: 'verified', differs: 'applied', 'roll-back': 'rolling-back', finalize: 'finalizing' },
+  verified: {
+    ...never,
+    start: 'applying',
+    verified: 'verified',
+    differs: 'applied',
+    'roll-back': 'rolling-back',
+    finalize: 'finalizing',
+  },
   'rolling-back': { ...never, 'roll-back': 'rolling-back', 'rolled-back': 'rolled-back' },
   'rolled-back': { ...never, start: 'applying' },
   finalizing: { ...never, finalize: 'finalizing', finalized: 'finalized' },

@@ -45,7 +45,7 @@ export interface ChunkSpan {
 
 const nothing: RunSample = { written: 0, other: 0, failures: 0, writes: [] };
 
-function mergeSamples(a: RunSample, b: RunSample): RunSample {
+export function mergeSamples(a: RunSample, b: RunSample): RunSample {
   return {
     written: a.written + b.written,
     other: a.other + b.other,

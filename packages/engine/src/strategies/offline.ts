@@ -134,7 +134,6 @@ async function backfillAll(
   });
   const onSettled = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
-    recorder.settled(added);
     const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
     engine.host.emit({
       code: 'backfill.progress',
@@ -146,7 +145,20 @@ async function backfillAll(
   };
   const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
   const control = engine.target.control(spec.migration);
-  const backfill = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, recorder, onSettled, onChunkDone };
+  const backfill = {
+    engine,
+    spec,
+    plan,
+    attempt,
+    epoch,
+    control,
+    view,
+    scope,
+    deadRuns,
+    recorder,
+    onSettled,
+    onChunkDone,
+  };
   await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
   session.lock.assertHeld();
   assertNotStopped(spec.migration, signal);

@@ -77,8 +77,7 @@ export async function play(world: World): Promise<void> {
       world.weather.change(calm);
       await finalizeToTheEnd(world, operators, planned);
     }
-  }
-  else {
+  } else {
     await applyToTheEnd(world, operators, planned);
     const rolledBack = await rollBackToTheEnd(world, operators, planned);
     if (rolledBack && story.finale === 'rollback-and-again') {

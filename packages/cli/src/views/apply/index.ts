@@ -64,21 +64,22 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
   ].join('\n');
 }
 
-const labels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> = {
-  written: ['+', 'written', 'created by this migration'],
-  equal: ['=', 'equal', 'was there already'],
-  kept: ['!', 'kept', 'target differs'],
-  tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
-  deadLetters: ['x', 'dead letters', 'the target refused them'],
-  notCarried: ['.', 'not carried', ''],
-};
-const kinds = Object.keys(labels) as (keyof ChunkCounts)[];
+export const countLabels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> =
+  {
+    written: ['+', 'written', 'created by this migration'],
+    equal: ['=', 'equal', 'was there already'],
+    kept: ['!', 'kept', 'target differs'],
+    tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
+    deadLetters: ['x', 'dead letters', 'the target refused them'],
+    notCarried: ['.', 'not carried', ''],
+  };
+export const countKinds = Object.keys(countLabels) as (keyof ChunkCounts)[];
 
 function countsTable(result: ApplyResult, palette: Palette): string[] {
   const { counts } = result;
   const planned = plannedCounts(result);
-  const rows = kinds.map((kind) => {
-    const [symbol, label, note] = labels[kind];
+  const rows = countKinds.map((kind) => {
+    const [symbol, label, note] = countLabels[kind];
     const differs = counts[kind] !== planned[kind];
     const count = countText(counts[kind]);
     return [
@@ -99,7 +100,9 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
   );
 }
 
-function plannedCounts({ plan: { totals } }: ApplyResult): ChunkCounts & { readonly scanned: number } {
+export function plannedCounts({
+  plan: { totals },
+}: Pick<ApplyResult, 'plan'>): ChunkCounts & { readonly scanned: number } {
   const { create, equal, conflict, blocked } = totals.actions;
   const notCarried = notCarriedCount(totals);
   return {

@@ -13,6 +13,8 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'plan.expired': 'the longer a plan waits, the less it is what its reviewer saw',
   'plan.mismatch': 'its reviewer approved what another configuration would do',
   'migration.finalized': 'finalize is the point of no return: what told its records from others is gone',
+  'forget.unaccepted': 'the state is what lets a migration go on, or back; the target alone does not say all of it',
+  'state.not-empty': 'two states of one migration would each think that they are the only one',
   'finalize.not-proven': 'a done marker tells everybody that both sides agree, so that they have to when it is written',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
@@ -32,6 +34,11 @@ const readingCommands = [
   'explain',
   'locks list',
   'locks show',
+  'report',
+  'state list',
+  'state show',
+  'state history',
+  'state export',
 ];
 
 export function summaryOf({ error, command }: ErrorReport): string {
