@@ -122,28 +122,39 @@ describe('finalize', () => {
     expect(await target.control(stage.spec.migration).readEpoch()).toBeNull();
   });
 
-  const moments = ['before', 'after'] as const;
-  it.each([1, 2, 3].flatMap((at) => moments.map((moment) => ({ at, moment }))))(
+  it.each([
+    { at: 1, moment: 'before', phase: 'verified', marks: 25, again: null },
+    { at: 1, moment: 'after', phase: 'verified', marks: 25, again: null },
+    { at: 2, moment: 'before', phase: 'verified', marks: 25, again: null },
+    { at: 2, moment: 'after', phase: 'finalizing', marks: 25, again: null },
+    { at: 3, moment: 'before', phase: 'finalizing', marks: 0, again: null },
+    { at: 3, moment: 'after', phase: 'finalized', marks: 0, again: 'migration.finalized' },
+  ] as const)(
     'that dies $moment its write $at of the state ends well when it is run again',
-    async ({ at, moment }) => {
+    async ({ at, moment, phase, marks, again }) => {
       const stage = await verified();
       const died = await failureOf(stage.finalize({ state: dyingState(stage.state, at, moment) }));
-      const { phase } = await stage.status();
-      const isOver = at === 3 && moment === 'after';
       expect(died).toMatchObject({ code: 'state.unusable' });
-      if (isOver) {
-        expect(phase).toBe('finalized');
-        return;
-      }
-      const mayGoBack = phase === 'verified';
-      expect(await createdIn(stage)).toBe(at === 3 ? 0 : 25);
-      expect(mayGoBack).toBe(at === 1 || (at === 2 && moment === 'before'));
-      if (!mayGoBack) expect(await failureOf(stage.rollBack())).toMatchObject({ code: 'phase.not-allowed' });
-      expect(await stage.finalize({ holderIsGone: () => true })).toMatchObject({ resumed: !mayGoBack });
+      expect((await stage.status()).phase).toBe(phase);
+      expect(await createdIn(stage)).toBe(marks);
+      const failure = (await failureOf(stage.finalize({ holderIsGone: () => true }))) as KeyferryError | null;
+      expect(failure?.code ?? null).toBe(again);
       expect((await stage.status()).phase).toBe('finalized');
       expect(await createdIn(stage)).toBe(0);
     },
   );
+
+  it('that was killed before its proof can still be rolled back, and after it no more', async () => {
+    const early = await verified();
+    await failureOf(early.finalize({ state: dyingState(early.state, 2, 'before') }));
+    expect(await early.rollBack()).toMatchObject({ counts: { removed: 25 } });
+    const late = await verified();
+    await failureOf(late.finalize({ state: dyingState(late.state, 2, 'after') }));
+    expect(await failureOf(late.rollBack())).toMatchObject({
+      code: 'phase.not-allowed',
+      details: { next: 'keyferry finalize shop' },
+    });
+  });
 
   it.each(['raiseEpoch', 'writeDone', 'dropControl'] as const)(
     'that fails for good in %s ends well when it is run again',

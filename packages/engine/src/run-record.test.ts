@@ -39,7 +39,7 @@ describe('the record of a run', () => {
     expect(await failureOf(stage.apply(plan, { during }))).toMatchObject({ code: 'run.interrupted' });
     const { counts } = await stage.apply(plan);
     const records = await recordsOf(stage);
-    expect(records.map(({ outcome }) => outcome).toSorted()).toEqual(['done', 'run.interrupted']);
+    expect(records.map(({ outcome }) => outcome ?? '').toSorted()).toEqual(['done', 'run.interrupted']);
     const written = records.flatMap(({ samples }) => samples.samples.map((sample) => sample.written));
     expect(sum(written)).toBe(counts.written);
   });

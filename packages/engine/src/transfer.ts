@@ -131,8 +131,10 @@ function assertKnownFormat(value: Readonly<Record<string, unknown>>, file: strin
   });
 }
 
-const majorOf = (value: Readonly<Record<string, unknown>>): number =>
-  Number(String(value['formatVersion'] ?? '1').split('.')[0]);
+/** Documents without a version are of the first. */
+function majorOf({ formatVersion: version }: Readonly<Record<string, unknown>>): number {
+  return typeof version === 'string' ? Number(version.split('.')[0]) : 1;
+}
 
 function belongs({ kind, scope, id }: StateDocument, migration: MigrationId): boolean {
   switch (stateHomes[kind]) {

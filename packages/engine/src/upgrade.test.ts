@@ -50,7 +50,7 @@ describe('upgrade', () => {
     expect(result?.items).toBeGreaterThan(4);
     expect((await ownItem(stage)).item.format).toBe(2);
     const { entries } = await stage.state.list('event', migration, { after: null, itemsMax: 10 });
-    expect(entries.map((entry) => entry.item.message[0]).toSorted()).toEqual(['A', 'S']);
+    expect(entries.map((entry) => entry.item.message.slice(0, 1)).toSorted()).toEqual(['A', 'S']);
   });
 
   it('of a newer one is refused, and so is every other command', async () => {

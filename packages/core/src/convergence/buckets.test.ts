@@ -1,5 +1,5 @@
 /** Goal: buckets add up to the digest of the whole, and a difference stays in its bucket. Method: laws. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bucketCount, bucketOf, BucketSums, totalOf } from './buckets.ts';
 import { digestsEqual, DigestSum, RecordHasher } from './digest.ts';

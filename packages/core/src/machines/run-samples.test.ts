@@ -2,7 +2,7 @@
  * Goal: what a run keeps of itself stays small and loses no record, write or chunk.
  * Method: laws over generated observations, in any order, over runs from milliseconds to days.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ChunkId } from '../model/ids.ts';
 import { bucketUpperMs, latencyBucket, latencyCount, mergeLatencies, quantileMs } from '../model/latency.ts';
