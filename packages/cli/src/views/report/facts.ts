@@ -112,6 +112,11 @@ export function deadLetterNote({ sensitive }: DeadLetter): string {
 
 export const timeText = (atMs: number): string => `${instantText(atMs).slice(0, 19).replace('T', ' ')} UTC`;
 
+/** Null where this report is the last thing that there was to do. */
+export function nextCommand({ data: { status }, state }: Report): string | null {
+  return state.phase === 'finalized' ? null : status.step.next;
+}
+
 /** The way back as it is now, and why there is none where there is none. */
 export function wayBackText({ state }: Report): string {
   const { wayBack } = nextStep(state.migration, state.phase, state.appliedAs);

@@ -15,6 +15,7 @@ import {
   countRows,
   courseSentence,
   deadLetterNote,
+  nextCommand,
   reportOf,
   tilesOf,
   timeText,
@@ -269,10 +270,10 @@ function eventsSection({ data: { events } }: Report): Markup {
 }
 
 function wayBackSection(report: Report): Markup {
-  const { step } = report.data.status;
+  const next = nextCommand(report);
   return section(
     'way-back',
     'From here',
-    markup`<dl><dt>next</dt><dd><code>${step.next}</code></dd><dt>way back</dt><dd><code>${wayBackText(report)}</code></dd></dl>`,
+    markup`<dl><dt>next</dt><dd>${next === null ? 'nothing is left to do' : markup`<code>${next}</code>`}</dd><dt>way back</dt><dd><code>${wayBackText(report)}</code></dd></dl>`,
   );
 }

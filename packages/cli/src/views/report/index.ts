@@ -1,14 +1,13 @@
 /** A report: text by default, a document, Markdown, or the path of the HTML page that was written. */
 import { instantText, scannedOf } from '@keyferry/core';
 import type { ReportData } from '@keyferry/engine';
-import { stepLines } from '../layout/commands.ts';
 import { eventJson } from '../state/history.ts';
 import { runJson } from '../state/show.ts';
 import { envelope, type View } from '../view.ts';
 import { courseOf } from './course.ts';
-import { reportOf, wayBackText } from './facts.ts';
+import { nextCommand, reportOf, wayBackText } from './facts.ts';
 import { reportMarkdown } from './markdown.ts';
-import { reportText } from './text.ts';
+import { endLines, reportText } from './text.ts';
 
 export interface ShownReport {
   readonly data: ReportData;
@@ -21,11 +20,11 @@ export const reportView: View<ShownReport> = {
   human: ({ data, markdown, htmlFile }, context) => {
     if (markdown) return reportMarkdown(data);
     if (htmlFile === null) return reportText(data, context);
-    const { next, wayBack } = data.status.step;
-    const { state, verdict } = reportOf(data);
+    const report = reportOf(data);
+    const { state, verdict } = report;
     return [
       `${context.palette.strong(`Report ${state.migration}`)}   ${verdict.text}; wrote ${htmlFile}`,
-      ...stepLines(next, wayBack, context),
+      ...endLines(report, context),
       '',
     ].join('\n');
   },
@@ -52,7 +51,7 @@ export const reportView: View<ShownReport> = {
       runs: runs.map(runJson),
       events: events.map(eventJson),
       html: htmlFile,
-      next: status.step.next,
+      next: nextCommand(reportOf(data)),
       wayBack: status.step.wayBack,
       wayBackWhy: wayBackText(reportOf(data)),
     });

@@ -4,7 +4,7 @@ import { keyText, textForDisplay } from '../layout/keys.ts';
 import { countText, durationText } from '../layout/numbers.ts';
 import { holderForPeople } from '../../lock-holder.ts';
 import { whoText } from '../state/history.ts';
-import { countRows, courseSentence, deadLetterNote, reportOf, timeText, wayBackText } from './facts.ts';
+import { countRows, courseSentence, deadLetterNote, nextCommand, reportOf, timeText, wayBackText } from './facts.ts';
 
 const listedMax = 50;
 
@@ -12,6 +12,7 @@ export function reportMarkdown(data: ReportData): string {
   const report = reportOf(data);
   const { state, verdict, course, deviations } = report;
   const { status, verified, deadLetters, deadLettersTotal, runs, events } = data;
+  const next = nextCommand(report);
   const verify = verified?.verify ?? null;
   const counts = status.counts === null ? [] : countRows(status.plan, status.counts);
   return [
@@ -66,7 +67,7 @@ export function reportMarkdown(data: ReportData): string {
     '',
     ...events.map(({ atMs, message, by, run }) => `- ${timeText(atMs)}: ${cell(message)} (${cell(whoText(by, run))})`),
     '',
-    `Next: \`${status.step.next}\`. Way back: \`${wayBackText(report)}\`.`,
+    `${next === null ? 'Nothing is left to do' : `Next: \`${next}\``}. Way back: \`${wayBackText(report)}\`.`,
     '',
   ].join('\n');
 }

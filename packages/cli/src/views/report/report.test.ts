@@ -212,5 +212,6 @@ describe('the report', () => {
     const page = reportHtml({ ...reported, status: { ...reported.status, state } }, nowMs);
     expect(page).toContain('finalized, proven equal');
     expect(page).toContain('none: finalized at 2026-11-21 06:40 UTC by ops@ci');
+    expect(page).toContain('nothing is left to do');
   });
 });

@@ -35,7 +35,7 @@ code, .key, td { overflow-wrap: anywhere; }
 .tile b { display: block; font-size: 20px; line-height: 1.4; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: 13px; }
 .under { margin-top: 14px; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 14px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 390px), 1fr)); gap: 14px; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 14px 16px 10px; }
 figcaption { font-size: 13px; margin-bottom: 6px; }
 svg { display: block; width: 100%; height: auto; }

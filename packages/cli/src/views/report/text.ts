@@ -6,7 +6,7 @@ import { keyText } from '../layout/keys.ts';
 import { counted, countText } from '../layout/numbers.ts';
 import { runLines } from '../state/show.ts';
 import type { ViewContext } from '../view.ts';
-import { countRows, courseSentence, deadLetterNote, reportOf, timeText } from './facts.ts';
+import { countRows, courseSentence, deadLetterNote, nextCommand, reportOf, timeText, type Report } from './facts.ts';
 
 const listedMax = 10;
 
@@ -59,9 +59,15 @@ export function reportText(data: ReportData, context: ViewContext): string {
     palette.strong('Runs'),
     ...runLines(runs),
     '',
-    ...stepLines(status.step.next, status.step.wayBack, context),
+    ...endLines(report, context),
     '',
   ].join('\n');
+}
+
+/** The next command and the way back, or that there is neither. */
+export function endLines(report: Report, context: ViewContext): readonly string[] {
+  const next = nextCommand(report);
+  return next === null ? ['Nothing is left to do.'] : stepLines(next, report.data.status.step.wayBack, context);
 }
 
 function firstOf<T>(items: readonly T[], total: number, row: (item: T) => readonly string[]): readonly string[] {
