@@ -26,6 +26,7 @@ const warningsMax = 100;
 /** A command's flags as far as they are told again: in its errors, and in the commands that follow it. */
 export interface CallFlags extends OutputFlags {
   readonly accept?: readonly string[] | undefined;
+  readonly reopen?: boolean;
 }
 
 export interface CallFacts {

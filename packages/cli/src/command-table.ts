@@ -3,14 +3,25 @@ import AdaptersList from './commands/adapters/list.ts';
 import Apply from './commands/apply.ts';
 import Doctor from './commands/doctor.ts';
 import Explain from './commands/explain.ts';
+import Finalize from './commands/finalize.ts';
 import Init from './commands/init.ts';
 import LocksBreak from './commands/locks/break.ts';
 import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
 import Plan from './commands/plan.ts';
+import Reconcile from './commands/reconcile.ts';
+import Report from './commands/report.ts';
 import Rollback from './commands/rollback.ts';
 import SchemaConfig from './commands/schema/config.ts';
 import Show from './commands/show.ts';
+import StateAdopt from './commands/state/adopt.ts';
+import StateExport from './commands/state/export.ts';
+import StateForget from './commands/state/forget.ts';
+import StateHistory from './commands/state/history.ts';
+import StateImport from './commands/state/import.ts';
+import StateList from './commands/state/list.ts';
+import StateShow from './commands/state/show.ts';
+import StateUpgrade from './commands/state/upgrade.ts';
 import Status from './commands/status.ts';
 import Validate from './commands/validate.ts';
 import Verify from './commands/verify.ts';
@@ -20,14 +31,25 @@ export default {
   apply: Apply,
   doctor: Doctor,
   explain: Explain,
+  finalize: Finalize,
   init: Init,
   'locks:break': LocksBreak,
   'locks:list': LocksList,
   'locks:show': LocksShow,
   plan: Plan,
+  reconcile: Reconcile,
+  report: Report,
   rollback: Rollback,
   'schema:config': SchemaConfig,
   show: Show,
+  'state:adopt': StateAdopt,
+  'state:export': StateExport,
+  'state:forget': StateForget,
+  'state:history': StateHistory,
+  'state:import': StateImport,
+  'state:list': StateList,
+  'state:show': StateShow,
+  'state:upgrade': StateUpgrade,
   status: Status,
   validate: Validate,
   verify: Verify,

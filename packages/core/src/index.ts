@@ -11,6 +11,7 @@ export * from './model/count.ts';
 export * from './model/duration.ts';
 export * from './model/instant.ts';
 export * from './model/shell-word.ts';
+export * from './model/latency.ts';
 
 export * from './errors/codes.ts';
 export * from './errors/keyferry-error.ts';
@@ -24,6 +25,7 @@ export * from './diff/merge-join.ts';
 export * from './diff/compare-records.ts';
 
 export * from './convergence/digest.ts';
+export * from './convergence/buckets.ts';
 export * from './convergence/exceptions.ts';
 export * from './convergence/members.ts';
 
@@ -39,6 +41,9 @@ export * from './machines/chunk-lifecycle.ts';
 export * from './machines/lock.ts';
 export * from './machines/restoration.ts';
 export * from './machines/migration-phase.ts';
+export * from './machines/done-marker.ts';
+export * from './machines/run-samples.ts';
+export * from './machines/state-layout.ts';
 
 export * from './messages/registry.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones of one migration.
+ * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones, done marker of one migration.
  *
  * Every method does all its work synchronously inside the call, so a call is one atomic transaction. What is here is
  * the reference for adapters: the contract suite holds them to it, the simulator runs the engine against it.
@@ -54,6 +54,7 @@ export class ControlData {
   /** Keys that the migration deleted, with the attempt that did. */
   readonly deletions = new Map<Key, number>();
   readonly tombstones = new Set<Key>();
+  done: string | null = null;
 }
 
 export type ControlOperation = Exclude<keyof TargetControl, never> | 'write';
@@ -158,6 +159,18 @@ export class MemoryControl implements TargetControl {
       own.marks.clear();
       own.deletions.clear();
       own.tombstones.clear();
+    });
+  }
+
+  async readDone(): Promise<string | null> {
+    return this.context.run('readDone', () => this.context.own.done);
+  }
+
+  async writeDone(marker: string | null, epoch: Fence): Promise<void> {
+    const { run, own } = this.context;
+    run('writeDone', () => {
+      this.assertEpoch(epoch);
+      own.done = marker;
     });
   }
 

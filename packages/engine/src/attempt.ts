@@ -7,8 +7,10 @@
  */
 import {
   KeyferryError,
+  stateFormat,
   type Fence,
   type MigrationState,
+  type Phase,
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
@@ -86,6 +88,7 @@ export async function beginAttempt(
     await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
     // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
     await session.write({
+      format: stateFormat,
       migration: spec.migration,
       phase,
       attempt,
@@ -100,6 +103,7 @@ export async function beginAttempt(
       counts: null,
       rolledBack: null,
       restoredTo: null,
+      done: null,
     });
     const epoch = { attempt, token: 1 };
     await openAttempt(engine, spec, session, reader, epoch);
@@ -132,6 +136,9 @@ async function assertStoresFit(engine: Engine, spec: MigrationSpec, plan: PlanDo
   throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings: blocking });
 }
 
+/** Nothing that was written before can be rolled back any more: it is gone, or nobody can tell it from other records. */
+const startsAfresh: readonly Phase[] = ['rolled-back', 'reopened'];
+
 /**
  * Rollback looks through every place that an attempt wrote to since the last one; so a later plan with another prefix
  * adds to them.
@@ -145,7 +152,7 @@ async function whatAttemptsWrote(
 ): Promise<MigrationState['wrote']> {
   const { prefix, description } = plan.target;
   const { identity } = description;
-  if (before === null || before.phase === 'rolled-back') {
+  if (before === null || startsAfresh.includes(before.phase)) {
     return { identity, prefixes: [prefix], attempts: [attempt], before: 0, unkept: 0 };
   }
   const { wrote } = before;

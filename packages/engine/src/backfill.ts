@@ -53,7 +53,9 @@ export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId
         // A worker that finds none waiting is not needed: the others are on the last ones.
         const chunk = waiting.shift();
         if (chunk === undefined || signal.aborted) return;
+        const left = backfill.recorder.onChunk(index, chunk.chunk);
         const end = await workOnChunk({ ...backfill, signal }, chunk, worker);
+        if (end.kind === 'done' || end.kind === 'stopped') left();
         if (end.kind === 'done') backfill.onChunkDone();
         else waiting.push(chunk);
         if (end.kind === 'held' || end.kind === 'lost') await backfill.engine.clock.sleep(heldWaitMs, signal);

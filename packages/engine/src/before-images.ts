@@ -13,6 +13,7 @@ import {
   type ChunkId,
   type GuardedChange,
   type MigrationState,
+  type Phase,
   type Restoration,
   type TargetControl,
 } from '@keyferry/core';
@@ -85,12 +86,15 @@ export async function removeBeforeImages(env: Environment, scope: string): Promi
 /** How many records the attempts since the last rollback overwrote or deleted without an image: nothing brings them back. */
 export async function unkeptChanges(env: Environment, state: MigrationState): Promise<number> {
   const { migration, attempt, wrote, phase } = state;
-  if (phase === 'rolled-back') return 0;
+  if (nothingToUndo.includes(phase)) return 0;
   const plan = await withRetry(env, 'state plan', () => env.state.read('plan', migration, state.plan));
   if (plan === null || plan.item.keepBefore) return wrote.unkept;
   const { counts } = await summarizeChunks(env, attemptScope(migration, attempt));
   return wrote.unkept + guardedCount({ overwrite: counts.overwritten, delete: counts.deleted });
 }
+
+/** What was written before cannot be undone any more, or is. */
+const nothingToUndo: readonly Phase[] = ['rolled-back', 'finalizing', 'finalized', 'reopened'];
 
 const undoOf = ({ kind }: GuardedChange): Restoration['undo'] => (kind === 'delete' ? 'delete' : 'overwrite');
 

@@ -10,6 +10,7 @@
  * configuration says today: with another target or prefix it would find nothing and then forget what there was to undo.
  */
 import {
+  countText,
   keyFromJson,
   KeyferryError,
   keyToJson,
@@ -28,6 +29,7 @@ import {
 } from '@keyferry/core';
 import { listBeforeImages, removeBeforeImages, unkeptChanges } from './before-images.ts';
 import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
+import { recordHistory } from './events.ts';
 import { assertNotStopped, pageKeysMax, type Engine } from './migration.ts';
 import { iterateWithRetry, withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
@@ -84,6 +86,11 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
     await session.write({ ...(session.state as MigrationState), phase: done, changedAtMs: engine.clock.nowMs() });
     const written = state.counts === null ? null : state.wrote.before + state.counts.written;
     const { counts, changedKeys } = undo;
+    const message =
+      `rolled back: ${countText(counts.removed)} removed, ${countText(counts.restored)} put back, ` +
+      `${countText(counts.changed + counts.notRestored)} left`;
+    const by = options.holder;
+    await recordHistory(engine, spec.migration, { type: 'rolled-back', message, run: session.run, by });
     const repeated = state.rolledBack !== null;
     return {
       run: session.run,

@@ -5,6 +5,7 @@
 import {
   canonicalJson,
   KeyferryError,
+  stateFormat,
   type StateEntry,
   type StateItems,
   type StateKind,
@@ -49,6 +50,17 @@ export async function writeItemOrFail<K extends StateKind>(
   const change = await writeItem(env, kind, scope, id, item, expected);
   if (change.kind === 'lost') throw new KeyferryError('state.conflict', { what: `${kind} ${id}` });
   return change.version;
+}
+
+/**
+ * The migration's own item, which speaks for all of its items.
+ * @throws {KeyferryError} `state.newer`: a newer keyferry wrote them.
+ */
+export async function readMigration(env: Environment, migration: string): Promise<StateEntry<'migration'> | null> {
+  const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
+  const found = entry?.item.format ?? stateFormat;
+  if (found <= stateFormat) return entry;
+  throw new KeyferryError('state.newer', { where: migration, found: String(found), known: String(stateFormat) });
 }
 
 export async function* listItems<K extends StateKind>(

@@ -13,7 +13,7 @@ import {
 import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import type { Environment } from './migration.ts';
-import { attemptScope, listItems, locksScope, migrationsScope } from './state-items.ts';
+import { attemptScope, listItems, locksScope, migrationsScope, readMigration } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -33,7 +33,7 @@ export interface Status {
 const deadLettersShown = 20;
 
 export async function readStatus(env: Environment, migration: MigrationId): Promise<Status> {
-  const entry = await env.state.read('migration', migrationsScope, migration);
+  const entry = await readMigration(env, migration);
   const lock = await env.state.read('lock', locksScope, migration);
   const state = entry?.item ?? null;
   const phase = state?.phase ?? 'new';

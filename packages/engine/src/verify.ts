@@ -4,7 +4,8 @@
  * to are counted apart; one that the plan was to delete, and that is still there, is a difference. Differences are named; a feed or a count is never proof.
  */
 import {
-  addDigests,
+  addBuckets,
+  BucketSums,
   compareKeys,
   digestsEqual,
   DigestSum,
@@ -12,6 +13,7 @@ import {
   keyToJson,
   RecordHasher,
   recordsEqual,
+  totalOf,
   type Digest,
   type JoinVisitor,
   type Key,
@@ -36,6 +38,9 @@ export interface VerifyResult {
   /** The verified set on each side; equal sums and counts mean equal sets. */
   readonly source: Digest;
   readonly target: Digest;
+  /** The same in buckets by key: where sets differ, only some buckets do. */
+  readonly sourceBuckets: readonly Digest[];
+  readonly targetBuckets: readonly Digest[];
   /** Permanent records of the source, to be held against the plan: equal means that the source stood still. */
   readonly sourcePermanent: Digest;
   /** Differences that the plan named and that are as it kept them; fewer than planned where the source's TTL ended. */
@@ -93,14 +98,14 @@ class Comparison implements JoinVisitor {
   private readonly deletions: ExceptionCheck;
   private readonly nowMs: number;
   private readonly comparesExpiry: boolean;
-  private readonly sourceSum = new DigestSum();
-  private readonly targetSum = new DigestSum();
+  private readonly sourceSum = new BucketSums();
+  private readonly targetSum = new BucketSums();
   private readonly permanentSum = new DigestSum();
   private readonly differences = new Differences();
   private kept = 0;
   /** Past the plan's list of exceptions: differences until their digest says that they are the planned ones. */
-  private readonly restSource = new DigestSum();
-  private readonly restTarget = new DigestSum();
+  private readonly restSource = new BucketSums();
+  private readonly restTarget = new BucketSums();
   private readonly rest = new Differences();
   private targetOnlyCount = 0;
   private expired = 0;
@@ -119,7 +124,7 @@ class Comparison implements JoinVisitor {
       this.expired += 1;
       return;
     }
-    this.sourceSum.add(this.hasher.hash(source));
+    this.sourceSum.add(source.key, this.hasher.hash(source));
     this.differences.add(targetKey, missing);
   }
 
@@ -129,8 +134,8 @@ class Comparison implements JoinVisitor {
     // The target's content is hashed under the source's key, so that equal sets have equal sums.
     const found = { ...target, key: source.key };
     if (recordsEqual(expected, found)) {
-      this.sourceSum.add(this.hasher.hash(expected));
-      this.targetSum.add(this.hasher.hash(found));
+      this.sourceSum.add(source.key, this.hasher.hash(expected));
+      this.targetSum.add(source.key, this.hasher.hash(found));
       return;
     }
     const judged = this.exceptions.judge(target);
@@ -140,15 +145,15 @@ class Comparison implements JoinVisitor {
     }
     const sameValue = recordsEqual({ ...expected, expiresAtMs: null }, { ...found, expiresAtMs: null });
     const isRest = judged === 'rest';
-    (isRest ? this.restSource : this.sourceSum).add(this.hasher.hash(expected));
-    (isRest ? this.restTarget : this.targetSum).add(this.hasher.hash(found));
+    (isRest ? this.restSource : this.sourceSum).add(source.key, this.hasher.hash(expected));
+    (isRest ? this.restTarget : this.targetSum).add(source.key, this.hasher.hash(found));
     (isRest ? this.rest : this.differences).add(target.key, sameValue ? 'expiry differs' : 'value differs');
   }
 
   targetOnly(target: StoredRecord): void {
     // Of the deletes past the plan's list only the counts of the chunks tell.
     if (this.deletions.judge(target) === 'kept') {
-      this.targetSum.add(this.hasher.hash(target));
+      this.targetSum.add(target.key, this.hasher.hash(target));
       this.differences.add(target.key, notDeleted);
       return;
     }
@@ -161,13 +166,16 @@ class Comparison implements JoinVisitor {
 
   result() {
     const restHolds = this.exceptions.restHolds();
-    const none = new DigestSum();
-    const source = addDigests(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
-    const target = addDigests(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
+    const none = new BucketSums();
+    const sourceBuckets = addBuckets(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
+    const targetBuckets = addBuckets(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
+    const [source, target] = [totalOf(sourceBuckets), totalOf(targetBuckets)];
     return {
       verdict: digestsEqual(source, target) ? ('agree' as const) : ('differ' as const),
       source,
       target,
+      sourceBuckets,
+      targetBuckets,
       sourcePermanent: this.permanentSum.value(),
       kept: this.kept + (restHolds ? this.rest.total : 0),
       targetOnly: this.targetOnlyCount,

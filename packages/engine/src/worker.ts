@@ -152,14 +152,20 @@ class ChunkRun {
   }
 
   private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
-    const { changes } = batch;
-    if (changes.length === 0) return [];
-    const { engine, signal, plan, control, scope } = this.backfill;
+    const { recorder } = this.backfill;
+    const outcomes = batch.changes.length === 0 ? [] : await this.send(batch.changes);
+    recorder.dealtWith(countOutcomes(batch, outcomes));
+    return outcomes;
+  }
+
+  private async send(changes: Batch['changes']): Promise<readonly ChangeOutcome[]> {
+    const { engine, signal, plan, control, recorder, scope } = this.backfill;
     const { chunk } = this.chunk;
     this.batchesSent += 1;
     const name = { chunk, token: this.claim.token, batch: this.batchesSent };
     if (plan.keepBefore) await keepBeforeImages(engine, control, scope, name, changes);
-    return withRetry(engine, `write ${chunk}`, () => this.writer.write(changes), signal);
+    const write = () => recorder.timed(() => this.writer.write(changes));
+    return withRetry(engine, `write ${chunk}`, write, signal);
   }
 
   private async settle(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
@@ -202,7 +208,7 @@ class ChunkRun {
   }
 
   private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
-    const { engine, scope } = this.backfill;
+    const { engine, scope, spec } = this.backfill;
     for (const [i, outcome] of outcomes.entries()) {
       const change = batch.changes[i];
       const sourceKey = batch.sourceKeys[i] ?? null;
@@ -215,6 +221,7 @@ class ChunkRun {
         chunk: this.chunk.chunk,
         reason,
         atMs: engine.clock.nowMs(),
+        ...(spec.isSensitive(change.key) ? { sensitive: true } : {}),
       };
       // Written before the checkpoint that passes it; a repeat finds it there.
       await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');

@@ -17,14 +17,17 @@ import {
 import { MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
 import {
   applyOffline,
+  finalize,
   makePlan,
   readAppliedPlan,
   readStatus,
+  reopen,
   rollBack,
   verify,
   verifyApplied,
   type ApplyResult,
   type Engine,
+  type RunOptions,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -160,13 +163,35 @@ export class Stage {
 
   /** As the command does it: held against the plan that was applied. */
   verifyApplied(hooks: RunHooks = {}) {
-    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }), hooks);
+    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }, 'ops@test'), hooks);
   }
 
   rollBack(hooks: RunHooks = {}) {
     return this.kernel.run(() => {
       const { engine, options } = this.command(hooks);
       return rollBack(engine, { ...this.spec, ...hooks.spec }, options);
+    });
+  }
+
+  finalize(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return finalize(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
+    });
+  }
+
+  reopen(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return reopen(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
+    });
+  }
+
+  /** Any other command: `work` gets what a run is given. */
+  as<T>(work: (engine: Engine, options: RunOptions) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return work(engine, options);
     });
   }
 

@@ -36,7 +36,7 @@ import {
 } from '@keyferry/core';
 import { sqliteCapabilities } from './capabilities.ts';
 import type { Connection, Row } from './connection.ts';
-import type { TableNames } from './schema.ts';
+import { ensureDoneTable, hasDoneTable, type TableNames } from './schema.ts';
 import { inRange, isAlive, readRecord } from './source.ts';
 
 export interface ControlContext {
@@ -151,6 +151,25 @@ export class SqliteControl implements TargetControl {
       for (const table of [names.fences, names.marks, names.deletions, names.tombstones]) {
         connection.run(`DELETE FROM ${table} WHERE migration = ?`, migration);
       }
+    });
+  }
+
+  async readDone(): Promise<string | null> {
+    const { names, migration, read } = this.context;
+    return read<string | null>(null, (connection) => {
+      if (!hasDoneTable(connection, names)) return null;
+      const row = connection.get(`SELECT marker FROM ${names.done} WHERE migration = ?`, migration);
+      return row === undefined ? null : String(row['marker']);
+    });
+  }
+
+  async writeDone(marker: string | null, epoch: Fence): Promise<void> {
+    const { names, migration, write } = this.context;
+    write((connection) => {
+      this.assertEpoch(connection, epoch);
+      ensureDoneTable(connection, names);
+      if (marker === null) connection.run(`DELETE FROM ${names.done} WHERE migration = ?`, migration);
+      else connection.run(`REPLACE INTO ${names.done} VALUES (?, ?)`, migration, marker);
     });
   }
 

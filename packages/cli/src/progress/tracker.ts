@@ -83,6 +83,7 @@ export class ProgressTracker {
       case 'chunk.lost':
       case 'chunk.moved':
       case 'rollback.unrestorable':
+      case 'history.not-kept':
         return false;
     }
   }

@@ -34,6 +34,8 @@ export function messageText(message: Message): string {
       return `compared ${counted(message.data.keys, 'key')}`;
     case 'rollback.unrestorable':
       return unrestorableText(message.data.count);
+    case 'history.not-kept':
+      return `${message.data.type} could not be kept in the history (${message.data.code}); what was done stands`;
     case 'rollback.progress': {
       const { removed, restored, changed, notRestored } = message.data;
       const back = restored > 0 ? `, put ${countText(restored)} back` : '';

@@ -42,7 +42,7 @@ describe('apply', () => {
         besides  1 that differ as planned
 
       Applied: 12,310 written; 0 deviations.
-      Next: keyferry verify config-v2-to-v3
+      Next: keyferry finalize config-v2-to-v3
       Way back: keyferry rollback config-v2-to-v3
       "
     `);

@@ -126,6 +126,22 @@ export const codes = {
     summary: '{migration} is {phase}, where {command} has nothing to do; nothing was written',
     remedy: 'the next safe command:   {next}',
   }),
+  'migration.finalized': entry<{ migration: string; command: string; by: string; at: string }>({
+    retry: 'never',
+    summary: '{migration} was finalized at {at} by {by}; {command} is not possible any more, and nothing was written',
+    remedy:
+      'to migrate once more, with no way back behind what was finalized:   keyferry finalize {migration} --reopen',
+  }),
+  'finalize.not-proven': entry<{ migration: string; what: readonly string[] }>({
+    retry: 'never',
+    summary: '{migration} could not be proven again; it was not finalized, and the way back is still open',
+    remedy: 'see what moved:   keyferry verify {migration}\nput it right:     keyferry reconcile {migration}',
+  }),
+  'done.unreadable': entry<{ migration: string }>({
+    retry: 'never',
+    summary: 'the done marker of {migration} in the target is not one that this version can read',
+    remedy: 'use the keyferry that wrote it, or find out who writes under the reserved prefix',
+  }),
   'lease.held': entry<{ migration: string; lock: string; holder: string; run: string; heartbeatAgoMs: number }>({
     retry: 'never',
     summary: '{migration} is being applied by someone else',
@@ -161,6 +177,36 @@ export const codes = {
     retry: 'never',
     summary: 'the state in {where} was written by a newer keyferry (format {found}, this one knows {known})',
     remedy: 'use the newer keyferry',
+  }),
+  'state.not-empty': entry<{ migration: string; what: string }>({
+    retry: 'never',
+    summary: 'the state already holds {what} of {migration}; nothing was overwritten',
+    remedy: 'look at it:        keyferry state show {migration}\nor throw it away:  keyferry state forget {migration}',
+  }),
+  'state.unknown-migration': entry<{ migration: string; known: readonly string[] }>({
+    retry: 'never',
+    summary: 'the state holds nothing of {migration}',
+    remedy: 'list what it holds:   keyferry state list',
+  }),
+  'state.document-invalid': entry<{ file: string; line: number; detail: string }>({
+    retry: 'never',
+    summary: 'line {line} of {file} is not part of an exported state: {detail}; nothing was imported',
+    remedy: 'export it again:   keyferry state export MIGRATION --out FILE',
+  }),
+  'state.nothing-to-adopt': entry<{ migration: string }>({
+    retry: 'never',
+    summary: 'the target knows nothing of {migration}: no attempt was ever begun there, so there is nothing to adopt',
+    remedy: 'check that it is the right target, then begin:   keyferry plan {migration}',
+  }),
+  'forget.unaccepted': entry<{ migration: string; findings: readonly string[]; lost: readonly string[] }>({
+    retry: 'never',
+    summary: 'forgetting {migration} now loses more than its history; nothing was removed',
+    remedy: 'if that is what you want, name it:   keyferry state forget {migration} --accept CODE',
+  }),
+  'run.unknown': entry<{ run: string }>({
+    retry: 'never',
+    summary: 'the state knows no run {run}',
+    remedy: 'list the runs of a migration:   keyferry state show MIGRATION',
   }),
   'state.busy': entry<{ where: string }>({
     retry: 'backoff',

@@ -32,6 +32,7 @@ export interface MessageData {
   'chunk.moved': { readonly chunk: string };
   'store.retrying': { readonly what: string; readonly code: string; readonly tries: number; readonly waitMs: number };
   'verify.progress': { readonly keys: number };
+  'history.not-kept': { readonly type: string; readonly code: string };
   /** Said before it begins: so many records were overwritten or deleted without a before-image. */
   'rollback.unrestorable': { readonly count: number };
   'rollback.progress': RollbackCounts;
@@ -50,6 +51,7 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'store.retrying': 'warning',
   'verify.progress': 'info',
   'rollback.unrestorable': 'warning',
+  'history.not-kept': 'warning',
   'rollback.progress': 'info',
 };
 

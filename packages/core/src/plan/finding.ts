@@ -5,6 +5,13 @@
 import type { KeyJson } from '../model/key.ts';
 
 export const findingCodes = {
+  'done.already': { level: 'blocking', accept: false, summary: 'the target says that this migration was finalized' },
+  'forget.strands-data': {
+    level: 'warning',
+    accept: true,
+    summary: 'the target is in the middle of something that only this state can end',
+  },
+  'forget.way-back': { level: 'warning', accept: true, summary: 'rollback goes by this state and ends with it' },
   'target.not-empty': { level: 'blocking', accept: false, summary: 'the target already holds records' },
   'members.apart': { level: 'blocking', accept: false, summary: 'the members of the source do not agree' },
   'same-store': {

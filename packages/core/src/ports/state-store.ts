@@ -6,9 +6,12 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { Digest } from '../convergence/digest.ts';
+import type { PlanId, RunId } from '../model/ids.ts';
 import type { ImagePiece } from '../model/image-pieces.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { ChunkState } from '../machines/chunk-lifecycle.ts';
+import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
 import type { PlanDocument, PlannedChunk } from '../plan/plan.ts';
@@ -22,6 +25,8 @@ export interface DeadLetter {
   readonly chunk: string;
   readonly reason: string;
   readonly atMs: number;
+  /** Its key is one of the sensitive ones. */
+  readonly sensitive?: boolean;
 }
 
 /** A record that was to be overwritten or deleted and was left as it is, because it is no longer the planned one. */
@@ -58,13 +63,52 @@ export interface EventItem {
   readonly run: string;
   readonly type: string;
   readonly message: string;
+  /** Who did it: `user@host, pid N`. */
+  readonly by?: string;
+}
+
+/** What a comparison of both sides found; keys and counts, no values. */
+export interface VerifyRecord {
+  readonly verdict: 'agree' | 'differ';
+  readonly atMs: number;
+  readonly source: Digest;
+  readonly target: Digest;
+  /** The same in buckets by key; equal in number. */
+  readonly sourceBuckets: readonly Digest[];
+  readonly targetBuckets: readonly Digest[];
+  readonly sourcePosition: string;
+  readonly targetPosition: string;
+  readonly kept: number;
+  readonly targetOnly: number;
+  readonly expired: number;
+  /** The first of them. */
+  readonly differences: readonly { readonly key: KeyJson; readonly what: string }[];
+  readonly differencesTotal: number;
+}
+
+/** What one run keeps of itself, for its report. Bounded, however long it is. */
+export interface RunRecord {
+  readonly run: RunId;
+  readonly command: 'apply' | 'verify' | 'finalize';
+  readonly plan: PlanId;
+  readonly attempt: number;
+  /** `user@host, pid N`; empty where nobody said it. */
+  readonly by: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** `done`, `deviated`, or the code of the error that it ended in; null while it runs, or when it was killed. */
+  readonly outcome: string | null;
+  readonly samples: RunSamples;
+  readonly chunks: readonly ChunkSpan[];
+  readonly verify: VerifyRecord | null;
+  readonly deviations: readonly string[];
 }
 
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
  * (migration, plan id), chunk-plan and chunk (`migration/attempt`, chunk id), guards (the same, chunk id and page),
  * before (the same, chunk id, token, batch and part), dead-letter and met-change (the same, canonical JSON of the target
- * key), event (migration, a sortable id).
+ * key), event (migration, a sortable id), run-record (migration, run id).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -77,6 +121,7 @@ export interface StateItems {
   readonly 'dead-letter': DeadLetter;
   readonly 'met-change': MetChange;
   readonly event: EventItem;
+  readonly 'run-record': RunRecord;
 }
 export type StateKind = keyof StateItems;
 

@@ -11,6 +11,7 @@
  */
 import {
   addCounts,
+  countText,
   KeyferryError,
   type ChunkCounts,
   type MetChange,
@@ -24,7 +25,9 @@ import { runBackfill } from '../backfill.ts';
 import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
+import { recordHistory } from '../events.ts';
 import { assertPlanFits } from '../plan-fits.ts';
+import { RunRecorder } from '../run-record.ts';
 import { withSession, type Session } from '../session.ts';
 import { attemptScope } from '../state-items.ts';
 import { verify, type VerifyResult } from '../verify.ts';
@@ -59,22 +62,38 @@ export async function applyOffline(
     const begun = resuming
       ? await goOnWithAttempt(engine, spec, session, reader)
       : await beginAttempt(engine, spec, session, reader, options);
-    const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, options);
-    const verified = await verify(engine, spec, reader.plan, options.signal);
-    const deviations = deviationsOf(reader.plan, summary, verified);
-    await recordVerdict(engine, spec, session, deviations.length === 0);
-    return {
-      plan: reader.plan,
-      run: session.run,
-      attempt: begun.attempt,
-      resumed: resuming,
-      outcome: deviations.length === 0 ? 'done' : 'deviated',
-      counts: summary.counts,
-      verify: verified,
-      met: summary.met,
-      deviations,
-      elapsedMs: engine.clock.monotonicMs() - startedAtMs,
-    };
+    const { migration } = spec;
+    const { plan } = reader.plan;
+    const facts = { run: session.run, command: 'apply', plan, attempt: begun.attempt, by: options.holder } as const;
+    const recorder = new RunRecorder(engine, migration, facts);
+    const started = `${resuming ? 'went on with' : 'started'} plan ${plan}, attempt ${begun.attempt}`;
+    await recordHistory(engine, migration, { type: 'apply.started', message: started, ...facts });
+    return await recorder.during(
+      async () => {
+        const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, recorder, options);
+        const verified = await verify(engine, spec, reader.plan, options.signal);
+        const deviations = deviationsOf(reader.plan, summary, verified);
+        recorder.verified(verified, deviations);
+        await recordVerdict(engine, spec, session, deviations.length === 0);
+        const outcome = deviations.length === 0 ? ('done' as const) : ('deviated' as const);
+        const how = outcome === 'done' ? 'as planned' : `not as planned: ${deviations.join('; ')}`;
+        const ended = `applied plan ${plan}, ${countText(summary.counts.written)} written, ${how}`;
+        await recordHistory(engine, migration, { type: 'apply.ended', message: ended, ...facts });
+        return {
+          plan: reader.plan,
+          run: session.run,
+          attempt: begun.attempt,
+          resumed: resuming,
+          outcome,
+          counts: summary.counts,
+          verify: verified,
+          met: summary.met,
+          deviations,
+          elapsedMs: engine.clock.monotonicMs() - startedAtMs,
+        };
+      },
+      ({ outcome }) => outcome,
+    );
   });
 }
 
@@ -107,6 +126,7 @@ async function backfillAll(
   plan: PlanDocument,
   session: Session,
   { attempt, epoch, resumed, view }: Attempt,
+  recorder: RunRecorder,
   { signal }: ApplyOptions,
 ): Promise<BackfillSummary> {
   const scope = attemptScope(spec.migration, attempt);
@@ -131,7 +151,20 @@ async function backfillAll(
   };
   const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
   const control = engine.target.control(spec.migration);
-  const backfill = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, onSettled, onChunkDone };
+  const backfill = {
+    engine,
+    spec,
+    plan,
+    attempt,
+    epoch,
+    control,
+    view,
+    scope,
+    deadRuns,
+    recorder,
+    onSettled,
+    onChunkDone,
+  };
   await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
   session.lock.assertHeld();
   assertNotStopped(spec.migration, signal);

@@ -21,10 +21,12 @@ export async function judgeEnd(world: World, planned: Planned, finale: Finale): 
   const phase = await phaseOf(world);
   judgeOwnWrites(world, phase === 'rolled-back');
   if (phase === 'rolled-back') await judgeRolledBack(world);
-  if (finale !== 'rollback' && (phase === 'applied' || phase === 'verified')) judgeNothingLost(world, planned);
+  const carried = phase === 'applied' || phase === 'verified' || phase === 'finalized';
+  if (finale !== 'rollback' && carried) judgeNothingLost(world, planned);
+  await judgeMarker(world, phase);
 }
 
-async function phaseOf(world: World): Promise<string> {
+export async function phaseOf(world: World): Promise<string> {
   const entry = await world.state.read('migration', 'migrations', world.spec.migration);
   return entry?.item.phase ?? 'new';
 }
@@ -85,6 +87,15 @@ function isKeptAsItWas({ spec }: World, { target }: Planned, key: Key): boolean 
   return target.has(key) && spec.onConflict !== 'overwrite';
 }
 
+/** A done marker and the end of a migration are one thing; beside them nothing of keyferry is left but the epoch. */
+async function judgeMarker(world: World, phase: string): Promise<void> {
+  const violate = (detail: string): void => world.violate({ property: 'false-marker', detail });
+  const marker = await world.target.control(world.spec.migration).readDone();
+  if (phase === 'finalized' && marker === null) violate('it is finalized, and the target has no done marker');
+  if (marker !== null && phase !== 'finalized' && phase !== 'finalizing') violate(`it is ${phase}, and marked as done`);
+  if (phase === 'finalized') await judgeNoControlKeys(world, violate);
+}
+
 async function judgeRolledBack(world: World): Promise<void> {
   const violate = (detail: string): void => world.violate({ property: 'rollback', detail });
   for (const [key, record] of world.target.snapshot()) {
@@ -92,6 +103,10 @@ async function judgeRolledBack(world: World): Promise<void> {
     if (world.initialTarget.has(key) || world.witness.appActions.has(key)) continue;
     violate(`${keyForDisplay(key)} (from ${keyForDisplay(toSourceKey(rule, key))}, ${record.version}) is still there`);
   }
+  await judgeNoControlKeys(world, violate);
+}
+
+async function judgeNoControlKeys(world: World, violate: (detail: string) => void): Promise<void> {
   const control = world.target.control(world.spec.migration);
   if ((await control.readEpoch()) === null) violate('the epoch is gone');
   for (let i = 0; i < 60; i += 1) {

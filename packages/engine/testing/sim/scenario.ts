@@ -9,7 +9,7 @@
  */
 import { toTargetKey } from '@keyferry/core';
 import { rule } from './dataset.ts';
-import { judgeEnd } from './judge-end.ts';
+import { judgeEnd, phaseOf } from './judge-end.ts';
 import { codeOf, Operators } from './operators.ts';
 import type { Ending } from './process.ts';
 import { calm, drawClimate } from './weather.ts';
@@ -24,6 +24,8 @@ export interface Story {
   readonly breaksLocks: boolean;
   readonly rollsBackInStorm: boolean;
   readonly losesState: boolean;
+  /** Somebody finalizes as soon as it is verified, in the storm. */
+  readonly finalizesInStorm: boolean;
   readonly finale: Finale;
 }
 
@@ -34,14 +36,19 @@ const stores = ['source', 'state', 'target', 'target'] as const;
 
 export async function play(world: World): Promise<void> {
   const draw = world.prng.fork('story');
-  const story: Story = {
+  const drawn: Story = {
     operators: draw.pick([1, 1, 2, 3]),
     stormMs: draw.pick([5_000, 60_000, 150_000]),
     breaksLocks: draw.chance(0.3),
     rollsBackInStorm: draw.chance(0.25),
     losesState: draw.chance(0.2),
     finale: draw.pick(['apply', 'apply', 'rollback', 'rollback-and-again']),
+    finalizesInStorm: false,
   };
+  // Drawn apart, so that the stories of older seeds stay what they were.
+  const ends = world.prng.fork('finalize');
+  const story: Story = { ...drawn, finalizesInStorm: !drawn.losesState && ends.chance(0.3) };
+  const finalizesAtLast = story.finale === 'apply' && ends.chance(0.5);
   world.kernel.trace(`story ${JSON.stringify(story)}`);
   const operators = new Operators(world);
   let planned = await operators.plan();
@@ -58,8 +65,19 @@ export async function play(world: World): Promise<void> {
     world.wipeState();
     planned = await newPlan(world, operators);
   }
-  if (story.finale === 'apply') await applyToTheEnd(world, operators, planned);
-  else {
+  if (story.finale === 'apply') {
+    await applyToTheEnd(world, operators, planned);
+    if (finalizesAtLast) {
+      world.weather.change(drawClimate(ends.fork('climate')));
+      for (let tries = ends.below(6); tries > 0; tries -= 1) {
+        const ending = await operators.finalize(planned.id);
+        if (ending.kind === 'returned') break;
+        await world.kernel.sleep(20_000);
+      }
+      world.weather.change(calm);
+      await finalizeToTheEnd(world, operators, planned);
+    }
+  } else {
     await applyToTheEnd(world, operators, planned);
     const rolledBack = await rollBackToTheEnd(world, operators, planned);
     if (rolledBack && story.finale === 'rollback-and-again') {
@@ -94,6 +112,7 @@ async function storm(world: World, operators: Operators, story: Story, planned: 
   if (story.breaksLocks) actors.push(breakLocks(world, operators, endMs));
   if (story.rollsBackInStorm)
     actors.push(rollBackAgainAndAgain(world, operators, planned, kernel.nowMs + draw.below(story.stormMs), endMs));
+  if (story.finalizesInStorm) actors.push(finalizeAgainAndAgain(world, operators, planned, endMs));
   await Promise.race([kernel.sleep(story.stormMs), Promise.all(actors)]);
 }
 
@@ -140,6 +159,21 @@ async function rollBackAgainAndAgain(
   }
 }
 
+/** Finalizes, and once more whenever it died or was refused: often while others still apply. */
+async function finalizeAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork('finalizer');
+  while (world.kernel.nowMs < endMs) {
+    await world.kernel.sleep(draw.pick([100, 1000, 3000]));
+    const ending = await operators.finalize(planned.id);
+    if (ending.kind === 'returned') return;
+  }
+}
+
 /** Ends that only mean: somebody else is at it, or something of the storm is not over yet. */
 const passing = new Set([
   'lease.held',
@@ -169,10 +203,12 @@ async function applyToTheEnd(world: World, operators: Operators, planned: Planne
     if (ending === null) return;
     const code = codeOf(ending);
     if (code === 'phase.not-allowed') {
-      // A rollback was begun in the storm: it comes first.
-      await rollBackToTheEnd(world, operators, planned);
+      // A rollback or a finalize was begun in the storm: it comes first.
+      if ((await phaseOf(world)) === 'finalizing') await finalizeToTheEnd(world, operators, planned);
+      else await rollBackToTheEnd(world, operators, planned);
       continue;
     }
+    if (code === 'migration.finalized') return world.note('last apply finds it finalized');
     const outcome = ending.kind === 'returned' ? ending.value.outcome : (code ?? ending.kind);
     world.note(`last apply ${outcome}`);
     // An older plan can get in between, from a process that started in the storm and waited for the lock.
@@ -184,6 +220,19 @@ async function applyToTheEnd(world: World, operators: Operators, planned: Planne
     return;
   }
   world.violate({ property: 'stuck', detail: 'apply and rollback keep each other from their ends' });
+}
+
+/** What was proven can be finalized; what nobody disturbed is proven. */
+async function finalizeToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
+  const before = await phaseOf(world);
+  const ending = await toTheEnd(world, 'finalize', () => operators.finalize(planned.id));
+  if (ending === null) return;
+  const code = codeOf(ending);
+  world.note(`last finalize ${code ?? ending.kind}`);
+  const mayFail = before === 'finalizing' ? false : before !== 'verified' || !isUndisturbed(world, planned);
+  if (ending.kind !== 'returned' && code !== 'migration.finalized' && !mayFail) {
+    world.violate({ property: 'not-done', detail: `the last finalize ended in ${code ?? ending.kind} from ${before}` });
+  }
 }
 
 async function rollBackToTheEnd(world: World, operators: Operators, planned: Planned): Promise<boolean> {

@@ -154,6 +154,12 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
         await control.dropControl(epoch);
         witness.droppedControl(epoch, process.name);
       }),
+    readDone: () => via('readDone', () => control.readDone()),
+    writeDone: (marker, epoch) =>
+      via('writeDone', async () => {
+        await control.writeDone(marker, epoch);
+        witness.wroteDone(epoch, process.name);
+      }),
   };
 }
 

@@ -34,6 +34,10 @@ const mustBeSeen = [
   'rollback restored',
   'rollback left a change',
   'rollback crashed',
+  'finalized',
+  'finalize crashed',
+  'finalize resumed',
+  'finalize finalize.not-proven',
   'store.retrying',
 ];
 

@@ -192,6 +192,10 @@ export class TargetWitness {
     this.tombstones.clear();
   }
 
+  wroteDone(epoch: Fence, process: string): void {
+    this.assertEpoch(epoch, `done marker by ${process}`);
+  }
+
   private judgePut(context: WriteContext, record: StoredRecord, before: StoredRecord | undefined): void {
     const { process, chunk, fence } = context;
     const { key, value } = record;

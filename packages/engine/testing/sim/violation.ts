@@ -16,6 +16,7 @@ export const properties = {
   'not-done': 'nobody interfered, and the last run did not end in done',
   'wrote-when-stale': 'a run refused its plan as stale and had written all the same',
   rollback: 'after a rollback the target is not what it was, with the writes of the application',
+  'false-marker': 'the target is marked as done and the migration is not over, or the other way round',
   leak: 'a process that ended left a view open',
   'unexpected-error': 'a command failed in a way that is not among its expected ones',
   stuck: 'the run never comes to its end',

@@ -66,19 +66,20 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
   ].join('\n');
 }
 
-const labels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> = {
-  written: ['+', 'written', 'created by this migration'],
-  overwritten: ['~', 'overwritten', 'in place of what the plan saw'],
-  equal: ['=', 'equal', 'was there already'],
-  changed: ['!', 'met a change', 'to be overwritten, but no longer as planned: left'],
-  kept: ['!', 'kept', 'target differs'],
-  tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
-  deadLetters: ['x', 'dead letters', 'the target refused them'],
-  notCarried: ['.', 'not carried', ''],
-  deleted: ['-', 'deleted', 'was in the target only'],
-  deletesGone: ['=', 'gone', 'to be deleted, and gone already'],
-  deletesChanged: ['!', 'not deleted', 'no longer as planned: left'],
-};
+export const countLabels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> =
+  {
+    written: ['+', 'written', 'created by this migration'],
+    overwritten: ['~', 'overwritten', 'in place of what the plan saw'],
+    equal: ['=', 'equal', 'was there already'],
+    changed: ['!', 'met a change', 'to be overwritten, but no longer as planned: left'],
+    kept: ['!', 'kept', 'target differs'],
+    tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
+    deadLetters: ['x', 'dead letters', 'the target refused them'],
+    notCarried: ['.', 'not carried', ''],
+    deleted: ['-', 'deleted', 'was in the target only'],
+    deletesGone: ['=', 'gone', 'to be deleted, and gone already'],
+    deletesChanged: ['!', 'not deleted', 'no longer as planned: left'],
+  };
 const sourceKinds = [
   'written',
   'overwritten',
@@ -90,6 +91,8 @@ const sourceKinds = [
   'notCarried',
 ] as const satisfies readonly (keyof ChunkCounts)[];
 const deleteKinds = ['deleted', 'deletesGone', 'deletesChanged'] as const satisfies readonly (keyof ChunkCounts)[];
+/** In the order in which they are shown. */
+export const countKinds: readonly (keyof ChunkCounts)[] = [...sourceKinds, ...deleteKinds];
 /** Lines that stand only where there is something to say: most migrations only create. */
 const whereSome: ReadonlySet<keyof ChunkCounts> = new Set(['overwritten', 'changed', ...deleteKinds]);
 
@@ -98,7 +101,7 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
   const planned = plannedCounts(result);
   const rowOf = (kind: keyof ChunkCounts): string[][] => {
     if (whereSome.has(kind) && counts[kind] === 0 && planned[kind] === 0) return [];
-    const [symbol, label, note] = labels[kind];
+    const [symbol, label, note] = countLabels[kind];
     const differs = counts[kind] !== planned[kind];
     const count = countText(counts[kind]);
     return [
@@ -126,7 +129,9 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
   );
 }
 
-function plannedCounts({ plan: { totals } }: ApplyResult): ChunkCounts & { readonly scanned: number } {
+export function plannedCounts({
+  plan: { totals },
+}: Pick<ApplyResult, 'plan'>): ChunkCounts & { readonly scanned: number } {
   const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const notCarried = notCarriedCount(totals);
   return {

@@ -12,6 +12,10 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'plan.stale': 'a plan is applied exactly as it was reviewed, or not at all',
   'plan.expired': 'the longer a plan waits, the less it is what its reviewer saw',
   'plan.mismatch': 'its reviewer approved what another configuration would do',
+  'migration.finalized': 'finalize is the point of no return: what told its records from others is gone',
+  'forget.unaccepted': 'the state is what lets a migration go on, or back; the target alone does not say all of it',
+  'state.not-empty': 'two states of one migration would each think that they are the only one',
+  'finalize.not-proven': 'a done marker tells everybody that both sides agree, so that they have to when it is written',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
   'config.plaintext-secret': 'files like this one are shared and kept in version control',
@@ -19,7 +23,7 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 
-const writes = ['apply', 'rollback'];
+const writes = ['apply', 'rollback', 'finalize', 'reconcile'];
 const readingCommands = [
   'plan',
   'show',
@@ -30,6 +34,11 @@ const readingCommands = [
   'explain',
   'locks list',
   'locks show',
+  'report',
+  'state list',
+  'state show',
+  'state history',
+  'state export',
 ];
 
 export function summaryOf({ error, command }: ErrorReport): string {
@@ -57,8 +66,8 @@ export function fixLines(report: ErrorReport): readonly string[] {
 }
 
 /** This call once more, with the findings that it accepts. */
-function sameCall({ command, argument }: ErrorReport, accept: readonly string[]): string {
-  return ['keyferry', command, ...(argument === null ? [] : [shellWord(argument)]), acceptFlags(accept)]
+function sameCall({ command, argument, flags = [] }: ErrorReport, accept: readonly string[]): string {
+  return ['keyferry', command, ...(argument === null ? [] : [shellWord(argument)]), ...flags, acceptFlags(accept)]
     .filter((word) => word !== '')
     .join(' ');
 }

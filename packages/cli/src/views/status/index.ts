@@ -1,19 +1,11 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
-import {
-  deletesOf,
-  instantText,
-  keyForDisplay,
-  keyFromText,
-  scannedOf,
-  type ChunkCounts,
-  type EventItem,
-  type LockState,
-} from '@keyferry/core';
+import { deletesOf, instantText, scannedOf, type ChunkCounts, type EventItem, type LockState } from '@keyferry/core';
 import type { Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
+import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
-import { keyText } from '../layout/keys.ts';
+import { keyText, textForDisplay } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { unrestorableText } from '../rollback/index.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -33,8 +25,26 @@ export const statusView: View<readonly ShownStatus[]> = {
 };
 
 function statusHuman(status: ShownStatus, context: ViewContext): string {
-  const { palette, nowMs } = context;
-  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+  const { palette } = context;
+  const { migration, phase, state, deadLetters, events, step } = status;
+  const done = state?.done ?? null;
+  return [
+    `${palette.strong(migration)}   ${phase}`,
+    ...columns(
+      statusFacts(status, context).map(([name, text]) => [`  ${name}`, text]),
+      [{ align: 'left' }, { align: 'left' }],
+    ),
+    ...(done === null ? [] : markerLines(done)),
+    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
+    ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${textForDisplay(message)}`),
+    ...stepLines(step.next, step.wayBack, context),
+    '',
+  ].join('\n');
+}
+
+/** Plan, run, progress, counts, rollback and lock, as far as there are any. */
+export function statusFacts(status: Status, { nowMs, palette }: ViewContext): readonly (readonly [string, string])[] {
+  const { state, plan, lock, counts, chunksDone, chunksTotal } = status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
     const since = durationText(Math.max(0, nowMs - state.changedAtMs));
@@ -65,17 +75,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       `${lock.lock} of ${holderForPeople(lock.holder)}, ${beat}${lock.held ? '' : '; its lease has ended'}`,
     ]);
   }
-  return [
-    `${palette.strong(migration)}   ${phase}`,
-    ...columns(
-      facts.map(([name, text]) => [`  ${name}`, text]),
-      [{ align: 'left' }, { align: 'left' }],
-    ),
-    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
-    ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${visible(message)}`),
-    ...stepLines(step.next, step.wayBack, context),
-    '',
-  ].join('\n');
+  return facts;
 }
 
 /** Only where there is something to say: most migrations only create. */
@@ -89,7 +89,7 @@ function guardedText({ overwritten, changed, deleted, deletesGone, deletesChange
   return parts.map(([count, what]) => (count > 0 ? `${countText(count)} ${what}, ` : '')).join('');
 }
 
-function statusJson(status: ShownStatus) {
+export function statusJson(status: ShownStatus) {
   const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
   return {
     migration,
@@ -104,6 +104,7 @@ function statusJson(status: ShownStatus) {
     counts: counts === null ? null : { ...counts, scanned: scannedOf(counts), deletes: deletesOf(counts) },
     unrestorable: status.unrestorable,
     rolledBack: state?.rolledBack ?? null,
+    doneMarker: state?.done ?? null,
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
       sourceKey,
@@ -131,6 +132,3 @@ export function lockJson({ lock, holder, run, command, acquiredAtMs, heartbeatAt
 }
 
 export const sinceText = (atMs: number): string => instantForPeople(instantText(atMs));
-
-/** A reason may have been pasted from anywhere: its control characters are escaped, as those of keys are. */
-const visible = (message: string): string => keyForDisplay(keyFromText(message));
