@@ -3,14 +3,14 @@
  * up to what was scanned, so that nothing can go missing without a number that says so. Deletes are counted apart: the
  * source has no record of them.
  */
-import { deletesOf, nextStep, noCounts, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
+import { deletesOf, nextStep, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
 import type { ApplyResult } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
+import { countLabels, plannedCounts, shownCounts } from '../counts.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
 import { differenceLines, sideLines, verdictText, verifyBody } from '../verify/sides.ts';
-import { notCarriedCount } from '../plan/not-carried.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface AppliedView {
@@ -66,59 +66,27 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
   ].join('\n');
 }
 
-export const countLabels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> =
-  {
-    written: ['+', 'written', 'created by this migration'],
-    overwritten: ['~', 'overwritten', 'in place of what the plan saw'],
-    equal: ['=', 'equal', 'was there already'],
-    changed: ['!', 'met a change', 'to be overwritten, but no longer as planned: left'],
-    kept: ['!', 'kept', 'target differs'],
-    tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
-    deadLetters: ['x', 'dead letters', 'the target refused them'],
-    notCarried: ['.', 'not carried', ''],
-    deleted: ['-', 'deleted', 'was in the target only'],
-    deletesGone: ['=', 'gone', 'to be deleted, and gone already'],
-    deletesChanged: ['!', 'not deleted', 'no longer as planned: left'],
-  };
-const sourceKinds = [
-  'written',
-  'overwritten',
-  'equal',
-  'changed',
-  'kept',
-  'tombstoned',
-  'deadLetters',
-  'notCarried',
-] as const satisfies readonly (keyof ChunkCounts)[];
-const deleteKinds = ['deleted', 'deletesGone', 'deletesChanged'] as const satisfies readonly (keyof ChunkCounts)[];
-/** In the order in which they are shown. */
-export const countKinds: readonly (keyof ChunkCounts)[] = [...sourceKinds, ...deleteKinds];
-/** Lines that stand only where there is something to say: most migrations only create. */
-const whereSome: ReadonlySet<keyof ChunkCounts> = new Set(['overwritten', 'changed', ...deleteKinds]);
-
 function countsTable(result: ApplyResult, palette: Palette): string[] {
   const { counts } = result;
   const planned = plannedCounts(result);
-  const rowOf = (kind: keyof ChunkCounts): string[][] => {
-    if (whereSome.has(kind) && counts[kind] === 0 && planned[kind] === 0) return [];
+  const { ofSource, ofTarget } = shownCounts(counts, planned);
+  const rowOf = (kind: keyof ChunkCounts): string[] => {
     const [symbol, label, note] = countLabels[kind];
     const differs = counts[kind] !== planned[kind];
     const count = countText(counts[kind]);
     return [
-      [
-        `  ${symbol} ${label}`,
-        countText(planned[kind]),
-        differs ? palette.caution(count) : count,
-        counts[kind] > 0 ? note : '',
-      ],
+      `  ${symbol} ${label}`,
+      countText(planned[kind]),
+      differs ? palette.caution(count) : count,
+      counts[kind] > 0 ? note : '',
     ];
   };
   return columns(
     [
       ['', 'planned', 'done', ''],
-      ...sourceKinds.flatMap(rowOf),
+      ...ofSource.map(rowOf),
       ['  scanned', countText(planned.scanned), countText(scannedOf(counts)), ''],
-      ...deleteKinds.flatMap(rowOf),
+      ...ofTarget.map(rowOf),
     ],
     [
       { align: 'left', min: 16 },
@@ -127,25 +95,6 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
       { align: 'left', gap: 3 },
     ],
   );
-}
-
-export function plannedCounts({
-  plan: { totals },
-}: Pick<ApplyResult, 'plan'>): ChunkCounts & { readonly scanned: number } {
-  const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
-  const notCarried = notCarriedCount(totals);
-  return {
-    ...noCounts,
-    written: create.keys,
-    overwritten: overwrite.keys,
-    deleted: deleted.keys,
-    equal: equal.keys,
-    kept: conflict.keys,
-    // A plan that blocks is never applied, so this is zero; it keeps the sum true by construction.
-    deadLetters: blocked.keys,
-    notCarried,
-    scanned: totals.scanned,
-  };
 }
 
 function doneText({ written, overwritten, deleted }: ChunkCounts): string {

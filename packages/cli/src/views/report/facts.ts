@@ -9,7 +9,7 @@ import {
   type PlanDocument,
 } from '@keyferry/core';
 import type { ReportData } from '@keyferry/engine';
-import { countKinds, countLabels, plannedCounts } from '../apply/index.ts';
+import { countLabels, plannedCounts, shownCounts } from '../counts.ts';
 import { counted, countText, durationText, instantForPeople, rateText } from '../layout/numbers.ts';
 import { courseOf, meanRate, type Course } from './course.ts';
 
@@ -51,19 +51,20 @@ export interface CountRow {
   readonly differs: boolean;
 }
 
-/** Plan totals against what happened; the last row is the sum of all. */
+/** Plan totals against what happened; the sum stands under what was scanned, deletes stand behind it. */
 export function countRows(plan: PlanDocument | null, counts: ChunkCounts): readonly CountRow[] {
   const planned = plan === null ? null : plannedCounts({ plan });
-  const rows = countKinds.map((kind) => {
+  const { ofSource, ofTarget } = shownCounts(counts, planned);
+  const rowOf = (kind: keyof ChunkCounts): CountRow => {
     const [, label, note] = countLabels[kind];
     const want = planned === null ? null : planned[kind];
     const done = counts[kind];
     return { label, planned: want, done, note: done > 0 ? note : '', differs: want !== null && want !== done };
-  });
+  };
   const scanned = scannedOf(counts);
   const want = planned?.scanned ?? null;
   const sum = { label: 'scanned', planned: want, done: scanned, note: '', differs: want !== null && want !== scanned };
-  return [...rows, sum];
+  return [...ofSource.map(rowOf), sum, ...ofTarget.map(rowOf)];
 }
 
 export interface Tile {
