@@ -36,6 +36,8 @@ export * from './plan/canonical-json.ts';
 export * from './machines/chunk-lifecycle.ts';
 export * from './machines/lock.ts';
 export * from './machines/migration-phase.ts';
+export * from './machines/throttle.ts';
+export * from './machines/run-control.ts';
 
 export * from './messages/registry.ts';
 

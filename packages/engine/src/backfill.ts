@@ -18,6 +18,7 @@ import {
   type RunId,
 } from '@keyferry/core';
 import type { Backfill } from './backfill-context.ts';
+import { resolvedLetters } from './dead-letters.ts';
 import type { Engine, Environment } from './migration.ts';
 import { attemptScope, listItems, writeItem } from './state-items.ts';
 import { workOnChunk } from './worker.ts';
@@ -72,6 +73,7 @@ export async function summarizeChunks(env: Environment, scope: string): Promise<
       if (plan !== undefined && !digestsEqual(plan.permanent, item.progress.digest)) moved.push(item.chunk);
     }
   }
+  counts = addCounts(counts, await resolvedLetters(env, scope));
   return { counts, chunksDone, chunksTotal, moved, plannedPermanent };
 }
 
@@ -80,7 +82,7 @@ export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId
   const failed = new AbortController();
   const failures: unknown[] = [];
   const signal = AbortSignal.any([stop, failed.signal]);
-  const waiting = await openChunks(backfill);
+  const waiting = (await openChunks(backfill)).slice(0, backfill.chunksMax ?? undefined);
   const work = async (index: number): Promise<void> => {
     const worker = workerId(run, index);
     try {

@@ -29,7 +29,8 @@ export interface Batch {
 }
 
 export interface BatchLimits {
-  readonly batchKeysMax: number;
+  /** Asked for each record: a throttle may lower it at any time. */
+  readonly batchKeysMax: () => number;
   readonly batchBytesMax: number;
 }
 
@@ -46,8 +47,11 @@ export class ChunkBatches {
     this.limits = limits;
   }
 
-  /** A page's batches, in order. Every entry of the page is in exactly one of them. */
-  *cut(page: RecordPage, nowMs: number): Generator<Batch> {
+  /**
+   * A page's batches, in order. Every entry of the page is in exactly one of them.
+   * @param now asked for each record that expires: between two batches a throttle may have held the worker back for long
+   */
+  *cut(page: RecordPage, now: () => number): Generator<Batch> {
     const skipped = [...page.notCarried].toSorted((a, b) => (a.key < b.key ? -1 : 1));
     let puts: GuardedPut[] = [];
     let sourceKeys: Key[] = [];
@@ -56,7 +60,7 @@ export class ChunkBatches {
     let lastKey: Key | null = null;
     for (const record of page.records) {
       const size = recordBytes(record);
-      const full = puts.length >= this.limits.batchKeysMax || bytes + size > this.limits.batchBytesMax;
+      const full = puts.length >= this.limits.batchKeysMax() || bytes + size > this.limits.batchBytesMax;
       if (lastKey !== null && puts.length > 0 && full) {
         notCarried += takeUpTo(skipped, lastKey);
         yield { puts, sourceKeys, lastKey, notCarried, digest: this.digest.value() };
@@ -64,7 +68,7 @@ export class ChunkBatches {
       }
       lastKey = record.key;
       if (record.expiresAtMs === null) this.digest.add(this.hasher.hash(record));
-      if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) {
+      if (record.expiresAtMs !== null && record.expiresAtMs <= now()) {
         notCarried += 1; // its TTL ended between the scan and now: writing it would bring it back to life
         continue;
       }

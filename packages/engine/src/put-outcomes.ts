@@ -7,7 +7,7 @@ export function countOutcomes(outcomes: readonly PutOutcome[], notCarried: numbe
   return counts;
 }
 
-function countOf(outcome: PutOutcome): keyof ChunkCounts {
+export function countOf(outcome: PutOutcome): keyof ChunkCounts {
   switch (outcome.kind) {
     case 'written':
     case 'already-written':

@@ -1,7 +1,6 @@
 /** Status: where a migration stands, who works on it, and the one safe next command. Reads state only, no store. */
 import {
   lockIsHeld,
-  nextStep,
   type ChunkCounts,
   type LockState,
   type MigrationId,
@@ -9,10 +8,13 @@ import {
   type NextStep,
   type PlanDocument,
   type DeadLetter,
+  type RunControl,
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill.ts';
+import { openLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
-import { attemptScope, listItems, locksScope, migrationsScope } from './state-items.ts';
+import { readControl, stepUnder } from './run-control.ts';
+import { attemptScope, locksScope, migrationsScope } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -24,6 +26,8 @@ export interface Status {
   readonly chunksDone: number;
   readonly chunksTotal: number;
   readonly deadLetters: readonly DeadLetter[];
+  /** What was asked of the attempt from outside of its run. */
+  readonly control: RunControl;
   readonly step: NextStep;
 }
 
@@ -38,6 +42,7 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
   const plan = state === null ? null : await env.state.read('plan', migration, state.plan);
   const scope = attemptScope(migration, state?.attempt ?? 0);
   const chunks = await summarizeChunks(env, scope);
+  const control = await readControl(env, migration, state);
   return {
     migration,
     phase,
@@ -55,15 +60,18 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     chunksDone: chunks.chunksDone,
     chunksTotal: chunks.chunksTotal,
     deadLetters: await firstDeadLetters(env, scope),
-    step: nextStep(migration, phase, state?.appliedAs ?? `${migration}.kfplan`),
+    control,
+    step: stepUnder(control, migration, { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` }),
   };
 }
 
 async function firstDeadLetters(env: Environment, scope: string): Promise<readonly DeadLetter[]> {
-  for await (const entries of listItems(env, 'dead-letter', scope)) {
-    return entries.slice(0, deadLettersShown).map(({ item }) => item);
+  const first: DeadLetter[] = [];
+  for await (const letters of openLetters(env, scope)) {
+    first.push(...letters.slice(0, deadLettersShown - first.length).map(({ item }) => item));
+    if (first.length === deadLettersShown) break;
   }
-  return [];
+  return first;
 }
 
 /** The plan that a migration's latest attempt applied, for verify; null before the first. */

@@ -62,6 +62,12 @@ export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worke
   }
 }
 
+interface BatchUnderWay {
+  readonly batch: Batch;
+  readonly outcomes: Promise<readonly PutOutcome[]>;
+  readonly answered: boolean;
+}
+
 /** One claimed chunk on its way from its checkpoint to its end. */
 class ChunkRun {
   private readonly backfill: Backfill;
@@ -110,26 +116,30 @@ class ChunkRun {
 
   /** @returns true when it was told to stop before the end. */
   private async copyFrom(view: Awaited<ReturnType<SharedView['view']>>): Promise<boolean> {
-    const { engine, spec, plan, signal } = this.backfill;
+    const { engine, spec, plan, signal, pace } = this.backfill;
     const range = chunkRange(this.chunk, spec);
     const { cursor } = this.progress;
     const start = cursor === null ? range.start : keyAfter(keyFromJson(cursor));
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
-    const limits = { batchKeysMax, batchBytesMax };
+    const limits = { batchBytesMax, batchKeysMax: () => pace.batchKeysMax(batchKeysMax) };
     const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits);
-    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly PutOutcome[]> }[] = [];
+    const underWay: BatchUnderWay[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
     };
+    const whileHeldBack = async (): Promise<void> => {
+      while (underWay[0]?.answered === true) await settleOldest();
+      await this.keepLease();
+    };
     try {
-      for await (const page of scanPages(engine, view, { start, end: range.end }, signal)) {
-        for (const batch of batches.cut(page, engine.clock.nowMs())) {
+      for await (const page of scanPages(engine, pace.timedView(view), { start, end: range.end }, signal)) {
+        for (const batch of batches.cut(page, () => engine.clock.nowMs())) {
           if (underWay.length >= inFlightMax) await settleOldest();
+          await pace.pass(batch.puts.length, signal, whileHeldBack);
+          if (signal.aborted) break;
           await this.keepLease();
-          const outcomes = this.write(batch);
-          outcomes.catch(() => undefined); // awaited when its turn comes; until then it must not end the process
-          underWay.push({ batch, outcomes });
+          underWay.push(this.send(batch));
           if (signal.aborted) break;
         }
         if (signal.aborted) break;
@@ -141,10 +151,21 @@ class ChunkRun {
     return signal.aborted;
   }
 
+  private send(batch: Batch): BatchUnderWay {
+    const outcomes = this.write(batch);
+    const sent = { batch, outcomes, answered: false };
+    const answered = (): void => {
+      sent.answered = true;
+    };
+    outcomes.then(answered, answered); // awaited when its turn comes; until then it must not end the process
+    return sent;
+  }
+
   private async write(batch: Batch): Promise<readonly PutOutcome[]> {
     if (batch.puts.length === 0) return [];
-    const { engine, signal } = this.backfill;
-    return withRetry(engine, `write ${this.chunk.chunk}`, () => this.writer.write(batch.puts), signal);
+    const { engine, signal, pace } = this.backfill;
+    const call = () => pace.timed('target', () => this.writer.write(batch.puts));
+    return withRetry(engine, `write ${this.chunk.chunk}`, call, signal);
   }
 
   private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
@@ -198,6 +219,7 @@ class ChunkRun {
         chunk: this.chunk.chunk,
         reason,
         atMs: engine.clock.nowMs(),
+        resolved: null,
       };
       // Written before the checkpoint that passes it; a repeat finds it there.
       await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');

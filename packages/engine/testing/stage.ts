@@ -5,6 +5,7 @@
  */
 import {
   keyFromText,
+  unlimited,
   type DeadLetter,
   type LockState,
   type Message,
@@ -51,6 +52,7 @@ export interface RunHooks {
   /** Sees each message in the instant in which it is emitted. */
   readonly during?: (message: Message, interrupt: () => void) => void;
   readonly accept?: readonly string[];
+  readonly chunksMax?: number;
   readonly lockTimeoutMs?: number;
   readonly holderIsGone?: (lock: LockState) => boolean;
   /** Over the stage's own: the configuration as somebody edited it meanwhile. */
@@ -85,6 +87,7 @@ export class Stage {
       requireEmpty: null,
       workers: 2,
       limits: { chunkKeysMax: 10, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
+      runLimits: { ...unlimited, deadLettersMax: 1000 },
       planMaxAgeMs: 86_400_000,
       isSensitive: () => false,
       configDigest: 'config',
@@ -139,11 +142,12 @@ export class Stage {
   startApply(plan: MemoryPlan | PlanReader, hooks: RunHooks = {}): Promise<ApplyResult> {
     const { engine, options } = this.command(hooks);
     const reader = plan instanceof MemoryPlan ? plan.reader() : plan;
-    const { accept = [] } = hooks;
+    const { accept = [], chunksMax = null } = hooks;
     return applyOffline(engine, { ...this.spec, ...hooks.spec }, reader, {
       ...options,
       accept,
       appliedAs: 'shop.kfplan',
+      chunksMax,
     });
   }
 

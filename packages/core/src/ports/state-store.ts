@@ -6,21 +6,39 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { RunId } from '../model/ids.ts';
 import type { KeyJson } from '../model/key.ts';
-import type { ChunkState } from '../machines/chunk-lifecycle.ts';
+import type { ChunkCounts, ChunkState } from '../machines/chunk-lifecycle.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
+import type { RunControl } from '../machines/run-control.ts';
+import type { ThrottleReport } from '../machines/throttle.ts';
 import type { PlanDocument, PlannedChunk } from '../plan/plan.ts';
 
 export type StateVersion = Brand<string, 'StateVersion'>;
 
-/** A record that could not be written and that no retry can help; kept until someone decides. */
+/**
+ * A record that could not be written and that no repeat of the call can help; kept until someone has mended the cause.
+ * The chunk's own counts keep it among its dead letters for good; `resolved` moves it to another count (`totals` in
+ * engine/src/dead-letters.ts). So one conditional write both settles a letter and counts it, and nothing is counted twice.
+ */
 export interface DeadLetter {
   readonly sourceKey: KeyJson;
   readonly targetKey: KeyJson;
   readonly chunk: string;
   readonly reason: string;
   readonly atMs: number;
+  /** What became of it when it was tried again; null: it is still dead. */
+  readonly resolved: { readonly as: Exclude<keyof ChunkCounts, 'deadLetters'>; readonly atMs: number } | null;
+}
+
+/** How a run is getting on, as it says itself every few seconds; who reads it must look at the run's lock too. */
+export interface RunPace extends Pick<ThrottleReport, 'limitedBy' | 'perSecondMax'> {
+  readonly run: RunId;
+  readonly startedAtMs: number;
+  readonly atMs: number;
+  /** Records dealt with a second, since it last said so. */
+  readonly perSecond: number;
 }
 
 /** What happened, for `status` and for whoever asks later. */
@@ -34,7 +52,8 @@ export interface EventItem {
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
  * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key), event (migration, a
- * sortable id).
+ * sortable id), run-control (`migration/attempt`, `control`: absent until somebody asks for something), run-pace
+ * (`migration/attempt`, run id).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -44,6 +63,8 @@ export interface StateItems {
   readonly chunk: ChunkState;
   readonly 'dead-letter': DeadLetter;
   readonly event: EventItem;
+  readonly 'run-control': RunControl;
+  readonly 'run-pace': RunPace;
 }
 export type StateKind = keyof StateItems;
 

@@ -63,7 +63,7 @@ export class Operators {
     let name = '';
     const ending = await this.command('apply', planned.id, (engine, process) => {
       name = process.name;
-      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan' };
+      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan', chunksMax: null };
       return applyOffline(engine, world.spec, planned.archive.reader(), options);
     });
     if (ending.kind === 'returned') {
