@@ -9,6 +9,13 @@ import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
 import Plan from './commands/plan.ts';
 import Rollback from './commands/rollback.ts';
+import RunsCancel from './commands/runs/cancel.ts';
+import RunsList from './commands/runs/list.ts';
+import RunsPause from './commands/runs/pause.ts';
+import RunsResume from './commands/runs/resume.ts';
+import RunsRetry from './commands/runs/retry.ts';
+import RunsShow from './commands/runs/show.ts';
+import RunsThrottle from './commands/runs/throttle.ts';
 import SchemaConfig from './commands/schema/config.ts';
 import Show from './commands/show.ts';
 import Status from './commands/status.ts';
@@ -26,6 +33,13 @@ export default {
   'locks:show': LocksShow,
   plan: Plan,
   rollback: Rollback,
+  'runs:cancel': RunsCancel,
+  'runs:list': RunsList,
+  'runs:pause': RunsPause,
+  'runs:resume': RunsResume,
+  'runs:retry': RunsRetry,
+  'runs:show': RunsShow,
+  'runs:throttle': RunsThrottle,
   'schema:config': SchemaConfig,
   show: Show,
   status: Status,

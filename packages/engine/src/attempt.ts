@@ -163,7 +163,8 @@ function whereAttemptsWrote(
 /** Records that the attempt before this one wrote: one that was cancelled has only its checkpoints to say so. */
 async function writtenBy(engine: Engine, before: MigrationState | null): Promise<number> {
   if (before === null) return 0;
-  const counts = before.counts ?? (await summarizeChunks(engine, attemptScope(before.migration, before.attempt))).counts;
+  const counts =
+    before.counts ?? (await summarizeChunks(engine, attemptScope(before.migration, before.attempt))).counts;
   return counts.written;
 }
 

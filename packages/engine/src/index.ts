@@ -11,6 +11,7 @@ export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
 export type { RunOptions } from './session.ts';
+export { lookEveryMs } from './run-watch.ts';
 export { requestControl, type ControlChange, type ControlRequest } from './run-control.ts';
 export { retryDeadLetters, type RetryResult } from './retry-letters.ts';
 export { listRuns, readRun, type ChunkDetail, type RunDetail, type RunSummary } from './runs.ts';

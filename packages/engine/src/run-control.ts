@@ -26,8 +26,7 @@ import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
 export const controlId = 'control';
 
 export type ControlRequest =
-  | { readonly kind: ControlEvent }
-  | { readonly kind: 'throttle'; readonly override: Partial<ThrottleOverride> | null };
+  { readonly kind: ControlEvent } | { readonly kind: 'throttle'; readonly override: Partial<ThrottleOverride> | null };
 
 export interface ControlChange {
   readonly migration: MigrationId;

@@ -2,13 +2,7 @@
  * Runs, as the state tells of them: which migration is how far, who works on it, chunk by chunk. Reads state only.
  * A rate is what the run last said of itself; it counts as the rate now only while the run holds its lock.
  */
-import {
-  type ChunkState,
-  type DeadLetter,
-  type MigrationId,
-  type PlannedChunk,
-  type RunPace,
-} from '@keyferry/core';
+import { type ChunkState, type DeadLetter, type MigrationId, type PlannedChunk, type RunPace } from '@keyferry/core';
 import { openLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';

@@ -1,6 +1,7 @@
 /** Status: where a migration stands, who works on it, and the one safe next command. Reads state only, no store. */
 import {
   lockIsHeld,
+  standingOf,
   type ChunkCounts,
   type LockState,
   type MigrationId,
@@ -61,8 +62,22 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     chunksTotal: chunks.chunksTotal,
     deadLetters: await firstDeadLetters(env, scope),
     control,
-    step: stepUnder(control, migration, { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` }),
+    step: stepOf(migration, phase, state, control, chunks.counts.deadLetters),
   };
+}
+
+/** Records that could not be written come before anything else can help. */
+function stepOf(
+  migration: MigrationId,
+  phase: Status['phase'],
+  state: MigrationState | null,
+  control: RunControl,
+  deadLetters: number,
+): NextStep {
+  const step = stepUnder(control, migration, { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` });
+  return phase === 'applied' && standingOf(control) === 'going' && deadLetters > 0
+    ? { ...step, next: `keyferry runs show ${migration} --dead-letters` }
+    : step;
 }
 
 async function firstDeadLetters(env: Environment, scope: string): Promise<readonly DeadLetter[]> {

@@ -188,7 +188,9 @@ const migration = z.strictObject({
       workers: integer('a number of workers', 1, 64).default(2).describe('chunks that are written at the same time'),
       chunkKeys: integer('a number of keys', 1, 10_000_000).default(10_000).describe('most keys of a chunk'),
       chunkSize: size.prefault('16MiB').describe('most bytes of a chunk'),
-      rate: rate.optional().describe('most keys a second that are written, by all workers together; no limit by default'),
+      rate: rate
+        .optional()
+        .describe('most keys a second that are written, by all workers together; no limit by default'),
       targetP99: duration
         .optional()
         .describe('write more slowly while 99 of 100 requests of the target are not answered within this'),

@@ -169,7 +169,8 @@ export const codes = {
   }),
   'run.cancelled': entry<{ migration: string; by: string; since: string }>({
     retry: 'never',
-    summary: '{migration} was cancelled by {by} at {since}; what was written before stays, and nothing is written any more',
+    summary:
+      '{migration} was cancelled by {by} at {since}; what was written before stays, and nothing is written any more',
     remedy: 'go back:        keyferry rollback {migration}\nor begin anew:  keyferry plan {migration} --out FILE',
   }),
   'run.not-found': entry<{ run: string }>({

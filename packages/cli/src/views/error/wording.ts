@@ -14,12 +14,15 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'plan.mismatch': 'its reviewer approved what another configuration would do',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
+  'run.paused': 'whoever paused it wants nothing to be written until somebody resumes it',
+  'run.cancelled': 'a cancelled attempt never goes on; what it wrote is known and can be taken back',
+  'dead-letters.over-budget': 'so many records that the target refuses have one cause more often than many',
   'config.plaintext-secret': 'files like this one are shared and kept in version control',
   'fence.unreadable': 'writing on would not be safe while something else writes there',
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 
-const writes = ['apply', 'rollback'];
+const writes = ['apply', 'rollback', 'runs retry'];
 const readingCommands = [
   'plan',
   'show',
@@ -30,6 +33,8 @@ const readingCommands = [
   'explain',
   'locks list',
   'locks show',
+  'runs list',
+  'runs show',
 ];
 
 export function summaryOf({ error, command }: ErrorReport): string {

@@ -5,6 +5,7 @@ import { holderForPeople } from '../../lock-holder.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText } from '../layout/keys.ts';
+import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
@@ -24,7 +25,8 @@ export const statusView: View<readonly ShownStatus[]> = {
 
 function statusHuman(status: ShownStatus, context: ViewContext): string {
   const { palette, nowMs } = context;
-  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, events, step, control } =
+    status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
     const since = durationText(Math.max(0, nowMs - state.changedAtMs));
@@ -44,6 +46,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
     const { removed, changed } = state.rolledBack;
     facts.push(['rollback', `${countText(removed)} removed, ${countText(changed)} changed meanwhile and left`]);
   }
+  facts.push(...controlFacts(control));
   if (lock !== null) {
     const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
     facts.push([
@@ -65,7 +68,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
 }
 
 function statusJson(status: ShownStatus) {
-  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step, control } = status;
   return {
     migration,
     phase,
@@ -78,6 +81,7 @@ function statusJson(status: ShownStatus) {
     chunks: { done: chunksDone, total: chunksTotal },
     counts: counts === null ? null : { ...counts, scanned: scannedOf(counts) },
     rolledBack: state?.rolledBack ?? null,
+    control: controlJson(control),
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
       sourceKey,
