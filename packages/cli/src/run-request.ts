@@ -3,9 +3,15 @@ import type { ControlRequest } from '@keyferry/engine';
 import type { Outcome } from './base-command.ts';
 import type { CommandRun } from './command-run.ts';
 import { exitCodes } from './exit-codes.ts';
-import { holderForPeople, holderText, thisMachine } from './lock-holder.ts';
+import { thisMachine } from './lock-holder.ts';
 import { controlView, type ControlledRun } from './views/runs/control.ts';
 import { loadAdapters, loadEngine, openConfig, withState } from './wiring.ts';
+
+/** Whoever asks is gone before anybody reads it: a process id would tell nothing. */
+function askedBy(): string {
+  const { user, host } = thisMachine();
+  return `${user}@${host}`;
+}
 
 export async function askOfRun(
   run: CommandRun,
@@ -18,7 +24,7 @@ export async function askOfRun(
   run.about(migration);
   const { lookEveryMs, readStatus, requestControl } = await loadEngine();
   return await withState(run, config, async (env) => {
-    const change = await requestControl(env, migration, request, holderForPeople(holderText(thisMachine())));
+    const change = await requestControl(env, migration, request, askedBy());
     const { lock } = await readStatus(env, migration);
     const holder = lock?.held === true ? lock.holder : null;
     return {

@@ -21,11 +21,16 @@ import {
   makePlan,
   readAppliedPlan,
   readStatus,
+  requestControl,
+  retryDeadLetters,
   rollBack,
   verify,
   verifyApplied,
   type ApplyResult,
+  type ControlChange,
+  type ControlRequest,
   type Engine,
+  type RetryResult,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -148,6 +153,18 @@ export class Stage {
       accept,
       appliedAs: 'shop.kfplan',
       chunksMax,
+    });
+  }
+
+  /** What another terminal asks of the run; within `during` it is on its way when the run goes on. */
+  request(request: ControlRequest, by = 'ada@one'): Promise<ControlChange> {
+    return requestControl(this.engine({}, () => undefined).engine, migration, request, by);
+  }
+
+  retryLetters(hooks: RunHooks = {}): Promise<RetryResult> {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return retryDeadLetters(engine, { ...this.spec, ...hooks.spec }, options);
     });
   }
 

@@ -85,8 +85,8 @@ describe('a rate', () => {
     expect(throttle.take(1, 0)).toBe(0);
   });
 
-  it('keeps batches to what goes in a second', () => {
-    const sizes = [null, 1000, 20, 0.5].map((ratePerSecond) =>
+  it('keeps batches to what the burst holds', () => {
+    const sizes = [null, 1000, 80, 0.5].map((ratePerSecond) =>
       new Throttle(limited({ ratePerSecond }), 0).batchKeysMax(125),
     );
     expect(sizes).toEqual([125, 125, 20, 1]);

@@ -131,10 +131,10 @@ export class Throttle {
     window.keys = 0;
   }
 
-  /** A batch of more keys than go in a second would make everybody wait for long. */
+  /** No batch larger than the burst, if that is a key at least: a run that is slow should be so evenly. */
   batchKeysMax(most: number): number {
     const perSecond = this.perSecondMax();
-    return perSecond === null ? most : Math.max(1, Math.min(most, Math.floor(perSecond)));
+    return perSecond === null ? most : Math.max(1, Math.min(most, Math.floor((perSecond * burstMs) / 1000)));
   }
 
   report(nowMs: number): ThrottleReport {
