@@ -8,11 +8,16 @@ import {
   breakLock,
   listLocks,
   makePlan,
+  requestControl,
+  retryDeadLetters,
   rollBack,
   type ApplyResult,
+  type ControlChange,
+  type ControlRequest,
+  type RetryResult,
   type RollbackResult,
 } from '../../src/index.ts';
-import { judgeApplied } from './judge-applied.ts';
+import { judgeApplied, judgeRetried } from './judge-applied.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { describeError, type Ending, type SimProcess } from './process.ts';
 import type { Planned, World } from './world.ts';
@@ -33,6 +38,10 @@ const expectedCodes: ReadonlySet<Code> = new Set<Code>([
   'plan.other-in-progress',
   'phase.not-allowed',
   'lock.not-found',
+  'run.stopped',
+  'run.paused',
+  'run.cancelled',
+  'dead-letters.over-budget',
 ]);
 
 export class Operators {
@@ -71,11 +80,31 @@ export class Operators {
       if (ending.value.resumed) world.note('apply resumed');
       await judgeApplied(world, planned, ending.value);
     }
-    if (codeOf(ending) === 'plan.stale') {
-      const wrote = world.witness.creations.slice(putsBefore).some(({ by }) => by === name);
-      if (wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    const code = codeOf(ending);
+    const wrote = world.witness.creations.slice(putsBefore).some(({ by }) => by === name);
+    if (code === 'plan.stale' && wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    if (code === 'run.paused' && wrote) world.violate({ property: 'wrote-when-stopped', detail: name });
+    return ending;
+  }
+
+  /** On a target that takes what apply's refused: the cause has been mended. */
+  async retry(planned: Planned): Promise<Ending<RetryResult>> {
+    const ending = await this.command('retry', '', (engine, process) =>
+      retryDeadLetters(engine, this.world.spec, this.runOptions(process)),
+    );
+    if (ending.kind === 'returned') {
+      this.world.note(`retry ${ending.value.outcome}`);
+      if (ending.value.tried.written > 0) this.world.note('letter written');
+      judgeRetried(this.world, planned, ending.value);
     }
     return ending;
+  }
+
+  async request(request: ControlRequest): Promise<Ending<ControlChange>> {
+    const { migration } = this.world.spec;
+    return await this.command(request.kind, '', (engine, process) =>
+      requestControl(engine, migration, request, process.name),
+    );
   }
 
   rollBack(plan: string): Promise<Ending<RollbackResult>> {

@@ -13,6 +13,7 @@ export const properties = {
   'false-done': 'a run said done, and the sides it read do not agree as it claimed',
   'not-done': 'nobody interfered, and the last run did not end in done',
   'wrote-when-stale': 'a run refused its plan as stale and had written all the same',
+  'wrote-when-stopped': 'a run was refused because it was paused or cancelled, and had written all the same',
   rollback: 'after a rollback the target is not what it was, with the writes of the application',
   leak: 'a process that ended left a view open',
   'unexpected-error': 'a command failed in a way that is not among its expected ones',
