@@ -26,7 +26,7 @@ export default class RunsThrottle extends BaseCommand {
     const { rate, 'target-p99': targetP99Ms, off } = flags;
     await this.perform<ControlledRun>(flags, args.migration, async (run) => {
       const given = rate !== undefined || targetP99Ms !== undefined;
-      if (given === off) {
+      if (off ? given : !given) {
         const what = off ? '--off goes with no other limit' : 'a limit is missing';
         throw usageError(what, `keyferry runs throttle ${args.migration} --rate 500/s\nor back:   --off`);
       }
