@@ -25,12 +25,14 @@ export type LetterEnd = NonNullable<DeadLetter['resolved']>['as'];
 export async function resolvedLetters(env: Environment, scope: string): Promise<ChunkCounts> {
   let counts = noCounts;
   for await (const letters of listItems(env, 'dead-letter', scope)) {
-    for (const { item } of letters) {
-      if (item.resolved === null) continue;
-      counts = addCounts(counts, { ...noCounts, deadLetters: -1, [item.resolved.as]: 1 });
-    }
+    for (const { item } of letters) counts = addCounts(counts, resolvedBy(item));
   }
   return counts;
+}
+
+/** What this letter changes about its chunk's own counts: nothing while it is dead. */
+export function resolvedBy({ resolved }: DeadLetter): ChunkCounts {
+  return resolved === null ? noCounts : { ...noCounts, deadLetters: -1, [resolved.as]: 1 };
 }
 
 /** Pages of the letters that are still dead. */

@@ -7,6 +7,7 @@ import { keyFromText, scannedOf, type StateStore } from '@keyferry/core';
 import { MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, Stage, textOf } from '../testing/stage.ts';
+import { readRun } from './runs.ts';
 import { attemptScope } from './state-items.ts';
 
 const long = 'x'.repeat(50);
@@ -79,6 +80,12 @@ describe('a retry of dead letters', () => {
       counts: { written: 20, deadLetters: 0 },
       verify: { verdict: 'agree' },
     });
+    const run = await stage.run((engine) => readRun(engine, 'shop'));
+    expect(run?.deadLetters).toEqual([]);
+    expect(run?.chunks.map(({ counts }) => [counts.written, counts.deadLetters])).toEqual([
+      [10, 0],
+      [10, 0],
+    ]);
     const status = await stage.status();
     expect(status).toMatchObject({ phase: 'verified', counts: { written: 20, deadLetters: 0 }, deadLetters: [] });
     expect(status.state?.counts).toMatchObject({ written: 20, deadLetters: 0 });

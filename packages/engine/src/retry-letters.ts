@@ -60,7 +60,7 @@ export interface RetryResult {
   /** Named by a worker before its checkpoint: the apply that goes on decides them. */
   readonly notReached: number;
   /** The first of those that are still dead. */
-  readonly stillDead: readonly { readonly targetKey: KeyJson; readonly reason: string }[];
+  readonly stillDead: readonly StillDead[];
   /** Of the whole attempt, afterwards. */
   readonly counts: ChunkCounts;
   /** unfinished: chunks are left to copy, so nothing was verified. */
@@ -69,6 +69,13 @@ export interface RetryResult {
   readonly deviations: readonly string[];
   readonly appliedAs: string;
   readonly elapsedMs: number;
+}
+
+export interface StillDead {
+  readonly targetKey: KeyJson;
+  /** In the store's own words. */
+  readonly reason: string;
+  readonly sensitive: boolean;
 }
 
 const stillDeadNamed = 20;
@@ -125,7 +132,7 @@ type Letter = StateEntry<'dead-letter'>;
 
 class LetterRetry {
   notReached = 0;
-  readonly stillDead: { readonly targetKey: KeyJson; readonly reason: string }[] = [];
+  readonly stillDead: StillDead[] = [];
   private readonly engine: Engine;
   private readonly spec: MigrationSpec;
   private readonly plan: PlanDocument;
@@ -258,7 +265,10 @@ class LetterRetry {
       await writeItemOrFail(this.engine, 'dead-letter', this.scope, id, { ...item, reason }, version);
     }
     this.counts.deadLetters += 1;
-    if (this.stillDead.length < stillDeadNamed) this.stillDead.push({ targetKey: item.targetKey, reason });
+    if (this.stillDead.length < stillDeadNamed) {
+      const { targetKey } = item;
+      this.stillDead.push({ targetKey, reason, sensitive: this.spec.isSensitive(keyFromJson(targetKey)) });
+    }
   }
 
   private assertGoing(watch: RunWatch): void {

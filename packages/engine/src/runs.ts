@@ -2,8 +2,17 @@
  * Runs, as the state tells of them: which migration is how far, who works on it, chunk by chunk. Reads state only.
  * A rate is what the run last said of itself; it counts as the rate now only while the run holds its lock.
  */
-import { type ChunkState, type DeadLetter, type MigrationId, type PlannedChunk, type RunPace } from '@keyferry/core';
-import { openLetters } from './dead-letters.ts';
+import {
+  addCounts,
+  noCounts,
+  type ChunkCounts,
+  type ChunkState,
+  type DeadLetter,
+  type MigrationId,
+  type PlannedChunk,
+  type RunPace,
+} from '@keyferry/core';
+import { resolvedBy } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { readStatus, type Status } from './status.ts';
@@ -19,6 +28,8 @@ export interface RunSummary {
 
 export interface ChunkDetail {
   readonly state: ChunkState;
+  /** Its own counts, with the dead letters that were resolved since under what became of them. */
+  readonly counts: ChunkCounts;
   readonly planned: PlannedChunk | null;
 }
 
@@ -64,11 +75,20 @@ async function detailOf(env: Environment, migration: MigrationId): Promise<RunDe
   for await (const entries of listItems(env, 'chunk-plan', scope)) {
     for (const { id, item } of entries) plans.set(id, item);
   }
+  const deadLetters: DeadLetter[] = [];
+  const resolved = new Map<string, ChunkCounts>();
+  for await (const letters of listItems(env, 'dead-letter', scope)) {
+    for (const { item } of letters) {
+      if (item.resolved === null) deadLetters.push(item);
+      else resolved.set(item.chunk, addCounts(resolved.get(item.chunk) ?? noCounts, resolvedBy(item)));
+    }
+  }
   const chunks: ChunkDetail[] = [];
   for await (const entries of listItems(env, 'chunk', scope)) {
-    for (const { id, item } of entries) chunks.push({ state: item, planned: plans.get(id) ?? null });
+    for (const { id, item } of entries) {
+      const counts = addCounts(item.progress.counts, resolved.get(id) ?? noCounts);
+      chunks.push({ state: item, counts, planned: plans.get(id) ?? null });
+    }
   }
-  const deadLetters: DeadLetter[] = [];
-  for await (const letters of openLetters(env, scope)) deadLetters.push(...letters.map(({ item }) => item));
   return { ...summary, chunks, deadLetters };
 }

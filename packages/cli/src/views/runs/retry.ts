@@ -3,10 +3,11 @@ import { nextStep, scannedOf, type NextStep } from '@keyferry/core';
 import type { RetryResult } from '@keyferry/engine';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
-import { keyText } from '../layout/keys.ts';
+import { keyText, visible } from '../layout/keys.ts';
 import { counted, countText, durationText } from '../layout/numbers.ts';
 import { differenceLines, sideLines, verdictText, verifyBody } from '../verify/sides.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
+import { withheld } from './show.ts';
 
 export const retryView: View<RetryResult> = {
   human: retryHuman,
@@ -19,7 +20,7 @@ export const retryView: View<RetryResult> = {
       outcome,
       tried: { ...tried, total: scannedOf(tried) },
       notReached,
-      stillDead,
+      stillDead: stillDead.map((each) => ({ ...each, reason: each.sensitive ? null : each.reason })),
       counts: { ...counts, scanned: scannedOf(counts) },
       verify: verify === null ? null : verifyBody(verify),
       deviations,
@@ -48,10 +49,13 @@ function retryHuman(result: RetryResult, context: ViewContext): string {
   return [
     `${palette.strong(`Tried ${counted(scannedOf(tried), 'dead letter')} again`)}   ${plan.migration}   run ${run}, ${durationText(elapsedMs)}`,
     ...rows,
-    ...stillDead.map(({ targetKey, reason }) => `      ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
+    ...stillDead.map(
+      ({ targetKey, reason, sensitive }) =>
+        `      ${palette.bad('x')} ${keyText(targetKey)}   ${sensitive ? withheld : visible(reason)}`,
+    ),
     ...(rest > 0 ? [`      and ${countText(rest)} more`] : []),
     ...(notReached > 0
-      ? [`  ${counted(notReached, 'more')} no checkpoint has passed: the next apply decides them`]
+      ? [`  ${counted(notReached, 'other letter')} that no checkpoint has passed: the next apply decides`]
       : []),
     ...(verify === null
       ? ['', 'Chunks are left to copy, so nothing was verified.']

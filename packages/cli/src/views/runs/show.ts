@@ -10,7 +10,7 @@ import { holderForPeople } from '../../lock-holder.ts';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
-import { keyText } from '../layout/keys.ts';
+import { keyText, visible } from '../layout/keys.ts';
 import { limiterText, perSecondText } from '../layout/limits.ts';
 import { counted, countText, durationText, instantForPeople, rateText } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -24,7 +24,8 @@ export interface ShownRun {
   readonly isSensitive: (letter: DeadLetter) => boolean;
 }
 
-const withheld = '(sensitive)';
+/** In place of a store's own words about a sensitive key. */
+export const withheld = '(sensitive)';
 
 export const runView: View<ShownRun> = {
   human: runHuman,
@@ -77,24 +78,23 @@ function nextOf({ status: { migration, step, control }, running, deadLetters }: 
   return mayRetry ? `keyferry runs retry ${migration}` : step.next;
 }
 
-const countsText = ({ written, equal, kept, tombstoned, deadLetters, notCarried }: ChunkCountsLike): string =>
+const countsText = ({ written, equal, kept, tombstoned, deadLetters, notCarried }: ChunkDetail['counts']): string =>
   `${countText(written)} written, ${countText(equal)} equal, ${countText(kept)} kept, ` +
   `${countText(tombstoned)} tombstoned, ${countText(deadLetters)} dead, ${countText(notCarried)} not carried`;
-type ChunkCountsLike = ChunkDetail['state']['progress']['counts'];
 
 function chunkLines(chunks: readonly ChunkDetail[]): string[] {
-  const shown = chunks.filter(({ state }) => state.phase !== 'done' || state.progress.counts.deadLetters > 0);
+  const shown = chunks.filter(({ state, counts }) => state.phase !== 'done' || counts.deadLetters > 0);
   const waiting = shown.filter(({ state }) => state.phase === 'pending' && state.progress.cursor === null);
   const rest = chunks.length - shown.length;
   const lines = columns(
     shown
       .filter((chunk) => !waiting.includes(chunk))
-      .map(({ state, planned }) => [
+      .map(({ state, counts, planned }) => [
         `  ${state.chunk}`,
         state.phase,
         state.worker ?? '',
-        `${countText(scannedOf(state.progress.counts))} of ${planned === null ? '?' : countText(plannedRecords(planned))}`,
-        state.progress.counts.deadLetters === 0 ? '' : counted(state.progress.counts.deadLetters, 'dead letter'),
+        `${countText(scannedOf(counts))} of ${planned === null ? '?' : countText(plannedRecords(planned))}`,
+        counts.deadLetters === 0 ? '' : counted(counts.deadLetters, 'dead letter'),
         state.progress.cursor === null ? '' : `up to ${keyText(state.progress.cursor)}`,
       ]),
     [
@@ -121,7 +121,7 @@ function letterLines(letters: readonly DeadLetter[], isSensitive: ShownRun['isSe
   const rows = columns(
     letters.map((letter) => [
       `  ${palette.bad('x')} ${keyText(letter.targetKey)}`,
-      isSensitive(letter) ? withheld : letter.reason,
+      isSensitive(letter) ? withheld : visible(letter.reason),
       `${letter.chunk}, ${instantForPeople(instantText(letter.atMs))}`,
     ]),
     [{ align: 'left' }, { align: 'left', gap: 3 }, { align: 'left', gap: 3 }],
@@ -133,7 +133,7 @@ function letterJson({ sourceKey, targetKey, chunk, reason, atMs }: DeadLetter, s
   return { sourceKey, targetKey, chunk, reason: sensitive ? null : reason, sensitive, at: instantText(atMs) };
 }
 
-function chunkJson({ state, planned }: ChunkDetail) {
+function chunkJson({ state, counts, planned }: ChunkDetail) {
   const { chunk, phase, worker, leaseEndsAtMs, progress } = state;
   return {
     chunk,
@@ -141,7 +141,7 @@ function chunkJson({ state, planned }: ChunkDetail) {
     worker,
     leaseEndsAt: leaseEndsAtMs === null ? null : instantText(leaseEndsAtMs),
     cursor: progress.cursor,
-    counts: { ...progress.counts, scanned: scannedOf(progress.counts) },
+    counts: { ...counts, scanned: scannedOf(counts) },
     planned: planned?.actions ?? null,
   };
 }

@@ -1,10 +1,10 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
-import { instantText, keyForDisplay, keyFromText, scannedOf, type EventItem, type LockState } from '@keyferry/core';
+import { instantText, scannedOf, type EventItem, type LockState } from '@keyferry/core';
 import type { Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
-import { keyText } from '../layout/keys.ts';
+import { keyText, visible } from '../layout/keys.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -60,7 +60,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       facts.map(([name, text]) => [`  ${name}`, text]),
       [{ align: 'left' }, { align: 'left' }],
     ),
-    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
+    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${visible(reason)}`),
     ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${visible(message)}`),
     ...stepLines(step.next, step.wayBack, context),
     '',
@@ -109,6 +109,3 @@ export function lockJson({ lock, holder, run, command, acquiredAtMs, heartbeatAt
 }
 
 export const sinceText = (atMs: number): string => instantForPeople(instantText(atMs));
-
-/** A reason may have been pasted from anywhere: its control characters are escaped, as those of keys are. */
-const visible = (message: string): string => keyForDisplay(keyFromText(message));
