@@ -166,9 +166,8 @@ class LetterRetry {
   async all(): Promise<void> {
     const { engine, spec, session, scope } = this;
     const { source } = withImage(engine, spec);
-    const { appliedAs } = session.state as MigrationState;
     const control = await readControl(engine, spec.migration, session.state);
-    const watch = new RunWatch(engine, { spec, run: session.run, scope, appliedAs, control });
+    const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
     let view: SharedView | null = null;
     try {
       for await (const letters of openLetters(engine, scope)) {

@@ -14,7 +14,6 @@ import {
   limitsUnder,
   noControl,
   scannedOf,
-  shellWord,
   type ChunkCounts,
   type MigrationSpec,
   type RunControl,
@@ -35,7 +34,6 @@ export interface WatchedRun {
   readonly run: RunId;
   /** Of its attempt. */
   readonly scope: string;
-  readonly appliedAs: string;
   /** As it was read when the run began. */
   readonly control: RunControl;
 }
@@ -108,7 +106,7 @@ export class RunWatch {
   }
 
   private hear(control: RunControl): void {
-    const { spec, appliedAs } = this.watched;
+    const { spec } = this.watched;
     const { migration, runLimits } = spec;
     const limits = limitsUnder(runLimits, control);
     if (canonicalJson(control.throttle) !== canonicalJson(this.control.throttle)) {
@@ -121,7 +119,7 @@ export class RunWatch {
       this.halt(cancelledError(migration, control), `cancelled by ${control.cancelled.by}`);
     } else if (control.paused !== null) {
       const why = `paused by ${control.paused.by}`;
-      const next = `keyferry runs resume ${migration}, then keyferry apply ${shellWord(appliedAs)}`;
+      const next = `keyferry runs resume ${migration}`;
       this.halt(new KeyferryError('run.stopped', { migration, why, next }), why);
     }
   }

@@ -123,7 +123,7 @@ async function backfillAll(
     data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
   });
   const control = await readControl(engine, spec.migration, session.state);
-  const watch = new RunWatch(engine, { spec, run: session.run, scope, appliedAs, control });
+  const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
   const { pace } = watch;
   const onSettled = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
