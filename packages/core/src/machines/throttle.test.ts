@@ -2,7 +2,7 @@
  * Goal: a migration never goes faster than it may, yields to a slow store, comes back, and never hangs.
  * Method: laws over generated senders and latencies in passed-in time; the edges of what is reported as cases.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { burstMs, slowestPerSecond, Throttle, unlimited, type ThrottleLimits } from './throttle.ts';
 
@@ -19,6 +19,8 @@ function send(throttle: Throttle, batches: readonly { readonly keys: number; rea
   }
   return sent;
 }
+
+const hundredOf = (keys: number) => Array.from({ length: 100 }, () => ({ keys, idleMs: 0 }));
 
 /** Asks for batches of 10 and has each answered after `latencyMs` of what goes through, until `untilMs`. */
 function run(throttle: Throttle, fromMs: number, untilMs: number, latencyMs: (perSecond: number) => number) {
@@ -61,7 +63,7 @@ describe('a rate', () => {
   it('law: is reached by whoever always has something to send', () =>
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 200 }), (ratePerSecond, keys) => {
-        const sent = send(new Throttle(limited({ ratePerSecond }), 0), Array(100).fill({ keys, idleMs: 0 }));
+        const sent = send(new Throttle(limited({ ratePerSecond }), 0), hundredOf(keys));
         const lastMs = sent.at(-1)?.atMs ?? 0;
         // A wait is a whole number of milliseconds: at most one is lost with each batch.
         expect(lastMs).toBeLessThanOrEqual((99 * keys * 1000) / ratePerSecond + 100);
@@ -69,7 +71,7 @@ describe('a rate', () => {
     ));
 
   it('does not hold back what there is no limit for', () => {
-    const sent = send(new Throttle(unlimited, 0), Array(100).fill({ keys: 1000, idleMs: 0 }));
+    const sent = send(new Throttle(unlimited, 0), hundredOf(1000));
     expect(sent.at(-1)?.atMs).toBe(0);
   });
 
