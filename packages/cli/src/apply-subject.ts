@@ -48,9 +48,13 @@ async function planUnderWay(run: CommandRun, wired: Wired, folder: string): Prom
   const { engine, spec } = wired;
   const { readStatus } = await loadEngine();
   const { phase, state, control } = await readStatus(engine, spec.migration);
-  // A cancelled attempt never goes on: the next one has a plan of its own.
-  if (phase !== 'applying' || state === null || control.cancelled !== null) return null;
+  if (phase !== 'applying' || state === null) return null;
   const kept = keptPlan(folder, state.plan);
+  if (control.cancelled !== null) {
+    // It never goes on: the next attempt has a plan of its own.
+    await rm(kept, { force: true });
+    return null;
+  }
   if (state.appliedAs !== spec.migration || !existsSync(kept)) {
     const next = `keyferry apply ${shellWord(state.appliedAs)}`;
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'a new plan', next });

@@ -142,6 +142,8 @@ export class RunWatch {
     const { run, scope } = watched;
     const item = { run, startedAtMs: this.startedAtMs, atMs: env.clock.nowMs(), perSecond, limitedBy, perSecondMax };
     const change = await writeItem(env, 'run-pace', scope, run, item, reported.version);
-    if (change.kind === 'written') this.reported = { atMs, done, version: change.version };
+    // Nobody else writes it: a conflict is a former write of our own whose answer never came.
+    const version = change.kind === 'written' ? change.version : (change.current?.version ?? 'absent');
+    this.reported = { atMs, done, version };
   }
 }

@@ -144,6 +144,17 @@ describe.skipIf(!server.ok)(`a run, from another terminal${server.ok ? '' : serv
     expect(await inTarget()).toBe(0);
   });
 
+  it('that was cancelled is begun anew by the name of its migration, with a plan of its own', async () => {
+    await planned({});
+    expect((await folder.run(['apply', 'move', '--yes', '--chunks-max', '1'])).exitCode).toBe(6);
+    expect((await folder.run(['runs', 'cancel', 'move'])).exitCode).toBe(0);
+    expect(await folder.run(['apply', 'move', '--yes'])).toMatchObject({
+      exitCode: 0,
+      document: { outcome: 'done', attempt: 2, resumed: false, counts: { written: keyCount - 500, equal: 500 } },
+    });
+    expect((await folder.run(['rollback', 'move', '--yes'])).document).toMatchObject({ removed: keyCount, left: 0 });
+  });
+
   it('stops once too many records are dead letters, and ends well when their cause is mended', async () => {
     const large = Array.from({ length: 30 }, (_, i) => i * 100);
     await planned({ deadLettersMax: 4 }, large, { sensitive: ['**/00100'] });
