@@ -1,6 +1,6 @@
 /** A whole plan by the engine (join, digests, comparison of values, rows, prefix table) over pages that are in memory. */
 import { discardPlan, systemClock, systemRandom } from '@keyferry/adapters';
-import { keyFromText, type MigrationId, type StateStore, type MigrationSpec } from '@keyferry/core';
+import { keyFromText, unlimited, type MigrationId, type StateStore, type MigrationSpec } from '@keyferry/core';
 import { makePlan, type Engine } from '@keyferry/engine';
 import { benchPrefix, valueBytes } from '../workload/records.ts';
 import { childOptions, measured } from './measured.ts';
@@ -24,6 +24,7 @@ const spec: MigrationSpec = {
   requireEmpty: null,
   workers: 1,
   limits: { chunkKeysMax: 10_000, chunkBytesMax: 16 * 1024 * 1024, createRowsMax: 100_000 },
+  runLimits: { ...unlimited, deadLettersMax: 100 },
   planMaxAgeMs: 3_600_000,
   isSensitive: () => false,
   configDigest: '',

@@ -37,7 +37,7 @@ migrations:
     target: { store: new, prefix: /b/, requireEmpty: prefix }
     strategy: offline
     rules: [ { ttl: { toLease: { bucket: 5m } } } ]
-    limits: { workers: 3, chunkKeys: 7, chunkSize: 1KiB }
+    limits: { workers: 3, chunkKeys: 7, chunkSize: 1KiB, rate: 200/s, targetP99: 50ms, deadLettersMax: 5 }
     plan: { maxAge: 1h }
 `;
 const node = { key: '/a/x', value: '1', modifiedIndex: 3, createdIndex: 3 };
@@ -81,6 +81,7 @@ describe('wireMigration', () => {
       requireEmpty: 'prefix',
       workers: 3,
       limits: { chunkKeysMax: 7, chunkBytesMax: 1024 },
+      runLimits: { ratePerSecond: 200, targetP99Ms: 50, sourceP99Ms: null, deadLettersMax: 5 },
       planMaxAgeMs: 3_600_000,
       configDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
       rulesDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,

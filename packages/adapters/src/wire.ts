@@ -20,7 +20,7 @@ import {
 import { configDigest, planConfig, rulesDigest } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
 import type {
-  MigrationConfig,
+  PlannedSettings,
   PlanConfig,
   ResolvedConfig,
   ReviewPolicy,
@@ -102,8 +102,10 @@ export async function wireState(config: ResolvedConfig): Promise<StateStore> {
   return await openSqliteState({ file: shortPath(config.directory, config.state.sqlite) });
 }
 
-function buildSpec(config: ResolvedConfig, migration: string, settings: MigrationConfig): MigrationSpec {
+function buildSpec(config: ResolvedConfig, migration: string, settings: PlannedSettings): MigrationSpec {
   const { source, target, limits } = settings;
+  const runLimits = config.migrations[migration]?.runLimits;
+  invariant(runLimits !== undefined, `a configuration has the digest of ${migration} and not its limits`);
   return {
     migration: migration as MigrationId,
     strategy: settings.strategy,
@@ -119,6 +121,7 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: Migratio
     requireEmpty: target.requireEmpty,
     workers: limits.workers,
     limits: { chunkKeysMax: limits.chunkKeys, chunkBytesMax: limits.chunkBytes, createRowsMax },
+    runLimits,
     planMaxAgeMs: settings.plan.maxAgeMs,
     isSensitive: sensitiveMatcher(settings.sensitive),
     configDigest: configDigest(config, migration),
@@ -129,7 +132,7 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: Migratio
 
 interface StoreContext extends SecretContext {
   readonly nowMs: () => number;
-  readonly settings: MigrationConfig;
+  readonly settings: PlannedSettings;
 }
 
 async function openSource(name: string, store: StoreConfig, context: StoreContext): Promise<SourceStore> {

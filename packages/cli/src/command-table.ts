@@ -12,6 +12,13 @@ import Plan from './commands/plan.ts';
 import Reconcile from './commands/reconcile.ts';
 import Report from './commands/report.ts';
 import Rollback from './commands/rollback.ts';
+import RunsCancel from './commands/runs/cancel.ts';
+import RunsList from './commands/runs/list.ts';
+import RunsPause from './commands/runs/pause.ts';
+import RunsResume from './commands/runs/resume.ts';
+import RunsRetry from './commands/runs/retry.ts';
+import RunsShow from './commands/runs/show.ts';
+import RunsThrottle from './commands/runs/throttle.ts';
 import SchemaConfig from './commands/schema/config.ts';
 import Show from './commands/show.ts';
 import StateAdopt from './commands/state/adopt.ts';
@@ -40,6 +47,13 @@ export default {
   reconcile: Reconcile,
   report: Report,
   rollback: Rollback,
+  'runs:cancel': RunsCancel,
+  'runs:list': RunsList,
+  'runs:pause': RunsPause,
+  'runs:resume': RunsResume,
+  'runs:retry': RunsRetry,
+  'runs:show': RunsShow,
+  'runs:throttle': RunsThrottle,
   'schema:config': SchemaConfig,
   show: Show,
   'state:adopt': StateAdopt,

@@ -44,6 +44,8 @@ export * from './machines/migration-phase.ts';
 export * from './machines/done-marker.ts';
 export * from './machines/run-samples.ts';
 export * from './machines/state-layout.ts';
+export * from './machines/throttle.ts';
+export * from './machines/run-control.ts';
 
 export * from './messages/registry.ts';
 

@@ -14,8 +14,10 @@ import {
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
+  type Standing,
 } from '@keyferry/core';
 import { registerChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import { ensureEpoch } from './epoch.ts';
 import { withImage } from './image-view.ts';
@@ -27,13 +29,15 @@ import { withRetry } from './retry.ts';
 import type { RunOptions, Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { assertPlanHolds } from './staleness.ts';
-import { writeItem } from './state-items.ts';
+import { attemptScope, writeItem } from './state-items.ts';
 
 export interface ApplyOptions extends RunOptions {
   /** Findings that the caller accepts by name. */
   readonly accept: readonly string[];
   /** The argument that names the plan or migration, for the next command. */
   readonly appliedAs: string;
+  /** Most chunks that this run takes on before it stops on purpose; null: all of them. */
+  readonly chunksMax: number | null;
 }
 
 export interface Attempt {
@@ -44,13 +48,13 @@ export interface Attempt {
 }
 
 /**
- * A started attempt of this very plan goes on; one of another plan must be ended first.
+ * A started attempt of this very plan goes on; one of another plan must be ended first, by its end or by a cancel.
  * @throws {KeyferryError} `plan.other-in-progress`
  */
-export function isResume({ state }: Session, plan: PlanDocument): boolean {
+export function isResume({ state }: Session, plan: PlanDocument, standing: Standing): boolean {
   if (state === null) return false;
   if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
-  if (state.phase !== 'applying') return false;
+  if (state.phase !== 'applying' || standing === 'cancelled') return false;
   throw new KeyferryError('plan.other-in-progress', {
     plan: plan.plan,
     migration: plan.migration,
@@ -86,6 +90,7 @@ export async function beginAttempt(
     const attempt = Math.max(session.state?.attempt ?? 0, inTarget?.attempt ?? 0) + 1;
     const nowMs = engine.clock.nowMs();
     await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
+    const writtenBefore = await writtenBy(engine, session.state);
     // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
     await session.write({
       format: stateFormat,
@@ -96,7 +101,7 @@ export async function beginAttempt(
       plan: plan.plan,
       appliedAs: options.appliedAs,
       accepted: options.accept,
-      wrote: await whatAttemptsWrote(engine, session.state, plan, attempt),
+      wrote: await whatAttemptsWrote(engine, session.state, writtenBefore, plan, attempt),
       run: session.run,
       startedAtMs: nowMs,
       changedAtMs: nowMs,
@@ -147,6 +152,7 @@ const startsAfresh: readonly Phase[] = ['rolled-back', 'reopened'];
 async function whatAttemptsWrote(
   engine: Engine,
   before: MigrationState | null,
+  writtenBefore: number,
   plan: PlanDocument,
   attempt: number,
 ): Promise<MigrationState['wrote']> {
@@ -165,9 +171,17 @@ async function whatAttemptsWrote(
     identity: identity ?? wrote.identity,
     prefixes: known ? wrote.prefixes : [...wrote.prefixes, prefix],
     attempts: [...wrote.attempts, attempt],
-    before: wrote.before + (before.counts?.written ?? 0),
+    before: wrote.before + writtenBefore,
     unkept: await unkeptChanges(engine, before),
   };
+}
+
+/** Records that the attempt before this one wrote: one that was cancelled has only its checkpoints to say so. */
+async function writtenBy(engine: Engine, before: MigrationState | null): Promise<number> {
+  if (before === null) return 0;
+  const counts =
+    before.counts ?? (await summarizeChunks(engine, attemptScope(before.migration, before.attempt))).counts;
+  return counts.written;
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   type Digest,
   type MetChange,
 } from '@keyferry/core';
+import { resolvedLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
 import { listItems } from './state-items.ts';
 
@@ -44,6 +45,7 @@ export async function summarizeChunks(env: Environment, scope: string): Promise<
       if (plan !== undefined && !digestsEqual(plan.permanent, item.progress.digest)) moved.push(item.chunk);
     }
   }
+  counts = addCounts(counts, await resolvedLetters(env, scope));
   return { counts, chunksDone, chunksTotal, moved, met: await firstMetChanges(env, scope), plannedPermanent };
 }
 

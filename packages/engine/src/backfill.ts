@@ -45,7 +45,7 @@ export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId
   const failed = new AbortController();
   const failures: unknown[] = [];
   const signal = AbortSignal.any([stop, failed.signal]);
-  const waiting = await openChunks(backfill);
+  const waiting = (await openChunks(backfill)).slice(0, backfill.chunksMax ?? undefined);
   const work = async (index: number): Promise<void> => {
     const worker = workerId(run, index);
     try {

@@ -15,7 +15,7 @@ export function countOutcomes(batch: Batch, outcomes: readonly ChangeOutcome[]):
   return counts;
 }
 
-function countOf(change: GuardedChange, outcome: ChangeOutcome): keyof ChunkCounts {
+export function countOf(change: GuardedChange, outcome: ChangeOutcome): keyof ChunkCounts {
   if (change.kind === 'delete') {
     if (outcome.kind === 'deleted') return 'deleted';
     return outcome.kind === 'missing' ? 'deletesGone' : 'deletesChanged';

@@ -21,10 +21,13 @@ import { ChunkGuards } from './chunk-guards.ts';
 const salt = '0123456789abcdef0123456789abcdef';
 const rule = { sourcePrefix: keyFromText('s/'), targetPrefix: keyFromText('t/') };
 const start: ChunkProgress = { cursor: null, counts: noCounts, digest: emptyDigest };
-const limits = (batchKeysMax: number, batchBytesMax = 1e6): BatchLimits => ({ batchKeysMax, batchBytesMax });
+const limits = (batchKeysMax: number, batchBytesMax = 1e6): BatchLimits => ({
+  batchKeysMax: () => batchKeysMax,
+  batchBytesMax,
+});
 
 function cut(page: RecordPage, within: BatchLimits, nowMs = 0): Batch[] {
-  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within, new ChunkGuards([])).cut(page, nowMs)];
+  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within, new ChunkGuards([])).cut(page, () => nowMs)];
 }
 
 function record(name: string, value = 'v', expiresAtMs: number | null = null): StoredRecord {

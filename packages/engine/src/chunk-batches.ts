@@ -37,7 +37,8 @@ export interface Batch {
 }
 
 export interface BatchLimits {
-  readonly batchKeysMax: number;
+  /** Asked for each record: a throttle may lower it at any time. */
+  readonly batchKeysMax: () => number;
   readonly batchBytesMax: number;
 }
 
@@ -57,8 +58,11 @@ export class ChunkBatches {
     this.guards = guards;
   }
 
-  /** A page's batches, in order. Every entry of the page is in exactly one of them. */
-  *cut(page: RecordPage, nowMs: number): Generator<Batch> {
+  /**
+   * A page's batches, in order. Every entry of the page is in exactly one of them.
+   * @param now asked for each record that expires: between two batches a throttle may have held the worker back for long
+   */
+  *cut(page: RecordPage, now: () => number): Generator<Batch> {
     const skipped = [...page.notCarried].toSorted((a, b) => (a.key < b.key ? -1 : 1));
     const draft = new Draft();
     for (const record of page.records) {
@@ -70,7 +74,7 @@ export class ChunkBatches {
       if (record.expiresAtMs === null) this.digest.add(this.hasher.hash(record));
       const guard = this.guards.at(key);
       if (guard?.action === 'delete') draft.spared.push(key);
-      if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) {
+      if (record.expiresAtMs !== null && record.expiresAtMs <= now()) {
         draft.notCarried += 1; // its TTL ended between the scan and now: writing it would bring it back to life
         continue;
       }
@@ -106,7 +110,7 @@ export class ChunkBatches {
 
   private isFull({ changes, bytes }: Draft, size: number): boolean {
     const { batchKeysMax, batchBytesMax } = this.limits;
-    return changes.length > 0 && (changes.length >= batchKeysMax || bytes + size > batchBytesMax);
+    return changes.length > 0 && (changes.length >= batchKeysMax() || bytes + size > batchBytesMax);
   }
 
   private close(draft: Draft, skipped: NotCarried[]): Batch {

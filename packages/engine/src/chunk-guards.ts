@@ -105,6 +105,14 @@ export class ChunkGuards {
     return null;
   }
 
+  /** Those of some keys alone, without what is to be deleted. */
+  overwritesOf(keys: ReadonlySet<Key>): ChunkGuards {
+    const rows = this.rows.filter(
+      ({ action, targetKey }) => action === 'overwrite' && keys.has(keyFromJson(targetKey)),
+    );
+    return new ChunkGuards(rows);
+  }
+
   private peek(): Guard | null {
     const row = this.rows[this.next];
     if (row === undefined) return null;

@@ -32,3 +32,7 @@ export {
   type ReportData,
 } from './overview.ts';
 export { assertReconcilable } from './reconcile.ts';
+export { lookEveryMs } from './run-watch.ts';
+export { requestControl, type ControlChange, type ControlRequest } from './run-control.ts';
+export { retryDeadLetters, type RetryResult } from './retry-letters.ts';
+export { listRuns, readRun, type ChunkDetail, type RunDetail, type RunSummary } from './runs.ts';

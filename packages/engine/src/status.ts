@@ -1,7 +1,7 @@
 /** Status: where a migration stands, who works on it, and the one safe next command. Reads state only, no store. */
 import {
   lockIsHeld,
-  nextStep,
+  standingOf,
   type ChunkCounts,
   type LockState,
   type MigrationId,
@@ -9,11 +9,14 @@ import {
   type NextStep,
   type PlanDocument,
   type DeadLetter,
+  type RunControl,
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
+import { openLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
-import { attemptScope, listItems, locksScope, migrationsScope, readMigration } from './state-items.ts';
+import { readControl, stepUnder } from './run-control.ts';
+import { attemptScope, locksScope, migrationsScope, readMigration } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -27,6 +30,8 @@ export interface Status {
   readonly deadLetters: readonly DeadLetter[];
   /** Records that a rollback could not bring back: overwritten or deleted without a before-image. */
   readonly unrestorable: number;
+  /** What was asked of the attempt from outside of its run. */
+  readonly control: RunControl;
   readonly step: NextStep;
 }
 
@@ -41,6 +46,7 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
   const plan = state === null ? null : await env.state.read('plan', migration, state.plan);
   const scope = attemptScope(migration, state?.attempt ?? 0);
   const chunks = await summarizeChunks(env, scope);
+  const control = await readControl(env, migration, state);
   return {
     migration,
     phase,
@@ -59,15 +65,32 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     chunksTotal: chunks.chunksTotal,
     deadLetters: await firstDeadLetters(env, scope),
     unrestorable: state === null ? 0 : await unkeptChanges(env, state),
-    step: nextStep(migration, phase, state?.appliedAs ?? `${migration}.kfplan`),
+    control,
+    step: stepOf(migration, phase, state, control, chunks.counts.deadLetters),
   };
 }
 
+/** Records that could not be written come before anything else can help. */
+function stepOf(
+  migration: MigrationId,
+  phase: Status['phase'],
+  state: MigrationState | null,
+  control: RunControl,
+  deadLetters: number,
+): NextStep {
+  const step = stepUnder(control, migration, { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` });
+  return phase === 'applied' && standingOf(control) === 'going' && deadLetters > 0
+    ? { ...step, next: `keyferry runs show ${migration} --dead-letters` }
+    : step;
+}
+
 async function firstDeadLetters(env: Environment, scope: string): Promise<readonly DeadLetter[]> {
-  for await (const entries of listItems(env, 'dead-letter', scope)) {
-    return entries.slice(0, deadLettersShown).map(({ item }) => item);
+  const first: DeadLetter[] = [];
+  for await (const letters of openLetters(env, scope)) {
+    first.push(...letters.slice(0, deadLettersShown - first.length).map(({ item }) => item));
+    if (first.length === deadLettersShown) break;
   }
-  return [];
+  return first;
 }
 
 /** The plan that a migration's latest attempt applied, for verify; null before the first. */

@@ -65,6 +65,12 @@ export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worke
   }
 }
 
+interface BatchUnderWay {
+  readonly batch: Batch;
+  readonly outcomes: Promise<readonly ChangeOutcome[]>;
+  readonly answered: boolean;
+}
+
 /** One claimed chunk on its way from its checkpoint to its end. */
 class ChunkRun {
   private readonly backfill: Backfill;
@@ -114,33 +120,37 @@ class ChunkRun {
 
   /** @returns true when it was told to stop before the end. */
   private async copyFrom(view: Awaited<ReturnType<SharedView['view']>>): Promise<boolean> {
-    const { engine, spec, plan, signal, scope } = this.backfill;
+    const { engine, spec, plan, signal, scope, pace } = this.backfill;
     const range = chunkRange(this.chunk, spec);
     const { cursor } = this.progress;
     const start = cursor === null ? range.start : keyAfter(keyFromJson(cursor));
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
-    const limits = { batchKeysMax, batchBytesMax };
+    const limits = { batchBytesMax, batchKeysMax: () => pace.batchKeysMax(batchKeysMax) };
     const guards = await readGuards(engine, scope, this.chunk);
     if (cursor !== null) guards.passTo(toTargetKey(spec.rule, keyFromJson(cursor)));
     const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits, guards);
-    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly ChangeOutcome[]> }[] = [];
+    const underWay: BatchUnderWay[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
+    };
+    const whileHeldBack = async (): Promise<void> => {
+      while (underWay[0]?.answered === true) await settleOldest();
+      await this.keepLease();
     };
     const send = async (ready: Iterable<Batch>): Promise<void> => {
       for (const batch of ready) {
         if (signal.aborted) return;
         if (underWay.length >= inFlightMax) await settleOldest();
+        await pace.pass(batch.changes.length, signal, whileHeldBack);
+        if (signal.aborted) return;
         await this.keepLease();
-        const outcomes = this.write(batch);
-        outcomes.catch(() => undefined); // awaited when its turn comes; until then it must not end the process
-        underWay.push({ batch, outcomes });
+        underWay.push(this.send(batch));
       }
     };
     try {
-      for await (const page of scanPages(engine, view, { start, end: range.end }, signal)) {
-        await send(batches.cut(page, engine.clock.nowMs()));
+      for await (const page of scanPages(engine, pace.timedView(view), { start, end: range.end }, signal)) {
+        await send(batches.cut(page, () => engine.clock.nowMs()));
         if (signal.aborted) break;
       }
       await send(batches.rest());
@@ -151,20 +161,30 @@ class ChunkRun {
     return signal.aborted;
   }
 
+  private send(batch: Batch): BatchUnderWay {
+    const outcomes = this.write(batch);
+    const sent = { batch, outcomes, answered: false };
+    const answered = (): void => {
+      sent.answered = true;
+    };
+    outcomes.then(answered, answered); // awaited when its turn comes; until then it must not end the process
+    return sent;
+  }
+
   private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
     const { recorder } = this.backfill;
-    const outcomes = batch.changes.length === 0 ? [] : await this.send(batch.changes);
+    const outcomes = batch.changes.length === 0 ? [] : await this.change(batch.changes);
     recorder.dealtWith(countOutcomes(batch, outcomes));
     return outcomes;
   }
 
-  private async send(changes: Batch['changes']): Promise<readonly ChangeOutcome[]> {
-    const { engine, signal, plan, control, recorder, scope } = this.backfill;
+  private async change(changes: Batch['changes']): Promise<readonly ChangeOutcome[]> {
+    const { engine, signal, plan, control, recorder, scope, pace } = this.backfill;
     const { chunk } = this.chunk;
     this.batchesSent += 1;
     const name = { chunk, token: this.claim.token, batch: this.batchesSent };
     if (plan.keepBefore) await keepBeforeImages(engine, control, scope, name, changes);
-    const write = () => recorder.timed(() => this.writer.write(changes));
+    const write = () => recorder.timed(() => pace.timed('target', () => this.writer.write(changes)));
     return withRetry(engine, `write ${chunk}`, write, signal);
   }
 
@@ -222,6 +242,7 @@ class ChunkRun {
         reason,
         atMs: engine.clock.nowMs(),
         ...(spec.isSensitive(change.key) ? { sensitive: true } : {}),
+        resolved: null,
       };
       // Written before the checkpoint that passes it; a repeat finds it there.
       await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');

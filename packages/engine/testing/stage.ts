@@ -5,6 +5,7 @@
  */
 import {
   keyFromText,
+  unlimited,
   type DeadLetter,
   type LockState,
   type Message,
@@ -22,12 +23,17 @@ import {
   readAppliedPlan,
   readStatus,
   reopen,
+  requestControl,
+  retryDeadLetters,
   rollBack,
   verify,
   verifyApplied,
   type ApplyResult,
+  type ControlChange,
+  type ControlRequest,
   type Engine,
   type RunOptions,
+  type RetryResult,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -54,6 +60,7 @@ export interface RunHooks {
   /** Sees each message in the instant in which it is emitted. */
   readonly during?: (message: Message, interrupt: () => void) => void;
   readonly accept?: readonly string[];
+  readonly chunksMax?: number;
   readonly lockTimeoutMs?: number;
   readonly holderIsGone?: (lock: LockState) => boolean;
   /** Over the stage's own: the configuration as somebody edited it meanwhile. */
@@ -92,6 +99,7 @@ export class Stage {
       requireEmpty: null,
       workers: 2,
       limits: { chunkKeysMax: 10, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
+      runLimits: { ...unlimited, deadLettersMax: 1000 },
       planMaxAgeMs: 86_400_000,
       isSensitive: () => false,
       configDigest: 'config',
@@ -146,11 +154,24 @@ export class Stage {
   startApply(plan: MemoryPlan | PlanReader, hooks: RunHooks = {}): Promise<ApplyResult> {
     const { engine, options } = this.command(hooks);
     const reader = plan instanceof MemoryPlan ? plan.reader() : plan;
-    const { accept = [] } = hooks;
+    const { accept = [], chunksMax = null } = hooks;
     return applyOffline(engine, { ...this.spec, ...hooks.spec }, reader, {
       ...options,
       accept,
       appliedAs: 'shop.kfplan',
+      chunksMax,
+    });
+  }
+
+  /** What another terminal asks of the run; within `during` it is on its way when the run goes on. */
+  request(request: ControlRequest, by = 'ada@one'): Promise<ControlChange> {
+    return requestControl(this.engine({}, () => undefined).engine, migration, request, by);
+  }
+
+  retryLetters(hooks: RunHooks = {}): Promise<RetryResult> {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return retryDeadLetters(engine, { ...this.spec, ...hooks.spec }, options);
     });
   }
 

@@ -280,6 +280,27 @@ describe('a wrong configuration', () => {
       `11:26 migrations.move.limits.chunkSize: ${unit}: a size such as 64KiB or 16MiB is expected`,
     ],
     [
+      'has a rate without its time',
+      withMigration('limits: { rate: 2000 }'),
+      `11:21 migrations.move.limits.rate: ${unit}: a rate of keys a second such as 200/s or 2000/s is expected`,
+    ],
+    [
+      'has a rate by another time',
+      withMigration('limits: { rate: 10/m }'),
+      '11:21 migrations.move.limits.rate: a rate of keys a second such as 200/s or 2000/s is expected',
+    ],
+    [
+      'has a rate of nothing',
+      withMigration('limits: { rate: 0/s }'),
+      '11:21 migrations.move.limits.rate: a rate of keys a second such as 200/s or 2000/s is expected',
+    ],
+    [
+      'has a latency without unit, and a budget below nothing',
+      withMigration('limits: { targetP99: 50, deadLettersMax: -1 }'),
+      `11:26 migrations.move.limits.targetP99: ${unit}: a duration such as 500ms, 30s, 10m or 24h is expected`,
+      '11:46 migrations.move.limits.deadLettersMax: a number of records, a whole number from 0 to 1000000000, is expected',
+    ],
+    [
       'has a review that is none',
       withMigration('review: warning'),
       '11:13 migrations.move.review: one of always, warnings, blocking is expected (warnings)',
@@ -387,6 +408,7 @@ describe('a right configuration', () => {
           guards: { deleteShareMax: 0.1, deletesMax: 1000 },
           keepBefore: true,
           limits: { workers: 2, chunkKeys: 10_000, chunkBytes: 16 * 1024 ** 2 },
+          runLimits: { ratePerSecond: null, targetP99Ms: null, sourceP99Ms: null, deadLettersMax: 100 },
           plan: { maxAgeMs: 86_400_000 },
           sensitive: [],
           review: 'warnings',
@@ -419,7 +441,7 @@ migrations:
     prune: true
     guards: { deleteShareMax: 0.5, deletesMax: 7 }
     keepBefore: false
-    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB }
+    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB, rate: 0.5/s, targetP99: 50ms, sourceP99: 1s, deadLettersMax: 0 }
     plan: { maxAge: 2h }
     sensitive: [ "/db/**" ]
     review: always
@@ -455,6 +477,7 @@ migrations:
       guards: { deleteShareMax: 0.5, deletesMax: 7 },
       keepBefore: false,
       limits: { workers: 4, chunkKeys: 5, chunkBytes: 65_536 },
+      runLimits: { ratePerSecond: 0.5, targetP99Ms: 50, sourceP99Ms: 1000, deadLettersMax: 0 },
       plan: { maxAgeMs: 7_200_000 },
       sensitive: ['/db/**'],
       review: 'always',

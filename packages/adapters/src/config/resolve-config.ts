@@ -71,6 +71,12 @@ function resolveMigration(migration: CheckedMigration): MigrationConfig {
     guards,
     keepBefore,
     limits: { workers: limits.workers, chunkKeys: limits.chunkKeys, chunkBytes: limits.chunkSize },
+    runLimits: {
+      ratePerSecond: limits.rate ?? null,
+      targetP99Ms: limits.targetP99 ?? null,
+      sourceP99Ms: limits.sourceP99 ?? null,
+      deadLettersMax: limits.deadLettersMax,
+    },
     plan: { maxAgeMs: plan.maxAge },
     sensitive,
     review,

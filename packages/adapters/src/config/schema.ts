@@ -18,6 +18,7 @@ import {
   laterVersion,
   name,
   privateKey,
+  rate,
   secret,
   size,
   text,
@@ -25,7 +26,7 @@ import {
 } from './scalars.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
-export const laterKeys: readonly string[] = ['rate', 'targetP99', 'module', 'dynamodb', 'emptyDirs', 'only'];
+export const laterKeys: readonly string[] = ['module', 'dynamodb', 'emptyDirs', 'only'];
 
 const tls = z
   .strictObject({
@@ -202,6 +203,16 @@ const migration = z.strictObject({
       workers: integer('a number of workers', 1, 64).default(2).describe('chunks that are written at the same time'),
       chunkKeys: integer('a number of keys', 1, 10_000_000).default(10_000).describe('most keys of a chunk'),
       chunkSize: size.prefault('16MiB').describe('most bytes of a chunk'),
+      rate: rate
+        .optional()
+        .describe('most keys a second that are written, by all workers together; no limit by default'),
+      targetP99: duration
+        .optional()
+        .describe('write more slowly while 99 of 100 requests of the target are not answered within this'),
+      sourceP99: duration.optional().describe('the same for pages that are read from the source'),
+      deadLettersMax: integer('a number of records', 0, 1_000_000_000)
+        .default(100)
+        .describe('a run stops once more records than that could not be written'),
     })
     .prefault({}),
   plan: z

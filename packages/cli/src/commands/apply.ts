@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import type { ApplyResult } from '@keyferry/engine';
 import type { PlanId, PlanReader } from '@keyferry/core';
 import { isPlanFile, planToApply } from '../apply-subject.ts';
@@ -14,6 +14,7 @@ import { loadAdapters, loadEngine, runOptions, withMigration, type Wired } from 
 interface WritingFlags {
   readonly accept?: string[] | undefined;
   readonly 'lock-timeout'?: number | undefined;
+  readonly 'chunks-max'?: number | undefined;
 }
 
 const applySubject =
@@ -30,7 +31,17 @@ export default class Apply extends BaseCommand {
   static override readonly args = {
     plan: Args.string({ required: true, description: applySubject }),
   };
-  static override readonly flags = { yes: yesFlag, accept: acceptFlag, 'lock-timeout': lockTimeoutFlag };
+  static override readonly flags = {
+    yes: yesFlag,
+    accept: acceptFlag,
+    'lock-timeout': lockTimeoutFlag,
+    'chunks-max': Flags.integer({
+      summary: 'Stop at a checkpoint after so many chunks; the next apply goes on.',
+      min: 1,
+      env: 'KEYFERRY_CHUNKS_MAX',
+      helpValue: 'N',
+    }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Apply);
@@ -74,11 +85,16 @@ export async function applyPlan(
   { engine, spec }: Wired,
   reader: PlanReader,
   appliedAs: string,
-  { accept = [], 'lock-timeout': lockTimeoutMs = 0 }: WritingFlags,
+  { accept = [], 'lock-timeout': lockTimeoutMs = 0, 'chunks-max': chunksMax }: WritingFlags,
 ): Promise<ApplyResult> {
   const { applyOffline } = await loadEngine();
   run.progress.begin(`applying ${reader.plan.plan}`);
-  return await applyOffline(engine, spec, reader, { ...runOptions(run, lockTimeoutMs), accept, appliedAs });
+  return await applyOffline(engine, spec, reader, {
+    ...runOptions(run, lockTimeoutMs),
+    accept,
+    appliedAs,
+    chunksMax: chunksMax ?? null,
+  });
 }
 
 /** A migration that is over is what the caller wanted: the answer, and no failure. */

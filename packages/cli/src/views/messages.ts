@@ -1,5 +1,6 @@
 /** What each of the engine's messages says to people: in warnings, event streams and log files. */
 import { scannedOf, type Message } from '@keyferry/core';
+import { heldBackBy, limitsText } from './layout/limits.ts';
 import { counted, countText, durationText } from './layout/numbers.ts';
 import { unrestorableText } from './rollback/index.ts';
 
@@ -15,8 +16,19 @@ export function messageText(message: Message): string {
       return `run ${run}, attempt ${attempt} of plan ${plan}, ${how} ${counted(chunksTotal, 'chunk')}`;
     }
     case 'backfill.progress': {
-      const { counts, total } = message.data;
-      return `${countText(scannedOf(counts))} of ${countText(total)} dealt with, ${countText(counts.written)} written`;
+      const { counts, total, pace } = message.data;
+      const done = `${countText(scannedOf(counts))} of ${countText(total)} dealt with`;
+      return [`${done}, ${countText(counts.written)} written`, ...heldBackBy(pace)].join(', ');
+    }
+    case 'run.throttled':
+      return `${message.data.by} has set other limits: ${limitsText(message.data.limits)}`;
+    case 'run.unthrottled':
+      return `the limits are those of the configuration again: ${limitsText(message.data.limits)}`;
+    case 'run.stopping':
+      return `${message.data.why}: finishing the writes in flight, then stopping at a checkpoint`;
+    case 'letters.progress': {
+      const { tried } = message.data;
+      return `tried ${counted(scannedOf(tried), 'dead letter')} again, ${countText(tried.deadLetters)} still dead`;
     }
     case 'chunk.claimed':
       return `${message.data.worker} works on chunk ${message.data.chunk}`;

@@ -47,7 +47,7 @@ describe('apply', () => {
       "
     `);
   });
-  it('shows what is not as planned, and goes on to verify', () => {
+  it('shows what is not as planned, and goes on to the dead letters', () => {
     expect(applyView.human({ result: deviated, appliedAs }, context)).toMatchInlineSnapshot(`
       "Applied pln_01JDA3WQ7K   config-v2-to-v3   not as planned
         run run_01JDA3XA7K, attempt 1, resumed, 8.4 s, 1,500 keys/s
@@ -74,7 +74,7 @@ describe('apply', () => {
         ! 1 record could not be written
 
       Applied: 12,308 written; 2 deviations.
-      Next: keyferry verify config-v2-to-v3
+      Next: keyferry runs show config-v2-to-v3 --dead-letters
       Way back: keyferry rollback config-v2-to-v3
       "
     `);
@@ -93,7 +93,7 @@ describe('apply', () => {
       warnings: ['w'],
       outcome: 'deviated',
       verify: { verdict: 'differ', differences: [{ key: { text: '/config/routes/b' } }, { key: { base64: '/wA=' } }] },
-      next: 'keyferry verify config-v2-to-v3',
+      next: 'keyferry runs show config-v2-to-v3 --dead-letters',
       wayBack: 'keyferry rollback config-v2-to-v3',
     });
   });

@@ -173,6 +173,34 @@ export const codes = {
     summary: '{migration} was stopped by {signal}; everything that was written before is checkpointed',
     remedy: 'go on with the same command',
   }),
+  'run.stopped': entry<{ migration: string; why: string; next: string }>({
+    retry: 'never',
+    summary: '{migration} was stopped at a checkpoint on purpose ({why}); what was written before stays',
+    remedy: 'go on:   {next}',
+  }),
+  'run.paused': entry<{ migration: string; by: string; since: string }>({
+    retry: 'never',
+    summary: '{migration} has been paused by {by} since {since}; nothing was written',
+    remedy: 'let it go on:   keyferry runs resume {migration}',
+  }),
+  'run.cancelled': entry<{ migration: string; by: string; since: string }>({
+    retry: 'never',
+    summary:
+      '{migration} was cancelled by {by} at {since}; what was written before stays, and nothing is written any more',
+    remedy: 'go back:        keyferry rollback {migration}\nor begin anew:  keyferry plan {migration} --out FILE',
+  }),
+  'run.not-found': entry<{ run: string }>({
+    retry: 'never',
+    summary: 'there is no run {run}, and no migration of that name',
+    remedy: 'list them:   keyferry runs list',
+  }),
+  'dead-letters.over-budget': entry<{ migration: string; letters: number; deadLettersMax: number }>({
+    retry: 'never',
+    summary:
+      '{migration} was stopped at a checkpoint: {letters} records of this run became dead letters, and deadLettersMax is {deadLettersMax}',
+    remedy:
+      'see them:         keyferry runs show {migration} --dead-letters\ntry them again:   keyferry runs retry {migration}',
+  }),
   'state.newer': entry<{ where: string; found: string; known: string }>({
     retry: 'never',
     summary: 'the state in {where} was written by a newer keyferry (format {found}, this one knows {known})',

@@ -150,6 +150,14 @@ export function release(claim: ChunkState): ChunkState {
   return { ...claim, phase: 'pending', worker: null, leaseEndsAtMs: null };
 }
 
+/**
+ * For the dead letters behind its cursor, which are tried again under a token of their own. A worker that still believes
+ * to have the chunk is shut out by it; what is done stays done.
+ */
+export function reopen(state: ChunkState, token: number): ChunkState {
+  return state.phase === 'done' ? { ...state, token } : release({ ...state, token });
+}
+
 export function finish(claim: ChunkState, progress: ChunkProgress): ChunkState {
   return { ...claim, phase: 'done', progress, worker: null, leaseEndsAtMs: null };
 }

@@ -21,6 +21,8 @@ export const stateHomes: Readonly<Record<StateKind, StateHome>> = {
   before: 'attempt',
   'dead-letter': 'attempt',
   'met-change': 'attempt',
+  'run-control': 'attempt',
+  'run-pace': 'attempt',
 };
 
 /** Format of the items. A higher one than this is a newer keyferry's; an item without one has the first. */

@@ -4,6 +4,7 @@
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
+import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
 
 export type Level = 'debug' | 'info' | 'warning';
 
@@ -25,7 +26,16 @@ export interface MessageData {
     readonly chunksDone: number;
     readonly chunksTotal: number;
     readonly elapsedMs: number;
+    readonly pace: ThrottleReport;
   };
+  /** Somebody changed the limits of a run from outside of it, or it began under such a change. */
+  'run.throttled': { readonly by: string; readonly limits: ThrottleLimits };
+  /** Somebody took such a change back. */
+  'run.unthrottled': { readonly limits: ThrottleLimits };
+  /** The run finishes what is in flight, then ends with the error of that code. */
+  'run.stopping': { readonly code: string; readonly why: string };
+  /** What became of the dead letters that were tried so far. */
+  'letters.progress': { readonly tried: ChunkCounts };
   'chunk.claimed': { readonly chunk: string; readonly worker: string; readonly token: number };
   'chunk.done': { readonly chunk: string; readonly counts: ChunkCounts };
   'chunk.lost': { readonly chunk: string; readonly worker: string; readonly token: number };
@@ -44,6 +54,10 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'apply.checking': 'info',
   'apply.started': 'info',
   'backfill.progress': 'info',
+  'run.throttled': 'info',
+  'run.unthrottled': 'info',
+  'run.stopping': 'info',
+  'letters.progress': 'info',
   'chunk.claimed': 'debug',
   'chunk.done': 'debug',
   'chunk.lost': 'warning',

@@ -2,12 +2,19 @@
  * One migration as the configuration resolves it: what a plan is made from and held against. Whoever wires it (CLI,
  * functions, simulator) fills it in; the engine asks nothing else about where it came from.
  */
+import type { ThrottleLimits } from '../machines/throttle.ts';
 import type { MigrationId } from '../model/ids.ts';
 import type { Key } from '../model/key.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
 import type { ConflictPolicy, DeleteGuards, RequireEmpty } from './plan.ts';
+
+/** How hard a run may go. No part of what a plan promises: it may differ from one run of a plan to the next. */
+export interface RunLimits extends ThrottleLimits {
+  /** Once more records than that have become dead letters, a run stops. */
+  readonly deadLettersMax: number;
+}
 
 export interface MigrationSpec {
   readonly migration: MigrationId;
@@ -29,6 +36,7 @@ export interface MigrationSpec {
   readonly requireEmpty: RequireEmpty;
   readonly workers: number;
   readonly limits: PlanLimits;
+  readonly runLimits: RunLimits;
   readonly planMaxAgeMs: number;
   readonly isSensitive: (targetKey: Key) => boolean;
   /** SHA-256, in hexadecimal digits, of the resolved configuration and of the rules alone; secrets are references. */

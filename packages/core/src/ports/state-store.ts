@@ -10,15 +10,21 @@ import type { Digest } from '../convergence/digest.ts';
 import type { PlanId, RunId } from '../model/ids.ts';
 import type { ImagePiece } from '../model/image-pieces.ts';
 import type { KeyJson } from '../model/key.ts';
-import type { ChunkState } from '../machines/chunk-lifecycle.ts';
+import type { ChunkCounts, ChunkState } from '../machines/chunk-lifecycle.ts';
 import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
+import type { RunControl } from '../machines/run-control.ts';
+import type { ThrottleReport } from '../machines/throttle.ts';
 import type { PlanDocument, PlannedChunk } from '../plan/plan.ts';
 
 export type StateVersion = Brand<string, 'StateVersion'>;
 
-/** A record that could not be written and that no retry can help; kept until someone decides. */
+/**
+ * A record that could not be written and that no repeat of the call can help; kept until someone has mended the cause.
+ * The chunk's own counts keep it among its dead letters for good; `resolved` moves it to another count (`totals` in
+ * engine/src/dead-letters.ts). So one conditional write both settles a letter and counts it, and nothing is counted twice.
+ */
 export interface DeadLetter {
   readonly sourceKey: KeyJson;
   readonly targetKey: KeyJson;
@@ -27,6 +33,17 @@ export interface DeadLetter {
   readonly atMs: number;
   /** Its key is one of the sensitive ones. */
   readonly sensitive?: boolean;
+  /** What became of it when it was tried again; null: it is still dead. */
+  readonly resolved: { readonly as: Exclude<keyof ChunkCounts, 'deadLetters'>; readonly atMs: number } | null;
+}
+
+/** How a run is getting on, as it says itself every few seconds; who reads it must look at the run's lock too. */
+export interface RunPace extends Pick<ThrottleReport, 'limitedBy' | 'perSecondMax'> {
+  readonly run: RunId;
+  readonly startedAtMs: number;
+  readonly atMs: number;
+  /** Records dealt with a second, since it last said so. */
+  readonly perSecond: number;
 }
 
 /** A record that was to be overwritten or deleted and was left as it is, because it is no longer the planned one. */
@@ -108,7 +125,8 @@ export interface RunRecord {
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
  * (migration, plan id), chunk-plan and chunk (`migration/attempt`, chunk id), guards (the same, chunk id and page),
  * before (the same, chunk id, token, batch and part), dead-letter and met-change (the same, canonical JSON of the target
- * key), event (migration, a sortable id), run-record (migration, run id).
+ * key), run-control (the same, `control`: absent until somebody asks for something), run-pace (the same, run id), event
+ * (migration, a sortable id), run-record (migration, run id).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -122,6 +140,8 @@ export interface StateItems {
   readonly 'met-change': MetChange;
   readonly event: EventItem;
   readonly 'run-record': RunRecord;
+  readonly 'run-control': RunControl;
+  readonly 'run-pace': RunPace;
 }
 export type StateKind = keyof StateItems;
 

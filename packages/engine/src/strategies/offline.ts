@@ -11,8 +11,11 @@
  */
 import {
   addCounts,
+  counted,
   countText,
   KeyferryError,
+  shellWord,
+  standingOf,
   type ChunkCounts,
   type MetChange,
   type MigrationState,
@@ -23,11 +26,14 @@ import {
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
 import { runBackfill } from '../backfill.ts';
 import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
+import { dropUncountedLetters } from '../dead-letters.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { recordHistory } from '../events.ts';
 import { assertPlanFits } from '../plan-fits.ts';
 import { RunRecorder } from '../run-record.ts';
+import { assertMayRun, readControl } from '../run-control.ts';
+import { RunWatch } from '../run-watch.ts';
 import { withSession, type Session } from '../session.ts';
 import { attemptScope } from '../state-items.ts';
 import { verify, type VerifyResult } from '../verify.ts';
@@ -56,8 +62,10 @@ export async function applyOffline(
   const startedAtMs = engine.clock.monotonicMs();
   assertApplyable(reader.plan);
   return withSession(engine, spec, options, async (session) => {
-    const resuming = isResume(session, reader.plan);
-    if (!resuming) assertAccepted(reader.plan, options.accept);
+    const control = await readControl(engine, spec.migration, session.state);
+    const resuming = isResume(session, reader.plan, standingOf(control));
+    if (resuming) assertMayRun(spec.migration, control);
+    else assertAccepted(reader.plan, options.accept);
     await assertPlanFits(engine, reader.plan, spec, { resuming });
     const begun = resuming
       ? await goOnWithAttempt(engine, spec, session, reader)
@@ -127,9 +135,10 @@ async function backfillAll(
   session: Session,
   { attempt, epoch, resumed, view }: Attempt,
   recorder: RunRecorder,
-  { signal }: ApplyOptions,
+  { signal, appliedAs, chunksMax }: ApplyOptions,
 ): Promise<BackfillSummary> {
   const scope = attemptScope(spec.migration, attempt);
+  if (resumed) await dropUncountedLetters(engine, scope);
   const startedAtMs = engine.clock.monotonicMs();
   const before = await summarizeChunks(engine, scope);
   const { chunksTotal } = before;
@@ -138,42 +147,64 @@ async function backfillAll(
     code: 'apply.started',
     data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
   });
+  const control = await readControl(engine, spec.migration, session.state);
+  const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
+  const { pace } = watch;
   const onSettled = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
+    watch.settled(added);
     const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
     engine.host.emit({
       code: 'backfill.progress',
-      data: { counts, total: plan.totals.scanned, chunksDone, chunksTotal, elapsedMs },
+      data: { counts, total: plan.totals.scanned, chunksDone, chunksTotal, elapsedMs, pace: pace.report() },
     });
   };
   const onChunkDone = (): void => {
     chunksDone += 1;
   };
   const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
-  const control = engine.target.control(spec.migration);
   const backfill = {
     engine,
     spec,
     plan,
     attempt,
     epoch,
-    control,
+    control: engine.target.control(spec.migration),
     view,
     scope,
     deadRuns,
     recorder,
     onSettled,
     onChunkDone,
+    pace,
+    chunksMax,
   };
-  await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
+  try {
+    await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal, watch.signal]));
+  } finally {
+    await watch.close();
+  }
   session.lock.assertHeld();
   assertNotStopped(spec.migration, signal);
+  watch.assertGoing();
   const summary = await summarizeChunks(engine, scope);
+  assertAllTaken(spec, summary, { chunksMax, appliedAs });
   await recordBackfilled(engine, spec, session, summary);
   return summary;
 }
 
-async function recordBackfilled(
+/** @throws {KeyferryError} `run.stopped` when the run was told to take on fewer chunks than there were. */
+function assertAllTaken(
+  { migration }: MigrationSpec,
+  { chunksDone, chunksTotal }: BackfillSummary,
+  { chunksMax, appliedAs }: Pick<ApplyOptions, 'chunksMax' | 'appliedAs'>,
+): void {
+  if (chunksMax === null || chunksDone === chunksTotal) return;
+  const why = `after ${counted(chunksMax, 'chunk')}; ${countText(chunksDone)} of ${countText(chunksTotal)} are done`;
+  throw new KeyferryError('run.stopped', { migration, why, next: `keyferry apply ${shellWord(appliedAs)}` });
+}
+
+export async function recordBackfilled(
   engine: Engine,
   spec: MigrationSpec,
   session: Session,
@@ -185,7 +216,12 @@ async function recordBackfilled(
   await session.write({ ...state, phase, counts, changedAtMs: engine.clock.nowMs() });
 }
 
-async function recordVerdict(engine: Engine, spec: MigrationSpec, session: Session, agree: boolean): Promise<void> {
+export async function recordVerdict(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  agree: boolean,
+): Promise<void> {
   const state = session.state as MigrationState;
   const phase = session.after(agree ? 'verified' : 'differs', spec, 'apply');
   await session.write({ ...state, phase, changedAtMs: engine.clock.nowMs() });

@@ -6,23 +6,34 @@ import {
   bytesEqual,
   deletesOf,
   keyForDisplay,
+  keyFromJson,
   prefixRange,
   rangeHolds,
   recordsEqual,
   scannedOf,
   toTargetKey,
+  type DeadLetter,
   type StoredRecord,
 } from '@keyferry/core';
-import type { ApplyResult } from '../../src/index.ts';
+import type { ApplyResult, RetryResult, VerifyResult } from '../../src/index.ts';
 import { rule } from './dataset.ts';
 import type { Planned, Snapshot, World } from './world.ts';
 
 export async function judgeApplied(world: World, planned: Planned, result: ApplyResult): Promise<void> {
-  judgeCounts(world, planned, result);
-  await judgeDeadLetters(world, planned, result);
-  if (result.outcome !== 'done') return;
-  const source = world.snapshots.source.get(result.verify.sourcePosition);
-  const target = world.snapshots.target.get(result.verify.targetPosition);
+  const letters = await lettersOf(world, result.attempt);
+  judgeCounts(world, planned, result, letters ?? []);
+  if (letters !== null) judgeDeadLetters(world, planned, result, letters);
+  if (result.outcome === 'done') judgeDone(world, planned, result.verify);
+}
+
+/** A retry that says done has to be right like any other run; it applies the plan that the state knows. */
+export function judgeRetried(world: World, planned: Planned, { plan, outcome, verify }: RetryResult): void {
+  if (outcome === 'done' && verify !== null && plan.plan === planned.id) judgeDone(world, planned, verify);
+}
+
+function judgeDone(world: World, planned: Planned, verify: VerifyResult): void {
+  const source = world.snapshots.source.get(verify.sourcePosition);
+  const target = world.snapshots.target.get(verify.targetPosition);
   if (source === undefined || target === undefined) {
     world.violate({ property: 'false-done', detail: 'it verified at positions that nobody opened' });
     return;
@@ -64,7 +75,12 @@ function* sourceMoves(planned: Planned, source: Snapshot): Generator<string> {
 }
 
 /** Counts add up to what was read; what is counted as written was put there by this attempt. */
-function judgeCounts(world: World, planned: Planned, { counts, attempt }: ApplyResult): void {
+function judgeCounts(
+  world: World,
+  planned: Planned,
+  { counts, attempt }: ApplyResult,
+  letters: readonly DeadLetter[],
+): void {
   const violate = (detail: string): void =>
     world.violate({ property: 'counts', detail: `attempt ${attempt}: ${detail}` });
   const scanned = scannedOf(counts);
@@ -75,7 +91,11 @@ function judgeCounts(world: World, planned: Planned, { counts, attempt }: ApplyR
   const created = world.witness.creations.filter((creation) => creation.attempt === attempt && !creation.over);
   const touched = created.filter(({ key }) => world.witness.touchedAfterCreation.has(key)).length;
   // A created key that the application changed before a resume met it again counts as kept or deleted, not as written.
-  const fewest = world.data.expiring || world.application.wroteSource ? 0 : created.length - touched;
+  // A retry that died behind its write has left a letter that the next one settles.
+  const unsettled = letters.filter(
+    ({ targetKey, resolved }) => resolved === null && created.some(({ key }) => key === keyFromJson(targetKey)),
+  ).length;
+  const fewest = world.data.expiring || world.application.wroteSource ? 0 : created.length - touched - unsettled;
   // A record can end in the very instant in which it is written.
   const ending = sourceRecords(planned.source).filter(({ expiresAtMs }) => expiresAtMs !== null).length;
   if (counts.written > created.length + ending || counts.written < fewest) {
@@ -104,19 +124,27 @@ function judgeGuardedCounts(
   }
 }
 
-/** Each record that the target refuses is named, once, and nothing else is. */
-async function judgeDeadLetters(world: World, planned: Planned, { counts, attempt }: ApplyResult): Promise<void> {
+/** The letters of an attempt; null when the state knows it no more: it may have been thrown away since the run ended. */
+async function lettersOf(world: World, attempt: number): Promise<readonly DeadLetter[] | null> {
   const scope = `${world.spec.migration}/${String(attempt).padStart(10, '0')}`;
   const { entries } = await world.state.list('dead-letter', scope, { after: null, itemsMax: 1000 });
+  const state = await world.state.read('migration', 'migrations', world.spec.migration);
+  return state?.item.attempt === attempt ? entries.map(({ item }) => item) : null;
+}
+
+/** Each record that the target refuses is named, once, and nothing else is; what is dead is what was not resolved. */
+function judgeDeadLetters(
+  world: World,
+  planned: Planned,
+  { counts, attempt }: ApplyResult,
+  letters: readonly DeadLetter[],
+): void {
   const refused = sourceRecords(planned.source).filter(({ key, value }) =>
     world.refuses(toTargetKey(rule, key), value),
   );
+  const open = letters.filter(({ resolved }) => resolved === null).length;
   const moved = world.data.expiring || world.application.wroteSource;
-  const expected = moved ? counts.deadLetters : refused.length;
-  // The state may have been thrown away between the end of the run and this look.
-  const state = await world.state.read('migration', 'migrations', world.spec.migration);
-  const lost = state?.item.attempt !== attempt;
-  if (lost || (counts.deadLetters === expected && (moved || entries.length === expected))) return;
-  const detail = `${counts.deadLetters} counted as dead letters, ${entries.length} named, ${refused.length} refused`;
+  if (counts.deadLetters === open && (moved || letters.length === refused.length)) return;
+  const detail = `${counts.deadLetters} counted as dead letters, ${open} of ${letters.length} named are dead, ${refused.length} refused`;
   world.violate({ property: 'counts', detail: `attempt ${attempt}: ${detail}` });
 }

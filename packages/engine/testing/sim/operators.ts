@@ -9,12 +9,17 @@ import {
   finalize,
   listLocks,
   makePlan,
+  requestControl,
+  retryDeadLetters,
   rollBack,
   type ApplyResult,
   type FinalizeResult,
+  type ControlChange,
+  type ControlRequest,
+  type RetryResult,
   type RollbackResult,
 } from '../../src/index.ts';
-import { judgeApplied } from './judge-applied.ts';
+import { judgeApplied, judgeRetried } from './judge-applied.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { describeError, type Ending, type SimProcess } from './process.ts';
 import type { PlannedGuards } from './target-witness.ts';
@@ -39,6 +44,10 @@ const expectedCodes: ReadonlySet<Code> = new Set<Code>([
   'migration.finalized',
   'plan.not-applyable', // a start that lost its lock meets the marker of the run that took it
   'finalize.not-proven',
+  'run.stopped',
+  'run.paused',
+  'run.cancelled',
+  'dead-letters.over-budget',
 ]);
 
 export class Operators {
@@ -82,7 +91,7 @@ export class Operators {
     let name = '';
     const ending = await this.command('apply', planned.id, (engine, process) => {
       name = process.name;
-      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan' };
+      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan', chunksMax: null };
       return applyOffline(engine, world.spec, planned.archive.reader(), options);
     });
     if (ending.kind === 'returned') {
@@ -94,12 +103,32 @@ export class Operators {
       if (changed + deletesChanged > 0) world.note('apply met a change');
       await judgeApplied(world, planned, ending.value);
     }
-    if (codeOf(ending) === 'plan.stale') {
-      const writes = [...creations.slice(putsBefore), ...guardedChanges.slice(changesBefore)];
-      const wrote = writes.some(({ by }) => by === name);
-      if (wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    const code = codeOf(ending);
+    const writes = [...creations.slice(putsBefore), ...guardedChanges.slice(changesBefore)];
+    const wrote = writes.some(({ by }) => by === name);
+    if (code === 'plan.stale' && wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    if (code === 'run.paused' && wrote) world.violate({ property: 'wrote-when-stopped', detail: name });
+    return ending;
+  }
+
+  /** On a target that takes what apply's refused: the cause has been mended. */
+  async retry(planned: Planned): Promise<Ending<RetryResult>> {
+    const ending = await this.command('retry', '', (engine, process) =>
+      retryDeadLetters(engine, this.world.spec, this.runOptions(process)),
+    );
+    if (ending.kind === 'returned') {
+      this.world.note(`retry ${ending.value.outcome}`);
+      if (ending.value.tried.written > 0) this.world.note('letter written');
+      judgeRetried(this.world, planned, ending.value);
     }
     return ending;
+  }
+
+  async request(request: ControlRequest): Promise<Ending<ControlChange>> {
+    const { migration } = this.world.spec;
+    return await this.command(request.kind, '', (engine, process) =>
+      requestControl(engine, migration, request, process.name),
+    );
   }
 
   async rollBack(plan: string): Promise<Ending<RollbackResult>> {

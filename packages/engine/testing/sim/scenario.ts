@@ -27,6 +27,12 @@ export interface Story {
   /** Somebody finalizes as soon as it is verified, in the storm. */
   readonly finalizesInStorm: boolean;
   readonly finale: Finale;
+  /** Somebody at another terminal pauses, resumes and throttles while runs work. */
+  readonly controls: boolean;
+  /** And cancels one, at last. */
+  readonly cancels: boolean;
+  /** Whether dead letters are tried again at the end. */
+  readonly retries: boolean;
 }
 
 const lastTriesMax = 30;
@@ -44,6 +50,9 @@ export async function play(world: World): Promise<void> {
     losesState: draw.chance(0.2),
     finale: draw.pick(['apply', 'apply', 'rollback', 'rollback-and-again']),
     finalizesInStorm: false,
+    controls: draw.chance(0.35),
+    cancels: draw.chance(0.08),
+    retries: draw.chance(0.5),
   };
   // Drawn apart, so that the stories of older seeds stay what they were.
   const ends = world.prng.fork('finalize');
@@ -65,8 +74,9 @@ export async function play(world: World): Promise<void> {
     world.wipeState();
     planned = await newPlan(world, operators);
   }
+  planned = await applyToTheEnd(world, operators, planned);
+  if (story.retries) await retryToTheEnd(world, operators, planned);
   if (story.finale === 'apply') {
-    await applyToTheEnd(world, operators, planned);
     if (finalizesAtLast) {
       world.weather.change(drawClimate(ends.fork('climate')));
       for (let tries = ends.below(6); tries > 0; tries -= 1) {
@@ -78,11 +88,10 @@ export async function play(world: World): Promise<void> {
       await finalizeToTheEnd(world, operators, planned);
     }
   } else {
-    await applyToTheEnd(world, operators, planned);
     const rolledBack = await rollBackToTheEnd(world, operators, planned);
     if (rolledBack && story.finale === 'rollback-and-again') {
       planned = await newPlan(world, operators);
-      await applyToTheEnd(world, operators, planned);
+      planned = await applyToTheEnd(world, operators, planned);
     }
   }
   await world.kernel.sleep(drainMs);
@@ -109,6 +118,7 @@ async function storm(world: World, operators: Operators, story: Story, planned: 
   const actors = Array.from({ length: story.operators }, (_, i) =>
     applyAgainAndAgain(world, operators, planned, i, endMs),
   );
+  if (story.controls) actors.push(askAgainAndAgain(world, operators, planned, story.cancels, endMs));
   if (story.breaksLocks) actors.push(breakLocks(world, operators, endMs));
   if (story.rollsBackInStorm)
     actors.push(rollBackAgainAndAgain(world, operators, planned, kernel.nowMs + draw.below(story.stormMs), endMs));
@@ -130,6 +140,38 @@ async function applyAgainAndAgain(
     const ending = await operators.apply(planned);
     if (ending.kind === 'returned' && draw.chance(0.7)) return;
     await world.kernel.sleep(draw.pick([1, 10, 1000, 30_000]));
+  }
+}
+
+/** Another terminal: pauses and takes them back, other rates, dead letters tried again; perhaps a cancel at the end. */
+async function askAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  cancels: boolean,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork('terminal');
+  const cancelAtMs = cancels ? world.kernel.nowMs + draw.below(20_000) : Infinity;
+  while (world.kernel.nowMs < endMs) {
+    await world.kernel.sleep(draw.pick([100, 1000, 5000]));
+    if (world.kernel.nowMs >= cancelAtMs) await operators.request({ kind: 'cancel' });
+    switch (draw.pick(['pause', 'resume', 'resume', 'throttle', 'retry'] as const)) {
+      case 'pause':
+        await operators.request({ kind: 'pause' });
+        break;
+      case 'resume':
+        await operators.request({ kind: 'resume' });
+        break;
+      case 'throttle': {
+        const override = draw.pick([null, { ratePerSecond: 1 }, { ratePerSecond: 100 }, { targetP99Ms: 10 }]);
+        await operators.request({ kind: 'throttle', override });
+        break;
+      }
+      case 'retry':
+        await operators.retry(planned);
+        break;
+    }
   }
 }
 
@@ -182,6 +224,8 @@ const passing = new Set([
   'epoch.lost',
   'store.position-compacted',
   'fence.lost',
+  'run.stopped',
+  'dead-letters.over-budget',
 ]);
 
 /** Repeats a command until it ends in a way that repeating will not change. */
@@ -197,18 +241,31 @@ async function toTheEnd<T>(world: World, what: string, command: () => Promise<En
   return null;
 }
 
-async function applyToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
-  for (let tries = 1; tries <= 5; tries += 1) {
+/** @returns the plan that was applied in the end: after a cancel it is another one. */
+async function applyToTheEnd(world: World, operators: Operators, first: Planned): Promise<Planned> {
+  let planned = first;
+  for (let tries = 1; tries <= 8; tries += 1) {
     const ending = await toTheEnd(world, 'apply', () => operators.apply(planned));
-    if (ending === null) return;
+    if (ending === null) return planned;
     const code = codeOf(ending);
+    if (code === 'run.paused') {
+      await operators.request({ kind: 'resume' });
+      continue;
+    }
+    if (code === 'run.cancelled') {
+      planned = await newPlan(world, operators);
+      continue;
+    }
     if (code === 'phase.not-allowed') {
       // A rollback or a finalize was begun in the storm: it comes first.
       if ((await phaseOf(world)) === 'finalizing') await finalizeToTheEnd(world, operators, planned);
       else await rollBackToTheEnd(world, operators, planned);
       continue;
     }
-    if (code === 'migration.finalized') return world.note('last apply finds it finalized');
+    if (code === 'migration.finalized') {
+      world.note('last apply finds it finalized');
+      return planned;
+    }
     const outcome = ending.kind === 'returned' ? ending.value.outcome : (code ?? ending.kind);
     world.note(`last apply ${outcome}`);
     // An older plan can get in between, from a process that started in the storm and waited for the lock.
@@ -217,9 +274,17 @@ async function applyToTheEnd(world: World, operators: Operators, planned: Planne
       const why = ending.kind === 'returned' ? ending.value.deviations.join('; ') : '';
       world.violate({ property: 'not-done', detail: `the last apply ended in ${outcome} ${why}` });
     }
-    return;
+    return planned;
   }
   world.violate({ property: 'stuck', detail: 'apply and rollback keep each other from their ends' });
+  return planned;
+}
+
+/** The cause is mended: no letter may be left behind that the target would take now. */
+async function retryToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
+  const ending = await toTheEnd(world, 'retry', () => operators.retry(planned));
+  const left = ending?.kind === 'returned' ? ending.value.tried.deadLetters : 0;
+  if (left > 0) world.violate({ property: 'not-done', detail: `the last retry left ${left} dead letters` });
 }
 
 /** What was proven can be finalized; what nobody disturbed is proven. */

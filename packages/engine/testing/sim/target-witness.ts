@@ -49,7 +49,7 @@ export interface Creation {
 
 export interface WriteContext {
   readonly process: string;
-  /** Which plan the process applies. */
+  /** Which plan the process applies; empty: that of the attempt, whichever it is. */
   readonly plan: string;
   readonly chunk: ChunkId;
   readonly fence: Fence;
@@ -208,14 +208,15 @@ export class TargetWitness {
     }
     this.judgeFence(context, where);
     const plan = this.planOfAttempt.get(fence.attempt) ?? context.plan;
-    this.planOfAttempt.set(fence.attempt, plan);
-    if (plan !== context.plan) this.violate('attempt-reused', `${where}: ${plan} and ${context.plan}`);
+    if (plan !== '') this.planOfAttempt.set(fence.attempt, plan);
+    if (context.plan !== '' && plan !== context.plan)
+      this.violate('attempt-reused', `${where}: ${plan} and ${context.plan}`);
     this.touchedAfterCreation.delete(key);
     this.creations.push({
       key,
       attempt: fence.attempt,
       by: process,
-      plan: context.plan,
+      plan,
       value,
       version: record.version,
       over: before !== undefined,

@@ -15,6 +15,7 @@ export const properties = {
   'false-done': 'a run said done, and the sides it read do not agree as it claimed',
   'not-done': 'nobody interfered, and the last run did not end in done',
   'wrote-when-stale': 'a run refused its plan as stale and had written all the same',
+  'wrote-when-stopped': 'a run was refused because it was paused or cancelled, and had written all the same',
   rollback: 'after a rollback the target is not what it was, with the writes of the application',
   'false-marker': 'the target is marked as done and the migration is not over, or the other way round',
   leak: 'a process that ended left a view open',

@@ -11,6 +11,7 @@ import {
   toSourceKey,
   type BeforePage,
   type Key,
+  type RunLimits,
   type StoredRecord,
   type MigrationSpec,
 } from '@keyferry/core';
@@ -142,6 +143,7 @@ export class World {
         chunkBytesMax: 1_000_000,
         createRowsMax: draw.pick([0, 10, 1000]),
       },
+      runLimits: drawRunLimits(this.prng.fork('limits')),
       planMaxAgeMs: 86_400_000,
       isSensitive: () => false,
       configDigest: 'config',
@@ -167,7 +169,7 @@ export class World {
     return process;
   }
 
-  /** The engine as `process` sees it. */
+  /** The engine as `process` sees it. With a plan, the target may be narrower than the plan thought. */
   engineFor(process: SimProcess, plan: string): Engine {
     const context: PortContext = {
       process,
@@ -218,6 +220,16 @@ export class World {
     if (!rangeHolds(prefixRange(rule.sourcePrefix), key)) return false;
     return this.data.history.get(key)?.some((text) => keyFromText(text) === textOf(value)) ?? false;
   }
+}
+
+/** Most seeds are paced in some way; a rate of five makes a run last for many looks at its control. */
+function drawRunLimits(draw: Prng): RunLimits {
+  return {
+    ratePerSecond: draw.pick([null, null, 5, 50]),
+    targetP99Ms: draw.pick([null, null, 30]),
+    sourceP99Ms: draw.pick([null, null, 30]),
+    deadLettersMax: draw.pick([0, 3, 1000]),
+  };
 }
 
 function textOf(value: Uint8Array): Key {

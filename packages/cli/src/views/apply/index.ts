@@ -105,6 +105,7 @@ function doneText({ written, overwritten, deleted }: ChunkCounts): string {
   ].join(', ');
 }
 
-function stepAfter({ plan, outcome }: ApplyResult, appliedAs: string): NextStep {
-  return nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
+function stepAfter({ plan, outcome, counts }: ApplyResult, appliedAs: string): NextStep {
+  const step = nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
+  return counts.deadLetters > 0 ? { ...step, next: `keyferry runs show ${plan.migration} --dead-letters` } : step;
 }

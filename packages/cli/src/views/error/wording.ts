@@ -18,12 +18,15 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'finalize.not-proven': 'a done marker tells everybody that both sides agree, so that they have to when it is written',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
+  'run.paused': 'whoever paused it wants nothing to be written until somebody resumes it',
+  'run.cancelled': 'a cancelled attempt never goes on; what it wrote is known and can be taken back',
+  'dead-letters.over-budget': 'so many records that the target refuses have one cause more often than many',
   'config.plaintext-secret': 'files like this one are shared and kept in version control',
   'fence.unreadable': 'writing on would not be safe while something else writes there',
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 
-const writes = ['apply', 'rollback', 'finalize', 'reconcile'];
+const writes = ['apply', 'rollback', 'finalize', 'reconcile', 'runs retry'];
 const readingCommands = [
   'plan',
   'show',
@@ -39,6 +42,8 @@ const readingCommands = [
   'state show',
   'state history',
   'state export',
+  'runs list',
+  'runs show',
 ];
 
 export function summaryOf({ error, command }: ErrorReport): string {

@@ -7,7 +7,7 @@ export function keyText(key: KeyJson): string {
   return keyForDisplay(keyFromJson(key));
 }
 
-/** Any text that came from elsewhere, with its control characters escaped as those of keys are. */
+/** Text that came from elsewhere, such as a store's own words: its control characters are escaped, as those of keys are. */
 export function textForDisplay(text: string): string {
   return keyForDisplay(keyFromText(text));
 }

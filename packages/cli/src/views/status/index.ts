@@ -6,6 +6,7 @@ import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
+import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { unrestorableText } from '../rollback/index.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -35,7 +36,9 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       [{ align: 'left' }, { align: 'left' }],
     ),
     ...(done === null ? [] : markerLines(done)),
-    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
+    ...deadLetters.map(
+      ({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${textForDisplay(reason)}`,
+    ),
     ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${textForDisplay(message)}`),
     ...stepLines(step.next, step.wayBack, context),
     '',
@@ -44,7 +47,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
 
 /** Plan, run, progress, counts, rollback and lock, as far as there are any. */
 export function statusFacts(status: Status, { nowMs, palette }: ViewContext): readonly (readonly [string, string])[] {
-  const { state, plan, lock, counts, chunksDone, chunksTotal } = status;
+  const { state, plan, lock, counts, chunksDone, chunksTotal, control } = status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
     const since = durationText(Math.max(0, nowMs - state.changedAtMs));
@@ -68,6 +71,7 @@ export function statusFacts(status: Status, { nowMs, palette }: ViewContext): re
     facts.push(['rollback', `${countText(removed)} removed${back}, ${left} changed meanwhile and left`]);
   }
   if (status.unrestorable > 0) facts.push(['undo', palette.bad(unrestorableText(status.unrestorable))]);
+  facts.push(...controlFacts(control));
   if (lock !== null) {
     const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
     facts.push([
@@ -90,7 +94,7 @@ function guardedText({ overwritten, changed, deleted, deletesGone, deletesChange
 }
 
 export function statusJson(status: ShownStatus) {
-  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step, control } = status;
   return {
     migration,
     phase,
@@ -105,6 +109,7 @@ export function statusJson(status: ShownStatus) {
     unrestorable: status.unrestorable,
     rolledBack: state?.rolledBack ?? null,
     doneMarker: state?.done ?? null,
+    control: controlJson(control),
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
       sourceKey,
