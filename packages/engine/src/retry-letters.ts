@@ -10,6 +10,7 @@
  * next try and counted once (dead-letters.ts). Letters behind no checkpoint are left to the apply that goes on.
  */
 import {
+  countText,
   keyAfter,
   keyFromJson,
   KeyferryError,
@@ -19,6 +20,7 @@ import {
   emptyDigest,
   RecordHasher,
   reopen,
+  scannedOf,
   type ChunkCounts,
   type ChunkId,
   type ChunkState,
@@ -41,6 +43,7 @@ import { readGuards, type ChunkGuards } from './chunk-guards.ts';
 import { isCounted, openLetters, type LetterEnd } from './dead-letters.ts';
 import { deviationsOf } from './deviations.ts';
 import { assertNotOvertaken, assertSameEpoch, ensureEpoch } from './epoch.ts';
+import { recordHistory } from './events.ts';
 import { withImage } from './image-view.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
 import { scanPages } from './pages.ts';
@@ -117,6 +120,11 @@ export async function retryDeadLetters(engine: Engine, spec: MigrationSpec, opti
     const deviations = deviationsOf(plan, summary, verified);
     await recordVerdict(engine, spec, session, deviations.length === 0);
     const outcome = deviations.length === 0 ? ('done' as const) : ('deviated' as const);
+    const message =
+      `tried ${countText(scannedOf(retry.tried))} dead letters again, ` +
+      `${countText(retry.tried.deadLetters)} are still dead`;
+    const { run } = session;
+    await recordHistory(engine, spec.migration, { type: 'letters.retried', message, run, by: options.holder });
     return { ...result, outcome, verify: verified, deviations, ...elapsed() };
   });
 }

@@ -37,8 +37,12 @@ function retryHuman(result: RetryResult, context: ViewContext): string {
   const rows = columns(
     [
       ['  + written', countText(tried.written), ''],
+      ...(tried.overwritten > 0
+        ? [['  ~ overwritten', countText(tried.overwritten), 'in place of what the plan saw']]
+        : []),
       ['  = equal', countText(tried.equal), 'was there already'],
       ['  ! kept', countText(tried.kept), 'target differs'],
+      ...(tried.changed > 0 ? [['  ! met a change', countText(tried.changed), 'no longer as planned: left']] : []),
       ['  x tombstoned', countText(tried.tombstoned), 'deleted in the target meanwhile, not brought back'],
       ['  . not carried', countText(tried.notCarried), 'no longer in the source, left out, or expired'],
       ['  x still dead', countText(tried.deadLetters), ''],

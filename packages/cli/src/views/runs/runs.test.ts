@@ -215,7 +215,7 @@ describe('runs retry', () => {
         target   12,311 records   digest 4be1c07a5d2f4be1c07a5d2f4be1c07a   position 1303
         besides  1 that differ as planned
 
-      Next: keyferry verify config-v2-to-v3
+      Next: keyferry finalize config-v2-to-v3
       Way back: keyferry rollback config-v2-to-v3
       "
     `));
