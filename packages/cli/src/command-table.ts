@@ -1,4 +1,5 @@
 /** All commands by id. An explicit table: oclif then need not search folders at every start. */
+import AdaptersDescribe from './commands/adapters/describe.ts';
 import AdaptersList from './commands/adapters/list.ts';
 import Apply from './commands/apply.ts';
 import Doctor from './commands/doctor.ts';
@@ -9,13 +10,14 @@ import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
 import Plan from './commands/plan.ts';
 import Rollback from './commands/rollback.ts';
-import SchemaConfig from './commands/schema/config.ts';
+import Schema from './commands/schema.ts';
 import Show from './commands/show.ts';
 import Status from './commands/status.ts';
 import Validate from './commands/validate.ts';
 import Verify from './commands/verify.ts';
 
 export default {
+  'adapters:describe': AdaptersDescribe,
   'adapters:list': AdaptersList,
   apply: Apply,
   doctor: Doctor,
@@ -26,7 +28,7 @@ export default {
   'locks:show': LocksShow,
   plan: Plan,
   rollback: Rollback,
-  'schema:config': SchemaConfig,
+  schema: Schema,
   show: Show,
   status: Status,
   validate: Validate,

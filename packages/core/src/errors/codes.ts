@@ -266,3 +266,6 @@ export const codes = {
 
 export type Code = keyof typeof codes;
 export type DetailsOf<C extends Code> = NonNullable<(typeof codes)[C]['details']>;
+
+/** The facts that come with each code, for schemas and reference pages. */
+export type DetailsTable = { readonly [C in Code]: DetailsOf<C> };
