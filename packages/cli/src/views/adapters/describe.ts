@@ -27,8 +27,18 @@ export const describedAdapterView: View<DescribedAdapter> = {
     ].join('\n');
   },
   json: ({ kind, description, facts: { testedWith, source, target } }, warnings) =>
-    envelope('keyferry.adapter', warnings, { kind, description, testedWith, source, target }),
+    envelope('keyferry.adapter', warnings, { kind, description, testedWith, source: source.map(readingSide), target }),
 };
+
+/** A store that can be on either side has one set of capabilities; writing is no matter of a source. */
+function readingSide({ form, capabilities, permission }: SideFacts): SideFacts {
+  const { orderedScan, pinnedView, expiry, positionIsContent, hidesKeys, lossyText } = capabilities;
+  return {
+    form,
+    capabilities: { orderedScan, pinnedView, expiry, positionIsContent, hidesKeys, lossyText },
+    permission,
+  };
+}
 
 type Row = readonly [name: string, text: string];
 
