@@ -2,5 +2,6 @@
 export { adapterFacts, type AdapterFacts, type SideFacts } from './adapter-facts.ts';
 export * from './config/index.ts';
 export * from './environment/index.ts';
+export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
 export * from './wire.ts';

@@ -13,6 +13,7 @@ import Rollback from './commands/rollback.ts';
 import Schema from './commands/schema.ts';
 import Show from './commands/show.ts';
 import Status from './commands/status.ts';
+import Test from './commands/test.ts';
 import Validate from './commands/validate.ts';
 import Verify from './commands/verify.ts';
 
@@ -31,6 +32,7 @@ export default {
   schema: Schema,
   show: Show,
   status: Status,
+  test: Test,
   validate: Validate,
   verify: Verify,
 };

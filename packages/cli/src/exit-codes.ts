@@ -62,6 +62,8 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'config.plaintext-secret': 'config',
   'config.secret-missing': 'config',
   'config.unknown-migration': 'usage',
+  'fixtures.not-found': 'config',
+  'fixtures.invalid': 'config',
   'rule.failed': 'notAllowed',
   'plan.file-invalid': 'failed',
   'plan.not-applyable': 'notAllowed',

@@ -81,11 +81,16 @@ export function reportOf(error: KeyferryError, call: FailedCall): ErrorReport {
     command,
     argument,
     accept,
-    configText: isKeyferryError(error, 'config.invalid') ? readText(error.details.file) : null,
+    configText: fileWithIssues(error),
     stack: showStack ? stackText(error) : null,
     logFile,
     configFlag,
   };
+}
+
+function fileWithIssues(error: KeyferryError): string | null {
+  const hasIssues = isKeyferryError(error, 'config.invalid') || isKeyferryError(error, 'fixtures.invalid');
+  return hasIssues ? readText(error.details.file) : null;
 }
 
 const causesMax = 5;

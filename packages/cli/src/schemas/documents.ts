@@ -17,6 +17,7 @@ export const documentSchemas = {
   schema: () => import('../../snapshots/schemas/schema.json', { with: { type: 'json' } }),
   schemas: () => import('../../snapshots/schemas/schemas.json', { with: { type: 'json' } }),
   status: () => import('../../snapshots/schemas/status.json', { with: { type: 'json' } }),
+  test: () => import('../../snapshots/schemas/test.json', { with: { type: 'json' } }),
   validate: () => import('../../snapshots/schemas/validate.json', { with: { type: 'json' } }),
   verify: () => import('../../snapshots/schemas/verify.json', { with: { type: 'json' } }),
 } as const;

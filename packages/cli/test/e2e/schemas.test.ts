@@ -80,6 +80,8 @@ describe('documents of --json', () => {
     await expectDocument(['schema'], 'schemas');
     await expectDocument(['schema', 'plan'], 'schema');
     await expectDocument(['init', '--out', 'other.yaml'], 'init');
+    await bench.write('a.ndjson', '{"given":{"key":"/config/a","value":"v"},"expect":{"value":"w"}}\n');
+    await expectDocument(['test', 'config', '--fixtures', 'a.ndjson'], 'test');
   });
 
   it('of a whole migration are what their schemas say', async () => {

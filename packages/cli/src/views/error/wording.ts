@@ -28,6 +28,7 @@ const readingCommands = [
   'validate',
   'doctor',
   'explain',
+  'test',
   'locks list',
   'locks show',
 ];
