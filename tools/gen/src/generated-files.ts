@@ -1,4 +1,6 @@
 /** All that is generated, by path: the pages of docs/reference, the schemas of --json, and the table that loads them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { capabilitiesPage } from './pages/capabilities.ts';
 import { cliPage } from './pages/cli.ts';
 import { configPage } from './pages/config.ts';
@@ -14,6 +16,9 @@ const schemas = 'packages/cli/snapshots/schemas';
 
 /** Whole folders: what else lies there is left over. */
 export const generatedFolders: readonly string[] = [pages, schemas];
+
+/** Each package that ships carries the licence: npm takes it from the package's own folder only. */
+const licensed: readonly string[] = ['core', 'engine', 'adapters', 'cli'];
 
 export function generatedFiles(root: string): ReadonlyMap<string, string> {
   const program = readProgram(root);
@@ -31,5 +36,7 @@ export function generatedFiles(root: string): ReadonlyMap<string, string> {
   for (const [name, schema] of Object.entries(documents)) {
     files.set(`${schemas}/${name}.json`, JSON.stringify(schema));
   }
+  const license = readFileSync(join(root, 'LICENSE'), 'utf8');
+  for (const name of licensed) files.set(`packages/${name}/LICENSE`, license);
   return files;
 }

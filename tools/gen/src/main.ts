@@ -6,7 +6,7 @@
  * bytes. A file that nothing makes any more is removed, and is an error for the check.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { generatedFiles, generatedFolders } from './generated-files.ts';
@@ -17,7 +17,9 @@ const { values } = parseArgs({ options: { check: { type: 'boolean', default: fal
 const wanted = new Map<string, string>();
 for (const [path, text] of generatedFiles(root)) {
   const filepath = join(root, path);
-  wanted.set(path, await format(text, { ...(await resolveConfig(filepath)), filepath }));
+  // Plain text has no form but its own.
+  const isPlain = extname(path) === '';
+  wanted.set(path, isPlain ? text : await format(text, { ...(await resolveConfig(filepath)), filepath }));
 }
 
 const stale: string[] = [];
