@@ -55,8 +55,8 @@ require = ((fromDisk, { fileURLToPath }) => (id) => fromDisk(id.startsWith('file
 function versionFrom({ version }: Manifest): Plugin {
   return {
     name: 'version',
-    setup({ onLoad }) {
-      onLoad({ filter: /keyferry-version\.ts$/ }, () => ({
+    setup: (of) => {
+      of.onLoad({ filter: /keyferry-version\.ts$/ }, () => ({
         contents: `export const keyferryVersion = () => ${JSON.stringify(version)};`,
       }));
     },
@@ -68,8 +68,8 @@ const loadCall = /\(0, proto_loader_1\.loadSync\)\(`\$\{__dirname\}\/\.\.\/proto
 function etcdProtocol(): Plugin {
   return {
     name: 'etcd-protocol',
-    setup({ onLoad }) {
-      onLoad({ filter: /etcd3[\\/]lib[\\/]connection-pool\.js$/ }, async ({ path }) => {
+    setup: (of) => {
+      of.onLoad({ filter: /etcd3[\\/]lib[\\/]connection-pool\.js$/ }, async ({ path }) => {
         const text = await readFile(path, 'utf8');
         if (!loadCall.test(text)) throw new TypeError(`${path} loads its protocol in another way than it did`);
         const protocol = readProtocol(join(dirname(path), '../proto/rpc.proto'), createRequire(path));

@@ -51,7 +51,8 @@ describe.each(shipped.map((name, at) => ({ name, at })))('the package of $name',
     wanted.push(...Object.values(manifest.bin ?? {}));
     expect(wanted.map(normalize).filter((file) => !files.includes(file))).toEqual([]);
     for (const [subpath, each] of Object.entries(manifest.exports)) {
-      if (typeof each !== 'string') expect(Object.keys(each), subpath).toEqual(['keyferry-source', 'types', 'default']);
+      if (typeof each !== 'string')
+        expect(Object.keys(each), `export ${subpath}`).toEqual(['keyferry-source', 'types', 'default']);
     }
   });
 
@@ -77,8 +78,8 @@ describe.each(shipped.map((name, at) => ({ name, at })))('the package of $name',
 
   it('asks for exact versions, and of our own packages for this one', () => {
     for (const [name, wanted] of Object.entries(manifest.dependencies)) {
-      expect(wanted, name).toMatch(/^\d+\.\d+\.\d+(-[\w.]+)?$/);
-      if (name.startsWith('@keyferry/')) expect(wanted, name).toBe(manifest.version);
+      expect(wanted, `version of ${name}`).toMatch(/^\d+\.\d+\.\d+(-[\w.]+)?$/);
+      if (name.startsWith('@keyferry/')) expect(wanted, `version of ${name}`).toBe(manifest.version);
     }
   });
 });

@@ -64,7 +64,7 @@ function problems(schema: Schema, document: unknown): unknown {
 async function expectDocument(args: readonly string[], name: string): Promise<void> {
   const { document } = await bench.json(args);
   expect(document['format'], `${args.join(' ')}: ${JSON.stringify(document)}`).toBe(`keyferry.${name}`);
-  expect(problems(await schemaOf(name), document), args.join(' ')).toEqual([]);
+  expect(problems(await schemaOf(name), document), `keyferry ${args.join(' ')}`).toEqual([]);
   seen.set(name, (seen.get(name) ?? 0) + 1);
 }
 
@@ -120,7 +120,7 @@ describe('lines of --events and --log-file', () => {
     const schema = await schemaOf('events');
     const events = await bench.readEvents(file);
     expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['version', 'apply.started', 'end']));
-    for (const event of events) expect(problems(schema, event), JSON.stringify(event)).toEqual([]);
+    for (const event of events) expect(problems(schema, event), `event ${JSON.stringify(event)}`).toEqual([]);
   });
 });
 

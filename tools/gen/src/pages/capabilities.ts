@@ -56,5 +56,7 @@ const permissions = (sides: readonly SideFacts[]): string =>
 function valueText(value: unknown): string {
   if (value === null) return '-';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  return typeof value === 'number' ? value.toLocaleString('en') : code(String(value));
+  return typeof value === 'number'
+    ? value.toLocaleString('en')
+    : code(typeof value === 'string' ? value : JSON.stringify(value));
 }

@@ -70,7 +70,9 @@ function flagTable(flags: object): string {
       (flag.summary ?? '') +
         (flag.required === true ? ' Required.' : '') +
         (flag.multiple === true ? ' Repeatable.' : ''),
-      flag.default === undefined || flag.default === false ? '' : code(String(flag.default)),
+      flag.default === undefined || flag.default === false
+        ? ''
+        : code(typeof flag.default === 'string' ? flag.default : JSON.stringify(flag.default)),
       flag.env === undefined ? '' : code(flag.env),
     ]);
   return table(['flag', 'what it does', 'by default', 'environment'], rows);

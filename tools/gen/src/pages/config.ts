@@ -17,7 +17,7 @@ interface Schema {
 }
 
 export function configPage(): string {
-  const rows = rowsOf('', configJsonSchema() as Schema, true);
+  const rows = rowsOf('', configJsonSchema(), true);
   return page(
     'Configuration',
     [
@@ -44,7 +44,7 @@ function rowsOf(path: string, schema: Schema, required: boolean): string[][] {
 function rowsOfAlternative(path: string, schema: Schema): string[][] {
   const [name, literal] = literalMember(schema) ?? [];
   if (name === undefined || literal === undefined) return inner(path, schema);
-  const at = `${path}|${String(literal.const)}`;
+  const at = `${path}|${text(literal.const)}`;
   const rest = Object.fromEntries(Object.entries(schema.properties ?? {}).filter(([key]) => key !== name));
   return [[code(at), literalText(schema), '', schema.description ?? ''], ...inner(at, { ...schema, properties: rest })];
 }
@@ -67,8 +67,8 @@ const isMap = ({ properties, additionalProperties }: Schema): boolean =>
 
 function takes(schema: Schema): string {
   const { type, items } = schema;
-  if (schema.const !== undefined) return code(String(schema.const));
-  if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(', ');
+  if (schema.const !== undefined) return code(text(schema.const));
+  if (schema.enum !== undefined) return schema.enum.map((value) => code(text(value))).join(', ');
   const alternatives = schema.oneOf ?? schema.anyOf;
   if (alternatives !== undefined) return [...new Set(alternatives.map((each) => literalText(each)))].join(' or ');
   if (type === 'array') return items === undefined ? 'list' : `list of ${takes(items)}`;
@@ -79,17 +79,19 @@ function takes(schema: Schema): string {
   return type ?? 'anything';
 }
 
+const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
 const literalMember = ({ properties = {} }: Schema): [string, Schema] | undefined =>
   Object.entries(properties).find(([, each]) => each.const !== undefined);
 
 /** A kind of store by its kind, as its members have rows of their own; anything else as it is. */
 function literalText(schema: Schema): string {
   const [name, literal] = literalMember(schema) ?? [];
-  return name === undefined || literal === undefined ? takes(schema) : code(`${name}: ${String(literal.const)}`);
+  return name === undefined || literal === undefined ? takes(schema) : code(`${name}: ${text(literal.const)}`);
 }
 
 function byDefault({ default: usual }: Schema, required: boolean): string {
   if (usual === undefined) return required ? 'required' : '';
-  const text = typeof usual === 'string' ? usual : JSON.stringify(usual);
-  return text === '{}' ? '' : code(text);
+  const written = text(usual);
+  return written === '{}' ? '' : code(written);
 }

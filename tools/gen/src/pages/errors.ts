@@ -30,10 +30,10 @@ export function errorsPage(program: Program): string {
 
 function detailsByCode(program: Program): ReadonlyMap<string, readonly string[]> {
   const { checker } = program;
-  const table = typeNamed(program, 'DetailsTable');
+  const details = typeNamed(program, 'DetailsTable');
   return new Map(
     checker
-      .getPropertiesOfType(table)
+      .getPropertiesOfType(details)
       .map((entry) => [
         entry.name,
         checker.getPropertiesOfType(checker.getTypeOfSymbol(entry)).map(({ name }) => name),

@@ -68,7 +68,8 @@ function unionOf(types: readonly ts.Type[], of: (type: ts.Type, name: string) =>
   const isBoolean = values.length === 2 && values.every((value) => typeof value === 'boolean');
   if (isBoolean) rest.push({ type: 'boolean' });
   else if (values.length === 1) rest.push({ const: values[0] });
-  else if (values.length > 1) rest.push({ enum: values.toSorted() });
+  else if (values.length > 1)
+    rest.push({ enum: values.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) });
   const [only, ...others] = rest.toSorted(byText);
   if (only === undefined) return {};
   if (others.length === 0) return only;
