@@ -37,5 +37,6 @@ export function etcdV3Capabilities(reservedPrefix: Key, leaseBucketMs: number): 
     emptyKeys: false,
     reservedPrefix,
     expiryToleranceMs: leaseBucketMs + leasePrecisionMs,
+    leaseBucketMs,
   };
 }

@@ -64,8 +64,8 @@ function canRows(capabilities: StoreCapabilities): readonly Row[] {
 }
 
 function limitRows(capabilities: TargetCapabilities): readonly Row[] {
-  const { fencing, batchKeysMax, batchBytesMax, recordBytesMax, emptyKeys, reservedPrefix, expiryToleranceMs } =
-    capabilities;
+  const { fencing, batchKeysMax, batchBytesMax, recordBytesMax, emptyKeys, reservedPrefix } = capabilities;
+  const { expiryToleranceMs, leaseBucketMs } = capabilities;
   return [
     ['fencing', fencing ? 'the store itself refuses a writer that lost its claim' : 'none'],
     ['request', `at most ${countText(batchKeysMax)} records and ${bytesText(batchBytesMax)}`],
@@ -78,6 +78,9 @@ function limitRows(capabilities: TargetCapabilities): readonly Row[] {
         ? 'records end when they should'
         : `records may outlive their expiry by ${durationText(expiryToleranceMs)}`,
     ],
+    ...(leaseBucketMs === undefined
+      ? []
+      : [['leases', `one for the records that expire within the same ${durationText(leaseBucketMs)}`] as const]),
   ];
 }
 
