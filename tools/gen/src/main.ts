@@ -5,14 +5,16 @@
  * Everything is made anew in memory first, in the form that the formatter gives it, so that both ways compare the same
  * bytes. A file that nothing makes any more is removed, and is an error for the check.
  */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, extname, join } from 'node:path';
+import { extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { generatedFiles, generatedFolders } from './generated-files.ts';
+import { settle } from './settle.ts';
 
 const root = join(import.meta.dirname, '../../..');
-const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const {
+  values: { check },
+} = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 
 const wanted = new Map<string, string>();
 for (const [path, text] of generatedFiles(root)) {
@@ -21,30 +23,12 @@ for (const [path, text] of generatedFiles(root)) {
   const isPlain = extname(path) === '';
   wanted.set(path, isPlain ? text : await format(text, { ...(await resolveConfig(filepath)), filepath }));
 }
+const stale = await settle(root, { wanted, folders: generatedFolders, check });
 
-const stale: string[] = [];
-for (const [path, text] of wanted) {
-  const there = await readFile(join(root, path), 'utf8').catch(() => null);
-  if (there === text) continue;
-  stale.push(path);
-  if (values.check) continue;
-  await mkdir(dirname(join(root, path)), { recursive: true });
-  await writeFile(join(root, path), text);
-}
-for (const folder of generatedFolders) {
-  for (const name of await readdir(join(root, folder)).catch(() => [])) {
-    const path = `${folder}/${name}`;
-    if (wanted.has(path)) continue;
-    stale.push(path);
-    if (!values.check) await rm(join(root, path));
-  }
-}
-
-if (values.check && stale.length > 0) {
+if (check && stale.length > 0) {
   process.stderr.write(`Not what the code says any more:\n${stale.map((path) => `  ${path}\n`).join('')}`);
   process.stderr.write('Make them anew, look at the difference, and commit it:   npm run gen\n');
   process.exitCode = 1;
 } else {
-  const changed = values.check ? '' : `, ${stale.length} changed`;
-  process.stdout.write(`${wanted.size} generated files${changed}\n`);
+  process.stdout.write(`${wanted.size} generated files${check ? '' : `, ${stale.length} changed`}\n`);
 }

@@ -24,7 +24,8 @@ export function cliPage(): string {
     [
       'Every command. `keyferry COMMAND --help` shows the same. A flag comes before its environment variable, that before ' +
         'the configuration file. What a command prints with `--json` has a schema: `keyferry schema NAME`. See also ' +
-        '[exit codes](exit-codes.md) and [errors](errors.md).',
+        '[exit codes](exit-codes.md) and [errors](errors.md). Besides these there are `keyferry help [COMMAND]`, ' +
+        '`keyferry --version`, and [`keyferry autocomplete`](../operations/install.md).',
     ],
     table(
       ['command', 'what it does'],
