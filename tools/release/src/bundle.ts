@@ -15,12 +15,12 @@ interface Manifest {
 }
 
 /** @returns folders of the packages that are in the bundle, whose licences go with it */
-export async function bundle(root: string, outfile: string): Promise<readonly string[]> {
+export async function bundle(root: string, entry: string, outfile: string): Promise<readonly string[]> {
   const cli = join(root, 'packages/cli');
   const manifest = JSON.parse(await readFile(join(cli, 'package.json'), 'utf8')) as Manifest;
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [join(cli, 'src/executable.ts')],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: 'node',

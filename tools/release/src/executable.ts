@@ -20,11 +20,18 @@ export interface Built {
   readonly bundleBytes: number;
 }
 
-/** @param folder is created; what was there of an earlier build is replaced */
-export async function buildExecutable(root: string, folder: string): Promise<Built> {
+/**
+ * @param folder is created; what was there of an earlier build is replaced
+ * @param entry what the file runs; the command line unless given
+ */
+export async function buildExecutable(
+  root: string,
+  folder: string,
+  entry = join(root, 'packages/cli/src/executable.ts'),
+): Promise<Built> {
   await mkdir(folder, { recursive: true });
   const main = join(folder, 'bundle.cjs');
-  const packages = await bundle(root, main);
+  const packages = await bundle(root, entry, main);
   const blob = join(folder, 'bundle.blob');
   const config = { main, output: blob, disableExperimentalSEAWarning: true, useCodeCache: true };
   await writeFile(join(folder, 'sea.json'), JSON.stringify(config));

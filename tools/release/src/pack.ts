@@ -27,10 +27,9 @@ export async function packAll(root: string, folder: string): Promise<readonly st
 async function removeLeftovers(own: string): Promise<void> {
   const dist = join(own, 'dist');
   for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
-    const made = /^(.*?)(?:\.d)?\.[jt]s(?:\.map)?$/.exec(entry.name)?.[1];
-    if (!entry.isFile() || made === undefined) continue;
+    if (!entry.isFile() || entry.name.endsWith('.tsbuildinfo')) continue;
+    const source = entry.name.replace(/(?:\.d)?\.[jt]s(?:\.map)?$/, '.ts');
     const path = join(entry.parentPath, entry.name);
-    const source = join(entry.parentPath.replace(dist, own), `${made}.ts`);
-    await access(source).catch(() => rm(path));
+    await access(join(entry.parentPath.replace(dist, own), source)).catch(() => rm(path));
   }
 }

@@ -81,3 +81,40 @@ describe('the executable', () => {
     }
   });
 });
+
+describe('any executable that is built this way', () => {
+  it("loads a user's module from the disk, also TypeScript, with what that imports", async () => {
+    const place = await emptyFolder();
+    try {
+      const entry = join(place, 'entry.ts');
+      await writeFile(
+        entry,
+        [
+          "import { pathToFileURL } from 'node:url';",
+          'void (async () => {',
+          "  const { default: rule } = await import(pathToFileURL(process.argv[2] ?? '').href);",
+          "  process.stdout.write(rule({ key: 'a' }));",
+          '})();',
+        ].join('\n'),
+      );
+      await writeFile(join(place, 'prefix.ts'), "export const prefix: string = '/routes/';\n");
+      await writeFile(
+        join(place, 'rule.ts'),
+        [
+          "import { posix } from 'node:path';",
+          "import { prefix } from './prefix.ts';",
+          'interface Moving { readonly key: string }',
+          'export default ({ key }: Moving): string => posix.join(prefix, key);',
+        ].join('\n'),
+      );
+      const { file } = await buildExecutable(root, join(place, 'out'), entry);
+      expect(await program([file])([join(place, 'rule.ts')], place)).toEqual({
+        code: 0,
+        stdout: '/routes/a',
+        stderr: '',
+      });
+    } finally {
+      await rm(place, { recursive: true, force: true });
+    }
+  });
+});

@@ -121,6 +121,30 @@ describe('all of them, installed together into an empty folder', () => {
     }
   });
 
+  it('give their types to whoever compiles against them', async () => {
+    const own = join(folder, 'installed');
+    const source = [
+      "import { codes, type PlanDocument } from '@keyferry/core';",
+      "import { loadConfig } from '@keyferry/adapters';",
+      "import { openEtcdV3Store } from '@keyferry/adapters/etcd-v3';",
+      "import { makePlan } from '@keyferry/engine';",
+      "export const summary: string = codes['plan.stale'].summary;",
+      'export const plan = (...all: Parameters<typeof makePlan>): Promise<PlanDocument> => makePlan(...all);',
+      '// @ts-expect-error a configuration is no text: with types that do not resolve this line would pass',
+      "export const config: Promise<string> = loadConfig('keyferry.yaml');",
+      '// @ts-expect-error no store without endpoints',
+      "openEtcdV3Store({ name: 'new', nowMs: Date.now });",
+    ];
+    await writeFile(join(own, 'consumer.mts'), source.join('\n'));
+    const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules/@types')];
+    const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2024', ...types];
+    const compiler = join(root, 'node_modules/typescript/lib/tsc.js');
+    const compiled = await run(process.execPath, [compiler, ...options, 'consumer.mts'], { cwd: own }).catch(
+      (failed: { readonly stdout: string }) => failed,
+    );
+    expect(compiled.stdout).toBe('');
+  });
+
   it('print the schemas that they ship', async () => {
     const { code, stdout } = await keyferry(['schema', 'plan'], folder);
     expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ title: 'keyferry.plan 1' })]);
