@@ -96,6 +96,15 @@ export async function wireMigration(
   }
 }
 
+/** What the rules of a migration do, without its stores: for `test`. @throws {KeyferryError} `config.unknown-migration` */
+export async function wireRules(
+  config: ResolvedConfig,
+  migration: string,
+): Promise<Pick<MigrationSpec, 'rule' | 'transform'>> {
+  const { rule, transform } = buildSpec(config, migration, planConfig(config, migration).settings);
+  return { rule, transform };
+}
+
 /** @throws {KeyferryError} `state.unusable`, `state.newer`, `state.busy` */
 export async function wireState(config: ResolvedConfig): Promise<StateStore> {
   const { openSqliteState } = await import('./state/index.ts');

@@ -1,4 +1,5 @@
 /** All commands by id. An explicit table: oclif then need not search folders at every start. */
+import AdaptersDescribe from './commands/adapters/describe.ts';
 import AdaptersList from './commands/adapters/list.ts';
 import Apply from './commands/apply.ts';
 import Doctor from './commands/doctor.ts';
@@ -19,7 +20,7 @@ import RunsResume from './commands/runs/resume.ts';
 import RunsRetry from './commands/runs/retry.ts';
 import RunsShow from './commands/runs/show.ts';
 import RunsThrottle from './commands/runs/throttle.ts';
-import SchemaConfig from './commands/schema/config.ts';
+import Schema from './commands/schema.ts';
 import Show from './commands/show.ts';
 import StateAdopt from './commands/state/adopt.ts';
 import StateExport from './commands/state/export.ts';
@@ -30,10 +31,12 @@ import StateList from './commands/state/list.ts';
 import StateShow from './commands/state/show.ts';
 import StateUpgrade from './commands/state/upgrade.ts';
 import Status from './commands/status.ts';
+import Test from './commands/test.ts';
 import Validate from './commands/validate.ts';
 import Verify from './commands/verify.ts';
 
 export default {
+  'adapters:describe': AdaptersDescribe,
   'adapters:list': AdaptersList,
   apply: Apply,
   doctor: Doctor,
@@ -54,7 +57,7 @@ export default {
   'runs:retry': RunsRetry,
   'runs:show': RunsShow,
   'runs:throttle': RunsThrottle,
-  'schema:config': SchemaConfig,
+  schema: Schema,
   show: Show,
   'state:adopt': StateAdopt,
   'state:export': StateExport,
@@ -65,6 +68,7 @@ export default {
   'state:show': StateShow,
   'state:upgrade': StateUpgrade,
   status: Status,
+  test: Test,
   validate: Validate,
   verify: Verify,
 };

@@ -26,6 +26,34 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
+/** What each means, and what a script should do. docs/reference/exit-codes.md is made from it. */
+export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, { meaning: string; script: string }>> = {
+  done: { meaning: 'done (a plan with or without changes)', script: 'go on' },
+  failed: {
+    meaning: 'failed: a store, the network, a file, a bug',
+    script: 'look; repeat it if `error.retry` is not `never`',
+  },
+  changes: { meaning: 'only with `--detailed-exitcode`: changes or differences exist', script: 'review' },
+  stale: { meaning: 'the plan is stale or has expired; nothing was written', script: 'plan again' },
+  notAllowed: {
+    meaning: 'not allowed: a blocking finding, a guard, an unaccepted warning, no approval',
+    script: 'decide',
+  },
+  locked: {
+    meaning: 'the lock is held by another run, or was lost while running',
+    script: 'wait, or `keyferry locks show`',
+  },
+  stopped: { meaning: 'stopped at a checkpoint on purpose (`--timeout`)', script: 'run again to go on' },
+  deviated: {
+    meaning: 'ran to its end, but not everything is as expected: records failed, a key changed, sides or cases differ',
+    script: 'look at what is named',
+  },
+  usage: { meaning: 'wrong usage', script: 'fix the call' },
+  config: { meaning: 'invalid configuration', script: 'fix the file' },
+  interrupted: { meaning: 'SIGINT, after the current write was checkpointed', script: 'run again to go on' },
+  terminated: { meaning: 'SIGTERM, after the current write was checkpointed', script: 'run again to go on' },
+};
+
 /** `by-signal`: which one depends on what stopped the run. */
 const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'usage.invalid': 'usage',
@@ -34,6 +62,8 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'config.plaintext-secret': 'config',
   'config.secret-missing': 'config',
   'config.unknown-migration': 'usage',
+  'fixtures.not-found': 'config',
+  'fixtures.invalid': 'config',
   'rule.failed': 'notAllowed',
   'plan.file-invalid': 'failed',
   'plan.not-applyable': 'notAllowed',

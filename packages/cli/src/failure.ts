@@ -85,11 +85,16 @@ export function reportOf(error: KeyferryError, call: FailedCall): ErrorReport {
     argument,
     accept,
     flags,
-    configText: isKeyferryError(error, 'config.invalid') ? readText(error.details.file) : null,
+    configText: fileWithIssues(error),
     stack: showStack ? stackText(error) : null,
     logFile,
     configFlag,
   };
+}
+
+function fileWithIssues(error: KeyferryError): string | null {
+  const hasIssues = isKeyferryError(error, 'config.invalid') || isKeyferryError(error, 'fixtures.invalid');
+  return hasIssues ? readText(error.details.file) : null;
 }
 
 const causesMax = 5;

@@ -21,6 +21,7 @@ export * from './transform/prefix-rule.ts';
 export * from './transform/transform.ts';
 export * from './transform/select-keys.ts';
 export * from './transform/map-value.ts';
+export * from './transform/fixture.ts';
 export * from './diff/merge-join.ts';
 export * from './diff/compare-records.ts';
 

@@ -59,7 +59,11 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   const startedAtMs = clock.nowMs();
   const before = await preflight(engine, spec);
   const salt = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-  const questions = { replacedText: engine.source.capabilities.lossyText };
+  const { leaseBucketMs } = engine.target.capabilities;
+  const questions = {
+    replacedText: engine.source.capabilities.lossyText,
+    ...(leaseBucketMs === undefined ? {} : { leaseBucketMs }),
+  };
   const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits, questions);
   const views = await openViews(engine, engine, spansOf(spec));
   const flush = async (): Promise<void> => {
@@ -185,7 +189,8 @@ function meaningOf(engine: Engine, before: Preflight, built: BuiltPlan): readonl
   const { totals } = built;
   const changes: MeaningChange[] = [];
   if (totals.expiring > 0 && engine.target.capabilities.expiry) {
-    changes.push({ code: 'ttl.to-lease', count: totals.expiring });
+    const { leases } = built;
+    changes.push({ code: 'ttl.to-lease', count: totals.expiring, ...(leases === null ? {} : { leases }) });
   }
   const emptyDirs = totals.notCarried['dir.empty'] ?? 0;
   if (emptyDirs > 0) changes.push({ code: 'dir.empty', count: emptyDirs });

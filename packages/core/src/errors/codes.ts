@@ -70,6 +70,16 @@ export const codes = {
     summary: 'the configuration has no migration {migration}',
     remedy: 'list them:   keyferry validate',
   }),
+  'fixtures.not-found': entry<{ file: string; migration: string }>({
+    retry: 'never',
+    summary: 'there are no fixtures for {migration}: {file} is not there',
+    remedy: 'write cases into it, or name the file:   keyferry test {migration} --fixtures FILE',
+  }),
+  'fixtures.invalid': entry<{ file: string; issues: readonly ConfigIssue[] }>({
+    retry: 'never',
+    summary: 'the fixtures {file} are not valid; no case was run',
+    remedy: 'correct the lines shown; the form is described in docs/guides/testing-rules.md',
+  }),
   'rule.failed': entry<{ key: string; detail: string }>({
     retry: 'never',
     summary: 'a rule cannot be applied to {key}: {detail}',
@@ -340,3 +350,6 @@ export const codes = {
 
 export type Code = keyof typeof codes;
 export type DetailsOf<C extends Code> = NonNullable<(typeof codes)[C]['details']>;
+
+/** The facts that come with each code, for schemas and reference pages. */
+export type DetailsTable = { readonly [C in Code]: DetailsOf<C> };

@@ -42,6 +42,8 @@ export interface PlanLimits {
 export interface PlanQuestions {
   /** Which hold U+FFFD, in key or value: for a source that puts it in place of bytes that it cannot show. */
   readonly replacedText: boolean;
+  /** Into how many spans of this length do expiries fall? Each will be a lease. Absent: nobody asks. */
+  readonly leaseBucketMs?: number;
 }
 
 export interface CountedKeys {
@@ -49,6 +51,9 @@ export interface CountedKeys {
   /** The first few. */
   readonly keys: readonly KeyJson[];
 }
+
+/** Leases are counted up to here: beyond it the number is as bad, and the memory of the count would grow with the keys. */
+export const leasesCountedMax = 100_000;
 
 /** How many keys of one finding are kept to be shown. */
 const findingKeysMax = 5;
@@ -69,6 +74,8 @@ export interface BuiltPlan {
   readonly chunks: number;
   readonly changesListed: number;
   readonly changesOmitted: number;
+  /** Leases that the expiries need, `leasesCountedMax` at most; null when nobody asked. */
+  readonly leases: number | null;
   /** How many source records expire before an instant, to the minute. */
   readonly expiringBefore: (atMs: number) => number;
 }
@@ -92,6 +99,7 @@ export class PlanBuilder implements JoinVisitor {
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
   private readonly exceptions: ExceptionList;
   private readonly deletions: ExceptionList;
+  private readonly leaseBuckets = new Set<number>();
   private readonly expiryMinutes = new Map<number, number>();
   private expiring = 0;
   private targetOnlyCount = 0;
@@ -171,6 +179,7 @@ export class PlanBuilder implements JoinVisitor {
       targetKeys: this.targetKeys,
       deletedBeyond: (shareMax) => this.table.deletedBeyond(shareMax),
       chunks: this.chunkCount,
+      leases: this.questions.leaseBucketMs === undefined ? null : this.leaseBuckets.size,
       changesListed: this.listed,
       changesOmitted: this.omitted,
       expiringBefore: (atMs) => this.expiringBefore(atMs),
@@ -213,6 +222,7 @@ export class PlanBuilder implements JoinVisitor {
       this.expiring += 1;
       const minute = Math.floor(source.expiresAtMs / 60_000);
       this.expiryMinutes.set(minute, (this.expiryMinutes.get(minute) ?? 0) + 1);
+      this.countLease(source.expiresAtMs);
     }
     if (diffed.blocked !== null) {
       const seen = this.blocked.get(diffed.blocked) ?? { count: 0, keys: [] };
@@ -228,6 +238,12 @@ export class PlanBuilder implements JoinVisitor {
     } else if (diffed.action === 'create') {
       this.omitted += 1;
     }
+  }
+
+  private countLease(expiresAtMs: number): void {
+    const { leaseBucketMs } = this.questions;
+    if (leaseBucketMs === undefined || this.leaseBuckets.size >= leasesCountedMax) return;
+    this.leaseBuckets.add(Math.ceil(expiresAtMs / leaseBucketMs));
   }
 
   private closeChunk(end: Key | null): void {

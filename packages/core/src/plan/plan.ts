@@ -77,6 +77,8 @@ export interface PrefixSummary {
 export interface MeaningChange {
   readonly code: 'ttl.to-lease' | 'dir.empty' | 'index.changed';
   readonly count: number;
+  /** `ttl.to-lease`, where records share leases: how many at most; 100,000 is that many or more. */
+  readonly leases?: number;
 }
 
 /** One planned change. Rows stand in ascending order of target keys. */

@@ -94,6 +94,8 @@ export interface TargetCapabilities extends StoreCapabilities {
   readonly reservedPrefix: Key | null;
   /** Longest time, in milliseconds, that a record may outlive its expiry (shared leases, sweep intervals). */
   readonly expiryToleranceMs: number;
+  /** Records whose expiries fall into the same span of this length share a lease; absent: there are none to share. */
+  readonly leaseBucketMs?: number;
 }
 
 /** A record that is to be there. */

@@ -27,9 +27,10 @@ export function errorHuman(report: ErrorReport, palette: Palette): string {
       : []),
     ...(error.code === 'usage.invalid' ? [] : [['more', `keyferry explain ${error.code}`] as const]),
   ];
-  const issues = isKeyferryError(error, 'config.invalid')
-    ? configIssueLines(error.details.file, error.details.issues, configText)
-    : [];
+  const issues =
+    isKeyferryError(error, 'config.invalid') || isKeyferryError(error, 'fixtures.invalid')
+      ? configIssueLines(error.details.file, error.details.issues, configText)
+      : [];
   return [
     `${palette.bad(`Error ${error.code}:`)} ${summaryOf(report)}`,
     ...indent(issues),

@@ -11,7 +11,7 @@ export interface ErrorReport {
   /** Codes that the call accepted by name: the same call again has to name them again. */
   readonly accept: readonly string[];
   readonly flags?: readonly string[];
-  /** Text of the configuration file, where the error points into it. */
+  /** Text of the configuration or fixture file, where the error points into it. */
   readonly configText: string | null;
   /** Shown with --verbose and for bugs; null else. */
   readonly stack: string | null;

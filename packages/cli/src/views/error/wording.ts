@@ -35,6 +35,7 @@ const readingCommands = [
   'validate',
   'doctor',
   'explain',
+  'test',
   'locks list',
   'locks show',
   'report',

@@ -129,7 +129,9 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
   const by = `${counted(chunks, 'chunk')}, ${counted(workers, 'worker')}`;
   return [
     palette.strong(plan.applyable ? 'Apply would' : 'Apply would (once nothing blocks)'),
-    create.keys + guarded === 0 ? '  write    nothing' : `  write    ${keys} in ${how}, ${by}`,
+    ...(create.keys + guarded === 0
+      ? ['  write    nothing']
+      : [`  write    ${keys} in ${how}, ${by}`, `  take     ${timeText(plan)}`]),
     ...(keepBefore && guarded > 0
       ? [
           `  keep     ${counted(guarded, 'record')} as they are now, in the state, before the first of a batch is changed`,
@@ -143,6 +145,22 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
       ? ['  way back none for the values: a rule changes them in a way that cannot be undone']
       : []),
   ];
+}
+
+/** Round enough that nobody takes it for more than it is. */
+const sampleTransactionMs = 10;
+
+/**
+ * What is known is how fast this scan was, and into how many transactions the keys go; how long each takes is the
+ * target's matter, so it is said what it would add.
+ */
+function timeText({ scanMs, totals, estimate: { transactions, workers } }: PlanDocument): string {
+  const perSecond = scanMs > 0 ? (totals.scanned * 1000) / scanMs : 0;
+  const writingMs = (transactions * sampleTransactionMs) / Math.max(1, workers);
+  return (
+    `about ${durationText(scanMs)} (${countText(Math.round(perSecond))} entries/s, as in this scan), plus ` +
+    `${durationText(writingMs)} for each ${sampleTransactionMs} ms that a transaction takes`
+  );
 }
 
 function lastLines(

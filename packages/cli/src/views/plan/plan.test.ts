@@ -48,7 +48,7 @@ describe('the plan for people', () => {
         + /config/sessions/ab/91f   88 B, TTL 38 s left
         + /config/db/password       32 B (sensitive)
       Changes of meaning
-        ttl.to-lease   1,904 keys with a TTL expire in the target too; a key may live up to 5 min longer
+        ttl.to-lease   1,904 keys with a TTL share at most 288 leases; a key may live up to 5 min longer
         dir.empty      17 empty directories have no form in etcd-v3
         index.changed  versions begin anew in the target; clients that compare them have to read them again
       Findings   0 blocking, 2 warnings
@@ -58,6 +58,7 @@ describe('the plan for people', () => {
             fix   apply soon; what expires meanwhile is counted, not lost
       Apply would
         write    12,310 keys in 99 transactions (at most 125 guarded keys each), 4 chunks, 2 workers
+        take     about 8.1 s (1,556 entries/s, as in this scan), plus 495 ms for each 10 ms that a transaction takes
         verify   digests of both sides, then stop
         undo     keyferry rollback config-v2-to-v3: removes what this run created and nobody changed
       Plan: 12,310 to create, 0 to overwrite, 0 to delete; 1 equal, 1 conflict, 292 not carried; 2 warnings.
@@ -79,6 +80,7 @@ describe('the plan for people', () => {
             fix   settle it by hand, or say   onConflict: keep-target
       Apply would (once nothing blocks)
         write    12,303 keys in 99 transactions (at most 125 guarded keys each), 4 chunks, 2 workers
+        take     about 8.1 s (1,556 entries/s, as in this scan), plus 495 ms for each 10 ms that a transaction takes
         verify   digests of both sides, then stop
         undo     keyferry rollback config-v2-to-v3: removes what this run created and nobody changed
       Plan: 12,303 to create, 0 to overwrite, 0 to delete; 1 equal, 1 conflict, 7 blocked, 292 not carried; 1 warning.
@@ -199,7 +201,7 @@ describe('the plan as Markdown', () => {
 
     #### Changes of meaning
 
-    - \`ttl.to-lease\`: 1,904 keys with a TTL expire in the target too; a key may live up to 5 min longer
+    - \`ttl.to-lease\`: 1,904 keys with a TTL share at most 288 leases; a key may live up to 5 min longer
     - \`dir.empty\`: 17 empty directories have no form in etcd-v3
     - \`index.changed\`: versions begin anew in the target; clients that compare them have to read them again
 

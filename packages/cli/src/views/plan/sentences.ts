@@ -1,5 +1,5 @@
 /** What the page and the Markdown of a plan say in the same words: its sum, and what changes its meaning. */
-import type { PlanDocument } from '@keyferry/core';
+import { leasesCountedMax, type PlanDocument } from '@keyferry/core';
 import { counted, countText, durationText } from '../layout/numbers.ts';
 import { notCarriedCount, notCarriedTexts } from './not-carried.ts';
 
@@ -38,10 +38,11 @@ export function meaningRows({
   target,
   leaseBucketMs,
 }: PlanDocument): (readonly [code: string, what: string])[] {
-  return meaning.map(({ code, count }) => {
+  return meaning.map(({ code, count, leases }) => {
     switch (code) {
       case 'ttl.to-lease': {
         const longer = leaseBucketMs > 0 ? `; a key may live up to ${durationText(leaseBucketMs)} longer` : '';
+        if (leases !== undefined) return [code, `${sharedLeases(count, leases)}${longer}`];
         const keys = counted(count, 'key with a TTL expires', 'keys with a TTL expire');
         return [code, `${keys} in the target too${longer}`];
       }
@@ -53,4 +54,12 @@ export function meaningRows({
         return [code, 'versions begin anew in the target; clients that compare them have to read them again'];
     }
   });
+}
+
+/** Many leases are what slows an etcd, so that their number is worth a look. */
+function sharedLeases(keys: number, leases: number): string {
+  if (keys === 1) return '1 key with a TTL gets a lease';
+  const number =
+    leases >= leasesCountedMax ? `${countText(leases)} leases or more` : `at most ${counted(leases, 'lease')}`;
+  return `${countText(keys)} keys with a TTL share ${number}`;
 }
