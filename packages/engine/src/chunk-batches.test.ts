@@ -7,7 +7,9 @@ import {
   digestsEqual,
   DigestSum,
   RecordHasher,
+  keyToJson,
   type ChunkProgress,
+  type GuardRow,
   type RecordPage,
   type StoredRecord,
 } from '@keyferry/core';
@@ -118,4 +120,55 @@ describe('laws', () => {
         }
       }),
     ));
+});
+
+describe('deletes', () => {
+  const rows = (names: readonly string[], action: GuardRow['action'] = 'delete'): GuardRow[] =>
+    names.map((name) => ({ targetKey: keyToJson(keyFromText(`t/${name}`)), action, version: '7' }));
+  const batchesOf = (given: RecordPage, guards: readonly GuardRow[], keysMax = 9): Batch[] => {
+    const batches = new ChunkBatches(rule, new RecordHasher(salt), start, limits(keysMax), new ChunkGuards(guards));
+    return [...batches.cut(given, 0), ...batches.rest()];
+  };
+  const shortOf = (batches: readonly Batch[]) =>
+    batches.map(({ changes, lastKey }) => [changes.map(({ kind, key }) => `${kind} ${key}`).join(', '), lastKey]);
+
+  it('stand in order between the records, and the last ones behind them', () => {
+    expect(shortOf(batchesOf(page([record('b'), record('d')]), rows(['a', 'c', 'e', 'f'])))).toEqual([
+      ['delete t/a, put t/b, delete t/c, put t/d', 's/d'],
+      ['delete t/e, delete t/f', 's/f'],
+    ]);
+  });
+
+  it('keep to the limits, and each moves the cursor to its own place', () => {
+    expect(shortOf(batchesOf(page([record('c')]), rows(['a', 'b']), 1))).toEqual([
+      ['delete t/a', 's/a'],
+      ['delete t/b', 's/b'],
+      ['put t/c', 's/c'],
+    ]);
+  });
+
+  it('are not passed by a cursor that a directory moves on', () => {
+    expect(shortOf(batchesOf(page([record('a')], [emptyDir('d')]), rows(['b', 'd', 'e'])))).toEqual([
+      ['put t/a, delete t/b, delete t/d', 's/d'],
+      ['delete t/e', 's/e'],
+    ]);
+  });
+
+  it('of a key that the source has by now are spared, and its put expects nothing there', () => {
+    const [batch] = batchesOf(page([record('a')]), rows(['a']));
+    expect(batch).toMatchObject({ spared: ['t/a'], changes: [{ kind: 'put', key: 't/a', expect: 'absent' }] });
+  });
+
+  it('overwrites expect their version, and one without a source record is passed by', () => {
+    const [batch, ...more] = batchesOf(page([record('b')]), rows(['a', 'b', 'c'], 'overwrite'));
+    expect(batch?.changes).toMatchObject([{ kind: 'put', key: 't/b', expect: { version: '7' } }]);
+    expect(more).toEqual([]);
+  });
+
+  it('behind a cursor alone are done again', () => {
+    const guards = new ChunkGuards(rows(['a', 'b', 'c']));
+    guards.passTo(keyFromText('t/b'));
+    const batches = new ChunkBatches(rule, new RecordHasher(salt), start, limits(9), guards);
+    expect(shortOf([...batches.rest()])).toEqual([['delete t/c', 's/c']]);
+  });
 });

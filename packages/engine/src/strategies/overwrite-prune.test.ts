@@ -3,8 +3,9 @@
  * Method: the real engine on memory stores; somebody writes between plan and apply, during apply, and before rollback.
  */
 import { deletesOf, keyFromText, keyToJson, nothingRolledBack, scannedOf } from '@keyferry/core';
+import { MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
-import { failureOf, Stage, type StageOptions } from '../../testing/stage.ts';
+import { bytes, failureOf, Stage, type StageOptions } from '../../testing/stage.ts';
 import { attemptScope } from '../state-items.ts';
 
 const policy = { onConflict: 'overwrite', prune: true, guards: { deleteShareMax: 1, deletesMax: 1000 } } as const;
@@ -226,12 +227,49 @@ describe('applying it', () => {
     expect(stage.targetValues()).toEqual(before);
   });
 
-  it('finds a planned delete that is still there, and says so', async () => {
+  it('is not done while a planned delete is still there: verify names it', async () => {
     const stage = filled();
     await stage.apply(await stage.plan());
-    const versions = new Map([...stage.target.snapshot()].map(([key, { version }]) => [key, version]));
-    expect(versions.has(keyFromText('dst/stray'))).toBe(false);
-    expect(await stage.verify()).toMatchObject({ verdict: 'agree' });
+    // The target as it was, version by version: a store that said it had deleted.
+    const lying = new MemoryStore({ name: 'new' });
+    for (const [name, value] of Object.entries(target)) lying.put(keyFromText(`dst/${name}`), bytes(value));
+    const { result, deviations } = await stage.verifyApplied({ target: lying });
+    expect(deviations).toContain('4 keys differ between the sides');
+    expect(result).toMatchObject({
+      verdict: 'differ',
+      targetOnly: 0,
+      differences: [
+        { key: { text: 'dst/fresh' }, what: 'missing in the target' },
+        { key: { text: 'dst/older' }, what: 'value differs' },
+        { key: { text: 'dst/stray' }, what: 'still in the target' },
+        { key: { text: 'dst/stray/deep' }, what: 'still in the target' },
+      ],
+    });
+  });
+
+  it('finds its rows in the state, in items of bounded size, in chunks that deletes alone can fill', async () => {
+    const limits = { chunkKeysMax: 1200, chunkBytesMax: 1e6, createRowsMax: 0 };
+    const stage = stageWith({ limits, guards: { deleteShareMax: 1, deletesMax: 3000 } });
+    stage.fillSource({ a: '1', z: '1' });
+    for (let i = 0; i < 3000; i += 1) stage.putTarget(`k${i}`, 'left over');
+    const plan = await stage.plan();
+    expect(plan.reader().plan.chunks).toBe(3);
+    expect(await stage.apply(plan)).toMatchObject({ outcome: 'done', counts: { written: 2, deleted: 3000 } });
+    const { entries } = await stage.state.list('guards', attemptScope('shop', 1), { after: null, itemsMax: 100 });
+    expect(entries.map(({ item }) => item.rows.length)).toEqual([500, 500, 199, 500, 500, 200, 500, 101]);
+    expect(stage.targetValues()).toEqual({ a: '1', z: '1' });
+  });
+
+  it('spares what was to be deleted and is in the source by now, and says so', async () => {
+    const stage = filled();
+    const plan = await stage.plan();
+    const applied = await stage.apply(plan, {
+      during: ({ code }) => void (code === 'apply.started' && stage.fillSource({ stray: 'in the source now' })),
+      source: new MemoryStore({ name: 'old', sharedWith: stage.source, capabilities: { pinnedView: false } }),
+    });
+    expect(applied).toMatchObject({ outcome: 'deviated', counts: { deleted: 1, deletesChanged: 1, kept: 1 } });
+    expect(applied.met).toMatchObject([{ targetKey: { text: 'dst/stray' }, what: 'it is in the source by now' }]);
+    expect(stage.targetValues()).toMatchObject({ stray: 'left over' });
   });
 });
 
