@@ -222,6 +222,20 @@ describe('after finalize', () => {
     }
   });
 
+  it('a planner who may not see the marker is told so, and apply does not pass it over', async () => {
+    const stage = await verified();
+    await stage.finalize();
+    const denied = new KeyferryError('store.permission-denied', { store: 'new', detail: 'read' });
+    stage.target.failNext('readDone', 'before', denied);
+    const plan = await stage.plan({ state: new MemoryStateStore() });
+    expect(plan.reader().plan).toMatchObject({
+      applyable: true,
+      findings: [{ code: 'done.unseen', level: 'warning' }],
+    });
+    const failure = await failureOf(stage.apply(plan, { state: new MemoryStateStore() }));
+    expect(failure).toMatchObject({ code: 'plan.not-applyable' });
+  });
+
   it('a plan from before it is not applied by another state', async () => {
     const stage = await verified();
     const plan = await stage.plan();

@@ -6,6 +6,7 @@ import {
   counted,
   countText,
   finding,
+  isKeyferryError,
   keyForDisplay,
   keyToJson,
   membersVerdict,
@@ -99,10 +100,21 @@ function sourceFindings({ source: { capabilities } }: Engine): Finding[] {
   return findings;
 }
 
+const doneUnseen = finding('done.unseen', {
+  count: 1,
+  detail: "the user may not read keyferry's own keys in the target, where a done marker would be",
+  fix: 'nothing for a plan; apply needs read and write there and looks before it writes',
+});
+
 /** A migration that was finalized is over, whatever this state says: another one may have done it. */
 async function doneFindings(engine: Engine, { migration }: MigrationSpec): Promise<Finding[]> {
-  const marker = await readDoneMarker(engine, migration);
+  const marker = await readDoneMarker(engine, migration).catch((error: unknown) => {
+    // Whoever plans need not be allowed to apply; apply itself needs the right, and fails without it.
+    if (isKeyferryError(error, 'store.permission-denied')) return 'unseen' as const;
+    throw error;
+  });
   if (marker === null) return [];
+  if (marker === 'unseen') return [doneUnseen];
   const { plan, by, finalizedAt } = marker;
   const detail = `already done by ${by} at ${finalizedAt}, with plan ${plan}`;
   const fix = `nothing is to be done; to migrate once more:   keyferry finalize ${migration} --reopen`;

@@ -6,6 +6,11 @@ import type { KeyJson } from '../model/key.ts';
 
 export const findingCodes = {
   'done.already': { level: 'blocking', accept: false, summary: 'the target says that this migration was finalized' },
+  'done.unseen': {
+    level: 'warning',
+    accept: false,
+    summary: 'whether this migration was finalized cannot be seen: no right to read where the target says it',
+  },
   'forget.strands-data': {
     level: 'warning',
     accept: true,
