@@ -127,7 +127,7 @@ describe('deletes', () => {
     names.map((name) => ({ targetKey: keyToJson(keyFromText(`t/${name}`)), action, version: '7' }));
   const batchesOf = (given: RecordPage, guards: readonly GuardRow[], keysMax = 9): Batch[] => {
     const batches = new ChunkBatches(rule, new RecordHasher(salt), start, limits(keysMax), new ChunkGuards(guards));
-    return [...batches.cut(given, 0), ...batches.rest()];
+    return [...batches.cut(given, () => 0), ...batches.rest()];
   };
   const shortOf = (batches: readonly Batch[]) =>
     batches.map(({ changes, lastKey }) => [changes.map(({ kind, key }) => `${kind} ${key}`).join(', '), lastKey]);
