@@ -11,6 +11,7 @@ import Plan from './commands/plan.ts';
 import Rollback from './commands/rollback.ts';
 import SchemaConfig from './commands/schema/config.ts';
 import Show from './commands/show.ts';
+import StateCreateTable from './commands/state/create-table.ts';
 import Status from './commands/status.ts';
 import Validate from './commands/validate.ts';
 import Verify from './commands/verify.ts';
@@ -28,6 +29,7 @@ export default {
   rollback: Rollback,
   'schema:config': SchemaConfig,
   show: Show,
+  'state:create-table': StateCreateTable,
   status: Status,
   validate: Validate,
   verify: Verify,

@@ -10,4 +10,5 @@ export { rollBack, type RollbackResult } from './rollback.ts';
 export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
+export { withRetry } from './retry.ts';
 export type { RunOptions } from './session.ts';

@@ -172,6 +172,7 @@ export interface ListedLock {
 }
 
 export async function listLocks(env: Environment): Promise<readonly ListedLock[]> {
-  const { entries } = await env.state.list('lock', locksScope, { after: null, itemsMax: 1000 });
+  const page = { after: null, itemsMax: 1000 };
+  const { entries } = await withRetry(env, 'locks', () => env.state.list('lock', locksScope, page));
   return entries;
 }

@@ -51,6 +51,16 @@ export async function writeItemOrFail<K extends StateKind>(
   return change.version;
 }
 
+/** As it is now; null: nobody wrote it. */
+export function readItem<K extends StateKind>(
+  env: Environment,
+  kind: K,
+  scope: string,
+  id: string,
+): Promise<StateEntry<K> | null> {
+  return withRetry(env, `state ${kind} ${id}`, () => env.state.read(kind, scope, id));
+}
+
 export async function* listItems<K extends StateKind>(
   env: Environment,
   kind: K,

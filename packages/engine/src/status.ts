@@ -12,7 +12,7 @@ import {
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill.ts';
 import type { Environment } from './migration.ts';
-import { attemptScope, listItems, locksScope, migrationsScope } from './state-items.ts';
+import { attemptScope, listItems, locksScope, migrationsScope, readItem } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -30,12 +30,12 @@ export interface Status {
 const deadLettersShown = 20;
 
 export async function readStatus(env: Environment, migration: MigrationId): Promise<Status> {
-  const entry = await env.state.read('migration', migrationsScope, migration);
-  const lock = await env.state.read('lock', locksScope, migration);
+  const entry = await readItem(env, 'migration', migrationsScope, migration);
+  const lock = await readItem(env, 'lock', locksScope, migration);
   const state = entry?.item ?? null;
   const phase = state?.phase ?? 'new';
   const nowMs = env.clock.nowMs();
-  const plan = state === null ? null : await env.state.read('plan', migration, state.plan);
+  const plan = state === null ? null : await readItem(env, 'plan', migration, state.plan);
   const scope = attemptScope(migration, state?.attempt ?? 0);
   const chunks = await summarizeChunks(env, scope);
   return {
@@ -68,8 +68,8 @@ async function firstDeadLetters(env: Environment, scope: string): Promise<readon
 
 /** The plan that a migration's latest attempt applied, for verify; null before the first. */
 export async function readAppliedPlan(env: Environment, migration: MigrationId): Promise<PlanDocument | null> {
-  const entry = await env.state.read('migration', migrationsScope, migration);
+  const entry = await readItem(env, 'migration', migrationsScope, migration);
   if (entry === null) return null;
-  const plan = await env.state.read('plan', migration, entry.item.plan);
+  const plan = await readItem(env, 'plan', migration, entry.item.plan);
   return plan?.item ?? null;
 }

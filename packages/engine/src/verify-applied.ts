@@ -14,7 +14,7 @@ import { summarizeChunks } from './backfill.ts';
 import { deviationsOf } from './deviations.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
-import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
+import { attemptScope, migrationsScope, readItem, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface AppliedVerification {
@@ -31,8 +31,8 @@ export async function verifyApplied(
   signal?: StopSignal,
 ): Promise<AppliedVerification> {
   const { migration } = spec;
-  const entry = await engine.state.read('migration', migrationsScope, migration);
-  const plan = entry === null ? null : await engine.state.read('plan', migration, entry.item.plan);
+  const entry = await readItem(engine, 'migration', migrationsScope, migration);
+  const plan = entry === null ? null : await readItem(engine, 'plan', migration, entry.item.plan);
   if (entry === null || plan === null || !['applied', 'verified', 'applying'].includes(entry.item.phase)) {
     const phase = entry?.item.phase ?? 'new';
     const { next } = nextStep(migration, phase, entry?.item.appliedAs ?? `${migration}.kfplan`);

@@ -30,7 +30,10 @@ export async function createStateTable(options: ConnectionOptions): Promise<Tabl
   try {
     const outcome = await create(connection);
     await connection.send((client) =>
-      waitUntilTableExists({ client, maxWaitTime: waitMaxSeconds, minDelay: 1, maxDelay: 10 }, { TableName: options.table }),
+      waitUntilTableExists(
+        { client, maxWaitTime: waitMaxSeconds, minDelay: 1, maxDelay: 10 },
+        { TableName: options.table },
+      ),
     );
     await assertKeys(connection);
     await ensureExpiry(connection);
