@@ -19,6 +19,8 @@ export type { LoadOptions, V2Entry } from './etcd/load-v2-keys.ts';
 
 export { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.ts';
+export { startFaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
+export type { DynamoDbFault, FaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 
 export { writeCertificates } from './net/certificates.ts';
 export type { CertificateFiles, CertificateOptions } from './net/certificates.ts';

@@ -200,8 +200,8 @@ describe.skipIf(!available.ok)(`state in DynamoDB${available.note}`, () => {
       expect(plans.entries.map(({ id }) => id)).toEqual(ids);
       const partitions = Map.groupBy(await bench().scan(table.table), ({ pk }) => pk?.S ?? '');
       const sizes = [...partitions].filter(([pk]) => pk.startsWith('item#chunk#')).map(([, items]) => items.length);
-      expect(sizes).toHaveLength(8);
-      expect(Math.max(...sizes)).toBeLessThan(75);
+      expect(sizes).toHaveLength(4);
+      expect(Math.max(...sizes)).toBeLessThan(120);
       await state.close();
     });
   });

@@ -31,7 +31,8 @@ export const ledgerPartition = 'ledger';
 export const ledgerKey = (version: string): ItemKey => ({ pk: ledgerPartition, sk: `#${version}` });
 export const partKey = (version: string, n: number): ItemKey => ({ pk: `part#${version}#${n}`, sk: '#' });
 
-const shardsOfMany = 8;
+/** 4,000 writes a second; a list asks each of them, so no more than are of use. */
+const shardsOfMany = 4;
 /** One of a migration, or a handful; of any other kind, a newer one too, there may be many. */
 const fewOfAScope: ReadonlySet<StateKind> = new Set<StateKind>(['migration', 'lock', 'plan']);
 

@@ -111,13 +111,21 @@ export class DynamoDbState implements StateStore {
       itemsMax: itemsMax + 1,
       idOf,
     });
-    for await (const { id, item } of listed) {
-      if (after !== null && compareIds(id, after) <= 0) continue;
-      if (entries.length >= itemsMax || bytes > pageBytesMax) return { entries, next: entries.at(-1)?.id ?? null };
-      const entry = (await this.entryOf<K>(id, item)) ?? (await this.read(kind, scope, id));
-      if (entry === null) continue; // removed since the query saw it
-      entries.push(entry);
-      bytes += sizeOf(item);
+    try {
+      for await (const { id, item } of listed) {
+        if (after !== null && compareIds(id, after) <= 0) continue;
+        if (entries.length >= itemsMax || bytes > pageBytesMax) return { entries, next: entries.at(-1)?.id ?? null };
+        const entry = (await this.entryOf<K>(id, item)) ?? (await this.read(kind, scope, id));
+        if (entry === null) continue; // removed since the query saw it
+        entries.push(entry);
+        bytes += sizeOf(item);
+      }
+    } catch (error) {
+      // A page takes several requests. What is there already is a page too, or a table that throttles would see the same
+      // queries again and again; whoever asks for the next one meets the error if it lasts.
+      const last = entries.at(-1);
+      if (last === undefined || !(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
+      return { entries, next: last.id };
     }
     return { entries, next: null };
   }

@@ -2,13 +2,14 @@
  * An HTTP proxy in front of DynamoDB Local that does what the emulator never does: it throttles, fails after the write was
  * done, delivers a request twice, hangs, answers in pages of a few items, and leaves part of a batch undone.
  *
- * A fault is planted for the next requests of an operation; what is not hit passes. Each request is counted.
+ * A fault is planted for the next requests of an operation, or decided on request by request; what has none passes. Each
+ * request is counted.
  */
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export type Fault =
+export type DynamoDbFault =
   /** Refused before anything happens, with this error's name; 400, or 500 for one of the server. */
   | { readonly kind: 'refuse'; readonly error: string; readonly status?: number }
   /** It is done, and the connection closes without an answer. */
@@ -24,12 +25,12 @@ export type Fault =
   /** Calls this, and then lets it pass. */
   | { readonly kind: 'before'; readonly act: () => Promise<void> };
 
-export interface FaultyProxy {
+export interface FaultyDynamoDb {
   readonly endpoint: string;
   /** Requests so far, by operation: `PutItem`. */
   readonly counts: ReadonlyMap<string, number>;
   /** The next `times` requests of this operation have the fault; by default the next one. */
-  plant(operation: string, fault: Fault, times?: number): void;
+  plant(operation: string, fault: DynamoDbFault, times?: number): void;
   /** What was planted and did not come to pass. */
   unspent(): number;
   close(): Promise<void>;
@@ -37,7 +38,7 @@ export interface FaultyProxy {
 
 interface Planted {
   readonly operation: string;
-  readonly fault: Fault;
+  readonly fault: DynamoDbFault;
   left: number;
 }
 
@@ -47,7 +48,14 @@ interface Reply {
   readonly body: string;
 }
 
-export async function startFaultyProxy(behind: string): Promise<FaultyProxy> {
+/**
+ * @param behind endpoint of the emulator
+ * @param decide the fault of a request for which none is planted
+ */
+export async function startFaultyDynamoDb(
+  behind: string,
+  decide: (operation: string) => DynamoDbFault | null = () => null,
+): Promise<FaultyDynamoDb> {
   const planted: Planted[] = [];
   const counts = new Map<string, number>();
   const server = createServer((incoming, outgoing) => {
@@ -61,7 +69,7 @@ export async function startFaultyProxy(behind: string): Promise<FaultyProxy> {
     const body = await textOf(incoming);
     const next = planted.find((each) => each.operation === operation && each.left > 0);
     if (next !== undefined) next.left -= 1;
-    const reply = await answer(next?.fault ?? null, incoming, body);
+    const reply = await answer(next?.fault ?? decide(operation), incoming, body);
     if (reply === 'hang') return;
     if (reply === 'drop') {
       outgoing.destroy();
@@ -72,7 +80,7 @@ export async function startFaultyProxy(behind: string): Promise<FaultyProxy> {
   }
 
   async function answer(
-    fault: Fault | null,
+    fault: DynamoDbFault | null,
     incoming: IncomingMessage,
     body: string,
   ): Promise<Reply | 'drop' | 'hang'> {
