@@ -45,7 +45,7 @@ export function errorHuman(report: ErrorReport, palette: Palette): string {
 }
 
 /** Commands that read the configuration; the others would refuse the flag's sense, if not the flag. */
-const reads = /keyferry (?:plan|apply|verify|status|rollback|locks|doctor) /;
+const reads = /keyferry (?:plan|apply|verify|status|rollback|locks|state|doctor) /;
 
 function withConfig(line: string, report: ErrorReport): string {
   return reads.test(line) && !line.includes('--config') ? pasteable(line, report) : line;
