@@ -60,10 +60,12 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
 }
 
 async function firstDeadLetters(env: Environment, scope: string): Promise<readonly DeadLetter[]> {
+  const letters: DeadLetter[] = [];
   for await (const entries of listItems(env, 'dead-letter', scope)) {
-    return entries.slice(0, deadLettersShown).map(({ item }) => item);
+    letters.push(...entries.map(({ item }) => item));
+    if (letters.length >= deadLettersShown) break;
   }
-  return [];
+  return letters.slice(0, deadLettersShown);
 }
 
 /** The plan that a migration's latest attempt applied, for verify; null before the first. */

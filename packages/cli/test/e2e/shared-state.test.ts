@@ -150,7 +150,7 @@ describe.skipIf(available.some(({ ok }) => !ok))(`state in DynamoDB${note}`, () 
     try {
       const [folder] = await newFolders('/faulty/', 1, proxy.endpoint);
       await prepare(folder);
-      const run = await folder.start(['apply', 'move.kfplan']);
+      const run = folder.start(['apply', 'move.kfplan']);
       expect(await run.output).toMatchObject(done);
       const retries = (await run.log()).filter(({ type }) => type === 'store.retrying');
       expect(retries.length).toBeGreaterThan(3);

@@ -129,17 +129,17 @@ export async function startFaultyDynamoDb(
 /** Both batches name one table here. */
 async function processOnly(items: number, body: string, forward: (body: string) => Promise<Reply>): Promise<Reply> {
   const input = JSON.parse(body) as { RequestItems: Record<string, unknown[] | { Keys: unknown[] }> };
-  const [[table = '', asked = []] = []] = Object.entries(input.RequestItems);
+  const [table, asked] = Object.entries(input.RequestItems)[0] ?? ['', []];
   const all = Array.isArray(asked) ? asked : asked.Keys;
-  const with_ = (some: unknown[]) => ({ [table]: Array.isArray(asked) ? some : { ...asked, Keys: some } });
+  const requestFor = (some: unknown[]) => ({ [table]: Array.isArray(asked) ? some : { ...asked, Keys: some } });
   const left = all.slice(items);
-  const unprocessed = left.length === 0 ? {} : with_(left);
+  const unprocessed = left.length === 0 ? {} : requestFor(left);
   const name = Array.isArray(asked) ? 'UnprocessedItems' : 'UnprocessedKeys';
   if (items === 0) {
     const nothing = Array.isArray(asked) ? {} : { Responses: { [table]: [] } };
     return { status: 200, headers: {}, body: JSON.stringify({ ...nothing, [name]: unprocessed }) };
   }
-  const reply = await forward(JSON.stringify({ ...input, RequestItems: with_(all.slice(0, items)) }));
+  const reply = await forward(JSON.stringify({ ...input, RequestItems: requestFor(all.slice(0, items)) }));
   return { ...reply, body: JSON.stringify({ ...(JSON.parse(reply.body) as object), [name]: unprocessed }) };
 }
 

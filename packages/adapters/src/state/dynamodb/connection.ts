@@ -51,8 +51,8 @@ export interface QueryPage {
   readonly next: Item | null;
 }
 
-/** At most this many items in one batch; with parts of 300 KB it stays well below the 16 MB of a batch. */
-const batchMax = 20;
+/** Items of one batch: with parts of 300 KB a slow line can carry it within the time that one request may take. */
+const batchMax = 8;
 
 export class Connection {
   readonly table: StateTable;

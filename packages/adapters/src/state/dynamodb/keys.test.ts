@@ -2,7 +2,7 @@
  * Goal: the order of the table is the order of ids, whatever they are made of, and no two ids share a key.
  * Method: laws over ids that are generated near the length where they are cut.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { areUnordered, compareIds, itemKey, partitionsOf, sortKeyBefore } from './keys.ts';
 import { nextVersion, partCountOf } from './versions.ts';
@@ -51,7 +51,7 @@ describe('partitions', () => {
       fc.property(id, id, (a, b) => {
         const [of, other] = [itemKey('chunk', 'm/1', a), itemKey('chunk', 'm/1', b)];
         expect(partitionsOf('chunk', 'm/1')).toContain(of.pk);
-        if (areUnordered(of.sk, other.sk)) expect(of.pk).toBe(other.pk);
+        return !areUnordered(of.sk, other.sk) || of.pk === other.pk;
       }),
     ));
 
