@@ -5,8 +5,9 @@
  */
 import { defineConfig } from 'vitest/config';
 
-// Workspace packages are loaded from their sources; the rest of the list is Vite's own default for servers.
-const conditions = ['keyferry-source', 'module', 'node', 'development|production'];
+// Workspace packages are loaded from their sources; the rest is what Node itself goes by. Vite's `module` is left out: Node
+// does not know it, and packages offer bundlers files under it that Node cannot load.
+const conditions = ['keyferry-source', 'node', 'development|production'];
 const simulations = '**/*.sim.test.ts';
 const ignored = ['**/node_modules/**', '**/dist/**'];
 

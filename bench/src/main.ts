@@ -9,6 +9,7 @@ import { diff } from './benchmarks/diff.ts';
 import { memory } from './benchmarks/memory.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
 import { startup } from './benchmarks/startup.ts';
+import { stateWrites } from './benchmarks/state-writes.ts';
 import type { Benchmark } from './benchmark.ts';
 import { printReport, saveReport } from './report.ts';
 
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   memory,
   diff,
   startup,
+  'state-writes': stateWrites,
 };
 const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;
 

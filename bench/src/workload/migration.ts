@@ -18,6 +18,10 @@ export type StoreSettings =
 export interface MigrationSettings {
   readonly source: StoreSettings;
   readonly target: StoreSettings;
+  /** By default a file in the migration's folder. */
+  readonly state?: Readonly<Record<string, unknown>>;
+  /** By default keyferry's own. */
+  readonly limits?: { readonly workers?: number; readonly chunkKeys?: number };
 }
 
 export interface ApplyPhases {
@@ -35,16 +39,18 @@ export class BenchMigration {
     this.folder = folder;
   }
 
-  static async create({ source, target }: MigrationSettings): Promise<BenchMigration> {
+  static async create({ source, target, state, limits }: MigrationSettings): Promise<BenchMigration> {
     const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-'));
     const config = {
       version: 1,
+      ...(state === undefined ? {} : { state }),
       stores: { source, target },
       migrations: {
         bench: {
           source: { store: 'source', prefix: benchPrefix },
           target: { store: 'target', prefix: benchPrefix },
           strategy: 'offline',
+          ...(limits === undefined ? {} : { limits }),
         },
       },
     };
@@ -61,6 +67,10 @@ export class BenchMigration {
     const startedAtMs = Date.now();
     const run = await this.run(['apply', 'bench.kfplan', '--yes', '--log-file', log]);
     return { ...run, phases: phasesOf(await readFile(log, 'utf8'), startedAtMs, run.wallMs) };
+  }
+
+  createStateTable(): Promise<NodeRun> {
+    return this.run(['state', 'create-table']);
   }
 
   verify(): Promise<NodeRun> {

@@ -55,7 +55,13 @@ async function planUnderWay(run: CommandRun, wired: Wired, folder: string): Prom
     await rm(kept, { force: true });
     return null;
   }
-  if (state.appliedAs !== spec.migration || !existsSync(kept)) {
+  if (state.appliedAs === spec.migration && !existsSync(kept)) {
+    // The state may be shared; plans that nobody saved are not.
+    run.warn(`plan ${state.plan} was kept where its run began, in ${folder} there: keyferry apply goes on from there`);
+    const next = `keyferry rollback ${spec.migration}`;
+    throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'a new plan', next });
+  }
+  if (state.appliedAs !== spec.migration) {
     const next = `keyferry apply ${shellWord(state.appliedAs)}`;
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'a new plan', next });
   }
@@ -117,9 +123,10 @@ async function subjectOf(kept: string, { engine, spec }: Wired): Promise<ApplySu
   };
 }
 
-/** Beside the state: whoever can go on with a run finds its plan there. */
+/** Beside the state file: whoever can go on with a run finds its plan there. State in a table has no folder. */
 function keptPlansFolder({ directory, state }: ResolvedConfig): string {
-  return join(dirname(resolve(directory, state.sqlite)), 'plans');
+  const folder = 'sqlite' in state ? dirname(resolve(directory, state.sqlite)) : join(directory, '.keyferry');
+  return join(folder, 'plans');
 }
 
 const keptPlan = (folder: string, plan: PlanId): string => join(folder, `${plan}.kfplan`);

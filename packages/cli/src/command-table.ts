@@ -23,6 +23,7 @@ import RunsThrottle from './commands/runs/throttle.ts';
 import Schema from './commands/schema.ts';
 import Show from './commands/show.ts';
 import StateAdopt from './commands/state/adopt.ts';
+import StateCreateTable from './commands/state/create-table.ts';
 import StateExport from './commands/state/export.ts';
 import StateForget from './commands/state/forget.ts';
 import StateHistory from './commands/state/history.ts';
@@ -60,6 +61,7 @@ export default {
   schema: Schema,
   show: Show,
   'state:adopt': StateAdopt,
+  'state:create-table': StateCreateTable,
   'state:export': StateExport,
   'state:forget': StateForget,
   'state:history': StateHistory,

@@ -26,10 +26,13 @@ export async function withState<T>(
   config: ResolvedConfig,
   work: (env: Environment) => Promise<T>,
 ): Promise<T> {
-  const { systemClock, systemRandom, wireState } = await loadAdapters();
-  const state = await wireState(config);
+  const { systemClock: clock, systemRandom: random, wireState } = await loadAdapters();
+  const { withRetry } = await loadEngine();
+  const outside = { clock, random, host: run.host };
+  // Shared state is opened over a network.
+  const state = await withRetry(outside, 'state', () => wireState(config), run.signal);
   try {
-    return await work({ state, clock: systemClock, random: systemRandom, host: run.host });
+    return await work({ state, ...outside });
   } finally {
     await state.close();
   }

@@ -31,12 +31,13 @@ export async function summarizeChunks(env: Environment, scope: string): Promise<
   let chunksTotal = 0;
   let plannedPermanent = emptyDigest;
   const moved: string[] = [];
-  const planned = listItems(env, 'chunk-plan', scope);
+  // Both are registered together, under the same ids, and listed in their order; the pages they come in may differ.
+  const planned = entriesOf(listItems(env, 'chunk-plan', scope));
+  let next = await planned.next();
   for await (const entries of listItems(env, 'chunk', scope)) {
-    // Both are registered together, under the same ids: their pages run side by side.
-    const plans = (await planned.next()).value ?? [];
-    for (const [i, { item }] of entries.entries()) {
-      const plan = plans[i]?.item;
+    for (const { id, item } of entries) {
+      while (next.done !== true && next.value.id < id) next = await planned.next();
+      const plan = next.done !== true && next.value.id === id ? next.value.item : undefined;
       chunksTotal += 1;
       counts = addCounts(counts, item.progress.counts);
       if (plan !== undefined) plannedPermanent = addDigests(plannedPermanent, plan.permanent);
@@ -47,6 +48,10 @@ export async function summarizeChunks(env: Environment, scope: string): Promise<
   }
   counts = addCounts(counts, await resolvedLetters(env, scope));
   return { counts, chunksDone, chunksTotal, moved, met: await firstMetChanges(env, scope), plannedPermanent };
+}
+
+async function* entriesOf<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
+  for await (const entries of pages) yield* entries;
 }
 
 /** Records that are named; all of them are counted. */

@@ -18,6 +18,7 @@ export {
 export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
+export { withRetry } from './retry.ts';
 export type { RunOptions } from './session.ts';
 export { forget, lossesOf, type ForgetResult, type Loss } from './forget.ts';
 export { exportState, importState, parseState } from './transfer.ts';

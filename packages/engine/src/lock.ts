@@ -15,7 +15,7 @@ import {
 } from '@keyferry/core';
 import { assertNotStopped, type Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
-import { locksScope, writeItem } from './state-items.ts';
+import { listItems, locksScope, writeItem } from './state-items.ts';
 
 export const lockLeaseMs = 20_000;
 const waitBetweenTriesMs = 500;
@@ -172,6 +172,7 @@ export interface ListedLock {
 }
 
 export async function listLocks(env: Environment): Promise<readonly ListedLock[]> {
-  const { entries } = await env.state.list('lock', locksScope, { after: null, itemsMax: 1000 });
-  return entries;
+  const locks: ListedLock[] = [];
+  for await (const entries of listItems(env, 'lock', locksScope)) locks.push(...entries);
+  return locks;
 }

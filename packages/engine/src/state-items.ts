@@ -57,10 +57,20 @@ export async function writeItemOrFail<K extends StateKind>(
  * @throws {KeyferryError} `state.newer`: a newer keyferry wrote them.
  */
 export async function readMigration(env: Environment, migration: string): Promise<StateEntry<'migration'> | null> {
-  const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
+  const entry = await readItem(env, 'migration', migrationsScope, migration);
   const found = entry?.item.format ?? stateFormat;
   if (found <= stateFormat) return entry;
   throw new KeyferryError('state.newer', { where: migration, found: String(found), known: String(stateFormat) });
+}
+
+/** As it is now; null: nobody wrote it. */
+export function readItem<K extends StateKind>(
+  env: Environment,
+  kind: K,
+  scope: string,
+  id: string,
+): Promise<StateEntry<K> | null> {
+  return withRetry(env, `state ${kind} ${id}`, () => env.state.read(kind, scope, id));
 }
 
 export async function* listItems<K extends StateKind>(

@@ -16,7 +16,7 @@ import { unkeptChanges } from './before-images.ts';
 import { openLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
 import { readControl, stepUnder } from './run-control.ts';
-import { attemptScope, locksScope, migrationsScope, readMigration } from './state-items.ts';
+import { attemptScope, locksScope, migrationsScope, readItem, readMigration } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -39,11 +39,11 @@ const deadLettersShown = 20;
 
 export async function readStatus(env: Environment, migration: MigrationId): Promise<Status> {
   const entry = await readMigration(env, migration);
-  const lock = await env.state.read('lock', locksScope, migration);
+  const lock = await readItem(env, 'lock', locksScope, migration);
   const state = entry?.item ?? null;
   const phase = state?.phase ?? 'new';
   const nowMs = env.clock.nowMs();
-  const plan = state === null ? null : await env.state.read('plan', migration, state.plan);
+  const plan = state === null ? null : await readItem(env, 'plan', migration, state.plan);
   const scope = attemptScope(migration, state?.attempt ?? 0);
   const chunks = await summarizeChunks(env, scope);
   const control = await readControl(env, migration, state);
@@ -95,8 +95,8 @@ async function firstDeadLetters(env: Environment, scope: string): Promise<readon
 
 /** The plan that a migration's latest attempt applied, for verify; null before the first. */
 export async function readAppliedPlan(env: Environment, migration: MigrationId): Promise<PlanDocument | null> {
-  const entry = await env.state.read('migration', migrationsScope, migration);
+  const entry = await readItem(env, 'migration', migrationsScope, migration);
   if (entry === null) return null;
-  const plan = await env.state.read('plan', migration, entry.item.plan);
+  const plan = await readItem(env, 'plan', migration, entry.item.plan);
   return plan?.item ?? null;
 }

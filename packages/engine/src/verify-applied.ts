@@ -17,7 +17,7 @@ import { recordHistory } from './events.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
 import { RunRecorder } from './run-record.ts';
-import { attemptScope, migrationsScope, readMigration, writeItem } from './state-items.ts';
+import { attemptScope, migrationsScope, readItem, readMigration, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface AppliedVerification {
@@ -39,7 +39,7 @@ export async function verifyApplied(
 ): Promise<AppliedVerification> {
   const { migration } = spec;
   const entry = await readMigration(engine, migration);
-  const plan = entry === null ? null : await engine.state.read('plan', migration, entry.item.plan);
+  const plan = entry === null ? null : await readItem(engine, 'plan', migration, entry.item.plan);
   if (entry === null || plan === null || !['applied', 'verified', 'applying'].includes(entry.item.phase)) {
     const phase = entry?.item.phase ?? 'new';
     const { next } = nextStep(migration, phase, entry?.item.appliedAs ?? `${migration}.kfplan`);

@@ -10,7 +10,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { definitions, type ServerKind } from './definitions.ts';
 import { fetchPackages } from './fetch/debian-package.ts';
-import type { ServerDefinition } from './server-definition.ts';
+import type { DebianServer, NpmServer, ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
 export interface AvailableServer {
@@ -60,10 +60,15 @@ function ensureServer(kind: ServerKind): Promise<Availability> {
   const definition = definitions[kind];
   const override = process.env[definition.environmentVariable];
   // Not remembered: it costs nothing, and a test may set the variable after another one was answered without it.
-  if (override !== undefined && override !== '') return Promise.resolve(fromOverride(kind, definition, override));
+  if (override !== undefined && override !== '') {
+    return Promise.resolve(onThisMachine(definition, fromOverride(kind, definition, override)));
+  }
   const known = answers.get(kind);
   if (known !== undefined) return known;
-  const answer = fromPackages(kind, definition);
+  const answer =
+    'packages' in definition
+      ? fromPackages(kind, definition)
+      : Promise.resolve(onThisMachine(definition, fromDependency(kind, definition)));
   answers.set(kind, answer);
   return answer;
 }
@@ -87,7 +92,21 @@ export function fromOverride(kind: ServerKind, definition: ServerDefinition, ove
   );
 }
 
-async function fromPackages(kind: ServerKind, definition: ServerDefinition): Promise<Availability> {
+function fromDependency(kind: ServerKind, definition: NpmServer): Availability {
+  const { npmPackage, installedIn, version, environmentVariable, programs } = definition;
+  const programDirectory = installedIn();
+  if (programDirectory !== undefined) return { ok: true, kind, programDirectory, version, note: '' };
+  const remedy = `Run npm install with development dependencies, or set ${environmentVariable} to a directory with ${programs[0]}.`;
+  return refusal(kind, `the package ${npmPackage} is not installed`, remedy);
+}
+
+/** Programs that are there may still lack what runs them. */
+function onThisMachine(definition: ServerDefinition, answer: Availability): Availability {
+  const lack = answer.ok && 'machineLacks' in definition ? definition.machineLacks() : undefined;
+  return lack === undefined ? answer : refusal(answer.kind, lack, 'Install a JDK of version 17 or later.');
+}
+
+async function fromPackages(kind: ServerKind, definition: DebianServer): Promise<Availability> {
   const outcome = await fetchPackages(kind, definition);
   if (outcome.kind === 'unavailable') {
     const remedy = `Set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;

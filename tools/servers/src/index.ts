@@ -17,6 +17,11 @@ export type { AuthEnabled, AuthOptions } from './etcd/auth.ts';
 export { loadV2Keys, v2KeyUrl } from './etcd/load-v2-keys.ts';
 export type { LoadOptions, V2Entry } from './etcd/load-v2-keys.ts';
 
+export { startDynamoDb } from './dynamodb/start-dynamodb.ts';
+export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.ts';
+export { startFaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
+export type { DynamoDbFault, FaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
+
 export { writeCertificates } from './net/certificates.ts';
 export type { CertificateFiles, CertificateOptions } from './net/certificates.ts';
 export { clientAgent, request } from './net/request.ts';

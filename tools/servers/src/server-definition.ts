@@ -13,12 +13,27 @@ export interface DebianPackage {
   readonly sha256: Readonly<Record<string, string>>;
 }
 
-export interface ServerDefinition {
+interface AnyServer {
   /** Upstream version the pin gives; an override may give another one of the same line. */
   readonly version: string;
   /** Variable that replaces the fetch: the path of the main program, or of the directory that holds it. */
   readonly environmentVariable: string;
   /** Programs, the main one first; all of them live in the same directory. */
   readonly programs: readonly [string, ...string[]];
+}
+
+/** Fetched from the Debian archive. */
+export interface DebianServer extends AnyServer {
   readonly packages: readonly DebianPackage[];
 }
+
+/** Brought by a development dependency of this package, which npm has fetched. */
+export interface NpmServer extends AnyServer {
+  readonly npmPackage: string;
+  /** Directory of the programs; `undefined` when the dependency is not installed. */
+  readonly installedIn: () => string | undefined;
+  /** What the programs need and this machine has not, in a sentence. */
+  readonly machineLacks: () => string | undefined;
+}
+
+export type ServerDefinition = DebianServer | NpmServer;

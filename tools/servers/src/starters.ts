@@ -2,9 +2,11 @@
  * How the command line starts each kind of server: the few options that a person types, mapped to the full ones.
  * Tests call the start functions themselves, which know more.
  */
+import { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 import { startEtcd } from './etcd/start-etcd.ts';
 import type { EtcdVersion } from './etcd/releases.ts';
 import type { ServerKind } from './definitions.ts';
+import { ServerError } from './server-error.ts';
 
 export interface StartRequest {
   readonly kind: ServerKind;
@@ -30,7 +32,18 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'etcd-3.3': etcdStarter('3.3'),
   'etcd-3.4': etcdStarter('3.4'),
   'etcd-3.5': etcdStarter('3.5'),
+  'dynamodb-local': startDynamoDbServer,
 };
+
+async function startDynamoDbServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
+  const { v2, members, tls, port, dataDir } = request;
+  if (v2 || tls || members !== 1) {
+    throw new ServerError('server.bad-argument', 'dynamodb-local has no v2, members or tls.', 'Leave them out.');
+  }
+  const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
+  const server = await startDynamoDb({ detached, ...optional });
+  return { ...server, caFile: undefined };
+}
 
 function etcdStarter(version: EtcdVersion): Starter {
   return async ({ v2, members, tls, port, dataDir }, detached) => {

@@ -75,6 +75,23 @@ describe('a wrong configuration', () => {
       '7:3 migrations.move.strategy: is missing',
       '10:5 migrations.move.startegy: is not a known key (strategy)',
     ],
+    ['has state nowhere', withTop('state: {}'), '11:8 state: one of sqlite, dynamodb is expected'],
+    [
+      'has state in two places',
+      withTop('state: { sqlite: a.db, dynamodb: { table: keyferry, region: eu-west-1 } }'),
+      '11:8 state: one of sqlite, dynamodb is expected',
+    ],
+    [
+      'has state in a table that has no region, and a name that is none',
+      withTop('state: { dynamodb: { table: k } }'),
+      '11:10 state.dynamodb.region: is missing',
+      '11:29 state.dynamodb.table: the name of a table, of 3 to 255 letters, digits, dots, dashes and underscores, is expected',
+    ],
+    [
+      'has credentials beside a table',
+      withTop('state: { dynamodb: { table: keyferry, region: eu-west-1, secretAccessKey: abc } }'),
+      '11:58 state.dynamodb.secretAccessKey: is not a known key',
+    ],
     ['has the same key twice', withTop('version: 1'), '11:1 : this key stands twice'],
     [
       'has a duplicate deep inside and another mistake',
@@ -482,6 +499,22 @@ migrations:
       sensitive: ['/db/**'],
       review: 'always',
     });
+  });
+});
+
+it('has state in a table, with defaults that are said to be none', async () => {
+  const stateOf = async (more: string) =>
+    (await load(withTop(`state: { dynamodb: { table: keyferry, region: eu-west-1${more} } }`))).state;
+  const unset = { endpoint: null, requestTimeoutMs: null, eventsKeptMs: null };
+  expect(await stateOf('')).toEqual({ dynamodb: { table: 'keyferry', region: 'eu-west-1', ...unset } });
+  expect(await stateOf(', endpoint: "http://127.0.0.1:8000", requestTimeout: 5s, eventsKept: 400d')).toEqual({
+    dynamodb: {
+      table: 'keyferry',
+      region: 'eu-west-1',
+      endpoint: 'http://127.0.0.1:8000',
+      requestTimeoutMs: 5000,
+      eventsKeptMs: 34_560_000_000,
+    },
   });
 });
 

@@ -73,12 +73,28 @@ export interface MigrationConfig {
   readonly review: ReviewPolicy;
 }
 
+/** Where the progress of migrations is kept. */
+export type StateConfig =
+  | { readonly sqlite: string }
+  | {
+      readonly dynamodb: {
+        readonly table: string;
+        readonly region: string;
+        /** Null: the region's own. */
+        readonly endpoint: string | null;
+        /** Null: the adapter's own default. */
+        readonly requestTimeoutMs: number | null;
+        /** Null: for ever. */
+        readonly eventsKeptMs: number | null;
+      };
+    };
+
 export interface ResolvedConfig {
   /** As it was named by whoever asked. */
   readonly file: string;
   /** Absolute; what relative paths of the file are relative to. */
   readonly directory: string;
-  readonly state: { readonly sqlite: string };
+  readonly state: StateConfig;
   readonly stores: Readonly<Record<string, StoreConfig>>;
   readonly migrations: Readonly<Record<string, MigrationConfig>>;
 }

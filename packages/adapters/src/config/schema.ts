@@ -5,7 +5,7 @@
 import type { JsonEdit } from '@keyferry/core';
 import { z } from 'zod';
 import { laterKinds } from './adapter-kinds.ts';
-import type { RuleConfig, ValueMapConfig } from './resolved-config.ts';
+import type { RuleConfig, StateConfig, ValueMapConfig } from './resolved-config.ts';
 import {
   certificate,
   choice,
@@ -26,7 +26,7 @@ import {
 } from './scalars.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
-export const laterKeys: readonly string[] = ['module', 'dynamodb', 'emptyDirs', 'only'];
+export const laterKeys: readonly string[] = ['module', 'emptyDirs', 'only'];
 
 const tls = z
   .strictObject({
@@ -231,13 +231,42 @@ const migration = z.strictObject({
     ),
 });
 
+const tableNameWords = 'the name of a table, of 3 to 255 letters, digits, dots, dashes and underscores,';
+const regionWords = 'the name of a region, such as eu-west-1,';
+
+const state = z
+  .strictObject({
+    sqlite: text.optional().describe('path of an SQLite file, relative to this file: for one machine'),
+    dynamodb: z
+      .strictObject({
+        table: z
+          .string({ error: expects(tableNameWords) })
+          .regex(/^[A-Za-z0-9._-]{3,255}$/, `${tableNameWords} is expected`)
+          .describe('the table; state create-table makes it'),
+        region: z
+          .string({ error: expects(regionWords) })
+          .regex(/^[a-z0-9-]+$/, `${regionWords} is expected`)
+          .describe('region of the table'),
+        endpoint: endpoint
+          .optional()
+          .describe("only for an emulator, or an endpoint of a VPC; by default the region's own"),
+        requestTimeout: duration.optional().describe('how long one request may take; 10s by default'),
+        eventsKept: duration.optional().describe('how long events stay; by default for ever'),
+      })
+      .optional()
+      .describe('a DynamoDB table, for several machines; credentials are found as the AWS SDK finds them'),
+  })
+  .transform(({ sqlite, dynamodb }, context): StateConfig => {
+    if ((sqlite === undefined) === (dynamodb === undefined)) context.addIssue('one of sqlite, dynamodb is expected');
+    if (dynamodb === undefined) return { sqlite: sqlite ?? '' };
+    const { table, region, endpoint: url = null, requestTimeout = null, eventsKept = null } = dynamodb;
+    return { dynamodb: { table, region, endpoint: url, requestTimeoutMs: requestTimeout, eventsKeptMs: eventsKept } };
+  });
+
 export const schema = z.strictObject({
   $schema: text.optional().describe('for editors, in a file that is JSON'),
   version: z.literal(1, { error: expects('1, the version of this format,') }).describe('version of this format'),
-  state: z
-    .strictObject({ sqlite: text.describe('path of an SQLite file, relative to this file') })
-    .default({ sqlite: '.keyferry/state.db' })
-    .describe('where the progress of migrations is kept'),
+  state: state.prefault({ sqlite: '.keyferry/state.db' }).describe('where the progress of migrations is kept'),
   stores: z.record(name, store, { error: expects('a map of names to stores') }).describe('stores by name'),
   migrations: z
     .record(name, migration, { error: expects('a map of names to migrations') })

@@ -41,6 +41,10 @@ export async function examine(run: CommandRun, migration: string | null): Promis
 }
 
 async function examineState(config: ResolvedConfig): Promise<readonly Check[]> {
+  if ('dynamodb' in config.state) {
+    const { table, region } = config.state.dynamodb;
+    return [ok('state', `table ${table} in ${region} can be read; ${await heldLocks(config)}`)];
+  }
   const { sqlite } = config.state;
   const file = resolve(config.directory, sqlite);
   const exists = await stat(file).then(
@@ -59,12 +63,15 @@ async function examineState(config: ResolvedConfig): Promise<readonly Check[]> {
     ];
   }
   if (!exists) return [ok('state', `${sqlite} is not there yet; the first command that needs it makes it`)];
+  return [ok('state', `${sqlite} can be read and written; ${await heldLocks(config)}`)];
+}
+
+async function heldLocks(config: ResolvedConfig): Promise<string> {
   const { wireState } = await loadAdapters();
   const state = await wireState(config);
   try {
     const { entries } = await state.list('lock', 'locks', { after: null, itemsMax: 100 });
-    const held = entries.length === 0 ? 'no locks' : `locks on ${entries.map(({ id }) => id).join(', ')}`;
-    return [ok('state', `${sqlite} can be read and written; ${held}`)];
+    return entries.length === 0 ? 'no locks' : `locks on ${entries.map(({ id }) => id).join(', ')}`;
   } finally {
     await state.close();
   }

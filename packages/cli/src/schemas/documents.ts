@@ -31,6 +31,7 @@ export const documentSchemas = {
   'state-imported': () => import('../../snapshots/schemas/state-imported.json', { with: { type: 'json' } }),
   'state-list': () => import('../../snapshots/schemas/state-list.json', { with: { type: 'json' } }),
   'state-migration': () => import('../../snapshots/schemas/state-migration.json', { with: { type: 'json' } }),
+  'state-table': () => import('../../snapshots/schemas/state-table.json', { with: { type: 'json' } }),
   'state-upgraded': () => import('../../snapshots/schemas/state-upgraded.json', { with: { type: 'json' } }),
   status: () => import('../../snapshots/schemas/status.json', { with: { type: 'json' } }),
   test: () => import('../../snapshots/schemas/test.json', { with: { type: 'json' } }),

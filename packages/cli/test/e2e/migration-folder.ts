@@ -32,6 +32,8 @@ export interface MigrationOptions {
   readonly targetPrefix?: string;
   /** Fields of the migration besides source, target and strategy. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Where the state is; by default in a file of the folder. */
+  readonly state?: Readonly<Record<string, unknown>>;
 }
 
 export class MigrationFolder {
@@ -54,10 +56,12 @@ export class MigrationFolder {
     prefix = '/config/',
     targetPrefix = prefix,
     settings = {},
+    state,
   }: MigrationOptions): Promise<void> {
     const sides = { source: { store: 'old', prefix }, target: { store: 'new', prefix: targetPrefix } };
     const config = {
       version: 1,
+      ...(state === undefined ? {} : { state }),
       stores: { old: source, new: target },
       migrations: { move: { ...sides, strategy: 'offline', ...settings } },
     };

@@ -39,6 +39,11 @@ interface StoreDetails {
   readonly detail: string;
 }
 
+interface StateDetails {
+  readonly where: string;
+  readonly detail: string;
+}
+
 export const codes = {
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
@@ -260,6 +265,26 @@ export const codes = {
     retry: 'never',
     summary: 'the state in {where} cannot be used: {detail}',
     remedy: 'check the path and its permissions (state: in the configuration)',
+  }),
+  'state.table-missing': entry<{ where: string }>({
+    retry: 'never',
+    summary: 'the state has no table: there is no {where}',
+    remedy: 'make it:   keyferry state create-table\nor correct table and region (state: in the configuration)',
+  }),
+  'state.throttled': entry<StateDetails>({
+    retry: 'backoff',
+    summary: 'the state in {where} takes no more requests for now: {detail}',
+    remedy: 'run the command again to go on; if it repeats, raise what the table may take',
+  }),
+  'state.unreachable': entry<StateDetails>({
+    retry: 'backoff',
+    summary: 'the state in {where} cannot be reached: {detail}',
+    remedy: 'check the network, the region and the endpoint (state: in the configuration), then run the command again',
+  }),
+  'state.denied': entry<StateDetails>({
+    retry: 'never',
+    summary: 'the state in {where} is not open to these credentials: {detail}',
+    remedy: 'check which credentials the AWS SDK finds, and what they may do (docs/operations/shared-state.md)',
   }),
   'store.unreachable': entry<StoreDetails>({
     retry: 'backoff',

@@ -181,7 +181,10 @@ export interface StateStore {
     id: string,
     expected: StateVersion,
   ): Promise<StateWriteOutcome<K>>;
-  /** Items of a scope in ascending order of their ids, those after `after`; `next` is null at the end. */
+  /**
+   * Items of a scope in ascending order of their ids, those after `after`; `next` is null at the end. A page may hold
+   * fewer items than `itemsMax` before the end, so pages of two lists need not begin and end alike.
+   */
   list<K extends StateKind>(
     kind: K,
     scope: string,

@@ -5,12 +5,12 @@
  * `etcdctl migrate`, 3.5 is the last that serves v2 at all. The exact versions are those whose behaviour the adapters'
  * notes were measured on, so a new pin is a reason to run the contract suites again, not a routine bump.
  */
-import type { DebianPackage, ServerDefinition } from '../server-definition.ts';
+import type { DebianPackage, DebianServer } from '../server-definition.ts';
 
 export type EtcdVersion = '3.3' | '3.4' | '3.5';
 export type EtcdKind = `etcd-${EtcdVersion}`;
 
-export const etcdDefinitions: Readonly<Record<EtcdKind, ServerDefinition>> = {
+export const etcdDefinitions: Readonly<Record<EtcdKind, DebianServer>> = {
   'etcd-3.3': {
     version: '3.3.25',
     environmentVariable: 'KEYFERRY_ETCD_3_3',

@@ -13,7 +13,7 @@ import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirectory } from '../cache-directory.ts';
-import type { DebianPackage, ServerDefinition } from '../server-definition.ts';
+import type { DebianPackage, DebianServer } from '../server-definition.ts';
 import { withFileLock } from './file-lock.ts';
 import { machineMirrors } from './machine-mirrors.ts';
 
@@ -27,7 +27,7 @@ const APT_HELPER = '/usr/lib/apt/apt-helper';
 const HINT = ', or set KEYFERRY_DEBIAN_MIRROR to a mirror that has it.';
 
 /** Safe to call from any number of processes at once. Failures of network or checksum are values, never thrown. */
-export async function fetchPackages(name: string, definition: ServerDefinition): Promise<FetchOutcome> {
+export async function fetchPackages(name: string, definition: DebianServer): Promise<FetchOutcome> {
   const architecture = debianArchitecture();
   const pins = definition.packages.map((wanted) => ({ wanted, sha256: wanted.sha256[architecture] }));
   const directory = directoryFor(name, definition, pins.map(({ sha256 }) => sha256 ?? '').join());
@@ -103,7 +103,7 @@ export function poolPath({ source, name, version }: DebianPackage, architecture:
 }
 
 /** A changed pin gets a new directory, so that two checkouts with different pins can share the cache. */
-function directoryFor(name: string, definition: ServerDefinition, pins: string): string {
+function directoryFor(name: string, definition: DebianServer, pins: string): string {
   const fingerprint = createHash('sha256').update(pins).digest('hex').slice(0, 12);
   return join(cacheDirectory(), `${name}-${definition.version}-${debianArchitecture()}-${fingerprint}`);
 }
