@@ -14,6 +14,7 @@ import { summarizeChunks } from './backfill.ts';
 import { deviationsOf } from './deviations.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
+import { withRetry } from './retry.ts';
 import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
@@ -41,7 +42,7 @@ export async function verifyApplied(
   await assertPlanFits(engine, plan.item, spec, { resuming: true });
   const summary = await summarizeChunks(engine, attemptScope(migration, entry.item.attempt));
   const result = await verify(engine, spec, plan.item, signal);
-  const deviations = deviationsOf(plan.item, summary, result);
+  const deviations = [...deviationsOf(plan.item, summary, result), ...(await unpublished(engine))];
   const next = phaseTable[entry.item.phase][deviations.length === 0 ? 'verified' : 'differs'];
   if (next !== null && next !== entry.item.phase) {
     // No lock is held: if a run changed the state meanwhile, its word stands.
@@ -49,4 +50,11 @@ export async function verifyApplied(
     await writeItem(engine, 'migration', migrationsScope, migration, item, entry.version);
   }
   return { plan: plan.item, result, deviations };
+}
+
+/** What waits to be published is shown by its views, and is not there for anybody else. */
+async function unpublished({ target: { publication }, ...env }: Engine): Promise<readonly string[]> {
+  if (publication === null) return [];
+  const exists = await withRetry(env, 'look for target', () => publication.exists());
+  return exists ? [] : ['the target was not published: apply has not come to its end, or somebody removed it'];
 }

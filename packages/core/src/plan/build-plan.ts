@@ -57,6 +57,8 @@ export interface BuiltPlan {
   readonly byPrefix: readonly PrefixSummary[];
   readonly lookFirst: readonly PlannedChange[];
   readonly blocked: ReadonlyMap<BlockReason, CountedKeys>;
+  /** Why records have no form in the target, and how many for each reason. */
+  readonly unfitReasons: ReadonlyMap<string, number>;
   readonly conflictKeys: readonly KeyJson[];
   readonly replacedText: CountedKeys;
   readonly exceptions: Exceptions;
@@ -82,6 +84,7 @@ export class PlanBuilder implements JoinVisitor {
   private readonly look = new LookFirst();
   private readonly questions: PlanQuestions;
   private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
+  private readonly unfitReasons = new Map<string, number>();
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
   private readonly exceptions: ExceptionList;
@@ -111,9 +114,9 @@ export class PlanBuilder implements JoinVisitor {
     this.add(source, target.key, target);
   }
 
-  targetOnly(_target: StoredRecord): void {
+  targetOnly(target: StoredRecord): void {
     this.targetOnlyCount += 1;
-    this.chunk.addTargetOnly();
+    if (this.chunk.addTargetOnly(target.key)) countKey(this.blockedOf('key.below-value'), target.key);
   }
 
   notCarried(entry: NotCarried): void {
@@ -146,6 +149,7 @@ export class PlanBuilder implements JoinVisitor {
       byPrefix: this.table.rows(),
       lookFirst: this.look.rows(),
       blocked: this.blocked,
+      unfitReasons: this.unfitReasons,
       conflictKeys: this.conflictKeys,
       replacedText: this.replacedText,
       exceptions: this.exceptions.value(),
@@ -180,10 +184,9 @@ export class PlanBuilder implements JoinVisitor {
       this.expiryMinutes.set(minute, (this.expiryMinutes.get(minute) ?? 0) + 1);
     }
     if (diffed.blocked !== null) {
-      const seen = this.blocked.get(diffed.blocked) ?? { count: 0, keys: [] };
-      this.blocked.set(diffed.blocked, seen);
-      countKey(seen, targetKey);
+      countKey(this.blockedOf(diffed.blocked), targetKey);
     }
+    if (diffed.blocked === 'record.unfit') this.noteUnfit(source, targetKey);
     if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, source.key);
     if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
       this.conflictKeys.push(keyToJson(targetKey));
@@ -195,6 +198,17 @@ export class PlanBuilder implements JoinVisitor {
     } else if (diffed.action === 'create') {
       this.omitted += 1;
     }
+  }
+
+  private blockedOf(reason: BlockReason): { count: number; keys: KeyJson[] } {
+    const seen = this.blocked.get(reason) ?? { count: 0, keys: [] };
+    this.blocked.set(reason, seen);
+    return seen;
+  }
+
+  private noteUnfit(source: StoredRecord, targetKey: Key): void {
+    const why = this.rules.unfit?.({ key: targetKey, value: source.value }) ?? '';
+    this.unfitReasons.set(why, (this.unfitReasons.get(why) ?? 0) + 1);
   }
 
   private closeChunk(end: Key | null): void {

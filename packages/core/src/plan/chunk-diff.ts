@@ -10,15 +10,19 @@ import { keyToJson, type Key } from '../model/key.ts';
 import { recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
+import type { TargetCapabilities } from '../ports/store.ts';
+import { KeyFamily } from './key-family.ts';
 import type { ActionKind, PlannedChange, PlannedChunk } from './plan.ts';
 
 /** Why a record cannot be written as it is, or null. */
-export type BlockReason = 'value.too-large' | 'key.empty' | 'key.reserved';
+export type BlockReason = 'value.too-large' | 'key.empty' | 'key.reserved' | 'record.unfit' | 'key.below-value';
 
 export interface ChunkDiffContext {
   readonly hasher: RecordHasher;
   readonly blockReason: (targetKey: Key, source: StoredRecord) => BlockReason | null;
   readonly isSensitive: (targetKey: Key) => boolean;
+  /** Null where a key may hold a value above others. */
+  readonly family: KeyFamily | null;
   /** A permanent create gets a row only while this is true; all other changes always do. */
   readonly listCreates: () => boolean;
 }
@@ -29,20 +33,26 @@ export interface DiffRules {
   /** Key and value bytes of the largest record that the target takes; null: no limit. */
   readonly recordBytesMax: number | null;
   readonly emptyKeys: boolean;
+  readonly parentKeys: boolean;
+  readonly unfit: TargetCapabilities['unfit'];
   /** Keys under it are keyferry's own; null when the target keeps them elsewhere. */
   readonly reservedPrefix: Key | null;
   readonly isSensitive: (targetKey: Key) => boolean;
 }
 
 export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
-  const { recordBytesMax, emptyKeys, reservedPrefix } = rules;
+  const { recordBytesMax, emptyKeys, reservedPrefix, parentKeys, unfit } = rules;
+  const family = parentKeys ? null : new KeyFamily();
   return {
     hasher: new RecordHasher(rules.salt),
+    family,
     isSensitive: rules.isSensitive,
     listCreates,
     blockReason: (targetKey, source) => {
       if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
       if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
+      if (unfit !== null && unfit({ key: targetKey, value: source.value }) !== null) return 'record.unfit';
+      if (family?.isBelowValue === true) return 'key.below-value';
       const bytes = targetKey.length + source.value.length;
       return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
     },
@@ -82,6 +92,7 @@ export class ChunkDiff {
   addSource(source: StoredRecord, targetKey: Key, target: StoredRecord | null): DiffedRecord {
     this.keys += 1;
     this.bytes += recordBytes(source);
+    this.context.family?.add(targetKey);
     const equal = target !== null && recordsEqual(source, target);
     const blocked = equal ? null : this.context.blockReason(targetKey, source);
     const action: ActionKind = equal ? 'equal' : blocked !== null ? 'blocked' : target === null ? 'create' : 'conflict';
@@ -95,8 +106,12 @@ export class ChunkDiff {
     return { action, blocked, row: this.row(action, source, targetKey, target) };
   }
 
-  addTargetOnly(): void {
+  /** @returns whether it lies below a key that is to be written, where the target cannot hold both. */
+  addTargetOnly(targetKey: Key): boolean {
     this.targetOnly += 1;
+    const { family } = this.context;
+    family?.add(targetKey);
+    return family?.isBelowValue === true;
   }
 
   finish(start: Key, end: Key | null): PlannedChunk {

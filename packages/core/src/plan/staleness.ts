@@ -64,7 +64,7 @@ export class ChunkRecheck implements JoinVisitor {
   }
 
   targetOnly(target: StoredRecord): void {
-    this.diff.addTargetOnly();
+    this.diff.addTargetOnly(target.key);
     if (this.orphans.length < orphansMax) this.orphans.push(target.key);
   }
 

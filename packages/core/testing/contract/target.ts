@@ -6,7 +6,17 @@ import { describe, expect, it } from 'vitest';
 import { batchSuite } from './batches.ts';
 import { epochSuite } from './epoch.ts';
 import { fenceSuite } from './fences.ts';
-import { bytes, rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
+import {
+  bytes,
+  rangeOf,
+  readAll,
+  seedOf,
+  traitsOf,
+  withFixture,
+  type ReadableHarness,
+  type TargetHarness,
+} from './harness.ts';
+import { publicationSuite } from './publication.ts';
 import { guardedPutSuite } from './puts.ts';
 import { readingSuites } from './source.ts';
 import { begin, putOf } from './target-steps.ts';
@@ -17,12 +27,13 @@ export function targetContract(name: string, harness: TargetHarness): void {
   const everything = rangeOf(harness);
 
   describe(`${name} as a target`, () => {
-    readingSuites(harness);
+    readingSuites(traitsOf(harness).sharedWrites ? harness : withoutChanges(harness));
     guardedPutSuite(harness);
     batchSuite(harness);
     fenceSuite(harness);
     epochSuite(harness);
     undoSuite(harness);
+    publicationSuite(harness);
 
     describe('records', () => {
       it('are counted in a range and in the whole store, up to a maximum', () =>
@@ -62,4 +73,15 @@ export function targetContract(name: string, harness: TargetHarness): void {
         }));
     });
   });
+}
+
+/** As for a source that nobody can write to. */
+function withoutChanges(harness: TargetHarness): ReadableHarness {
+  return {
+    ...harness,
+    open: async (records) => {
+      const { change: _, ...fixture } = await harness.open(records);
+      return fixture;
+    },
+  };
 }

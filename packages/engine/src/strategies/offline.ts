@@ -1,8 +1,10 @@
 /**
  * Strategy `offline`: writers of the source are stopped; copy, then prove.
  *
- *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► verify
+ *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► publish ─► verify
  *                                   └───── skipped on a resume: checked before its first write ─────┘
+ *
+ * Only a target that is written whole or not at all is published; in any other one each record is there at once.
  *
  * Way back at every point: `rollback` removes what was created and nobody changed since. Writers that were not
  * stopped show up three times: as a stale plan before the first write, as a chunk whose digest moved, and as a source
@@ -22,6 +24,7 @@ import { runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { assertPlanFits } from '../plan-fits.ts';
+import { withRetry } from '../retry.ts';
 import { withSession, type Session } from '../session.ts';
 import { attemptScope } from '../state-items.ts';
 import { verify, type VerifyResult } from '../verify.ts';
@@ -129,6 +132,9 @@ async function backfillAll(
   await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
   session.lock.assertHeld();
   assertNotStopped(spec.migration, signal);
+  const { publication } = engine.target;
+  // Before the state says `applied`: a kill in between publishes again, which changes nothing.
+  await withRetry(engine, 'publish', async () => publication?.publish(spec.migration, epoch));
   const summary = await summarizeChunks(engine, scope);
   await recordBackfilled(engine, spec, session, summary);
   return summary;

@@ -93,6 +93,7 @@ export function simTarget(context: PortContext, store: MemoryStore, witness: Tar
   return {
     ...readable(context, 'target', store),
     capabilities: store.capabilities,
+    publication: store.publication,
     countRecords: (range, max) => context.process.call('target', 'countRecords', () => store.countRecords(range, max)),
     control: (migration) => simControl(context, store.control(migration), witness),
   };
