@@ -81,7 +81,7 @@ export class ChunkBatches {
 
   private put(record: StoredRecord): GuardedPut {
     const key = toTargetKey(this.rule, record.key);
-    return { key, value: record.value, expiresAtMs: record.expiresAtMs, expect: 'absent' };
+    return { kind: 'put', key, value: record.value, expiresAtMs: record.expiresAtMs, expect: 'absent' };
   }
 }
 

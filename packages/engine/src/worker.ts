@@ -24,7 +24,7 @@ import {
   type ChunkState,
   type ChunkWriter,
   type PlannedChunk,
-  type PutOutcome,
+  type ChangeOutcome,
   type StateVersion,
   type WorkerId,
 } from '@keyferry/core';
@@ -121,7 +121,7 @@ class ChunkRun {
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchKeysMax, batchBytesMax };
     const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits);
-    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly PutOutcome[]> }[] = [];
+    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly ChangeOutcome[]> }[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
@@ -145,17 +145,17 @@ class ChunkRun {
     return signal.aborted;
   }
 
-  private async write(batch: Batch): Promise<readonly PutOutcome[]> {
+  private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
     if (batch.puts.length === 0) return [];
     const { engine, signal } = this.backfill;
-    const write = async (): Promise<readonly PutOutcome[]> => {
+    const write = async (): Promise<readonly ChangeOutcome[]> => {
       if (!engine.target.capabilities.fencing) await this.proveOwnership();
       return this.writer.write(batch.puts);
     };
     return withRetry(engine, `write ${this.chunk.chunk}`, write, signal);
   }
 
-  private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
+  private async settle(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
     const added = countOutcomes(outcomes, batch.notCarried);
     await this.recordDeadLetters(batch, outcomes);
     this.progress = {
@@ -205,7 +205,7 @@ class ChunkRun {
     this.version = change.version;
   }
 
-  private async recordDeadLetters(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
+  private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
     const { engine, scope } = this.backfill;
     for (const [i, outcome] of outcomes.entries()) {
       const reason = deadLetterReason(outcome);

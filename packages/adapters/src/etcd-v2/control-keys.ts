@@ -8,7 +8,16 @@
  *
  * The reserved prefix has a name that begins with an underscore: no listing above it shows what lies there.
  */
-import { fenceFromText, fenceToText, keyForDisplay, KeyferryError, type ChunkId, type Fence, type Key, type MigrationId } from '@keyferry/core';
+import {
+  fenceFromText,
+  fenceToText,
+  keyForDisplay,
+  KeyferryError,
+  type ChunkId,
+  type Fence,
+  type Key,
+  type MigrationId,
+} from '@keyferry/core';
 import type { FoundNode } from './write-api.ts';
 
 export class ControlKeys {

@@ -76,7 +76,11 @@ function parseMark(
   | { readonly hashes: Map<string, WriteKind> }
   | { readonly created: IndexRanges; readonly replaced: IndexRanges }
   | null {
-  let json: { readonly open?: Record<WriteKind, readonly string[]>; readonly created?: string; readonly replaced?: string };
+  let json: {
+    readonly open?: Record<WriteKind, readonly string[]>;
+    readonly created?: string;
+    readonly replaced?: string;
+  };
   try {
     json = JSON.parse(text) as typeof json;
   } catch {

@@ -14,18 +14,20 @@ import {
   KeyferryError,
   keyToBytes,
   type GuardedPut,
+  type Key,
   type KeyRange,
   type MigrationId,
   type Position,
   type RecordPage,
   type ScanOptions,
+  type StoredRecord,
   type StoreView,
 } from '@keyferry/core';
 import { directoriesAbove } from '../etcd-v2/key-form.ts';
 import { Connection } from '../sqlite/connection.ts';
 import { storeErrorOf } from '../sqlite/errors.ts';
 import { ensureSchema, readGeneration, readSchema, tableNames } from '../sqlite/schema.ts';
-import { countRecords, inRange, isAlive, readPosition, recordOf, SqliteView } from '../sqlite/source.ts';
+import { countRecords, inRange, isAlive, readPosition, readRecord, recordOf, SqliteView } from '../sqlite/source.ts';
 import { SqliteControl } from '../sqlite/target.ts';
 
 export interface StagingOptions {
@@ -73,6 +75,14 @@ export class Staging {
   position(): Position {
     const nowMs = this.options.nowMs();
     return this.read('absent' as Position, (connection) => this.positionOf(readPosition(connection, names, nowMs)));
+  }
+
+  lookUp(keys: readonly Key[]): readonly (StoredRecord | null)[] {
+    const nowMs = this.options.nowMs();
+    const absent = keys.map(() => null);
+    return this.read<readonly (StoredRecord | null)[]>(absent, (connection) =>
+      keys.map((key) => readRecord(connection, names, key, nowMs)),
+    );
   }
 
   count(range: KeyRange, max: number): number {

@@ -14,20 +14,23 @@ import {
   keyAfter,
   prefixRange,
   recordsEqual,
+  type BeforeImage,
+  type ChangeOutcome,
   type ChunkId,
   type ChunkWriter,
   type ClaimOutcome,
   type CreatedRecord,
   type Fence,
-  type GuardedPut,
+  type GuardedChange,
   type Key,
   type KeyRange,
   type MigrationId,
   type Position,
   type Publication,
-  type PutOutcome,
   type RaiseOutcome,
   type RemoveOutcome,
+  type Restoration,
+  type RestoreOutcome,
   type ScanOptions,
   type SourceStore,
   type StoreDescription,
@@ -108,6 +111,10 @@ class FileTarget implements TargetStore {
     }
   }
 
+  async lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]> {
+    return this.exists() ? await this.lookUpThere(keys) : this.staging.lookUp(keys);
+  }
+
   control(migration: MigrationId): TargetControl {
     const { source, staging, options } = this;
     return new FileControl({
@@ -117,7 +124,7 @@ class FileTarget implements TargetStore {
       file: options.file,
       staged: staging.control(migration),
       exists: () => this.exists(),
-      lookUp: (puts) => this.lookUp(puts),
+      lookUp: (keys) => this.lookUpThere(keys),
     });
   }
 
@@ -178,19 +185,18 @@ class FileTarget implements TargetStore {
     staging.shrink();
   }
 
-  /** The records of the file under the keys of a batch. */
-  private async lookUp(puts: readonly GuardedPut[]): Promise<ReadonlyMap<Key, StoredRecord>> {
+  /** In the file: one pass over the range of the keys, which lie close together in a batch. */
+  private async lookUpThere(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]> {
     this.there ??= this.source.openView(everything);
     const view = await this.there;
-    const keys = puts.map(({ key }) => key).toSorted();
-    const [first, last] = [keys[0], keys.at(-1)];
-    const found = new Map<Key, StoredRecord>();
-    if (first === undefined || last === undefined) return found;
-    const wanted = new Set(keys);
+    const sorted = keys.toSorted();
+    const [first, last] = [sorted[0], sorted.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const found = new Map<Key, StoredRecord | null>(keys.map((key) => [key, null]));
     for await (const { records } of view.scan({ start: first, end: keyAfter(last) }, { pageKeysMax })) {
-      for (const record of records) if (wanted.has(record.key)) found.set(record.key, record);
+      for (const record of records) if (found.has(record.key)) found.set(record.key, record);
     }
-    return found;
+    return keys.map((key) => found.get(key) ?? null);
   }
 }
 
@@ -201,7 +207,8 @@ interface FileControlContext {
   readonly staging: Staging;
   readonly staged: SqliteControl;
   readonly exists: () => boolean;
-  readonly lookUp: (puts: readonly GuardedPut[]) => Promise<ReadonlyMap<Key, StoredRecord>>;
+  /** In the file, once it is there. */
+  readonly lookUp: (keys: readonly Key[]) => Promise<readonly (StoredRecord | null)[]>;
 }
 
 class FileControl implements TargetControl {
@@ -267,6 +274,25 @@ class FileControl implements TargetControl {
     return records.map(() => 'removed');
   }
 
+  /** Of a file that is there no record is anybody's own: the migration that wrote it takes it back as a whole. */
+  async readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
+    const { staged, lookUp, exists } = this.context;
+    if (!exists()) return await staged.readBefore(keys);
+    return (await lookUp(keys)).map((record) => record && { ...record, origin: 'foreign' });
+  }
+
+  /** Nothing is ever overwritten in a file, so nothing has to be put back into one. */
+  async restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]> {
+    const { staged, migration, lookUp, exists } = this.context;
+    if (!exists()) return await staged.restore(restorations, epoch);
+    await assertEpoch(staged, migration, epoch);
+    const found = await lookUp(restorations.map(({ image }) => image.key));
+    return restorations.map(({ image }, i) => {
+      const present = found[i] ?? null;
+      return present !== null && recordsEqual(present, image) ? 'untouched' : 'changed';
+    });
+  }
+
   async dropControl(epoch: Fence): Promise<void> {
     const { staging, staged, migration, file } = this.context;
     await staged.dropControl(epoch);
@@ -285,15 +311,18 @@ class FileControl implements TargetControl {
 
   /** A writer for a file that is there: it says what it finds, and writes nothing. */
   private comparer(): ChunkWriter {
-    const answer = (put: GuardedPut, found: StoredRecord | undefined): PutOutcome => {
-      if (found !== undefined) return { kind: 'present', version: found.version, equal: recordsEqual(put, found) };
-      if (put.expect !== 'absent') return { kind: 'missing' };
+    const answer = (change: GuardedChange, found: StoredRecord | null): ChangeOutcome => {
+      if (found !== null) {
+        const equal = change.kind === 'put' && recordsEqual(change, found);
+        return { kind: 'present', version: found.version, equal };
+      }
+      if (change.expect !== 'absent') return { kind: 'missing' };
       return { kind: 'refused', detail: 'the file is there already, and is written once' };
     };
     return {
-      write: async (puts) => {
-        const found = await this.context.lookUp(puts);
-        return puts.map((put) => answer(put, found.get(put.key)));
+      write: async (changes) => {
+        const found = await this.context.lookUp(changes.map(({ key }) => key));
+        return changes.map((change, i) => answer(change, found[i] ?? null));
       },
     };
   }

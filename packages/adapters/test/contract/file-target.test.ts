@@ -88,6 +88,7 @@ const first: Fence = { attempt: 1, token: 1 };
 const everything = prefixRange(keyFromText(''));
 const migration = 'dump-config' as MigrationId;
 const putOf = (key: string, value: string, expiresAtMs: number | null = null): GuardedPut => ({
+  kind: 'put',
   key: keyFromText(key),
   value: bytes(value),
   expiresAtMs,

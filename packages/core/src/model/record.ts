@@ -32,6 +32,7 @@ export interface RecordPage {
   readonly notCarried: readonly NotCarried[];
 }
 
-export function recordBytes(record: { readonly key: Key; readonly value: Uint8Array }): number {
-  return record.key.length + record.value.length;
+/** Without a value: a key that is to be deleted. */
+export function recordBytes(record: { readonly key: Key; readonly value?: Uint8Array }): number {
+  return record.key.length + (record.value?.length ?? 0);
 }
