@@ -4,6 +4,7 @@
  *     <reserved><migration>/epoch                                       fence of the whole migration
  *     <reserved><migration>/fence/<chunk>                               fence of one chunk
  *     <reserved><migration>/tomb/<key in base64url>                     tombstone; the value is not looked at
+ *     <reserved><migration>/gone/<key in base64url>                     a record that was deleted: by which attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>-<sequence>   what one batch writes or wrote: marks.ts
  *
  * The reserved prefix has a name that begins with an underscore: no listing above it shows what lies there.
@@ -25,6 +26,7 @@ export class ControlKeys {
   /** Directories, without a slash at the end. */
   readonly fences: Key;
   readonly tombs: Key;
+  readonly gones: Key;
   readonly marks: Key;
 
   constructor(reservedPrefix: Key, migration: MigrationId) {
@@ -32,6 +34,7 @@ export class ControlKeys {
     this.epoch = `${base}/epoch` as Key;
     this.fences = `${base}/fence` as Key;
     this.tombs = `${base}/tomb` as Key;
+    this.gones = `${base}/gone` as Key;
     this.marks = `${base}/mark` as Key;
   }
 
@@ -40,7 +43,11 @@ export class ControlKeys {
   }
 
   tomb(key: Key): Key {
-    return `${this.tombs}/${Buffer.from(key, 'latin1').toString('base64url')}` as Key;
+    return `${this.tombs}/${nameOf(key)}` as Key;
+  }
+
+  gone(key: Key): Key {
+    return `${this.gones}/${nameOf(key)}` as Key;
   }
 
   /** The marks of one chunk in one attempt, by all who ever claimed it then. */
@@ -48,10 +55,18 @@ export class ControlKeys {
     return `${this.marks}/${fixed(attempt)}/${encodeURIComponent(chunk)}` as Key;
   }
 
+  /** Of what going back puts in the place of an own record. */
+  backMark({ attempt, token }: Fence, unique: string): Key {
+    return `${this.marks}/${fixed(attempt)}/back/${fixed(token)}-${unique}` as Key;
+  }
+
   mark(chunk: ChunkId, { attempt, token }: Fence, sequence: number): Key {
     return `${this.chunkMarks(chunk, attempt)}/${fixed(token)}-${fixed(sequence)}` as Key;
   }
 }
+
+/** A whole key as one part of another. */
+export const nameOf = (key: Key): string => Buffer.from(key, 'latin1').toString('base64url');
 
 const fixed = (number: number): string => String(number).padStart(10, '0');
 

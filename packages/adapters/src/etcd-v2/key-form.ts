@@ -6,6 +6,7 @@
  */
 import { keyToText, type StoredRecord } from '@keyferry/core';
 import { isUtf8 } from 'node:buffer';
+import { formBytes } from './form.ts';
 
 /** The remainder of a sentence, or null when the tree can hold it. */
 export function unfitForTree({ key, value }: Pick<StoredRecord, 'key' | 'value'>): string | null {
@@ -19,8 +20,13 @@ export function unfitForTree({ key, value }: Pick<StoredRecord, 'key' | 'value'>
 /** The same for a server, which lists no name that begins with an underscore: nobody could verify what it holds there. */
 export function unfitForServer(record: Pick<StoredRecord, 'key' | 'value'>): string | null {
   if (record.key.includes('/_')) return 'a part of the key begins with "_", which no listing shows';
+  const { value } = record;
+  if (3 * value.length > formBytesMax && formBytes(value) > formBytesMax) return 'the value is over 10 MiB as a form';
   return unfitForTree(record);
 }
+
+/** The server takes forms of 10 MiB (Go's net/http, ParseForm); some room for the other fields. */
+const formBytesMax = 10 * 1024 * 1024 - 1024;
 
 /** The keys of all directories above a key, the nearest last. */
 export function directoriesAbove<K extends string>(key: K): readonly K[] {

@@ -20,10 +20,14 @@ export type WriteKind = 'created' | 'replaced';
 export class MarkSet {
   readonly created = new IndexRanges();
   readonly replaced = new IndexRanges();
-  private readonly open: OpenMark[] = [];
+  private open: OpenMark[] = [];
 
   addOpen(mark: OpenMark): void {
     this.open.push(mark);
+  }
+
+  dropOpen(mark: OpenMark): void {
+    this.open = this.open.filter((each) => each !== mark);
   }
 
   /** How this record got there, if a batch put it. */
@@ -70,7 +74,8 @@ export function closedMarkText(created: IndexRanges, replaced: IndexRanges): str
   return JSON.stringify({ created: created.toText(), replaced: replaced.toText() });
 }
 
-function parseMark(
+/** Null: it is no mark. */
+export function parseMark(
   text: string,
 ):
   | { readonly hashes: Map<string, WriteKind> }

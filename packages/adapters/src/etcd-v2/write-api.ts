@@ -9,6 +9,7 @@ import { isKeyferryError, KeyferryError, keyForDisplay, type Key } from '@keyfer
 import type { HttpAnswer } from '../http/answer.ts';
 import type { HttpClient, HttpRequest } from '../http/client.ts';
 import { encodePath } from './directory.ts';
+import { escapeForm } from './form.ts';
 import { errorCodes, readErrorAnswer, unexpected } from './errors.ts';
 
 /** A node as it is read by its key alone. */
@@ -17,8 +18,8 @@ export interface FoundNode {
   readonly value: Uint8Array | null;
   readonly modifiedIndex: number;
   readonly createdIndex: number;
-  readonly expires: boolean;
-  readonly hasChildren: boolean;
+  /** Milliseconds since 1970; null: it stays. */
+  readonly expiresAtMs: number | null;
 }
 
 export type WriteAnswer =
@@ -54,12 +55,14 @@ export class EtcdV2WriteApi {
   }
 
   /** Writes over the record with that index. */
-  compareAndSwap(key: Key, index: number, value: NewValue): Promise<WriteAnswer> {
-    return this.put(key, `prevExist=true&prevIndex=${index}`, value);
+  async compareAndSwap(key: Key, index: number, value: NewValue): Promise<WriteAnswer> {
+    if (index < 1) return { kind: 'other' }; // 0 is no condition at all, for the server
+    return await this.put(key, `prevExist=true&prevIndex=${index}`, value);
   }
 
-  compareAndDelete(key: Key, index: number): Promise<WriteAnswer> {
-    return this.write(key, { method: 'DELETE', path: `${pathOf(key)}?prevIndex=${index}` });
+  async compareAndDelete(key: Key, index: number): Promise<WriteAnswer> {
+    if (index < 1) return { kind: 'other' }; // as above
+    return await this.write(key, { method: 'DELETE', path: `${pathOf(key)}?prevIndex=${index}` });
   }
 
   /** Only if nothing is in it: else `other`. */
@@ -140,34 +143,6 @@ function pathOf(key: Key): string {
   return `/v2/keys${encodePath(key)}`;
 }
 
-/** How many bytes a value becomes in a form; the server takes 10 MiB. */
-export function formBytes(value: Uint8Array): number {
-  let escaped = 0;
-  for (const byte of value) if (needsEscape(byte)) escaped += 1;
-  return value.length + 2 * escaped;
-}
-
-/**
- * A value for a form body. The server takes any bytes there but those that a form gives a meaning (Go's url.ParseQuery:
- * `%`, `+`, `&`, and `;`), so text does not triple in size.
- */
-function escapeForm(value: Uint8Array): Uint8Array {
-  const size = formBytes(value);
-  if (size === value.length) return value;
-  const escaped = Buffer.alloc(size);
-  let at = 0;
-  for (const byte of value) {
-    if (needsEscape(byte)) at += escaped.write(`%${byte.toString(16).toUpperCase().padStart(2, '0')}`, at, 'latin1');
-    else escaped[at++] = byte;
-  }
-  return escaped;
-}
-
-/** `%`, `&`, `+`, `;` */
-function needsEscape(byte: number): boolean {
-  return byte === 0x25 || byte === 0x26 || byte === 0x2b || byte === 0x3b;
-}
-
 function nodeOf(store: string, answer: HttpAnswer, body: Buffer | null): FoundNode {
   const broken = (): KeyferryError => unexpected(store, answer, 'it is not a node of etcd v2');
   let json: unknown;
@@ -177,7 +152,7 @@ function nodeOf(store: string, answer: HttpAnswer, body: Buffer | null): FoundNo
     throw broken();
   }
   const { node } = json as { readonly node?: Readonly<Record<string, unknown>> };
-  const { value, dir, modifiedIndex, createdIndex, expiration, nodes } = node ?? {};
+  const { value, dir, modifiedIndex, createdIndex, expiration } = node ?? {};
   const isDirectory = dir === true;
   if (typeof modifiedIndex !== 'number' || typeof createdIndex !== 'number') throw broken();
   if (!isDirectory && typeof value !== 'string') throw broken();
@@ -185,7 +160,6 @@ function nodeOf(store: string, answer: HttpAnswer, body: Buffer | null): FoundNo
     value: isDirectory ? null : Buffer.from(value as string, 'utf8'),
     modifiedIndex,
     createdIndex,
-    expires: expiration !== undefined,
-    hasChildren: Array.isArray(nodes) && nodes.length > 0,
+    expiresAtMs: typeof expiration === 'string' ? Date.parse(expiration) : null,
   };
 }
