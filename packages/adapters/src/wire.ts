@@ -165,8 +165,16 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
       const { openFileTarget } = await import('./file/index.ts');
       return openFileTarget({ name, nowMs: context.nowMs, ...fileOptions(store, context.directory) });
     }
-    case 'etcd-v2':
-      invariant(false, `a checked configuration has a target of kind ${store.kind}`);
+    case 'etcd-v2': {
+      const { openEtcdV2Target } = await import('./etcd-v2/index.ts');
+      return openEtcdV2Target({
+        name,
+        nowMs: context.nowMs,
+        prefix: context.settings.target.prefix,
+        reservedPrefix: store.reservedPrefix ?? undefined,
+        ...(await networkOptions(store, context)),
+      });
+    }
   }
 }
 

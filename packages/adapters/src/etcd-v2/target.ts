@@ -58,6 +58,8 @@ class EtcdV2Target implements SourceStore, TargetStore {
   private readonly writes: EtcdV2WriteApi;
   private readonly lanes = new Lanes(requestsAtOnce);
   private readonly reservedPrefix: Key;
+  /** One a migration: it knows what it removed until it drops its own keys. */
+  private readonly controls = new Map<MigrationId, EtcdV2Control>();
 
   constructor(options: EtcdV2TargetOptions) {
     const { name, endpoints, tls, auth, requestTimeoutMs = 15_000, reservedPrefix = '/_keyferry/' } = options;
@@ -107,10 +109,15 @@ class EtcdV2Target implements SourceStore, TargetStore {
   }
 
   control(migration: MigrationId): TargetControl {
+    const known = this.controls.get(migration);
+    if (known !== undefined) return known;
     const { reads, writes, lanes, reservedPrefix } = this;
     const { name: store, nowMs } = this.options;
     const keys = new ControlKeys(reservedPrefix, migration);
-    return new EtcdV2Control({ store, migration, reads, writes, lanes, keys, reservedPrefix, nowMs }, this.source);
+    const context = { store, migration, reads, writes, lanes, keys, reservedPrefix, nowMs };
+    const control = new EtcdV2Control(context, this.source);
+    this.controls.set(migration, control);
+    return control;
   }
 
   async close(): Promise<void> {
