@@ -4,7 +4,7 @@
  * Its key is nobody else's, so whatever mark stands there when it is opened again is what an earlier try of this batch
  * left, open or closed, and the batch goes on from it.
  */
-import { KeyferryError, type ChunkId, type Key } from '@keyferry/core';
+import { KeyferryError, type Key } from '@keyferry/core';
 import { IndexRanges } from './index-ranges.ts';
 import { closedMarkText, openMarkText, parseMark, type OpenMark, type WriteKind } from './marks.ts';
 import type { EtcdV2WriteApi } from './write-api.ts';
@@ -36,7 +36,7 @@ export class BatchMark implements OpenMark {
     const answer = await api.create(key, permanent(openMarkText(hashes)));
     if (answer.kind === 'written') return new BatchMark(api, key, hashes, { index: answer.index, at: answer.index });
     const found = await api.read(key);
-    const parsed = found?.value == null ? null : parseMark(Buffer.from(found.value).toString('utf8'));
+    const parsed = parseMark(Buffer.from(found?.value ?? []).toString('utf8'));
     if (found === null || parsed === null) throw lost(key);
     const mark = new BatchMark(api, key, hashes, { index: found.createdIndex, at: found.modifiedIndex });
     if ('created' in parsed) {
@@ -63,4 +63,4 @@ export class BatchMark implements OpenMark {
 
 export const permanent = (text: string) => ({ value: Buffer.from(text, 'utf8'), ttlSeconds: null });
 
-const lost = (key: Key): KeyferryError => new KeyferryError('fence.lost', { chunk: key as string as ChunkId });
+const lost = (key: Key): KeyferryError => new KeyferryError('fence.lost', { chunk: key });

@@ -132,8 +132,10 @@ export class EtcdV2ChunkWriter implements ChunkWriter {
     const answer = await writes.compareAndDelete(key, indexOf(expect.version));
     if (answer.kind === 'written' || (answer.kind === 'missing' && isRepeat)) return { kind: 'deleted' };
     if (!isRepeat) {
-      if (before?.value == null) await writes.compareAndDelete(gone, noteAt);
-      else await writes.compareAndSwap(gone, noteAt, { value: before.value, ttlSeconds: null });
+      const value = before?.value ?? null;
+      await (value === null
+        ? writes.compareAndDelete(gone, noteAt)
+        : writes.compareAndSwap(gone, noteAt, { value, ttlSeconds: null }));
     }
     const node = await writes.read(key);
     if (node === null || node.value === null) return { kind: 'missing' };
@@ -192,8 +194,9 @@ export class EtcdV2ChunkWriter implements ChunkWriter {
     const { chunk, fence, epoch } = this.claim;
     const fenceKey = keys.fence(chunk);
     const [fenceNode, epochNode] = await Promise.all([writes.read(fenceKey), writes.read(keys.epoch)]);
-    const held = [fenceOf(store, fenceKey, fenceNode), fenceOf(store, keys.epoch, epochNode)];
-    if ([fence, epoch].every((mine, i) => held[i] != null && compareFences(held[i] as Fence, mine) === 0)) return;
+    const isMine = (held: Fence | null, mine: Fence): boolean => held !== null && compareFences(held, mine) === 0;
+    const hasChunk = isMine(fenceOf(store, fenceKey, fenceNode), fence);
+    if (hasChunk && isMine(fenceOf(store, keys.epoch, epochNode), epoch)) return;
     await mark?.close(); // nothing was written under it yet
     throw new KeyferryError('fence.lost', { chunk });
   }

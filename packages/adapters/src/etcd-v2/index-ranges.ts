@@ -23,7 +23,7 @@ export class IndexRanges {
   }
 
   addAll(other: IndexRanges): void {
-    this.added.push(...other.merged());
+    for (const range of other.merged()) this.added.push(range);
   }
 
   has(index: number): boolean {

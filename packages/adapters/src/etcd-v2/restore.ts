@@ -39,9 +39,10 @@ export class Origins {
   /** @param index that they must reach at least */
   async marksAt(index: number): Promise<MarkSet> {
     const { store, reads, keys } = this.context;
-    const known = await this.loaded?.catch(() => null);
-    if (known == null || known.readAt < index) this.loaded = readMarks(store, reads, keys.marks);
-    return (await (this.loaded as NonNullable<typeof this.loaded>)).marks;
+    const known = this.loaded === null ? null : await this.loaded.catch(() => null);
+    if (known !== null && known.readAt >= index) return known.marks;
+    this.loaded = readMarks(store, reads, keys.marks);
+    return (await this.loaded).marks;
   }
 }
 

@@ -2,7 +2,6 @@
 import {
   compareFences,
   KeyferryError,
-  type ChunkId,
   type Fence,
   type Key,
   type MigrationId,
@@ -47,5 +46,5 @@ export const indexOf = (version: Version): number => (/^\d{1,15}$/.test(version)
 export async function assertEpoch({ store, migration, writes, keys }: TargetContext, epoch: Fence): Promise<void> {
   const held = fenceOf(store, keys.epoch, await writes.read(keys.epoch));
   if (held !== null && compareFences(held, epoch) === 0) return;
-  throw new KeyferryError('fence.lost', { chunk: `all of ${migration}` as ChunkId });
+  throw new KeyferryError('fence.lost', { chunk: `all of ${migration}` });
 }

@@ -36,8 +36,8 @@ export interface EtcdV2TargetOptions extends EtcdV2Options {
   readonly reservedPrefix?: string | undefined;
 }
 
-/** Requests under way at once: more than these only wait for each other in one member [measured]. */
-const requestsAtOnce = 48;
+/** Requests under way at once: enough to fill a consensus round, few enough to leave a member time for applications. */
+const requestsAtOnce = 32;
 const everything: KeyRange = { start: '' as Key, end: null };
 
 /**

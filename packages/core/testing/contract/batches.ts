@@ -4,24 +4,14 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { GuardedPut, ChangeOutcome, Version } from '../../src/index.ts';
-import {
-  contentOf,
-  rangeOf,
-  readAll,
-  seedOf,
-  sortedByKey,
-  traitsOf,
-  withFixture,
-  type TargetHarness,
-} from './harness.ts';
-import { begin, kindsOf, putOf } from './target-steps.ts';
+import { contentOf, rangeOf, readAll, seedOf, sortedByKey, withFixture, type TargetHarness } from './harness.ts';
+import { begin, besideOthers, kindsOf, putOf } from './target-steps.ts';
 
 /** A limit above this is not tried out: the test would take gigabytes. */
 const triedBytesMax = 64 * 1024 * 1024;
 
 export function batchSuite(harness: TargetHarness): void {
-  /** What needs records or writes of others beside keyferry's. */
-  const itBeside = it.runIf(traitsOf(harness).sharedWrites);
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const numbered = (count: number, value: string) =>

@@ -5,11 +5,10 @@
 import { describe, expect, it } from 'vitest';
 import type { GuardedDelete, StoredRecord, TargetStore, Version } from '../../src/index.ts';
 import { bytes, plainRecords, rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, putOf } from './target-steps.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, putOf } from './target-steps.ts';
 
 export function guardedDeleteSuite(harness: TargetHarness): void {
-  /** What needs records or writes of others beside keyferry's. */
-  const itBeside = it.runIf(traitsOf(harness).sharedWrites);
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const below = traitsOf(harness).parentKeys ? 'k/below' : 'k.below';

@@ -5,12 +5,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import { chunkId, isKeyferryError, type MigrationId } from '../../src/index.ts';
-import { rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
+import { rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
 
 export function fenceSuite(harness: TargetHarness): void {
-  /** What needs records or writes of others beside keyferry's. */
-  const itBeside = it.runIf(traitsOf(harness).sharedWrites);
+  const itBeside = besideOthers(harness);
   const everything = rangeOf(harness);
 
   describe('a fence', () => {

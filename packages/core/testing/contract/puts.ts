@@ -5,13 +5,12 @@
 import { describe, expect, it } from 'vitest';
 import type { StoredRecord, TargetStore, Version } from '../../src/index.ts';
 import { bytes, contentOf, rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, kindsOf, putOf } from './target-steps.ts';
+import { begin, besideOthers, kindsOf, putOf } from './target-steps.ts';
 
 const hourMs = 3_600_000;
 
 export function guardedPutSuite(harness: TargetHarness): void {
-  /** What needs records or writes of others beside keyferry's. */
-  const itBeside = it.runIf(traitsOf(harness).sharedWrites);
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const { expiryPrecisionMs, binaryValues } = traitsOf(harness);
   const everything = rangeOf(harness);

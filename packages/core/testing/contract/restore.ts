@@ -13,13 +13,12 @@ import type {
   TargetStore,
 } from '../../src/index.ts';
 import { bytes, contentOf, rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, firstChunk, putOf } from './target-steps.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, firstChunk, putOf } from './target-steps.ts';
 
 const hourMs = 3_600_000;
 
 export function restoreSuite(harness: TargetHarness): void {
-  /** What needs records or writes of others beside keyferry's. */
-  const itBeside = it.runIf(traitsOf(harness).sharedWrites);
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const content = async (store: TargetStore) => contentOf(await readAll(store, everything));

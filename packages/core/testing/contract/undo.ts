@@ -4,12 +4,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { CreatedRecord, KeyRange, MigrationId, TargetControl, Version } from '../../src/index.ts';
-import { rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
+import { rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
 
 export function undoSuite(harness: TargetHarness): void {
-  /** What needs records or writes of others beside keyferry's. */
-  const itBeside = it.runIf(traitsOf(harness).sharedWrites);
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const keys = (names: readonly string[]) => names.map((name) => key(name));
