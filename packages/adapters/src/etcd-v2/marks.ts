@@ -74,32 +74,35 @@ export function closedMarkText(created: IndexRanges, replaced: IndexRanges): str
   return JSON.stringify({ created: created.toText(), replaced: replaced.toText() });
 }
 
+export type ParsedMark =
+  | { readonly hashes: ReadonlyMap<string, WriteKind> }
+  | { readonly created: IndexRanges; readonly replaced: IndexRanges };
+
 /** Null: it is no mark. */
-export function parseMark(
-  text: string,
-):
-  | { readonly hashes: Map<string, WriteKind> }
-  | { readonly created: IndexRanges; readonly replaced: IndexRanges }
-  | null {
-  let json: {
-    readonly open?: Record<WriteKind, readonly string[]>;
-    readonly created?: string;
-    readonly replaced?: string;
-  };
-  try {
-    json = JSON.parse(text) as typeof json;
-  } catch {
-    return null; // not ours is an answer: whoever reads it names the key
+export function parseMark(text: string): ParsedMark | null {
+  const { open, created, replaced } = parseFields(text);
+  if (typeof open !== 'object' || open === null) return parseClosed(created, replaced);
+  const hashes = new Map<string, WriteKind>();
+  for (const kind of ['created', 'replaced'] as const) {
+    const list: unknown = (open as Partial<Record<WriteKind, unknown>>)[kind];
+    if (!Array.isArray(list)) return null;
+    for (const hash of list) hashes.set(String(hash), kind);
   }
-  if (json.open !== undefined) {
-    const { created, replaced } = json.open;
-    if (!Array.isArray(created) || !Array.isArray(replaced)) return null;
-    const hashes = new Map<string, WriteKind>();
-    for (const hash of created as readonly string[]) hashes.set(hash, 'created');
-    for (const hash of replaced as readonly string[]) hashes.set(hash, 'replaced');
-    return { hashes };
-  }
-  const created = IndexRanges.fromText(json.created ?? 'none');
-  const replaced = IndexRanges.fromText(json.replaced ?? 'none');
+  return { hashes };
+}
+
+function parseClosed(createdText: unknown, replacedText: unknown): ParsedMark | null {
+  if (typeof createdText !== 'string' || typeof replacedText !== 'string') return null;
+  const created = IndexRanges.fromText(createdText);
+  const replaced = IndexRanges.fromText(replacedText);
   return created === null || replaced === null ? null : { created, replaced };
+}
+
+function parseFields(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === 'object' && json !== null ? (json as Readonly<Record<string, unknown>>) : {};
+  } catch {
+    return {}; // not ours is an answer: whoever reads it names the key
+  }
 }
