@@ -12,9 +12,15 @@ const record = (name: string, value = name, expiresAtMs: number | null = null) =
 const open = (...kinds: readonly (readonly [ReturnType<typeof record>, WriteKind])[]): string =>
   openMarkText(new Map(kinds.map(([each, kind]) => [recordHash(each), kind])));
 
-describe('an open mark', () => {
+/** Of one mark that stands at `index`. */
+function setOf(text: string, index: number): MarkSet {
   const marks = new MarkSet();
-  expect(marks.addText(open([record('a'), 'created'], [record('b'), 'replaced']), 10)).toBe(true);
+  marks.addText(text, index);
+  return marks;
+}
+
+describe('an open mark', () => {
+  const marks = setOf(open([record('a'), 'created'], [record('b'), 'replaced']), 10);
 
   it.each([
     { name: 'what its batch meant to create', found: record('a'), index: 11, kind: 'created' },
@@ -28,8 +34,7 @@ describe('an open mark', () => {
 
 describe('a closed mark', () => {
   const ranges = (text: string): IndexRanges => IndexRanges.fromText(text) as IndexRanges;
-  const marks = new MarkSet();
-  expect(marks.addText(closedMarkText(ranges('4-6'), ranges('8')), 3)).toBe(true);
+  const marks = setOf(closedMarkText(ranges('4-6'), ranges('8')), 3);
 
   it.each([
     { index: 3, kind: null },

@@ -16,11 +16,9 @@ import { bytes, traitsOf, type TargetHarness } from './harness.ts';
 export const fence = (attempt: number, token: number): Fence => ({ attempt, token });
 export const firstChunk = chunkId(0);
 
-const { runIf } = it;
-
 /** For tests that need records or writes of others beside keyferry's: where there can be none, they are skipped. */
 export function besideOthers(harness: Pick<TargetHarness, 'traits'>): TestAPI['skip'] {
-  return runIf(traitsOf(harness).sharedWrites);
+  return traitsOf(harness).sharedWrites ? it : it.skip;
 }
 
 export interface Begun {
