@@ -51,6 +51,7 @@ export function pageStore(name: string, pages: readonly RecordPage[]): SourceSto
   };
   return {
     capabilities: sqliteCapabilities,
+    publication: null,
     describe: () =>
       Promise.resolve({
         kind: 'memory',

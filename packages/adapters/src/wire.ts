@@ -191,7 +191,7 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     }
     case 'file': {
       const { openFileStore } = await import('./file/index.ts');
-      return openFileStore({ name, nowMs, file: shortPath(directory, store.path), format: store.format });
+      return openFileStore({ name, nowMs, ...fileOptions(store, directory) });
     }
   }
 }
@@ -204,9 +204,20 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs: context.nowMs, ...sqliteOptions(store, context.directory) });
     }
-    case 'etcd-v2':
-    case 'file':
-      invariant(false, `a checked configuration has a target of kind ${store.kind}`);
+    case 'file': {
+      const { openFileTarget } = await import('./file/index.ts');
+      return openFileTarget({ name, nowMs: context.nowMs, ...fileOptions(store, context.directory) });
+    }
+    case 'etcd-v2': {
+      const { openEtcdV2Target } = await import('./etcd-v2/index.ts');
+      return openEtcdV2Target({
+        name,
+        nowMs: context.nowMs,
+        prefix: context.settings.target.prefix,
+        reservedPrefix: store.reservedPrefix ?? undefined,
+        ...(await networkOptions(store, context)),
+      });
+    }
   }
 }
 
@@ -239,6 +250,10 @@ async function networkOptions(store: Extract<StoreConfig, { readonly endpoints: 
 function sqliteOptions(store: Extract<StoreConfig, { readonly kind: 'sqlite' }>, directory: string) {
   const file = shortPath(directory, store.file);
   return { file, ...(store.table === null ? {} : { table: store.table }) };
+}
+
+function fileOptions(store: Extract<StoreConfig, { readonly kind: 'file' }>, directory: string) {
+  return { file: shortPath(directory, store.path), format: store.format };
 }
 
 /** As people who run keyferry from the checkout know it; plans and errors show it. */

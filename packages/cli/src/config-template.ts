@@ -62,7 +62,7 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
     case 'sqlite':
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':
-      return ['kind: file', 'path: records.ndjson', 'format: ndjson # or etcd-v2-json: a saved answer of etcd v2'];
+      return ['kind: file', `path: ${store}.ndjson`, 'format: ndjson # or etcd-v2-json: a saved answer of etcd v2'];
   }
 }
 

@@ -116,6 +116,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'store.position-compacted': 'failed',
   'file.unreadable': 'failed',
   'file.unwritable': 'failed',
+  'target.exists': 'notAllowed',
   'file.record-invalid': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',

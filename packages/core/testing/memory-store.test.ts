@@ -9,9 +9,9 @@ import { bytes, MemoryStore, sourceContract, targetContract, type Change, type S
 const startMs = 1_700_000_000_000;
 let nowMs = startMs;
 
-async function openFixture(records: readonly SeedRecord[]) {
+async function openFixture(records: readonly SeedRecord[], { writtenOnce = false } = {}) {
   nowMs = startMs;
-  const store = new MemoryStore({ nowMs: () => nowMs });
+  const store = new MemoryStore({ nowMs: () => nowMs, writtenOnce });
   const change = async (changes: readonly Change[]) => {
     for (const each of changes) {
       if ('delete' in each) store.delete(each.delete);
@@ -22,7 +22,7 @@ async function openFixture(records: readonly SeedRecord[]) {
   return {
     store,
     change,
-    openAnother: async () => new MemoryStore({ sharedWith: store }),
+    openAnother: async () => new MemoryStore({ sharedWith: store, writtenOnce }),
     passTime: async (ms: number) => {
       nowMs += ms;
     },
@@ -34,9 +34,19 @@ async function openFixture(records: readonly SeedRecord[]) {
   };
 }
 
-const harness = { key: keyFromText, nowMs: () => nowMs, traits: { lawRuns: 200 }, open: openFixture };
+const harness = {
+  key: keyFromText,
+  nowMs: () => nowMs,
+  traits: { lawRuns: 200 },
+  open: (records: readonly SeedRecord[]) => openFixture(records),
+};
 sourceContract('the memory store', harness);
 targetContract('the memory store', harness);
+targetContract('the memory store that is written once', {
+  ...harness,
+  traits: { lawRuns: 20, sharedWrites: false },
+  open: (records) => openFixture(records, { writtenOnce: true }),
+});
 targetContract('the memory store under a prefix', { ...harness, key: (name) => keyFromText(`/prefix/${name}`) });
 
 const migration = 'm' as MigrationId;

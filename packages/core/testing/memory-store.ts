@@ -6,15 +6,17 @@
  * Delays, reordering and crashes are the simulator's business, around this store and not in it.
  */
 import {
+  compareFences,
   intersectRanges,
   invariant,
   keyAfter,
+  KeyferryError,
   type Key,
-  type KeyferryError,
   type KeyRange,
   type MemberPosition,
   type MigrationId,
   type Position,
+  type Publication,
   type RecordPage,
   type ScanOptions,
   type SourceStore,
@@ -32,7 +34,16 @@ import { Faults, type FaultMoment } from './memory-faults.ts';
 import { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export type StoreOperation =
-  'describe' | 'head' | 'openView' | 'scan' | 'readMembers' | 'countRecords' | 'lookUp' | ControlOperation;
+  | 'describe'
+  | 'head'
+  | 'openView'
+  | 'scan'
+  | 'readMembers'
+  | 'countRecords'
+  | 'lookUp'
+  | 'exists'
+  | 'publish'
+  | ControlOperation;
 
 export interface MemoryStoreOptions {
   /** `memory` by default. */
@@ -48,6 +59,8 @@ export interface MemoryStoreOptions {
   readonly rules?: Partial<ProtocolRules>;
   /** What `readMembers` answers; null (a single store) by default. */
   readonly members?: () => readonly MemberPosition[] | null;
+  /** What is put waits to be published: it is written whole or not at all. */
+  readonly writtenOnce?: boolean;
   /** The same data as another store's, as a second connection would see it. */
   readonly sharedWith?: MemoryStore;
 }
@@ -64,12 +77,15 @@ export const memoryCapabilities: TargetCapabilities = {
   batchBytesMax: 256 * 1024,
   recordBytesMax: 128 * 1024,
   emptyKeys: true,
+  parentKeys: true,
+  unfit: null,
   reservedPrefix: null,
   expiryToleranceMs: 0,
 };
 
 export class MemoryStore implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
+  readonly publication: Publication | null;
   private readonly name: string;
   private readonly identity: string | null;
   private readonly viewLocks: string | null;
@@ -77,6 +93,8 @@ export class MemoryStore implements SourceStore, TargetStore {
   private readonly members: () => readonly MemberPosition[] | null;
   private readonly data: MemoryData;
   private readonly controls: Map<MigrationId, ControlData>;
+  /** Who wrote what is there, of a store that is written once; `others` for whoever is no migration. */
+  private readonly published: { by: MigrationId | 'others' | null };
   private readonly faults = new Faults<StoreOperation>();
   private viewsOpen = 0;
   private closed = false;
@@ -87,6 +105,8 @@ export class MemoryStore implements SourceStore, TargetStore {
     this.capabilities = { ...memoryCapabilities, ...options.capabilities };
     this.viewLocks = options.viewLocks ?? null;
     this.rules = { ...allRules, ...options.rules };
+    this.publication = options.writtenOnce === true ? this.writtenOnce() : null;
+    this.published = options.sharedWith?.published ?? { by: null };
     this.members = options.members ?? (() => null);
     this.data = options.sharedWith?.data ?? new MemoryData(options.nowMs ?? (() => 0));
     this.controls = options.sharedWith?.controls ?? new Map<MigrationId, ControlData>();
@@ -160,6 +180,7 @@ export class MemoryStore implements SourceStore, TargetStore {
   // What tests do behind keyferry's back: an application's writes, a look at the data, faults.
 
   put(key: Key, value: Uint8Array, expiresAtMs: number | null = null): Version {
+    this.published.by ??= 'others';
     return this.data.put(key, value, expiresAtMs);
   }
 
@@ -181,6 +202,11 @@ export class MemoryStore implements SourceStore, TargetStore {
   /** How many puts, deletes and expiries there were. */
   revision(): number {
     return this.data.revision();
+  }
+
+  /** Of a store that is written once. */
+  wasPublished(): boolean {
+    return this.published.by !== null;
   }
 
   /** Views that nobody has closed yet. */
@@ -209,6 +235,24 @@ export class MemoryStore implements SourceStore, TargetStore {
       yield { records: page, notCarried: [] };
       rest = { start: keyAfter(last.key), end };
     }
+  }
+
+  private writtenOnce(): Publication {
+    return {
+      exists: async () => this.run('exists', () => this.published.by !== null),
+      publish: async (migration, epoch) =>
+        this.run('publish', () => {
+          const own = this.controlData(migration);
+          if (own.epoch === null || compareFences(own.epoch, epoch) !== 0) {
+            throw new KeyferryError('fence.lost', { chunk: `all of ${migration}` });
+          }
+          const { by } = this.published;
+          if (by !== null && by !== migration && own.marks.size > 0) {
+            throw new KeyferryError('target.exists', { store: this.name, what: this.name });
+          }
+          this.published.by ??= migration;
+        }),
+    };
   }
 
   private controlData(migration: MigrationId): ControlData {

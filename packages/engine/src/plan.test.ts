@@ -3,7 +3,7 @@
  * other's way.
  * Method: plans of memory stores that claim such capabilities, with and without something to find.
  */
-import { keyFromText, type StoreCapabilities } from '@keyferry/core';
+import { keyFromText, type StoreCapabilities, type TargetCapabilities } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { bytes, Stage } from '../testing/stage.ts';
 
@@ -59,5 +59,56 @@ describe('a plan of one store as source and target', () => {
     { name: 'a file and its copy', more: { viewLocks: '/a.db', targetLocks: '/b.db' } },
   ])('is possible beside each other in $name', async ({ more }) => {
     expect((await findings(inOne(more))).codes).toEqual([]);
+  });
+});
+
+describe('a plan for a target that cannot hold every record', () => {
+  const planFor = (capabilities: Partial<TargetCapabilities>, stage = new Stage({ target: { capabilities } })) => {
+    stage.fillSource({ a: '1', 'a-b': '2', 'a/b': '3', 'odd/key': 'x', 'odder/key': 'x' });
+    return findings(stage);
+  };
+
+  it('is blocked by records without a form there, and says how many for which reason', async () => {
+    const unfit: TargetCapabilities['unfit'] = ({ key }) =>
+      key.includes('odd') ? (key.includes('odder') ? 'the key is odder' : 'the key is odd') : null;
+    const { plan } = await planFor({ unfit });
+    expect(plan.applyable).toBe(false);
+    expect(plan.totals.actions).toMatchObject({ create: { keys: 3 }, blocked: { keys: 2 } });
+    expect(plan.findings).toMatchObject([
+      {
+        code: 'record.unfit',
+        count: 2,
+        keys: [{ text: 'dst/odd/key' }, { text: 'dst/odder/key' }],
+        detail: 'of 1 record the key is odd; of 1 record the key is odder',
+      },
+    ]);
+  });
+
+  it('is blocked by keys that lie below a value, of the source or of the target', async () => {
+    const { plan } = await planFor({ parentKeys: false });
+    expect(plan.applyable).toBe(false);
+    expect(plan.findings).toMatchObject([{ code: 'key.below-value', count: 1, keys: [{ text: 'dst/a/b' }] }]);
+    const stage = new Stage({ target: { capabilities: { parentKeys: false } } });
+    stage.putTarget('a/b/c', 'theirs');
+    expect((await planFor({}, stage)).plan.findings).toMatchObject([
+      { code: 'key.below-value', count: 2, keys: [{ text: 'dst/a/b' }, { text: 'dst/a/b/c' }] },
+    ]);
+    expect((await planFor({ parentKeys: true })).codes).toEqual([]);
+  });
+
+  it('is blocked when something is there that is written once, unless nothing is to be written', async () => {
+    const stage = new Stage({ target: { writtenOnce: true } });
+    stage.fillSource({ a: '1', b: '2' });
+    expect((await findings(stage)).codes).toEqual([]);
+    stage.putTarget('a', '1');
+    const { plan } = await findings(stage);
+    expect(plan).toMatchObject({ applyable: false, findings: [{ code: 'target.exists', count: 1 }] });
+    stage.putTarget('b', '2');
+    expect((await findings(stage)).codes).toEqual([]);
+  });
+
+  it('warns that late workers are not shut out where the target compares no fences', async () => {
+    const { plan } = await planFor({ fencing: false });
+    expect(plan).toMatchObject({ applyable: true, findings: [{ code: 'target.not-fenced', accept: false }] });
   });
 });

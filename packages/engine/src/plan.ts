@@ -44,9 +44,10 @@ export async function makePlan(engine: Engine, spec: MigrationSpec, writer: Plan
 }
 
 export function diffRules(engine: Engine, spec: MigrationSpec, salt: Salt): DiffRules {
-  const { recordBytesMax, emptyKeys, reservedPrefix } = engine.target.capabilities;
+  const { recordBytesMax, emptyKeys, parentKeys, unfit, reservedPrefix } = engine.target.capabilities;
+  const limits = { recordBytesMax, emptyKeys, parentKeys, unfit, reservedPrefix };
   const { rule, isSensitive, onConflict, prune, inScope } = spec;
-  return { rule, salt, recordBytesMax, emptyKeys, reservedPrefix, isSensitive, onConflict, prune, inScope };
+  return { rule, salt, ...limits, isSensitive, onConflict, prune, inScope };
 }
 
 export const spansOf = (spec: MigrationSpec) => ({
@@ -83,7 +84,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   await flush();
 
   const nowMs = clock.nowMs();
-  const findings = [...before.findings, ...findingsOf(engine, spec, built, nowMs)].toSorted(byWeight);
+  const findings = [...before.findings, ...findingsOf(engine, spec, built, before, nowMs)].toSorted(byWeight);
   const sideOf = (side: 'source' | 'target') => ({
     store: side === 'source' ? spec.sourceStore : spec.targetStore,
     prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
@@ -133,13 +134,22 @@ const byWeight = (a: Finding, b: Finding): number =>
 const blockFixes: Readonly<Record<BlockReason, string>> = {
   'value.too-large': 'exclude the keys, shrink the values, or raise the limit of the target',
   'key.empty': 'give the target prefix at least one byte',
+  'record.unfit': 'leave them out (rules: exclude), change them by a rule, or choose another target',
+  'key.below-value': 'leave one of the two out (rules: exclude), or choose a target that holds both',
   'key.reserved': "choose a target prefix outside keyferry's reserved one, or another reserved prefix",
 };
 
-function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs: number): Finding[] {
+function findingsOf(
+  engine: Engine,
+  spec: MigrationSpec,
+  built: BuiltPlan,
+  before: Preflight,
+  nowMs: number,
+): Finding[] {
   const findings: Finding[] = [];
   for (const [reason, { count, keys }] of built.blocked) {
-    findings.push(finding(reason, { count, keys, detail: findingCodes[reason].summary, fix: blockFixes[reason] }));
+    const detail = reason === 'record.unfit' ? unfitText(built.unfitReasons) : findingCodes[reason].summary;
+    findings.push(finding(reason, { count, keys, detail, fix: blockFixes[reason] }));
   }
   const conflicts = built.totals.actions.conflict.keys;
   if (conflicts > 0) {
@@ -163,6 +173,17 @@ function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs
     );
   }
   findings.push(...replacedTextFindings(built));
+  const { create, overwrite, delete: deleted } = built.totals.actions;
+  const changes = create.keys + overwrite.keys + deleted.keys;
+  if (before.targetExists && changes > 0) {
+    findings.push(
+      finding('target.exists', {
+        count: changes,
+        detail: `${before.target.endpoints.join(', ')} is there, ${counted(changes, 'key')} of it would change, and it is written once, as a whole`,
+        fix: 'move it away, or name another path, then plan again',
+      }),
+    );
+  }
   const soon = built.expiringBefore(nowMs + shortTtlMs);
   if (soon > 0) {
     findings.push(
@@ -174,6 +195,10 @@ function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs
     );
   }
   return findings;
+}
+
+function unfitText(reasons: ReadonlyMap<string, number>): string {
+  return [...reasons].map(([why, count]) => `of ${counted(count, 'record')} ${why}`).join('; ');
 }
 
 function replacedTextFindings({ replacedText: { count, keys } }: BuiltPlan): readonly Finding[] {

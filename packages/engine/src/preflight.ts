@@ -25,6 +25,8 @@ export interface Preflight {
   readonly target: StoreDescription;
   /** Highest raft index of a source whose members agree; null when it has no members to compare. */
   readonly membersAgreeAt: string | null;
+  /** Something is there that is written once; false for a target that takes each write at once. */
+  readonly targetExists: boolean;
   readonly findings: readonly Finding[];
 }
 
@@ -37,13 +39,20 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
     withRetry(engine, 'describe source', () => engine.source.describe()),
     withRetry(engine, 'describe target', () => engine.target.describe()),
   ]);
-  const findings: Finding[] = [...sameStoreFindings(spec, source, target), ...sourceFindings(engine)];
+  const findings: Finding[] = [
+    ...sameStoreFindings(spec, source, target),
+    ...sourceFindings(engine),
+    ...targetFindings(engine),
+  ];
   const members = await lookAtMembers(engine);
   if (members?.verdict.kind === 'apart') findings.push(membersApart(members.positions));
   findings.push(...(await doneFindings(engine, spec)), ...(await emptinessFindings(engine, spec)));
+  const { publication } = engine.target;
+  const targetExists = publication !== null && (await withRetry(engine, 'look for target', () => publication.exists()));
   return {
     source,
     target,
+    targetExists,
     membersAgreeAt: members?.verdict.kind === 'converged' ? String(members.verdict.raftIndex) : null,
     findings,
   };
@@ -98,6 +107,20 @@ function sourceFindings({ source: { capabilities } }: Engine): Finding[] {
     );
   }
   return findings;
+}
+
+/** What a target cannot do, whatever it holds. */
+function targetFindings({ target: { capabilities } }: Engine): Finding[] {
+  if (capabilities.fencing) return [];
+  return [
+    finding('target.not-fenced', {
+      count: 1,
+      detail:
+        'each batch proves in the state that its worker still holds its chunk, and each record is written only as the ' +
+        'plan expects it; but a request that was under way when a chunk was lost may still arrive',
+      fix: 'nothing, while apply runs in one place; after it was killed, wait a minute before rollback',
+    }),
+  ];
 }
 
 const doneUnseen = finding('done.unseen', {

@@ -132,9 +132,10 @@ export async function retryDeadLetters(engine: Engine, spec: MigrationSpec, opti
 async function appliedBefore(engine: Engine, { migration }: MigrationSpec, { state, phase }: Session) {
   const plan =
     state === null ? null : await withRetry(engine, 'plan', () => engine.state.read('plan', migration, state.plan));
-  if (state !== null && plan !== null && ['applying', 'applied', 'verified'].includes(phase)) {
-    return { state, plan: plan.item };
-  }
+  // What was published is whole: nothing can be added to it.
+  const isOpen =
+    phase === 'applying' || (engine.target.publication === null && ['applied', 'verified'].includes(phase));
+  if (state !== null && plan !== null && isOpen) return { state, plan: plan.item };
   const { next } = nextStep(migration, phase, state?.appliedAs ?? `${migration}.kfplan`);
   throw new KeyferryError('phase.not-allowed', { migration, phase, command: 'runs retry', next });
 }

@@ -16,6 +16,7 @@ import { deviationsOf } from './deviations.ts';
 import { recordHistory } from './events.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
+import { withRetry } from './retry.ts';
 import { RunRecorder } from './run-record.ts';
 import { attemptScope, migrationsScope, readItem, readMigration, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';
@@ -53,7 +54,7 @@ export async function verifyApplied(
   const { result, deviations } = await recorder.during(
     async () => {
       const verified = await verify(engine, spec, plan.item, signal);
-      const all = deviationsOf(plan.item, summary, verified);
+      const all = [...deviationsOf(plan.item, summary, verified), ...(await unpublished(engine))];
       recorder.verified(verified, all);
       return { result: verified, deviations: all };
     },
@@ -68,4 +69,11 @@ export async function verifyApplied(
     await writeItem(engine, 'migration', migrationsScope, migration, item, entry.version);
   }
   return { plan: plan.item, result, deviations };
+}
+
+/** What waits to be published is shown by its views, and is not there for anybody else. */
+async function unpublished({ target: { publication }, ...env }: Engine): Promise<readonly string[]> {
+  if (publication === null) return [];
+  const exists = await withRetry(env, 'look for target', () => publication.exists());
+  return exists ? [] : ['the target was not published: apply has not come to its end, or somebody removed it'];
 }

@@ -3,6 +3,9 @@
  *
  * Several batches are under way at once; the checkpoint follows the oldest one that is settled, so nothing before the
  * cursor is ever in doubt.
+ *
+ * Where the target compares no fences, every try of a batch first proves by a conditional write of the state that the
+ * chunk is still this worker's. That narrows the time in which a late write can happen to the life of one request.
  */
 import {
   addCounts,
@@ -83,6 +86,7 @@ class ChunkRun {
   private leaseEndsMonotonicMs: number;
   private renewedAtMs: number;
   private batchesSent = 0;
+  private proving = Promise.resolve();
 
   constructor(backfill: Backfill, chunk: PlannedChunk, claim: Claim) {
     this.backfill = backfill;
@@ -184,7 +188,10 @@ class ChunkRun {
     this.batchesSent += 1;
     const name = { chunk, token: this.claim.token, batch: this.batchesSent };
     if (plan.keepBefore) await keepBeforeImages(engine, control, scope, name, changes);
-    const write = () => recorder.timed(() => pace.timed('target', () => this.writer.write(changes)));
+    const write = async (): Promise<readonly ChangeOutcome[]> => {
+      if (!engine.target.capabilities.fencing) await this.proveOwnership();
+      return recorder.timed(() => pace.timed('target', () => this.writer.write(changes)));
+    };
     return withRetry(engine, `write ${chunk}`, write, signal);
   }
 
@@ -202,9 +209,21 @@ class ChunkRun {
 
   /** A checkpoint when one is due. @throws {KeyferryError} `fence.lost` when the lease is no longer ours. */
   private async keepLease(): Promise<void> {
-    const { clock } = this.backfill.engine;
+    const { clock, target } = this.backfill.engine;
     const nowMs = clock.monotonicMs();
     if (nowMs < this.renewedAtMs + renewEveryMs && nowMs < this.leaseEndsMonotonicMs) return;
+    await (target.capabilities.fencing ? this.renewLease() : this.proveOwnership());
+  }
+
+  /** One at a time, as each rests on the version that the one before left; once one has failed, all do. */
+  private proveOwnership(): Promise<void> {
+    this.proving = this.proving.then(() => this.renewLease());
+    return this.proving;
+  }
+
+  private async renewLease(): Promise<void> {
+    const { clock } = this.backfill.engine;
+    const nowMs = clock.monotonicMs();
     await this.store(checkpoint(this.claim, this.progress, clock.nowMs() + chunkLeaseMs));
     this.renewedAtMs = nowMs;
     this.leaseEndsMonotonicMs = nowMs + chunkLeaseMs - leaseMarginMs;

@@ -167,8 +167,8 @@ describe('a wrong configuration', () => {
     ],
     [
       'has a key of another kind',
-      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], reservedPrefix: x }"),
-      '3:52 stores.old.reservedPrefix: is not a known key',
+      withStore('{ kind: sqlite, file: a.db, reservedPrefix: x }'),
+      '3:36 stores.old.reservedPrefix: is not a known key',
     ],
     [
       'has a mistyped reference',
@@ -212,14 +212,14 @@ describe('a wrong configuration', () => {
       '8:22 migrations.move.source.store: there is no store "odl" under stores (old)',
     ],
     [
-      'has a file as target',
-      valid.replace('store: new', 'store: dump'),
-      '9:22 migrations.move.target.store: kind file cannot be a target in this version; these can: etcd-v3, sqlite',
+      'keeps its own keys where etcd v2 lists them',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], reservedPrefix: /ops/ }"),
+      '3:68 stores.old.reservedPrefix: a path whose last name begins with an underscore, so that no listing shows it, is expected',
     ],
     [
-      'has etcd v2 as target',
-      valid.replace('store: new', 'store: old'),
-      '9:22 migrations.move.target.store: kind etcd-v2 cannot be a target in this version; these can: etcd-v3, sqlite',
+      'has a prefix that etcd v2 cannot have as a target',
+      valid.replace('store: new, prefix: /', 'store: old, prefix: '),
+      '9:35 migrations.move.target.prefix: keys of etcd-v2 start with a slash, so a prefix does too',
     ],
     ['has no prefix', valid.replace('new, prefix: /config/', 'new'), '9:5 migrations.move.target.prefix: is missing'],
     [
@@ -403,7 +403,14 @@ describe('a right configuration', () => {
       directory: folder,
       state: { sqlite: '.keyferry/state.db' },
       stores: {
-        old: { kind: 'etcd-v2', endpoints: ['http://etcd-1:2379'], tls: null, auth: null, requestTimeoutMs: null },
+        old: {
+          kind: 'etcd-v2',
+          endpoints: ['http://etcd-1:2379'],
+          tls: null,
+          auth: null,
+          requestTimeoutMs: null,
+          reservedPrefix: null,
+        },
         new: {
           kind: 'etcd-v3',
           endpoints: ['http://etcd-1:2379'],

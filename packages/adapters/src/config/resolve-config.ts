@@ -30,7 +30,6 @@ function mapValues<A, B>(record: Readonly<Record<string, A>>, map: (value: A) =>
 function resolveStore(store: CheckedStore): StoreConfig {
   switch (store.kind) {
     case 'etcd-v2':
-      return { kind: store.kind, ...resolveEtcd(store) };
     case 'etcd-v3':
       return { kind: store.kind, ...resolveEtcd(store), reservedPrefix: store.reservedPrefix ?? null };
     case 'sqlite':

@@ -33,7 +33,7 @@ interface EtcdConfig {
 }
 
 export type StoreConfig =
-  | ({ readonly kind: 'etcd-v2' } & EtcdConfig)
+  | ({ readonly kind: 'etcd-v2'; readonly reservedPrefix: string | null } & EtcdConfig)
   | ({ readonly kind: 'etcd-v3'; readonly reservedPrefix: string | null } & EtcdConfig)
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
   | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };

@@ -57,7 +57,19 @@ const tableWords = 'the name of a table, of letters, digits and underscores,';
 const store = z.discriminatedUnion(
   'kind',
   [
-    z.strictObject({ kind: z.literal('etcd-v2'), ...etcd }).describe('the v2 keys of a running etcd'),
+    z
+      .strictObject({
+        kind: z.literal('etcd-v2'),
+        ...etcd,
+        reservedPrefix: text
+          .regex(
+            /^\/([^/]+\/)*_[^/]*\/?$/,
+            'a path whose last name begins with an underscore, so that no listing shows it, is expected',
+          )
+          .optional()
+          .describe('where keyferry keeps its own keys in this store; /_keyferry/ by default'),
+      })
+      .describe('the v2 keys of a running etcd'),
     z
       .strictObject({
         kind: z.literal('etcd-v3'),

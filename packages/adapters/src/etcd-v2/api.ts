@@ -4,7 +4,7 @@
  * Reads of keys always go through raft (`quorum=true`): a member alone may be behind, and one cut off from the others
  * answers from its past without saying so. Only the comparison of members asks for exactly that.
  */
-import { KeyferryError, type Position } from '@keyferry/core';
+import { KeyferryError, type Key, type Position } from '@keyferry/core';
 import type { HttpAnswer } from '../http/answer.ts';
 import type { HttpClient, HttpRequest } from '../http/client.ts';
 import { encodePath, type Directory } from './directory.ts';
@@ -53,6 +53,20 @@ export class EtcdV2Api {
       if (answer.status !== 200) return await use(await this.positionOfMissing(answer), null);
       this.header(answer, 'x-raft-term'); // absent from what only looks like etcd
       return await use(this.position(answer), answer);
+    });
+  }
+
+  /** The last parts of the keys of all that lies directly in a directory; none if it is not there. */
+  async readNames(directory: Key): Promise<ReadonlySet<string>> {
+    return await this.client.read({ path: `${keysPath(directory)}?quorum=true` }, async (answer) => {
+      if (answer.status !== 200) {
+        await this.positionOfMissing(answer);
+        return new Set<string>();
+      }
+      const { json } = await this.json(answer);
+      const nodes = fields(fields(json)['node'])['nodes'];
+      const keys = (Array.isArray(nodes) ? nodes : []).map((node: unknown) => fields(node)['key']);
+      return new Set(keys.map((key) => String(key).slice(String(key).lastIndexOf('/') + 1)));
     });
   }
 

@@ -17,17 +17,32 @@ interface V2Error {
   readonly cause: string;
 }
 
-/** EcodeKeyNotFound: an answer about keys, and no failure. */
-const keyNotFound = 100;
-
 export type Refusal = { readonly kind: 'key-not-found' } | { readonly kind: 'failed'; readonly error: KeyferryError };
 
 /** Reads the body of an answer that is not 200 and says what it means. */
 export async function readRefusal(store: string, answer: HttpAnswer): Promise<Refusal> {
+  const { errorCode, error } = await readErrorAnswer(store, answer);
+  return errorCode === errorCodes.keyNotFound ? { kind: 'key-not-found' } : { kind: 'failed', error };
+}
+
+/** What a conditional write is answered where it did not happen, besides failures. */
+export const errorCodes = {
+  keyNotFound: 100,
+  compareFailed: 101,
+  notAFile: 102,
+  notADirectory: 104,
+  keyExists: 105,
+  directoryNotEmpty: 108,
+} as const;
+
+/** The errorCode of an answer of the v2 API (null: it is none), and the failure that it is unless it was expected. */
+export async function readErrorAnswer(
+  store: string,
+  answer: HttpAnswer,
+): Promise<{ readonly errorCode: number | null; readonly error: KeyferryError }> {
   const body = (await answer.read(bodyBytesMax))?.toString('utf8') ?? '';
   const parsed = parseError(body);
-  if (answer.status === 404 && parsed?.errorCode === keyNotFound) return { kind: 'key-not-found' };
-  return { kind: 'failed', error: failureOf(store, answer, body, parsed) };
+  return { errorCode: parsed?.errorCode ?? null, error: failureOf(store, answer, body, parsed) };
 }
 
 function failureOf(store: string, answer: HttpAnswer, body: string, parsed: V2Error | null): KeyferryError {

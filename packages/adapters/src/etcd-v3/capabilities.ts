@@ -35,6 +35,8 @@ export function etcdV3Capabilities(reservedPrefix: Key, leaseBucketMs: number): 
     batchBytesMax,
     recordBytesMax,
     emptyKeys: false,
+    parentKeys: true,
+    unfit: null,
     reservedPrefix,
     expiryToleranceMs: leaseBucketMs + leasePrecisionMs,
     leaseBucketMs,

@@ -59,6 +59,7 @@ export function openEtcdV3Store(options: EtcdV3StoreOptions): SourceStore & Targ
 
 class EtcdV3Store implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
+  readonly publication = null;
   private readonly options: EtcdV3StoreOptions;
   private readonly client: EtcdClient;
   private readonly leases: LeasePool;

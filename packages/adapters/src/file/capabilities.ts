@@ -1,6 +1,11 @@
-/** What a file source can do: the spool puts any order into byte order and keeps what was read. */
-import type { StoreCapabilities } from '@keyferry/core';
+/**
+ * What a file can do. As a source: the spool puts any order into byte order and keeps what was read. As a target: what
+ * is put waits in an SQLite file of its own, with that one's guards and fences, until it is published.
+ */
+import type { StoreCapabilities, TargetCapabilities } from '@keyferry/core';
 import { etcdV2Capabilities } from '../etcd-v2/capabilities.ts';
+import { unfitForTree } from '../etcd-v2/key-form.ts';
+import { sqliteCapabilities } from '../sqlite/capabilities.ts';
 import type { FileFormat } from './source.ts';
 
 const fileCapabilities = { orderedScan: true, pinnedView: true, expiry: true, positionIsContent: true } as const;
@@ -12,5 +17,20 @@ export const capabilitiesByFormat: Readonly<Record<FileFormat, StoreCapabilities
     ...fileCapabilities,
     hidesKeys: etcdV2Capabilities.hidesKeys,
     lossyText: etcdV2Capabilities.lossyText,
+  },
+};
+
+/** Half of the longest JavaScript string, which a line has to become; in base64 and its quotes. */
+const recordBytesMax = 190_000_000;
+
+export const targetCapabilitiesByFormat: Readonly<Record<FileFormat, TargetCapabilities>> = {
+  ndjson: { ...sqliteCapabilities, ...capabilitiesByFormat.ndjson, recordBytesMax },
+  'etcd-v2-json': {
+    ...sqliteCapabilities,
+    ...capabilitiesByFormat['etcd-v2-json'],
+    recordBytesMax,
+    emptyKeys: false,
+    parentKeys: false,
+    unfit: unfitForTree,
   },
 };

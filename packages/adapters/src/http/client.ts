@@ -79,6 +79,20 @@ export class HttpClient {
     throw failure;
   }
 
+  /**
+   * Sends once, to the endpoint that answered last. For writes: whether one that failed has happened is for the caller
+   * to find out; the next one goes to another endpoint then.
+   */
+  async write<T>(request: HttpRequest, use: (answer: HttpAnswer) => Promise<T>): Promise<T> {
+    const at = this.preferred;
+    try {
+      return await use(await this.send(this.endpoints[at] ?? '', request));
+    } catch (error) {
+      if (rankOf(error) >= 0 && this.preferred === at) this.preferred = (at + 1) % this.endpoints.length;
+      throw error;
+    }
+  }
+
   /** Sends to one endpoint, once. Read the answer's body to its end, or `discard()` it. */
   async send(endpoint: string, request: HttpRequest): Promise<HttpAnswer> {
     const target = parseEndpoint(this.store, endpoint);

@@ -16,6 +16,8 @@ export const sqliteCapabilities: TargetCapabilities = {
   // SQLITE_MAX_LENGTH is 10^9 bytes for a whole row (sqlite.org/limits.html, 1); the other columns need a few.
   recordBytesMax: 999_000_000,
   emptyKeys: true,
+  parentKeys: true,
+  unfit: null,
   // Keyferry's own keys are in tables of their own.
   reservedPrefix: null,
   // A row past its expiry is not read, whether it was removed or not.

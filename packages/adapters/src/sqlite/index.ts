@@ -64,6 +64,7 @@ const everything: KeyRange = { start: '' as Key, end: null };
 
 export class SqliteStore implements SourceStore, TargetStore {
   readonly capabilities = sqliteCapabilities;
+  readonly publication = null;
   private readonly options: Required<SqliteStoreOptions>;
   private readonly names: TableNames;
   private connection: Connection | null = null;

@@ -45,6 +45,8 @@ export interface ControlContext {
   readonly nowMs: () => number;
   /** Runs `body` on the tables, or answers `absent` while there are none. */
   readonly read: <T>(absent: T, body: (connection: Connection) => T) => T;
+  /** What a table of that shape takes and whatever it is for does not; the remainder of a sentence. */
+  readonly refuse?: (connection: Connection, put: GuardedPut) => string | null;
   /** Runs `body` in a transaction, after creating what tables are missing. */
   readonly write: <T>(body: (connection: Connection) => T) => T;
 }
@@ -191,6 +193,8 @@ export class SqliteControl implements TargetControl {
   }
 
   private put(connection: Connection, put: GuardedPut, attempt: number): ChangeOutcome {
+    const detail = this.context.refuse?.(connection, put) ?? null;
+    if (detail !== null) return { kind: 'refused', detail };
     const size = recordBytes(put);
     const { recordBytesMax } = sqliteCapabilities;
     if (recordBytesMax !== null && size > recordBytesMax) {
@@ -321,7 +325,8 @@ export class SqliteControl implements TargetControl {
     );
   }
 
-  private assertEpoch(connection: Connection, epoch: Fence): void {
+  /** @throws {KeyferryError} `fence.lost` */
+  assertEpoch(connection: Connection, epoch: Fence): void {
     if (!sameFence(this.epoch(connection), epoch)) {
       throw new KeyferryError('fence.lost', { chunk: `all of ${this.context.migration}` });
     }

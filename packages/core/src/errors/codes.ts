@@ -351,6 +351,11 @@ export const codes = {
     summary: '{file} cannot be written: {detail}',
     remedy: 'check the path, its permissions and the space on its disk',
   }),
+  'target.exists': entry<{ store: string; what: string }>({
+    retry: 'never',
+    summary: '{what} is there already, and store {store} is written once; nothing was replaced',
+    remedy: 'move it away or name another path, then run the command again',
+  }),
   'file.record-invalid': entry<{ file: string; line: number; detail: string }>({
     retry: 'never',
     summary: 'line {line} of {file} is not a record: {detail}; nothing was written',

@@ -17,6 +17,8 @@ const rules: DiffRules = {
   salt: '0'.repeat(31) + '7',
   recordBytesMax: 60,
   emptyKeys: false,
+  parentKeys: true,
+  unfit: null,
   reservedPrefix: keyFromText('/t/_own/'),
   isSensitive: (key) => key.includes('password'),
   onConflict: 'keep-target' as const,

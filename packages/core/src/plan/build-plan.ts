@@ -63,6 +63,8 @@ export interface BuiltPlan {
   readonly byPrefix: readonly PrefixSummary[];
   readonly lookFirst: readonly PlannedChange[];
   readonly blocked: ReadonlyMap<BlockReason, CountedKeys>;
+  /** Why records have no form in the target, and how many for each reason. */
+  readonly unfitReasons: ReadonlyMap<string, number>;
   readonly conflictKeys: readonly KeyJson[];
   readonly replacedText: CountedKeys;
   readonly exceptions: Exceptions;
@@ -95,6 +97,7 @@ export class PlanBuilder implements JoinVisitor {
   private readonly look = new LookFirst();
   private readonly questions: PlanQuestions;
   private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
+  private readonly unfitReasons = new Map<string, number>();
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
   private readonly exceptions: ExceptionList;
@@ -130,7 +133,8 @@ export class PlanBuilder implements JoinVisitor {
 
   targetOnly(target: StoredRecord): void {
     if (this.context.isPruned(target.key)) this.cutBefore(toSourceKey(this.rules.rule, target.key));
-    const row = this.chunk.addTargetOnly(target);
+    const { row, isBelowValue } = this.chunk.addTargetOnly(target);
+    if (isBelowValue) countKey(this.blockedOf('key.below-value'), target.key);
     if (row === null) {
       this.targetOnlyCount += 1;
       return;
@@ -172,6 +176,7 @@ export class PlanBuilder implements JoinVisitor {
       byPrefix: this.table.rows(),
       lookFirst: this.look.rows(),
       blocked: this.blocked,
+      unfitReasons: this.unfitReasons,
       conflictKeys: this.conflictKeys,
       replacedText: this.replacedText,
       exceptions: this.exceptions.value(),
@@ -225,10 +230,9 @@ export class PlanBuilder implements JoinVisitor {
       this.countLease(source.expiresAtMs);
     }
     if (diffed.blocked !== null) {
-      const seen = this.blocked.get(diffed.blocked) ?? { count: 0, keys: [] };
-      this.blocked.set(diffed.blocked, seen);
-      countKey(seen, targetKey);
+      countKey(this.blockedOf(diffed.blocked), targetKey);
     }
+    if (diffed.blocked === 'record.unfit') this.noteUnfit(source, targetKey);
     if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, source.key);
     if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
       this.conflictKeys.push(keyToJson(targetKey));
@@ -244,6 +248,17 @@ export class PlanBuilder implements JoinVisitor {
     const { leaseBucketMs } = this.questions;
     if (leaseBucketMs === undefined || this.leaseBuckets.size >= leasesCountedMax) return;
     this.leaseBuckets.add(Math.ceil(expiresAtMs / leaseBucketMs));
+  }
+
+  private blockedOf(reason: BlockReason): { count: number; keys: KeyJson[] } {
+    const seen = this.blocked.get(reason) ?? { count: 0, keys: [] };
+    this.blocked.set(reason, seen);
+    return seen;
+  }
+
+  private noteUnfit(source: StoredRecord, targetKey: Key): void {
+    const why = this.rules.unfit?.({ key: targetKey, value: source.value }) ?? '';
+    this.unfitReasons.set(why, (this.unfitReasons.get(why) ?? 0) + 1);
   }
 
   private closeChunk(end: Key | null): void {

@@ -10,10 +10,12 @@ import { keyToJson, type Key } from '../model/key.ts';
 import { recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
+import type { TargetCapabilities } from '../ports/store.ts';
+import { KeyFamily } from './key-family.ts';
 import { noActions, type ActionKind, type ConflictPolicy, type PlannedChange, type PlannedChunk } from './plan.ts';
 
 /** Why a record cannot be written as it is, or null. */
-export type BlockReason = 'value.too-large' | 'key.empty' | 'key.reserved';
+export type BlockReason = 'value.too-large' | 'key.empty' | 'key.reserved' | 'record.unfit' | 'key.below-value';
 
 export interface ChunkDiffContext {
   readonly hasher: RecordHasher;
@@ -23,6 +25,8 @@ export interface ChunkDiffContext {
   readonly differing: 'overwrite' | 'conflict';
   /** Whether a record that no source key maps to is to be deleted. */
   readonly isPruned: (targetKey: Key) => boolean;
+  /** Null where a key may hold a value above others. */
+  readonly family: KeyFamily | null;
   /** A permanent create gets a row only while this is true; all other changes always do. */
   readonly listCreates: () => boolean;
 }
@@ -33,6 +37,8 @@ export interface DiffRules {
   /** Key and value bytes of the largest record that the target takes; null: no limit. */
   readonly recordBytesMax: number | null;
   readonly emptyKeys: boolean;
+  readonly parentKeys: boolean;
+  readonly unfit: TargetCapabilities['unfit'];
   /** Keys under it are keyferry's own; null when the target keeps them elsewhere. */
   readonly reservedPrefix: Key | null;
   readonly isSensitive: (targetKey: Key) => boolean;
@@ -42,9 +48,11 @@ export interface DiffRules {
 }
 
 export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
-  const { recordBytesMax, emptyKeys, reservedPrefix } = rules;
+  const { recordBytesMax, emptyKeys, reservedPrefix, parentKeys, unfit } = rules;
+  const family = parentKeys ? null : new KeyFamily();
   return {
     hasher: new RecordHasher(rules.salt),
+    family,
     isSensitive: rules.isSensitive,
     differing: rules.onConflict === 'overwrite' ? 'overwrite' : 'conflict',
     isPruned: (targetKey) => rules.prune && rules.inScope(targetKey),
@@ -52,6 +60,8 @@ export function diffContext(rules: DiffRules, listCreates: () => boolean): Chunk
     blockReason: (targetKey, source) => {
       if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
       if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
+      if (unfit !== null && unfit({ key: targetKey, value: source.value }) !== null) return 'record.unfit';
+      if (family?.isBelowValue === true) return 'key.below-value';
       const bytes = targetKey.length + source.value.length;
       return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
     },
@@ -91,6 +101,7 @@ export class ChunkDiff {
   addSource(source: StoredRecord, targetKey: Key, target: StoredRecord | null): DiffedRecord {
     this.keys += 1;
     this.bytes += recordBytes(source);
+    this.context.family?.add(targetKey);
     const equal = target !== null && recordsEqual(source, target);
     const blocked = equal ? null : this.context.blockReason(targetKey, source);
     const action = equal ? 'equal' : blocked !== null ? 'blocked' : target === null ? 'create' : this.context.differing;
@@ -104,12 +115,20 @@ export class ChunkDiff {
     return { action, blocked, row: this.row(action, source, targetKey, target) };
   }
 
-  /** A target record that no source key maps to; the row of its delete, or null: it is left as it is. */
-  addTargetOnly(target: StoredRecord): PlannedChange | null {
-    if (!this.context.isPruned(target.key)) {
-      this.targetOnly += 1;
-      return null;
-    }
+  /**
+   * A target record that no source key maps to: the row of its delete, or null where it is left as it is; and whether it
+   * lies below a key that is to be written, where the target cannot hold both (a delete may come too late for that).
+   */
+  addTargetOnly(target: StoredRecord): { readonly row: PlannedChange | null; readonly isBelowValue: boolean } {
+    const { family } = this.context;
+    family?.add(target.key);
+    const isBelowValue = family?.isBelowValue === true;
+    if (this.context.isPruned(target.key)) return { row: this.deleteRow(target), isBelowValue };
+    this.targetOnly += 1;
+    return { row: null, isBelowValue };
+  }
+
+  private deleteRow(target: StoredRecord): PlannedChange {
     this.keys += 1;
     this.actions.delete += 1;
     const digest = this.context.hasher.short(target);

@@ -18,6 +18,8 @@ const rules: DiffRules = {
   salt: '0'.repeat(32),
   recordBytesMax: null,
   emptyKeys: false,
+  parentKeys: true,
+  unfit: null,
   reservedPrefix: null,
   isSensitive: () => false,
   onConflict: 'keep-target' as const,

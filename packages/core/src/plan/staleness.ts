@@ -67,7 +67,7 @@ export class ChunkRecheck implements JoinVisitor {
 
   targetOnly(target: StoredRecord): void {
     this.passRowsBefore(target.key);
-    const now = this.diff.addTargetOnly(target);
+    const { row: now } = this.diff.addTargetOnly(target);
     const then = this.takeRow(target.key);
     if (then?.action === 'delete') {
       // What the rules would no longer delete is another configuration, which is refused before this.

@@ -90,6 +90,13 @@ export interface TargetCapabilities extends StoreCapabilities {
   /** Key and value bytes of the largest record that it takes; null: no limit. */
   readonly recordBytesMax: number | null;
   readonly emptyKeys: boolean;
+  /** A key may hold a value although others lie below it (`a` beside `a/b`); false: a path is a value or a directory. */
+  readonly parentKeys: boolean;
+  /**
+   * Why the store can never hold a record as it is, as the remainder of a sentence and from a small set of reasons; null:
+   * it can. Asked of every record of a plan and kept by every write, so it is pure and quick. Null: it holds any bytes.
+   */
+  readonly unfit: ((record: Pick<StoredRecord, 'key' | 'value'>) => string | null) | null;
   /** Where keyferry keeps its own keys in this store; null when they are not among the records (own tables). */
   readonly reservedPrefix: Key | null;
   /** Longest time, in milliseconds, that a record may outlive its expiry (shared leases, sweep intervals). */
@@ -217,8 +224,25 @@ export interface TargetControl {
   writeDone(marker: string | null, epoch: Fence): Promise<void>;
 }
 
+/**
+ * For a target that is written whole or not at all: what is put waits, and nobody sees it there until it is published.
+ * keyferry's own views show what waits, as long as nothing is there.
+ */
+export interface Publication {
+  /** Whether something is there, whoever wrote it. It is never replaced. */
+  exists(): Promise<boolean>;
+  /**
+   * Makes of all that waits, if the migration put any of it or nothing is there. Harmless to repeat.
+   * @throws {KeyferryError} `fence.lost` when the target holds another epoch; `target.exists` when something is there
+   *   that is not this migration's. Nothing was published then.
+   */
+  publish(migration: MigrationId, epoch: Fence): Promise<void>;
+}
+
 export interface TargetStore extends ReadableStore {
   readonly capabilities: TargetCapabilities;
+  /** Null: each write is there at once. */
+  readonly publication: Publication | null;
   /** Records anywhere in the store (`null`) or in a range, keyferry's own apart; counting stops at `max`. */
   countRecords(range: KeyRange | null, max: number): Promise<number>;
   /** One for each key, in order, read with the store's strongest consistency. At most `batchKeysMax` keys. */

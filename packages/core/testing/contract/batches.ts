@@ -5,12 +5,13 @@
 import { describe, expect, it } from 'vitest';
 import type { GuardedPut, ChangeOutcome, Version } from '../../src/index.ts';
 import { contentOf, rangeOf, readAll, seedOf, sortedByKey, withFixture, type TargetHarness } from './harness.ts';
-import { begin, kindsOf, putOf } from './target-steps.ts';
+import { begin, besideOthers, kindsOf, putOf } from './target-steps.ts';
 
 /** A limit above this is not tried out: the test would take gigabytes. */
 const triedBytesMax = 64 * 1024 * 1024;
 
 export function batchSuite(harness: TargetHarness): void {
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const numbered = (count: number, value: string) =>
@@ -21,7 +22,7 @@ export function batchSuite(harness: TargetHarness): void {
   };
 
   describe('a batch', () => {
-    it('answers each put in its place, whatever becomes of the others', () =>
+    itBeside('answers each put in its place, whatever becomes of the others', () =>
       withFixture(
         harness.open(['d', 'e', 'f'].map((name) => seedOf(harness, name, 'theirs'))),
         async ({ store, putTombstone }) => {
@@ -58,7 +59,8 @@ export function batchSuite(harness: TargetHarness): void {
           expect((outcomes[0] as ChangeOutcome & { kind: 'written' }).version).toBe(versions.get(key('z')));
           expect((outcomes[1] as ChangeOutcome & { kind: 'written' }).version).toBe(versions.get(key('d')));
         },
-      ));
+      ),
+    );
 
     it('may be empty', () =>
       withFixture(harness.open([]), async ({ store }) => {
@@ -75,22 +77,25 @@ export function batchSuite(harness: TargetHarness): void {
         expect(await store.countRecords(everything, puts.length + 1)).toBe(puts.length);
       }));
 
-    it('may have as many puts as the capabilities say, all with an expiry or all present and different', ({ skip }) => {
-      const theirs = (count: number) => numbered(count, 'theirs').map((put) => ({ ...put, ttlMs: null }));
-      return withFixture(harness.open([]), async ({ store, change }) => {
-        const { writer } = await begin(store);
-        const count = store.capabilities.batchKeysMax;
-        await change(theirs(count).map((put) => ({ put })));
-        const present = await writer.write(numbered(count, 'ours'));
-        expect(present.every((outcome) => outcome.kind === 'present' && !outcome.equal)).toBe(true);
-        if (!store.capabilities.expiry) return skip('the store has no expiry');
-        const expiring = Array.from({ length: count }, (_, i) => ({
-          ...putOf(harness, `expiring/${i}`),
-          expiresAtMs: harness.nowMs() + 600_000 + i * 1000,
-        }));
-        expect(new Set(kindsOf(await writer.write(expiring)))).toEqual(new Set(['written']));
-      });
-    });
+    itBeside(
+      'may have as many puts as the capabilities say, all with an expiry or all present and different',
+      ({ skip }) => {
+        const theirs = (count: number) => numbered(count, 'theirs').map((put) => ({ ...put, ttlMs: null }));
+        return withFixture(harness.open([]), async ({ store, change }) => {
+          const { writer } = await begin(store);
+          const count = store.capabilities.batchKeysMax;
+          await change(theirs(count).map((put) => ({ put })));
+          const present = await writer.write(numbered(count, 'ours'));
+          expect(present.every((outcome) => outcome.kind === 'present' && !outcome.equal)).toBe(true);
+          if (!store.capabilities.expiry) return skip('the store has no expiry');
+          const expiring = Array.from({ length: count }, (_, i) => ({
+            ...putOf(harness, `expiring/${i}`),
+            expiresAtMs: harness.nowMs() + 600_000 + i * 1000,
+          }));
+          expect(new Set(kindsOf(await writer.write(expiring)))).toEqual(new Set(['written']));
+        });
+      },
+    );
 
     it('may have as many bytes as the capabilities say', ({ skip }) =>
       withFixture(harness.open([]), async ({ store }) => {

@@ -4,12 +4,14 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { GuardedDelete, StoredRecord, TargetStore, Version } from '../../src/index.ts';
-import { bytes, plainRecords, rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, putOf } from './target-steps.ts';
+import { bytes, plainRecords, rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, putOf } from './target-steps.ts';
 
 export function guardedDeleteSuite(harness: TargetHarness): void {
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
+  const below = traitsOf(harness).parentKeys ? 'k/below' : 'k.below';
   const readOne = async (store: TargetStore): Promise<StoredRecord | undefined> =>
     (await readAll(store, everything)).find((record) => record.key === key('k'));
   const deleteOf = async (store: TargetStore, name = 'k'): Promise<GuardedDelete> => {
@@ -18,17 +20,18 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
   };
 
   describe('a delete', () => {
-    it('takes away the record of its version, and nothing beside it', () =>
+    itBeside('takes away the record of its version, and nothing beside it', () =>
       withFixture(
-        harness.open([seedOf(harness, 'k'), seedOf(harness, 'k/below'), seedOf(harness, 'k0')]),
+        harness.open([seedOf(harness, 'k'), seedOf(harness, below), seedOf(harness, 'k0')]),
         async ({ store }) => {
           const { writer } = await begin(store);
           expect(await writer.write([await deleteOf(store)])).toEqual([{ kind: 'deleted' }]);
-          expect((await readAll(store, everything)).map((record) => record.key)).toEqual([key('k/below'), key('k0')]);
+          expect((await readAll(store, everything)).map((record) => record.key)).toEqual([key(below), key('k0')]);
         },
-      ));
+      ),
+    );
 
-    it('is deleted still when the same attempt repeats it, also by another claim', () =>
+    itBeside('is deleted still when the same attempt repeats it, also by another claim', () =>
       withFixture(harness.open([seedOf(harness, 'k')]), async ({ store, openAnother }) => {
         const { writer } = await begin(store);
         const change = await deleteOf(store);
@@ -37,9 +40,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
         const other = ((await openAnother?.()) ?? store).control('contract' as never);
         const next = await claim(other, fence(1, 2), fence(1, 1));
         expect(await next.write([change])).toEqual([{ kind: 'deleted' }]);
-      }));
+      }),
+    );
 
-    it('leaves any other version alone, also one of the same value', () =>
+    itBeside('leaves any other version alone, also one of the same value', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'v')]), async ({ store, change }) => {
         const { writer } = await begin(store);
         const planned = await deleteOf(store);
@@ -49,9 +53,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
           expect(await writer.write([planned])).toEqual([{ kind: 'present', version: before?.version, equal: false }]);
           expect(await readOne(store)).toEqual(before);
         }
-      }));
+      }),
+    );
 
-    it('leaves alone what somebody made anew after it', () =>
+    itBeside('leaves alone what somebody made anew after it', () =>
       withFixture(harness.open([seedOf(harness, 'k')]), async ({ store, change }) => {
         const { writer } = await begin(store);
         const planned = await deleteOf(store);
@@ -59,9 +64,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
         await change([{ put: seedOf(harness, 'k', 'anew') }]);
         expect(await writer.write([planned])).toMatchObject([{ kind: 'present', equal: false }]);
         expect((await readOne(store))?.value).toEqual(bytes('anew'));
-      }));
+      }),
+    );
 
-    it('misses a record that somebody else took away', () =>
+    itBeside('misses a record that somebody else took away', () =>
       withFixture(harness.open([seedOf(harness, 'k')]), async ({ store, change }) => {
         const { writer, control } = await begin(store);
         const planned = await deleteOf(store);
@@ -70,9 +76,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
         await control.raiseEpoch(fence(2, 1));
         const later = await claim(control, fence(2, 1), fence(2, 1));
         expect(await later.write([planned])).toEqual([{ kind: 'missing' }]);
-      }));
+      }),
+    );
 
-    it('of an earlier attempt is not this one’s', () =>
+    itBeside('of an earlier attempt is not this one’s', () =>
       withFixture(harness.open([seedOf(harness, 'k')]), async ({ store }) => {
         const { writer, control } = await begin(store);
         const planned = await deleteOf(store);
@@ -80,9 +87,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
         await control.raiseEpoch(fence(2, 1));
         const later = await claim(control, fence(2, 1), fence(2, 1));
         expect(await later.write([planned])).toEqual([{ kind: 'missing' }]);
-      }));
+      }),
+    );
 
-    it('under another fence or epoch is refused, and nothing is deleted', ({ skip }) =>
+    itBeside('under another fence or epoch is refused, and nothing is deleted', ({ skip }) =>
       withFixture(harness.open([seedOf(harness, 'k')]), async ({ store }) => {
         if (!store.capabilities.fencing) return skip('the target compares no fences');
         const { writer, control } = await begin(store);
@@ -93,9 +101,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
         await control.raiseEpoch(fence(1, 2));
         await expectFenceLost(second.write([planned]));
         expect(await readOne(store)).toBeDefined();
-      }));
+      }),
+    );
 
-    it('stands in one batch with puts, each answered in its place', () =>
+    itBeside('stands in one batch with puts, each answered in its place', () =>
       withFixture(
         harness.open(['gone', 'moved', 'old'].map((name) => seedOf(harness, name))),
         async ({ store, change }) => {
@@ -114,7 +123,8 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
             ['a', 'moved', 'z'].map((name) => key(name)),
           );
         },
-      ));
+      ),
+    );
 
     it('may be as many in a batch as the capabilities say', () =>
       withFixture(harness.open([]), async ({ store }) => {
@@ -132,15 +142,16 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
   });
 
   describe('a look at single records', () => {
-    it('finds one for each key, in order, and null where none is', () =>
+    itBeside('finds one for each key, in order, and null where none is', () =>
       withFixture(harness.open(['a', 'b', 'c/d'].map((name) => seedOf(harness, name))), async ({ store }) => {
         const found = await store.lookUp(['c/d', 'none', 'a', 'a/b', 'a'].map((name) => key(name)));
         const [a, , d] = await readAll(store, everything);
         expect(found.map((each) => each && plainRecords([each])[0])).toEqual([d, null, a, null, a]);
         expect(await store.lookUp([])).toEqual([]);
-      }));
+      }),
+    );
 
-    it('sees what was written a moment ago, by an application and by a migration', () =>
+    itBeside('sees what was written a moment ago, by an application and by a migration', () =>
       withFixture(harness.open([]), async ({ store, change, openAnother }) => {
         const { writer } = await begin(store);
         await change([{ put: seedOf(harness, 'theirs') }]);
@@ -148,9 +159,10 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
         const other = (await openAnother?.()) ?? store;
         const found = await other.lookUp([key('ours'), key('theirs')]);
         expect(found.map((record) => record?.key)).toEqual([key('ours'), key('theirs')]);
-      }));
+      }),
+    );
 
-    it('takes as many keys as a batch holds, and tells expiries', () =>
+    itBeside('takes as many keys as a batch holds, and tells expiries', () =>
       withFixture(
         harness.open([{ ...seedOf(harness, 'n/1'), ttlMs: 3_600_000 }, seedOf(harness, 'n/2')]),
         async ({ store }) => {
@@ -163,6 +175,7 @@ export function guardedDeleteSuite(harness: TargetHarness): void {
           expect(found[2]?.expiresAtMs).toBeNull();
           if (store.capabilities.expiry) expect(found[1]?.expiresAtMs).toBeGreaterThan(harness.nowMs());
         },
-      ));
+      ),
+    );
   });
 }

@@ -6,9 +6,10 @@
 import { describe, expect, it } from 'vitest';
 import { chunkId, isKeyferryError, type MigrationId } from '../../src/index.ts';
 import { rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
 
 export function fenceSuite(harness: TargetHarness): void {
+  const itBeside = besideOthers(harness);
   const everything = rangeOf(harness);
 
   describe('a fence', () => {
@@ -24,7 +25,7 @@ export function fenceSuite(harness: TargetHarness): void {
         if (other !== undefined) expect(await other.readFence(firstChunk)).toEqual(fence(1, 3));
       }));
 
-    it('shuts a worker out once a higher one claimed its chunk: nothing of its batch is written', ({ skip }) =>
+    itBeside('shuts a worker out once a higher one claimed its chunk: nothing of its batch is written', ({ skip }) =>
       withFixture(harness.open([seedOf(harness, 'there')]), async ({ store }) => {
         if (!store.capabilities.fencing) return skip('the target compares no fences');
         const { control, writer } = await begin(store);
@@ -38,7 +39,8 @@ export function fenceSuite(harness: TargetHarness): void {
           'already-written',
           'written',
         ]);
-      }));
+      }),
+    );
 
     it('of one chunk leaves the others alone', () =>
       withFixture(harness.open([]), async ({ store }) => {

@@ -53,6 +53,8 @@ export interface StoreTraits {
   readonly parentKeys: boolean;
   /** An expiry read back may be this far from the one written, either way: servers count in seconds. */
   readonly expiryPrecisionMs: number;
+  /** Others write single records beside keyferry. False where a target is written once, as a whole. */
+  readonly sharedWrites: boolean;
   /** While nobody writes, the head stays where it is. */
   readonly stillHead: boolean;
   /** Runs of each law: fresh stores with generated keys. */
@@ -64,6 +66,7 @@ export const anyTraits: StoreTraits = {
   binaryValues: true,
   parentKeys: true,
   expiryPrecisionMs: 0,
+  sharedWrites: true,
   stillHead: true,
   lawRuns: 20,
 };

@@ -5,11 +5,12 @@
 import { describe, expect, it } from 'vitest';
 import type { StoredRecord, TargetStore, Version } from '../../src/index.ts';
 import { bytes, contentOf, rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, kindsOf, putOf } from './target-steps.ts';
+import { begin, besideOthers, kindsOf, putOf } from './target-steps.ts';
 
 const hourMs = 3_600_000;
 
 export function guardedPutSuite(harness: TargetHarness): void {
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const { expiryPrecisionMs, binaryValues } = traitsOf(harness);
   const everything = rangeOf(harness);
@@ -59,7 +60,7 @@ export function guardedPutSuite(harness: TargetHarness): void {
         expect((await readOne(store))?.value).toEqual(bytes('v'));
       }));
 
-    it('finds an application’s record present, equal or not, and leaves it', () =>
+    itBeside('finds an application’s record present, equal or not, and leaves it', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'v'), seedOf(harness, 'other', 'theirs')]), async ({ store }) => {
         const { writer } = await begin(store);
         const before = await readAll(store, everything);
@@ -69,9 +70,10 @@ export function guardedPutSuite(harness: TargetHarness): void {
           { kind: 'present', version: version('other'), equal: false },
         ]);
         expect(await readAll(store, everything)).toEqual(before);
-      }));
+      }),
+    );
 
-    it('finds present what an application changed since this attempt wrote it', () =>
+    itBeside('finds present what an application changed since this attempt wrote it', () =>
       withFixture(harness.open([]), async ({ store, change }) => {
         const { writer } = await begin(store);
         await writer.write([putOf(harness, 'k', 'v')]);
@@ -79,7 +81,8 @@ export function guardedPutSuite(harness: TargetHarness): void {
         const [outcome] = await writer.write([putOf(harness, 'k', 'v')]);
         expect(outcome).toMatchObject({ kind: 'present', equal: false });
         expect((await readOne(store))?.value).toEqual(bytes('newer'));
-      }));
+      }),
+    );
 
     it('leaves a tombstoned key alone', ({ skip }) =>
       withFixture(harness.open([]), async ({ store, putTombstone }) => {
@@ -102,7 +105,7 @@ export function guardedPutSuite(harness: TargetHarness): void {
   });
 
   describe('a put that expects a version', () => {
-    it('overwrites the record of that version', () =>
+    itBeside('overwrites the record of that version', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store }) => {
         const { writer } = await begin(store);
         const version = (await readOne(store))?.version as Version;
@@ -111,9 +114,10 @@ export function guardedPutSuite(harness: TargetHarness): void {
         expect(outcome).toEqual({ kind: 'written', version: record?.version });
         expect(record?.value).toEqual(bytes('after'));
         expect(record?.version).not.toBe(version);
-      }));
+      }),
+    );
 
-    it('is already written when the same attempt repeats it', () =>
+    itBeside('is already written when the same attempt repeats it', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store }) => {
         const { writer } = await begin(store);
         const put = {
@@ -124,9 +128,10 @@ export function guardedPutSuite(harness: TargetHarness): void {
         const before = await readOne(store);
         expect(await writer.write([put])).toEqual([{ kind: 'already-written', version: before?.version }]);
         expect(await readOne(store)).toEqual(before);
-      }));
+      }),
+    );
 
-    it('leaves any other version alone, and says whether that is what it wanted', () =>
+    itBeside('leaves any other version alone, and says whether that is what it wanted', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store, change }) => {
         const { writer } = await begin(store);
         const version = (await readOne(store))?.version as Version;
@@ -140,9 +145,10 @@ export function guardedPutSuite(harness: TargetHarness): void {
           expect(outcomes).toEqual([{ kind: 'present', version: before?.version, equal }]);
           expect(await readOne(store)).toEqual(before);
         }
-      }));
+      }),
+    );
 
-    it('misses a record that is gone, and does not create it', () =>
+    itBeside('misses a record that is gone, and does not create it', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store, change }) => {
         const { writer } = await begin(store);
         const version = (await readOne(store))?.version as Version;
@@ -150,7 +156,8 @@ export function guardedPutSuite(harness: TargetHarness): void {
         const outcomes = await writer.write([{ ...putOf(harness, 'k', 'after'), expect: { version } }]);
         expect(outcomes).toEqual([{ kind: 'missing' }]);
         expect(await readAll(store, everything)).toEqual([]);
-      }));
+      }),
+    );
   });
 
   describe('a put with an expiry', () => {
@@ -175,7 +182,7 @@ export function guardedPutSuite(harness: TargetHarness): void {
         );
       }));
 
-    it('does not equal a permanent record of the same value, nor the other way round', ({ skip }) => {
+    itBeside('does not equal a permanent record of the same value, nor the other way round', ({ skip }) => {
       const theirs = [{ ...seedOf(harness, 'expiring', 'v'), ttlMs: hourMs }, seedOf(harness, 'permanent', 'v')];
       return withFixture(harness.open(theirs), async ({ store }) => {
         if (!store.capabilities.expiry) return skip('the store has no expiry');

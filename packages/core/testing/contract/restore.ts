@@ -13,11 +13,12 @@ import type {
   TargetStore,
 } from '../../src/index.ts';
 import { bytes, contentOf, rangeOf, readAll, seedOf, traitsOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, firstChunk, putOf } from './target-steps.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, firstChunk, putOf } from './target-steps.ts';
 
 const hourMs = 3_600_000;
 
 export function restoreSuite(harness: TargetHarness): void {
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const content = async (store: TargetStore) => contentOf(await readAll(store, everything));
@@ -56,7 +57,7 @@ export function restoreSuite(harness: TargetHarness): void {
   const first: Fence = fence(1, 1);
 
   describe('a look before a change', () => {
-    it('tells a record’s content, and whose it is', () =>
+    itBeside('tells a record’s content, and whose it is', () =>
       withFixture(
         harness.open([seedOf(harness, 'foreign'), seedOf(harness, 'taken', 'before')]),
         async ({ store, change: byApplication, openAnother }) => {
@@ -80,7 +81,8 @@ export function restoreSuite(harness: TargetHarness): void {
             expect(Uint8Array.from(images[4]?.value ?? [])).toEqual(bytes('after'));
           }
         },
-      ));
+      ),
+    );
 
     it('takes another migration’s record for a foreign one', () =>
       withFixture(harness.open([]), async ({ store }) => {
@@ -93,7 +95,7 @@ export function restoreSuite(harness: TargetHarness): void {
   });
 
   describe('restoring', () => {
-    it('puts back what was overwritten, makes again what was deleted, and may be repeated', () =>
+    itBeside('puts back what was overwritten, makes again what was deleted, and may be repeated', () =>
       withFixture(harness.open(['a', 'b', 'kept'].map((name) => seedOf(harness, name))), async ({ store }) => {
         const before = await content(store);
         const begun = await begin(store);
@@ -105,9 +107,10 @@ export function restoreSuite(harness: TargetHarness): void {
         expect(await control.restore(restorations, first)).toEqual(['untouched', 'untouched']);
         expect(await content(store)).toEqual(before);
         expect(await createdKeys(control)).toEqual([]);
-      }));
+      }),
+    );
 
-    it('leaves untouched what was never changed', () =>
+    itBeside('leaves untouched what was never changed', () =>
       withFixture(harness.open([seedOf(harness, 'a'), seedOf(harness, 'b')]), async ({ store }) => {
         const { control } = await begin(store);
         const before = await readAll(store, everything);
@@ -117,9 +120,10 @@ export function restoreSuite(harness: TargetHarness): void {
         ];
         expect(await control.restore(restorations, first)).toEqual(['untouched', 'untouched']);
         expect(await readAll(store, everything)).toEqual(before);
-      }));
+      }),
+    );
 
-    it('leaves alone what somebody changed, deleted or made anew since', () =>
+    itBeside('leaves alone what somebody changed, deleted or made anew since', () =>
       withFixture(
         harness.open(['changed', 'deleted', 'made-anew', 'never'].map((name) => seedOf(harness, name))),
         async ({ store, change: byApplication }) => {
@@ -147,9 +151,10 @@ export function restoreSuite(harness: TargetHarness): void {
           ]);
           expect(await readAll(store, everything)).toEqual(before);
         },
-      ));
+      ),
+    );
 
-    it('does not bring back what an application deleted, although the migration created the key again', () =>
+    itBeside('does not bring back what an application deleted, although the migration created the key again', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store, change: byApplication }) => {
         const begun = await begin(store);
         const restoration = await change(begun, 'k', 'first');
@@ -158,7 +163,8 @@ export function restoreSuite(harness: TargetHarness): void {
         await second.writer.write([putOf(harness, 'k', 'second')]);
         expect(await begun.control.restore([restoration], fence(2, 1))).toEqual(['changed']);
         expect(await createdKeys(begun.control)).toEqual([key('k')]);
-      }));
+      }),
+    );
 
     it('does not bring back what it deleted and an application deleted too, with a tombstone', ({ skip }) =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store, putTombstone }) => {
@@ -170,7 +176,7 @@ export function restoreSuite(harness: TargetHarness): void {
         expect(await content(store)).toEqual([]);
       }));
 
-    it('goes back through several attempts to what was there before the first', () =>
+    itBeside('goes back through several attempts to what was there before the first', () =>
       withFixture(
         harness.open(['twice', 'gone-later', 'gone', 'gone-again'].map((name) => seedOf(harness, name, 'before'))),
         async ({ store }) => {
@@ -202,9 +208,10 @@ export function restoreSuite(harness: TargetHarness): void {
           expect(await createdKeys(control)).toEqual([]);
           expect(await content(store)).toEqual(before);
         },
-      ));
+      ),
+    );
 
-    it('stops at what somebody wrote between two attempts', () =>
+    itBeside('stops at what somebody wrote between two attempts', () =>
       withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store, change: byApplication }) => {
         const one = await begin(store);
         const firstImage = await change(one, 'k', 'first');
@@ -216,9 +223,10 @@ export function restoreSuite(harness: TargetHarness): void {
         expect(await one.control.restore([firstImage], epoch)).toEqual(['changed']);
         expect(await content(store)).toEqual(plain({ k: 'theirs' }));
         expect(await createdKeys(one.control)).toEqual([]);
-      }));
+      }),
+    );
 
-    it('goes on in another process where one was stopped', () =>
+    itBeside('goes on in another process where one was stopped', () =>
       withFixture(harness.open([seedOf(harness, 'a'), seedOf(harness, 'b')]), async ({ store, openAnother }) => {
         const before = await content(store);
         const begun = await begin(store);
@@ -228,9 +236,10 @@ export function restoreSuite(harness: TargetHarness): void {
         await other.raiseEpoch(fence(1, 2));
         expect(await other.restore(restorations, fence(1, 2))).toEqual(['untouched', 'restored']);
         expect(await content(store)).toEqual(before);
-      }));
+      }),
+    );
 
-    it('gives back what is left of a record’s time, and does not revive one whose time is over', ({ skip }) =>
+    itBeside('gives back what is left of a record’s time, and does not revive one whose time is over', ({ skip }) =>
       withFixture(
         harness.open(['a', 'b', 'long'].map((name) => ({ ...seedOf(harness, name), ttlMs: hourMs }))),
         async ({ store }) => {
@@ -256,9 +265,10 @@ export function restoreSuite(harness: TargetHarness): void {
           expect(record?.expiresAtMs).toBeGreaterThanOrEqual((long.image.expiresAtMs ?? 0) - slackMs);
           expect(record?.expiresAtMs).toBeLessThanOrEqual((long.image.expiresAtMs ?? 0) + slackMs);
         },
-      ));
+      ),
+    );
 
-    it('takes more images than a batch holds', () =>
+    itBeside('takes more images than a batch holds', () =>
       withFixture(harness.open([]), async ({ store, change: byApplication }) => {
         const { control, writer } = await begin(store);
         const size = store.capabilities.batchKeysMax;
@@ -282,9 +292,10 @@ export function restoreSuite(harness: TargetHarness): void {
         }
         expect(new Set(await control.restore(restorations, first))).toEqual(new Set(['restored']));
         expect(await content(store)).toEqual(before);
-      }));
+      }),
+    );
 
-    it('under another epoch is refused, and nothing is restored', ({ skip }) =>
+    itBeside('under another epoch is refused, and nothing is restored', ({ skip }) =>
       withFixture(harness.open([seedOf(harness, 'a'), seedOf(harness, 'b')]), async ({ store }) => {
         if (!store.capabilities.fencing) return skip('the target compares no fences');
         const begun = await begin(store);
@@ -294,18 +305,22 @@ export function restoreSuite(harness: TargetHarness): void {
         await expectFenceLost(begun.control.restore([], fence(1, 3)));
         expect(await content(store)).toEqual(plain({ a: 'ours' }));
         expect(await begun.control.restore(restorations, fence(1, 2))).toEqual(['restored', 'restored']);
-      }));
+      }),
+    );
 
-    it('leaves nothing of keyferry’s own once control keys are dropped, and then knows no deletion any more', () =>
-      withFixture(harness.open([seedOf(harness, 'a'), seedOf(harness, 'b')]), async ({ store }) => {
-        const begun = await begin(store);
-        const a = await change(begun, 'a', null);
-        const b = await change(begun, 'b', null);
-        await begun.control.restore([a], first);
-        await begun.control.dropControl(first);
-        expect(await begun.control.readFence(firstChunk)).toBeNull();
-        expect(await begun.control.restore([a, b], first)).toEqual(['untouched', 'changed']);
-        expect(await content(store)).toEqual(plain({ a: 'a' }));
-      }));
+    itBeside(
+      'leaves nothing of keyferry’s own once control keys are dropped, and then knows no deletion any more',
+      () =>
+        withFixture(harness.open([seedOf(harness, 'a'), seedOf(harness, 'b')]), async ({ store }) => {
+          const begun = await begin(store);
+          const a = await change(begun, 'a', null);
+          const b = await change(begun, 'b', null);
+          await begun.control.restore([a], first);
+          await begun.control.dropControl(first);
+          expect(await begun.control.readFence(firstChunk)).toBeNull();
+          expect(await begun.control.restore([a, b], first)).toEqual(['untouched', 'changed']);
+          expect(await content(store)).toEqual(plain({ a: 'a' }));
+        }),
+    );
   });
 }

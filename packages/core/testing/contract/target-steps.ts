@@ -1,5 +1,5 @@
 /** Steps that the suites of a target share: beginning a migration, claiming a chunk, building puts. */
-import { expect } from 'vitest';
+import { expect, it, type TestAPI } from 'vitest';
 import {
   chunkId,
   type ChunkId,
@@ -11,10 +11,15 @@ import {
   type TargetControl,
   type TargetStore,
 } from '../../src/index.ts';
-import { bytes, type TargetHarness } from './harness.ts';
+import { bytes, traitsOf, type TargetHarness } from './harness.ts';
 
 export const fence = (attempt: number, token: number): Fence => ({ attempt, token });
 export const firstChunk = chunkId(0);
+
+/** For tests that need records or writes of others beside keyferry's: where there can be none, they are skipped. */
+export function besideOthers(harness: Pick<TargetHarness, 'traits'>): TestAPI['skip'] {
+  return traitsOf(harness).sharedWrites ? it : it.skip;
+}
 
 export interface Begun {
   readonly migration: MigrationId;

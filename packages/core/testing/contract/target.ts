@@ -8,7 +8,17 @@ import { guardedDeleteSuite } from './deletes.ts';
 import { doneSuite } from './done.ts';
 import { epochSuite } from './epoch.ts';
 import { fenceSuite } from './fences.ts';
-import { bytes, rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
+import {
+  bytes,
+  rangeOf,
+  readAll,
+  seedOf,
+  traitsOf,
+  withFixture,
+  type ReadableHarness,
+  type TargetHarness,
+} from './harness.ts';
+import { publicationSuite } from './publication.ts';
 import { guardedPutSuite } from './puts.ts';
 import { restoreSuite } from './restore.ts';
 import { readingSuites } from './source.ts';
@@ -20,13 +30,14 @@ export function targetContract(name: string, harness: TargetHarness): void {
   const everything = rangeOf(harness);
 
   describe(`${name} as a target`, () => {
-    readingSuites(harness);
+    readingSuites(traitsOf(harness).sharedWrites ? harness : withoutChanges(harness));
     guardedPutSuite(harness);
     guardedDeleteSuite(harness);
     batchSuite(harness);
     fenceSuite(harness);
     epochSuite(harness);
     undoSuite(harness);
+    publicationSuite(harness);
     restoreSuite(harness);
     doneSuite(harness);
 
@@ -68,4 +79,15 @@ export function targetContract(name: string, harness: TargetHarness): void {
         }));
     });
   });
+}
+
+/** As for a source that nobody can write to. */
+function withoutChanges(harness: TargetHarness): ReadableHarness {
+  return {
+    ...harness,
+    open: async (records) => {
+      const { change: _, ...fixture } = await harness.open(records);
+      return fixture;
+    },
+  };
 }

@@ -5,9 +5,10 @@
 import { describe, expect, it } from 'vitest';
 import type { CreatedRecord, KeyRange, MigrationId, TargetControl, Version } from '../../src/index.ts';
 import { rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
-import { begin, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, firstChunk, kindsOf, putOf } from './target-steps.ts';
 
 export function undoSuite(harness: TargetHarness): void {
+  const itBeside = besideOthers(harness);
   const { key } = harness;
   const everything = rangeOf(harness);
   const keys = (names: readonly string[]) => names.map((name) => key(name));
@@ -21,7 +22,7 @@ export function undoSuite(harness: TargetHarness): void {
     (await created(control, range, pageKeysMax)).map((record) => record.key);
 
   describe('what a migration created', () => {
-    it('is listed with its version, without foreign records', () =>
+    itBeside('is listed with its version, without foreign records', () =>
       withFixture(harness.open([seedOf(harness, 'theirs')]), async ({ store }) => {
         const { control, writer } = await begin(store);
         expect(await created(control)).toEqual([]);
@@ -29,7 +30,8 @@ export function undoSuite(harness: TargetHarness): void {
         const records = await readAll(store, everything);
         const own = records.filter((record) => record.key !== key('theirs'));
         expect(await created(control)).toEqual(own.map((record) => ({ key: record.key, version: record.version })));
-      }));
+      }),
+    );
 
     it('is listed once, by any page size, in the range that is asked for', () =>
       withFixture(harness.open([]), async ({ store }) => {
@@ -56,7 +58,7 @@ export function undoSuite(harness: TargetHarness): void {
         expect(await createdKeys(other)).toEqual(keys(['a', 'b']));
       }));
 
-    it('is not what somebody changed, deleted or made anew since', () =>
+    itBeside('is not what somebody changed, deleted or made anew since', () =>
       withFixture(harness.open([]), async ({ store, change }) => {
         const { control, writer } = await begin(store);
         await writer.write(['changed', 'deleted', 'made-anew', 'own'].map((name) => putOf(harness, name)));
@@ -67,16 +69,18 @@ export function undoSuite(harness: TargetHarness): void {
           { put: seedOf(harness, 'made-anew') },
         ]);
         expect(await createdKeys(control)).toEqual(keys(['own']));
-      }));
+      }),
+    );
 
-    it('is not what it overwrote: removing that would lose the record that was there before', () =>
+    itBeside('is not what it overwrote: removing that would lose the record that was there before', () =>
       withFixture(harness.open([seedOf(harness, 'theirs', 'before')]), async ({ store }) => {
         const { control, writer } = await begin(store);
         const version = (await readAll(store, everything))[0]?.version as Version;
         const outcomes = await writer.write([{ ...putOf(harness, 'theirs', 'after'), expect: { version } }]);
         expect(kindsOf(outcomes)).toEqual(['written']);
         expect(await created(control)).toEqual([]);
-      }));
+      }),
+    );
 
     it('is each migration’s own', () =>
       withFixture(harness.open([]), async ({ store }) => {
@@ -90,7 +94,7 @@ export function undoSuite(harness: TargetHarness): void {
   });
 
   describe('removing what was created', () => {
-    it('takes away each record that still has its version, and says what became of each', () =>
+    itBeside('takes away each record that still has its version, and says what became of each', () =>
       withFixture(harness.open([seedOf(harness, 'theirs')]), async ({ store, change }) => {
         const { control, writer } = await begin(store);
         await writer.write(['a', 'changed', 'deleted', 'z'].map((name) => putOf(harness, name)));
@@ -100,7 +104,8 @@ export function undoSuite(harness: TargetHarness): void {
         expect((await readAll(store, everything)).map((record) => record.key)).toEqual(keys(['changed', 'theirs']));
         expect(await created(control)).toEqual([]);
         expect(await control.removeCreated(records, fence(1, 1))).toEqual(['absent', 'changed', 'absent', 'absent']);
-      }));
+      }),
+    );
 
     it('takes more records than a batch holds', () =>
       withFixture(harness.open([]), async ({ store }) => {
@@ -143,7 +148,7 @@ export function undoSuite(harness: TargetHarness): void {
   });
 
   describe('dropping a migration’s own keys', () => {
-    it('leaves the records and the epoch, and forgets the rest', () =>
+    itBeside('leaves the records and the epoch, and forgets the rest', () =>
       withFixture(harness.open([seedOf(harness, 'theirs')]), async ({ store, putTombstone }) => {
         const { control, writer, migration } = await begin(store);
         await writer.write([putOf(harness, 'a')]);
@@ -160,7 +165,8 @@ export function undoSuite(harness: TargetHarness): void {
           'written',
           'present',
         ]);
-      }));
+      }),
+    );
 
     it('may be repeated', () =>
       withFixture(harness.open([]), async ({ store }) => {

@@ -1,8 +1,10 @@
 /**
  * Strategy `offline`: writers of the source are stopped; copy, then prove.
  *
- *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► verify
+ *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► publish ─► verify
  *                                   └───── skipped on a resume: checked before its first write ─────┘
+ *
+ * Only a target that is written whole or not at all is published; in any other one each record is there at once.
  *
  * Way back at every point: `rollback` removes what was created, and puts back what was overwritten or deleted, as far as
  * nobody changed it since. Writers that were not
@@ -31,6 +33,7 @@ import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { recordHistory } from '../events.ts';
 import { assertPlanFits } from '../plan-fits.ts';
+import { withRetry } from '../retry.ts';
 import { RunRecorder } from '../run-record.ts';
 import { assertMayRun, readControl } from '../run-control.ts';
 import { RunWatch } from '../run-watch.ts';
@@ -204,6 +207,7 @@ function assertAllTaken(
   throw new KeyferryError('run.stopped', { migration, why, next: `keyferry apply ${shellWord(appliedAs)}` });
 }
 
+/** All chunks are done: the target is published where it waits for that, and the state says so. */
 export async function recordBackfilled(
   engine: Engine,
   spec: MigrationSpec,
@@ -212,6 +216,10 @@ export async function recordBackfilled(
 ): Promise<void> {
   const state = session.state as MigrationState;
   if (state.phase !== 'applying') return;
+  const { publication } = engine.target;
+  const epoch = { attempt: state.attempt, token: state.epochToken };
+  // Before the state says `applied`: a kill in between publishes again, which changes nothing.
+  if (publication !== null) await withRetry(engine, 'publish', () => publication.publish(spec.migration, epoch));
   const phase = session.after('backfilled', spec, 'apply');
   await session.write({ ...state, phase, counts, changedAtMs: engine.clock.nowMs() });
 }

@@ -94,6 +94,7 @@ export function simTarget(context: PortContext, store: MemoryStore, witness: Tar
   return {
     ...readable(context, 'target', store),
     capabilities: store.capabilities,
+    publication: store.publication,
     countRecords: (range, max) => context.process.call('target', 'countRecords', () => store.countRecords(range, max)),
     lookUp: (keys) => context.process.call('target', 'lookUp', () => store.lookUp(keys)),
     control: (migration) => simControl(context, store.control(migration), witness),

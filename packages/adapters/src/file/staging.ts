@@ -1,0 +1,249 @@
+/**
+ * Where the records of a file that is not written yet wait: an SQLite file beside it, `.NAME.keyferry`.
+ *
+ * A file that is written whole or not at all has no place for half of its records, and workers put them in any order, in
+ * several processes, with kills in between. The table of records of the sqlite adapter has all that this needs: guarded
+ * puts, fences, an epoch, what each migration put. Once the file is there, what waited is dropped, and of keyferry's own
+ * remains what rollback needs: the epoch, and the digest of the file as it was written.
+ *
+ * The file is named after the target, so whoever opens the target finds it; its values are readable by its owner only.
+ */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import {
+  KeyferryError,
+  keyToBytes,
+  type GuardedPut,
+  type Key,
+  type KeyRange,
+  type MigrationId,
+  type Position,
+  type RecordPage,
+  type ScanOptions,
+  type StoredRecord,
+  type StoreView,
+} from '@keyferry/core';
+import { directoriesAbove } from '../etcd-v2/key-form.ts';
+import { Connection } from '../sqlite/connection.ts';
+import { storeErrorOf } from '../sqlite/errors.ts';
+import { ensureSchema, readGeneration, readSchema, tableNames } from '../sqlite/schema.ts';
+import { countRecords, inRange, isAlive, readPosition, readRecord, recordOf, SqliteView } from '../sqlite/source.ts';
+import { SqliteControl } from '../sqlite/target.ts';
+
+export interface StagingOptions {
+  /** The store's name in the configuration. */
+  readonly name: string;
+  /** The file that is to be written. */
+  readonly file: string;
+  readonly nowMs: () => number;
+  /** A key may hold a value above others. */
+  readonly parentKeys: boolean;
+  readonly unfit: ((put: GuardedPut) => string | null) | null;
+}
+
+/** How far the publication of a migration's records has come. */
+export interface PublishedRow {
+  /** `writing`: the file may be there, with this digest, or not. */
+  readonly phase: 'writing' | 'written';
+  readonly digest: Position;
+}
+
+const busyTimeoutMs = 5000;
+const names = tableNames('', 'records');
+const createPublished = `CREATE TABLE IF NOT EXISTS keyferry_published (
+  migration TEXT NOT NULL PRIMARY KEY, phase TEXT NOT NULL, digest TEXT NOT NULL
+) WITHOUT ROWID`;
+
+export class Staging {
+  private readonly options: StagingOptions;
+  private readonly path: string;
+  private connection: Connection | null = null;
+
+  constructor(options: StagingOptions) {
+    this.options = options;
+    this.path = join(dirname(options.file), `.${basename(options.file)}.keyferry`);
+  }
+
+  control(migration: MigrationId): SqliteControl {
+    const { nowMs } = this.options;
+    const refuse = (connection: Connection, put: GuardedPut): string | null => this.refusal(connection, put);
+    const { read, write } = this;
+    return new SqliteControl({ migration, names, nowMs, read, write, refuse });
+  }
+
+  /** Unlike any position of another staging, so that equal ones mean equal content. */
+  position(): Position {
+    const nowMs = this.options.nowMs();
+    return this.read('absent' as Position, (connection) => this.positionOf(readPosition(connection, names, nowMs)));
+  }
+
+  lookUp(keys: readonly Key[]): readonly (StoredRecord | null)[] {
+    const nowMs = this.options.nowMs();
+    const absent = keys.map(() => null);
+    return this.read<readonly (StoredRecord | null)[]>(absent, (connection) =>
+      keys.map((key) => readRecord(connection, names, key, nowMs)),
+    );
+  }
+
+  count(range: KeyRange, max: number): number {
+    const nowMs = this.options.nowMs();
+    return this.read(0, (connection) => countRecords(connection, names, range, max, nowMs));
+  }
+
+  openView(range: KeyRange): StoreView {
+    return this.read<StoreView>(nothing, () => {
+      const connection = this.connect(true);
+      try {
+        const view = new SqliteView(connection, names, range, this.options.nowMs());
+        return new StagedView(view, this.positionOf(view.position));
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+    });
+  }
+
+  /** What one migration put, in byte order; others may have put theirs for the same file. */
+  async *putBy(migration: MigrationId, pageKeysMax: number): AsyncGenerator<RecordPage['records']> {
+    const connection = this.connect(true);
+    try {
+      connection.script('BEGIN');
+      let beyond = keyToBytes('' as KeyRange['start']);
+      for (let operator = '>='; ; operator = '>') {
+        const rows = connection.all(
+          `SELECT record.key AS key, record.value AS value, CAST(record.version AS TEXT) AS version, record.expires_at_ms
+           FROM ${names.records} AS record JOIN ${names.marks} AS mark ON mark.key = record.key
+           WHERE mark.migration = ? AND mark.version = record.version AND record.key ${operator} ? AND ${isAlive}
+           ORDER BY record.key LIMIT ?`,
+          migration,
+          beyond,
+          this.options.nowMs(),
+          pageKeysMax,
+        );
+        const records = rows.map(recordOf);
+        const last = records.at(-1);
+        if (last === undefined) return;
+        yield records;
+        beyond = keyToBytes(last.key);
+      }
+    } finally {
+      connection.close();
+    }
+  }
+
+  hasPut(migration: MigrationId): boolean {
+    const sql = `SELECT 1 FROM ${names.marks} WHERE migration = ? LIMIT 1`;
+    return this.read(false, (connection) => connection.get(sql, migration) !== undefined);
+  }
+
+  published(migration: MigrationId): PublishedRow | null {
+    return this.read<PublishedRow | null>(null, (connection) => {
+      connection.script(createPublished);
+      const row = connection.get('SELECT phase, digest FROM keyferry_published WHERE migration = ?', migration);
+      return row === undefined ? null : ({ phase: row['phase'], digest: row['digest'] } as PublishedRow);
+    });
+  }
+
+  setPublished(connection: Connection, migration: MigrationId, row: PublishedRow | null): void {
+    connection.script(createPublished);
+    if (row === null) connection.run('DELETE FROM keyferry_published WHERE migration = ?', migration);
+    else connection.run('REPLACE INTO keyferry_published VALUES (?, ?, ?)', migration, row.phase, row.digest);
+  }
+
+  /** Fences go too: a worker that wakes up after this is shut out. */
+  forgetPut(connection: Connection, migration: MigrationId): void {
+    const marked = `SELECT key FROM ${names.marks} WHERE migration = ?`;
+    connection.run(`DELETE FROM ${names.records} WHERE key IN (${marked})`, migration);
+    for (const table of [names.marks, names.fences]) {
+      connection.run(`DELETE FROM ${table} WHERE migration = ?`, migration);
+    }
+  }
+
+  /** Gives the disk back what was dropped, and leaves nothing of the values in free pages. */
+  shrink(): void {
+    this.read(undefined, (connection) => connection.script('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)'));
+  }
+
+  close(): void {
+    this.connection?.close();
+    this.connection = null;
+  }
+
+  /** Answers `absent` while nothing was ever put. */
+  readonly read = <T>(absent: T, body: (connection: Connection) => T): T => {
+    if (this.connection === null && !existsSync(this.path)) return absent;
+    this.connection ??= this.connect(false);
+    return readSchema(this.connection, this.options.name, names) === 'whole' ? body(this.connection) : absent;
+  };
+
+  readonly write = <T>(body: (connection: Connection) => T): T => {
+    if (this.connection === null) this.createPrivate();
+    this.connection ??= this.connect(false);
+    const { connection } = this;
+    ensureSchema(connection, this.options.name, names);
+    return connection.writeTransaction(() => body(connection));
+  };
+
+  private positionOf(counter: Position): Position {
+    const generation = this.read<string | null>(null, readGeneration) ?? '';
+    return `staged:${generation}:${counter}` as Position;
+  }
+
+  /** Nobody else may read what is put. SQLite gives its side files the rights of the file. */
+  private createPrivate(): void {
+    try {
+      closeSync(openSync(this.path, 'a', 0o600));
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new KeyferryError('file.unwritable', { file: this.path, detail }, { cause: error });
+    }
+  }
+
+  private connect(readOnly: boolean): Connection {
+    const { name } = this.options;
+    return new Connection({ file: this.path, readOnly, busyTimeoutMs, toError: (error) => storeErrorOf(name, error) });
+  }
+
+  /** A plan has found these before; here they come only from what changed since. */
+  private refusal(connection: Connection, put: GuardedPut): string | null {
+    const { unfit, parentKeys } = this.options;
+    const detail = unfit?.(put) ?? null;
+    if (detail !== null || parentKeys) return detail;
+    const isThere = `SELECT 1 FROM ${names.records} WHERE key = ?`;
+    for (const above of directoriesAbove(put.key)) {
+      if (connection.get(isThere, keyToBytes(above)) !== undefined) return 'a key above it holds a value';
+    }
+    const { sql, keys } = inRange({
+      start: `${put.key}/` as KeyRange['start'],
+      end: `${put.key}0` as KeyRange['start'],
+    });
+    const below = connection.get(`SELECT 1 FROM ${names.records} WHERE ${sql} LIMIT 1`, ...keys);
+    return below === undefined ? null : 'there are keys below it';
+  }
+}
+
+class StagedView implements StoreView {
+  readonly position: Position;
+  private readonly view: SqliteView;
+
+  constructor(view: SqliteView, position: Position) {
+    this.view = view;
+    this.position = position;
+  }
+
+  scan(range: KeyRange, options: ScanOptions): AsyncIterable<RecordPage> {
+    return this.view.scan(range, options);
+  }
+
+  close(): Promise<void> {
+    return this.view.close();
+  }
+}
+
+const nothing: StoreView = {
+  position: 'absent' as Position,
+  async *scan() {
+    // nothing was put, no pages
+  },
+  close: async () => undefined,
+};
