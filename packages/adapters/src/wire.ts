@@ -140,6 +140,12 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
         ...(await networkOptions(store, context)),
       });
     }
+    case 'etcd-v2-datadir': {
+      const { openEtcdV2DatadirStore } = await import('./etcd-v2-datadir/index.ts');
+      const dataDir = shortPath(directory, store.dataDir);
+      const walDir = store.walDir === null ? null : shortPath(directory, store.walDir);
+      return openEtcdV2DatadirStore({ name, nowMs, dataDir, walDir, upTo: store.upTo, hidden: store.hidden });
+    }
     case 'etcd-v3':
       return await openEtcdV3(name, store, context);
     case 'sqlite': {
@@ -162,6 +168,7 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
       return await openSqliteStore({ name, nowMs: context.nowMs, ...sqliteOptions(store, context.directory) });
     }
     case 'etcd-v2':
+    case 'etcd-v2-datadir':
     case 'file':
       invariant(false, `a checked configuration has a target of kind ${store.kind}`);
   }

@@ -31,6 +31,8 @@ function resolveStore(store: CheckedStore): StoreConfig {
   switch (store.kind) {
     case 'etcd-v2':
       return { kind: store.kind, ...resolveEtcd(store) };
+    case 'etcd-v2-datadir':
+      return { ...store, walDir: store.walDir ?? null };
     case 'etcd-v3':
       return { kind: store.kind, ...resolveEtcd(store), reservedPrefix: store.reservedPrefix ?? null };
     case 'sqlite':
