@@ -47,6 +47,8 @@ export interface ReplayFacts {
   readonly entries: EntryCounts;
   /** Requests to the v2 store that it refused, as it did then. */
   readonly refused: number;
+  /** In-order keys that were created under the index that the store had come to. */
+  readonly inOrderKeys: number;
   readonly collapsedNames: number;
 }
 
@@ -74,7 +76,7 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   const membership = new Membership(tree, snapshot?.voters ?? []);
   const applier = new Applier(tree, membership, log, snapshot?.index ?? 0);
   await applyLog(segments, log, applier);
-  const { appliedIndex, entries, refused } = applier;
+  const { appliedIndex, entries, refused, inOrderKeys } = applier;
   if (appliedIndex < log.hardState.commit && log.end.kind !== 'damaged') {
     const { commit } = log.hardState;
     throw incomplete(directory.path, `entry ${commit} is committed, and the log ends with entry ${log.lastIndex}`);
@@ -91,6 +93,7 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
     uncommitted: log.lastIndex - appliedIndex,
     entries,
     refused,
+    inOrderKeys,
     collapsedNames: loaded?.collapsedNames ?? 0,
   };
   return { tree, membership, facts };
@@ -180,6 +183,7 @@ async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Ap
 class Applier {
   appliedIndex: number;
   refused = 0;
+  inOrderKeys = 0;
   private readonly counts = { v2: 0, members: 0, other: 0 };
   private readonly tree: V2Tree;
   private readonly membership: Membership;
@@ -234,6 +238,7 @@ class Applier {
       case 'v2':
         this.counts.v2 += 1;
         if (this.request(content.request) !== null) this.refused += 1;
+        else if (content.request.method === 'POST') this.inOrderKeys += 1;
         return;
       case 'cluster-version':
         this.counts.v2 += 1;

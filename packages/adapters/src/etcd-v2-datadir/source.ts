@@ -75,7 +75,7 @@ class EtcdV2DatadirSource implements SourceStore {
     const { facts, members, summary } = await this.read();
     return {
       kind: 'etcd-v2-datadir',
-      version: versionText(facts, summary),
+      version: versionText(facts, members, summary),
       endpoints: [this.options.dataDir],
       members: members === 0 ? null : members,
       identity: facts.clusterId,
@@ -149,8 +149,8 @@ function knownOf(fingerprint: string, { tree, membership, facts }: Replayed): Kn
 }
 
 /** `3.4.0 at entry 812; 14 nodes of etcd's own left out`: whatever was not taken from the files is said. */
-function versionText(facts: ReplayFacts, { internal, auth }: TreeSummary): string {
-  const { clusterVersion, appliedIndex, log, uncommitted, brokenSnapshots } = facts;
+function versionText(facts: ReplayFacts, members: number, { internal, auth }: TreeSummary): string {
+  const { clusterVersion, appliedIndex, log, uncommitted, brokenSnapshots, inOrderKeys } = facts;
   const remarks: string[] = [];
   if (internal + auth > 0) remarks.push(`${counted(internal + auth, 'node')} of etcd's own (members, users) left out`);
   if (uncommitted > 0) remarks.push(`${counted(uncommitted, 'entry', 'entries')} not committed and left out`);
@@ -158,6 +158,10 @@ function versionText(facts: ReplayFacts, { internal, auth }: TreeSummary): strin
   if (log.end.kind === 'torn') remarks.push(`a torn tail of ${counted(log.end.bytes, 'byte')} left out`);
   if (log.end.kind === 'damaged')
     remarks.push(`cut short at byte ${log.end.error.details.offset} of ${log.end.error.details.file}`);
+  // A backup lacks the entries about members, which took indexes; what was named by an index comes out with a lower one.
+  if (members === 0 && inOrderKeys > 0) {
+    remarks.push(`${counted(inOrderKeys, 'in-order key')} named anew, as by a server restored from this backup`);
+  }
   const version = clusterVersion ?? 'of no stated version';
   return [`${version} at entry ${appliedIndex}`, ...remarks].join('; ');
 }
