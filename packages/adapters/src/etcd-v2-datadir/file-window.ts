@@ -11,7 +11,7 @@ export class FileWindow {
   readonly file: string;
   /** Of the file when it was opened. What is appended later is not looked at. */
   readonly size: number;
-  bytes: Buffer = Buffer.allocUnsafeSlow(bytesAtOnce);
+  bytes: Buffer;
   /** What is in the window: `bytes[start]` to `bytes[end - 1]`. */
   start = 0;
   end = 0;
@@ -22,6 +22,7 @@ export class FileWindow {
     this.file = file;
     this.handle = handle;
     this.size = size;
+    this.bytes = Buffer.allocUnsafeSlow(Math.min(bytesAtOnce, size)); // fresh memory is dear, and small files are many
   }
 
   /** Opens, hands out, closes. @throws {KeyferryError} `file.unreadable`; what `use` throws passes through */
@@ -66,9 +67,7 @@ export class FileWindow {
     const goal = Math.min(wanted, this.remaining);
     if (this.available >= goal) return;
     const kept = this.bytes.subarray(this.start, this.end);
-    const room = Math.max(bytesAtOnce, goal);
-    if (this.bytes.length < room)
-      this.bytes = Buffer.allocUnsafeSlow(Math.min(room * 2, Math.max(room, this.remaining)));
+    if (this.bytes.length < goal) this.bytes = Buffer.allocUnsafeSlow(Math.min(goal * 2, this.remaining));
     kept.copy(this.bytes, 0);
     this.end = kept.length;
     this.start = 0;

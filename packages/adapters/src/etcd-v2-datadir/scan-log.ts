@@ -61,21 +61,19 @@ export interface LogScan {
 export async function scanLog({ segments, startIndex, stopAtDamage }: LogScan): Promise<LogFacts> {
   const scanner = new Scanner(startIndex);
   let crc: number | null = null;
-  let padded = false;
   let end: LogEnd = { kind: 'whole' };
   try {
     for (const [at, { file }] of segments.entries()) {
       const isLast = at === segments.length - 1;
       const read = await readSegment({ file, crc, isLast, take: (record) => scanner.take(record) });
       ({ crc } = read);
-      padded ||= read.padded === true;
       if (read.end.kind === 'torn') end = { file, ...read.end };
     }
   } catch (error) {
     if (!stopAtDamage || !isKeyferryError(error, 'datadir.damaged')) throw error;
     end = { kind: 'damaged', error };
   }
-  return { ...scanner.facts(), padded, end };
+  return { ...scanner.facts(), end };
 }
 
 /** A version is set by an entry this short; longer ones are not looked into. */
@@ -94,19 +92,21 @@ class Scanner {
   private lastTerm: number | null = null;
   private entries = 0;
   private clusterVersion: string | null = null;
+  private padded = false;
 
   constructor(startIndex: number) {
     this.startIndex = startIndex;
     this.lastIndex = startIndex;
   }
 
-  facts(): Omit<LogFacts, 'padded' | 'end'> {
-    const { metadata, hardState, snapshots, lastIndex, lastTerm, entries, rewinds, clusterVersion } = this;
-    return { metadata, hardState, snapshots, lastIndex, lastTerm, entries, rewinds, clusterVersion };
+  facts(): Omit<LogFacts, 'end'> {
+    const { metadata, hardState, snapshots, lastIndex, lastTerm, entries, rewinds, clusterVersion, padded } = this;
+    return { metadata, hardState, snapshots, lastIndex, lastTerm, entries, rewinds, clusterVersion, padded };
   }
 
   take(record: LogRecord): void {
     const { type, bytes, start, end } = record;
+    this.padded ||= record.padded;
     switch (type) {
       case recordTypes.entry:
         this.takeEntry(this.entry.read(bytes, start, end), bytes);

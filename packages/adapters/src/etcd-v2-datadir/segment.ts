@@ -27,6 +27,8 @@ export interface LogRecord {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
+  /** Its frame says how it is padded, as only etcd from 3.0 on writes it. */
+  readonly padded: boolean;
 }
 
 export type SegmentEnd =
@@ -38,8 +40,6 @@ export interface SegmentRead {
   readonly end: SegmentEnd;
   /** Of the records so far, for the next segment. */
   readonly crc: number;
-  /** Whether lengths are written as from etcd 3.0 on; null when no record shows it. */
-  readonly padded: boolean | null;
 }
 
 export interface SegmentOptions {
@@ -60,8 +60,7 @@ export async function readSegment({ file, crc, isLast, take }: SegmentOptions): 
   return await FileWindow.over(file, async (window) => {
     const record = new RecordReader();
     let running = crc ?? 0;
-    let padded: boolean | null = null;
-    const ended = (end: SegmentEnd): SegmentRead => ({ end, crc: running, padded });
+    const ended = (end: SegmentEnd): SegmentRead => ({ end, crc: running });
     for (;;) {
       if (window.available < lengthBytes) await window.fill(lengthBytes);
       const { offset } = window;
@@ -88,7 +87,7 @@ export async function readSegment({ file, crc, isLast, take }: SegmentOptions): 
       if (window.available < whole) throw damaged(file, offset, 'it became shorter while it was read');
       const from = window.start + lengthBytes;
       try {
-        record.read(window.bytes, from, from + frame.length);
+        record.read(window.bytes, from, from + frame.length, frame.marked);
         running = record.checked(running);
       } catch (error) {
         if (!(error instanceof Malformed)) throw error;
@@ -101,7 +100,6 @@ export async function readSegment({ file, crc, isLast, take }: SegmentOptions): 
       } catch (error) {
         throw error instanceof Malformed ? damaged(file, offset, error.message, error) : error;
       }
-      padded ??= frame.marked ? true : frame.length % lengthBytes === 0 ? null : false;
       window.start += whole;
     }
   });
@@ -157,10 +155,12 @@ class RecordReader implements LogRecord {
   bytes: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
+  padded = false;
   private crc = 0;
 
-  read(bytes: Buffer, start: number, end: number): void {
+  read(bytes: Buffer, start: number, end: number, padded: boolean): void {
     this.type = 0;
+    this.padded = padded;
     this.crc = 0;
     this.bytes = bytes;
     this.start = start;
