@@ -4,6 +4,7 @@ import Apply from './commands/apply.ts';
 import Doctor from './commands/doctor.ts';
 import Explain from './commands/explain.ts';
 import Init from './commands/init.ts';
+import Inspect from './commands/inspect.ts';
 import LocksBreak from './commands/locks/break.ts';
 import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
@@ -21,6 +22,7 @@ export default {
   doctor: Doctor,
   explain: Explain,
   init: Init,
+  inspect: Inspect,
   'locks:break': LocksBreak,
   'locks:list': LocksList,
   'locks:show': LocksShow,

@@ -49,6 +49,8 @@ export interface ReplayFacts {
   readonly refused: number;
   /** In-order keys that were created under the index that the store had come to. */
   readonly inOrderKeys: number;
+  /** Requests to the v2 store other than those by which members tell their names and version. */
+  readonly clientRequests: number;
   readonly collapsedNames: number;
 }
 
@@ -76,7 +78,7 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   const membership = new Membership(tree, snapshot?.voters ?? []);
   const applier = new Applier(tree, membership, log, snapshot?.index ?? 0);
   await applyLog(segments, log, applier);
-  const { appliedIndex, entries, refused, inOrderKeys } = applier;
+  const { appliedIndex, entries, refused, inOrderKeys, clientRequests } = applier;
   if (appliedIndex < log.hardState.commit && log.end.kind !== 'damaged') {
     const { commit } = log.hardState;
     throw incomplete(directory.path, `entry ${commit} is committed, and the log ends with entry ${log.lastIndex}`);
@@ -94,6 +96,7 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
     entries,
     refused,
     inOrderKeys,
+    clientRequests,
     collapsedNames: loaded?.collapsedNames ?? 0,
   };
   return { tree, membership, facts };
@@ -184,6 +187,7 @@ class Applier {
   appliedIndex: number;
   refused = 0;
   inOrderKeys = 0;
+  clientRequests = 0;
   private readonly counts = { v2: 0, members: 0, other: 0 };
   private readonly tree: V2Tree;
   private readonly membership: Membership;
@@ -237,6 +241,7 @@ class Applier {
     switch (content.kind) {
       case 'v2':
         this.counts.v2 += 1;
+        if (!isByMember(content.request)) this.clientRequests += 1;
         if (this.request(content.request) !== null) this.refused += 1;
         else if (content.request.method === 'POST') this.inOrderKeys += 1;
         return;
@@ -282,4 +287,8 @@ class Applier {
       }
     }
   }
+}
+
+function isByMember({ method, path }: V2Request): boolean {
+  return method === 'PUT' && (path === versionPath || memberOfAttributes(path) !== null);
 }

@@ -11,6 +11,7 @@
  */
 import {
   counted,
+  type KeyferryError,
   type KeyRange,
   type MemberPosition,
   type Position,
@@ -80,6 +81,7 @@ class EtcdV2DatadirSource implements SourceStore {
       members: members === 0 ? null : members,
       identity: facts.clusterId,
       viewLocks: null,
+      ...(facts.log.end.kind === 'damaged' ? { cutShort: cutShortText(facts.log.end.error) } : {}),
     };
   }
 
@@ -152,16 +154,18 @@ function knownOf(fingerprint: string, { tree, membership, facts }: Replayed): Kn
 function versionText(facts: ReplayFacts, members: number, { internal, auth }: TreeSummary): string {
   const { clusterVersion, appliedIndex, log, uncommitted, brokenSnapshots, inOrderKeys } = facts;
   const remarks: string[] = [];
-  if (internal + auth > 0) remarks.push(`${counted(internal + auth, 'node')} of etcd's own (members, users) left out`);
+  if (internal + auth > 0) remarks.push(`${counted(internal + auth, 'node')} of its own left out`);
   if (uncommitted > 0) remarks.push(`${counted(uncommitted, 'entry', 'entries')} not committed and left out`);
   if (brokenSnapshots.length > 0) remarks.push(`${counted(brokenSnapshots.length, 'damaged snapshot')} passed over`);
   if (log.end.kind === 'torn') remarks.push(`a torn tail of ${counted(log.end.bytes, 'byte')} left out`);
-  if (log.end.kind === 'damaged')
-    remarks.push(`cut short at byte ${log.end.error.details.offset} of ${log.end.error.details.file}`);
   // A backup lacks the entries about members, which took indexes; what was named by an index comes out with a lower one.
   if (members === 0 && inOrderKeys > 0) {
     remarks.push(`${counted(inOrderKeys, 'in-order key')} named anew, as by a server restored from this backup`);
   }
   const version = clusterVersion ?? 'of no stated version';
   return [`${version} at entry ${appliedIndex}`, ...remarks].join('; ');
+}
+
+function cutShortText({ details: { file, offset, detail } }: KeyferryError<'datadir.damaged'>): string {
+  return `it ends at byte ${offset} of ${file}, which is damaged (${detail})`;
 }

@@ -83,3 +83,18 @@ function countBelow(top: V2Node | undefined): number {
   }
   return count;
 }
+
+/** Files of the user whose expiry, or that of a directory above, has passed. */
+export function countExpired(tree: V2Tree, nowMs: number): number {
+  const nowNs = BigInt(nowMs) * 1_000_000n;
+  const users = tree.root.children?.get('1');
+  let count = 0;
+  const open = users === undefined ? [] : [{ node: users, expired: false }];
+  for (let each = open.pop(); each !== undefined; each = open.pop()) {
+    const { node } = each;
+    const expired = each.expired || (node.expiresAtNs !== null && node.expiresAtNs <= nowNs);
+    if (node.children === null && expired) count += 1;
+    for (const child of node.children?.values() ?? []) open.push({ node: child, expired });
+  }
+  return count;
+}

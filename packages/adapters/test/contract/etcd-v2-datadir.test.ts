@@ -211,7 +211,7 @@ describe.skipIf(!available34.ok)(`the data directory of a server${available34.no
         const store = openDatadir(dataDir);
         const { records, notCarried } = await readPrefix(store, '/');
         expect([records.map(({ key }) => key), notCarried.map(({ key }) => key)]).toEqual([['/app/a'], ['/app']]);
-        expect((await store.describe()).version).toContain(`${auth + internal} nodes of etcd's own`);
+        expect((await store.describe()).version).toContain(`${auth + internal} nodes of its own`);
       } finally {
         await server.stop();
       }
