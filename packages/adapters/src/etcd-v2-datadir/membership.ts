@@ -140,7 +140,7 @@ const attributesPath = /\/0\/members\/[0-9A-Fa-f]{1,16}\/attributes/;
 
 /** The member whose attributes a PUT of this path sets; null: it is a path like any other. */
 export function memberOfAttributes(path: string): HexId | null {
-  if (!attributesPath.test(path)) return null;
+  if (!path.includes('/0/members/') || !attributesPath.test(path)) return null;
   const id = path.split('/').at(-2) ?? '';
   return /^[0-9A-Fa-f]{1,16}$/.test(id) ? BigInt(`0x${id}`).toString(16) : null;
 }

@@ -70,6 +70,16 @@ export interface Expiry {
   readonly refresh: boolean;
 }
 
+interface Put {
+  readonly dir: boolean;
+  readonly value: string;
+  readonly expiresAtNs: bigint | null;
+  /** Takes the place of a file that is there. */
+  readonly replace: boolean;
+  /** Only of a file that is there, whose value stays. */
+  readonly refresh: boolean;
+}
+
 const readOnlyPaths = new Set(['/', '/0', '/1']);
 /** 2000-01-01: an expiry before it is taken for none where a node is created. */
 const expiryMinNs = 946_684_800_000_000_000n;
@@ -108,14 +118,11 @@ export class V2Tree {
   }
 
   set(path: string, dir: boolean, value: string, { expiresAtNs, refresh }: Expiry): TreeOutcome {
-    const there = this.find(path);
-    if (typeof there === 'number' && (refresh || there !== refusals.keyNotFound)) return there;
-    const kept = refresh && typeof there !== 'number' ? there.value : value;
-    return this.put(path, { dir, value: kept, expiresAtNs, replace: true });
+    return this.put(path, { dir, value, expiresAtNs, replace: true, refresh });
   }
 
   create(path: string, dir: boolean, value: string, { expiresAtNs }: Expiry): TreeOutcome {
-    return this.put(path, { dir, value, expiresAtNs, replace: false });
+    return this.put(path, { dir, value, expiresAtNs, replace: false, refresh: false });
   }
 
   /** POST: under a name that is the index it gets. */
@@ -188,39 +195,36 @@ export class V2Tree {
     }
   }
 
-  private put(
-    path: string,
-    options: {
-      readonly dir: boolean;
-      readonly value: string;
-      readonly expiresAtNs: bigint | null;
-      readonly replace: boolean;
-    },
-  ): TreeOutcome {
-    const { dir, value, expiresAtNs, replace } = options;
-    const segments = segmentsOf(path);
-    if (segments.length === 0 || isReadOnly(path)) return refusals.rootReadOnly;
-    const name = segments.pop() as string;
+  private put(path: string, { dir, value, expiresAtNs, replace, refresh }: Put): TreeOutcome {
+    const clean = cleanPath(path);
+    if (readOnlyPaths.has(clean)) return refusals.rootReadOnly;
+    const segments = clean.split('/');
+    const last = segments.length - 1;
     const index = this.currentIndex + 1;
     let parent = this.root;
-    for (const segment of segments) {
+    for (let at = 1; at < last; at += 1) {
       // A directory is made only below the last one that is there, so that a refusal can leave none behind.
       if (parent.children === null) return refusals.notDirectory;
+      const segment = segments[at] as string;
       let next = parent.children.get(segment);
       if (next === undefined) {
+        if (refresh) return refusals.keyNotFound;
         next = new V2Node(segment, parent, new Map(), index);
         parent.children.set(segment, next);
       }
       parent = next;
     }
     if (parent.children === null) return refusals.notDirectory;
+    const name = segments[last] as string;
     const there = parent.children.get(name);
+    if (there === undefined && refresh) return refusals.keyNotFound;
     if (there !== undefined) {
       if (!replace) return refusals.nodeExists;
       if (there.children !== null) return refusals.notFile;
-      this.remove(there);
+      this.heap.remove(there);
     }
-    const node = new V2Node(name, parent, dir ? new Map() : value, index);
+    const content = refresh && there !== undefined ? there.value : value;
+    const node = new V2Node(name, parent, dir ? new Map() : content, index);
     parent.children.set(name, node);
     if (expiresAtNs !== null && expiresAtNs >= expiryMinNs) this.expireAt(node, expiresAtNs);
     this.currentIndex = index;
