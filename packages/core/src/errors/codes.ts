@@ -250,14 +250,13 @@ export const codes = {
   'datadir.not-found': entry<{ directory: string; detail: string }>({
     retry: 'never',
     summary: '{directory} is not the data directory of an etcd member: {detail}',
-    remedy:
-      "name what the member's --data-dir names, or a copy of it; see what is there:   keyferry inspect {directory}",
+    remedy: "name what the member's --data-dir names, or a copy of it; look at one with:   keyferry inspect PATH",
   }),
   'datadir.in-use': entry<{ directory: string; detail: string }>({
     retry: 'never',
     summary: 'an etcd server is at work on {directory}: {detail}; nothing was written',
     remedy:
-      'stop the member, or read a copy of its directory:   etcdctl backup --data-dir {directory} --backup-dir COPY\n' +
+      'stop the member, or read a copy of its directory:   etcdctl backup --data-dir DIR --backup-dir COPY\n' +
       'to read it while it runs, use a store of kind etcd-v2',
   }),
   'datadir.damaged': entry<{ file: string; offset: number; detail: string }>({
