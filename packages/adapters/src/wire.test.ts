@@ -80,10 +80,11 @@ describe('wireMigration', () => {
         recursive: true,
       },
     );
-    const { source, close } = await wireMigration(await config(), 'offline', { redactor });
+    const wired = await wireMigration(await config(), 'offline', { redactor });
+    const { source } = wired;
     expect(await source.describe()).toMatchObject({ kind: 'etcd-v2-datadir', endpoints: [join(folder, 'member')] });
     expect(await source.head()).toBe('56');
-    await close();
+    await wired.close();
   });
 
   it('hands the engine what the migration says, and the lease bucket to the target', async () => {

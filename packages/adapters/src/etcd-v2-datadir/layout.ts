@@ -103,11 +103,7 @@ async function namesOf(directory: string): Promise<readonly string[] | null> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new KeyferryError(
-      'file.unreadable',
-      { file: directory, detail: String((error as Error).message) },
-      { cause: error },
-    );
+    throw new KeyferryError('file.unreadable', { file: directory, detail: (error as Error).message }, { cause: error });
   }
 }
 

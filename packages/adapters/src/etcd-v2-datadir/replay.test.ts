@@ -456,25 +456,31 @@ describe('what an etcd 2.3.8 wrote', () => {
     const { tree, facts } = await replay(await findDataDirectory(join(input, 'data'), null), { upTo: 'end' });
     expect(facts).toMatchObject({ clusterVersion: '2.3.0', snapshot: { index: 41 }, log: { padded: false } });
     expect(tree.currentIndex).toBe(56); // X-Etcd-Index of that answer
-    type Extern = { key?: string; value?: string; createdIndex?: number; modifiedIndex?: number; nodes?: Extern[] };
     const { node: root } = JSON.parse(await readFile(join(input, 'answer.json'), 'utf8')) as { node: Extern };
-    let compared = 0;
-    const compare = ({ key, value, createdIndex, modifiedIndex, nodes = [] }: Extern): void => {
-      if (key !== undefined) {
-        const node = tree.find(Buffer.from(`/1${key}`).toString('latin1'));
-        const there =
-          typeof node === 'number' ? node : { createdIndex: node.createdIndex, modifiedIndex: node.modifiedIndex };
-        expect(there, key).toEqual({ createdIndex, modifiedIndex });
-        const content = typeof node === 'number' || node.children !== null ? undefined : node.value;
-        expect(content, key).toBe(value === undefined ? undefined : Buffer.from(value).toString('latin1'));
-        const shown =
-          typeof node === 'number' ? [] : [...(node.children?.keys() ?? [])].filter((name) => !name.startsWith('_'));
-        expect(shown, key).toHaveLength(nodes.length);
-        compared += 1;
-      }
-      nodes.forEach(compare);
-    };
-    compare(root);
-    expect(compared).toBeGreaterThan(50);
+    const said = listed(root);
+    const found = said.map(([key]) => {
+      const node = tree.find(Buffer.from(`/1${key}`).toString('latin1'));
+      if (typeof node === 'number') return [key, node];
+      const { createdIndex, modifiedIndex, children, value } = node;
+      const text = children === null ? Buffer.from(value, 'latin1').toString('utf8') : null;
+      const shown = [...(children?.keys() ?? [])].filter((name) => !name.startsWith('_'));
+      return [key, createdIndex, modifiedIndex, text, shown.length];
+    });
+    expect(said.length).toBeGreaterThan(50);
+    expect(found).toEqual(said);
   });
 });
+
+interface Extern {
+  readonly key?: string;
+  readonly value?: string;
+  readonly createdIndex?: number;
+  readonly modifiedIndex?: number;
+  readonly nodes?: readonly Extern[];
+}
+
+/** Key, indexes, value and number of children of each node that an answer lists. */
+function listed({ key, value, createdIndex, modifiedIndex, nodes = [] }: Extern): [string, ...unknown[]][] {
+  const below = nodes.flatMap(listed);
+  return key === undefined ? below : [[key, createdIndex, modifiedIndex, value ?? null, nodes.length], ...below];
+}

@@ -188,7 +188,7 @@ export class V2Tree {
   deleteExpired(untilNs: bigint): void {
     for (;;) {
       const node = this.heap.top();
-      if (node?.expiresAtNs == null || node.expiresAtNs > untilNs) return;
+      if (node === undefined || node.expiresAtNs === null || node.expiresAtNs > untilNs) return;
       this.currentIndex += 1;
       this.heap.pop();
       this.remove(node);

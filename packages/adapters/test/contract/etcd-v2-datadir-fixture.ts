@@ -41,7 +41,7 @@ export async function listedBy(
     sorted: 'true',
     quorum: 'true',
   });
-  expect(status, body).toBe(200);
+  expect(status, `GET ${path}: ${body}`).toBe(200);
   const { node } = JSON.parse(body) as { node: ExternNode };
   return { nodes: flattened(node).toSorted(byKey), index: Number(index) };
 }

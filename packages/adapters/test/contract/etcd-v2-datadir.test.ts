@@ -91,7 +91,7 @@ for (const version of versions) {
             const said = await listedBy(endpoint);
             // What lived for a second or two may have gone since, and nothing else.
             const soonNs = BigInt(Date.now() + 60_000) * 1_000_000n;
-            const lasting = <T extends { readonly expiresAtNs: bigint | null }>({ expiresAtNs }: T): boolean =>
+            const lasting = ({ expiresAtNs }: { readonly expiresAtNs: bigint | null }): boolean =>
               expiresAtNs === null || expiresAtNs > soonNs;
             const mortal = nodesOf(tree, { hidden: false }).filter((node) => !lasting(node) && node.value === null);
             const outlives = ({ key }: { readonly key: string }): boolean =>
