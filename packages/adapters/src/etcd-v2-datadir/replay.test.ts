@@ -213,6 +213,7 @@ describe('what counts of a log', () => {
         .hardState(5);
     const at34 = await read({ segments: [[0, log('3.4.0').bytes()]] });
     expect([at34.tree.currentIndex, at34.facts.clusterVersion]).toEqual([5, '3.4.0']);
+    expect(at34.facts).toMatchObject({ directoryUpdates: 1, directoriesCanBeUpdated: true });
     const at35 = await read({ segments: [[0, log('3.5.0').bytes()]] });
     expect([at35.tree.currentIndex, at35.facts.clusterVersion]).toEqual([4, '3.5.0']);
   });
@@ -328,6 +329,22 @@ describe('a log that ends torn', () => {
     const at = writer.length;
     const bytes = writer.entry(4, put('/k4', '4')).hardState(4).entry(5, put('/k5', '5')).hardState(5).bytes();
     bytes[at + 3] = 0x7f;
+    await expect(read({ segments: [[0, bytes]] })).rejects.toMatchObject({
+      code: 'datadir.damaged',
+      details: { offset: at },
+    });
+  });
+
+  it('is not torn where a length is damaged, also if it reaches into the zeros at the end', async () => {
+    const writer = aloneLog(3);
+    const at = writer.length;
+    const bytes = writer
+      .entry(4, put('/k4', '4'))
+      .hardState(4)
+      .entry(5, put('/k5', '5'))
+      .hardState(5)
+      .bytes(64 * 1024);
+    bytes[at + 1] = 0x08;
     await expect(read({ segments: [[0, bytes]] })).rejects.toMatchObject({
       code: 'datadir.damaged',
       details: { offset: at },

@@ -51,6 +51,10 @@ export interface ReplayFacts {
   readonly inOrderKeys: number;
   /** Requests to the v2 store other than those by which members tell their names and version. */
   readonly clientRequests: number;
+  /** Requests to renew the TTL of a directory, and whether they were carried out, as etcd did up to 3.4. */
+  readonly directoryUpdates: number;
+  readonly directoriesCanBeUpdated: boolean;
+  /** Names of siblings that a snapshot made one of; see SnapshotTree. */
   readonly collapsedNames: number;
 }
 
@@ -97,6 +101,8 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
     refused,
     inOrderKeys,
     clientRequests,
+    directoryUpdates: tree.directoryUpdates,
+    directoriesCanBeUpdated: rules.directoriesCanBeUpdated,
     collapsedNames: loaded?.collapsedNames ?? 0,
   };
   return { tree, membership, facts };

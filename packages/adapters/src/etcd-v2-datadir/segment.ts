@@ -91,8 +91,11 @@ export async function readSegment({ file, crc, isLast, take }: SegmentOptions): 
         running = record.checked(running);
       } catch (error) {
         if (!(error instanceof Malformed)) throw error;
-        const torn = isLast && hasEmptySector(window.bytes, from, frame.length + frame.padding, offset + lengthBytes);
-        if (torn) return ended({ kind: 'torn', offset, bytes: window.remaining });
+        const isTorn =
+          isLast &&
+          hasEmptySector(window.bytes, from, frame.length + frame.padding, offset + lengthBytes) &&
+          record.agrees(window, frame.length);
+        if (isTorn) return ended({ kind: 'torn', offset, bytes: window.remaining });
         throw damaged(file, offset, error.message, error);
       }
       try {

@@ -162,6 +162,13 @@ function versionText(facts: ReplayFacts, members: number, { internal, auth }: Tr
   if (members === 0 && inOrderKeys > 0) {
     remarks.push(`${counted(inOrderKeys, 'in-order key')} named anew, as by a server restored from this backup`);
   }
+  // 3.5 refuses them when it starts on a log of 3.4: keys below may be gone there and not here, or the other way round.
+  if (facts.directoryUpdates > 0) {
+    const judged = facts.directoriesCanBeUpdated ? 'carried out, as up to 3.4' : 'refused, as by 3.5';
+    remarks.push(`${counted(facts.directoryUpdates, 'renewal')} of directory TTLs ${judged}`);
+  }
+  if (facts.collapsedNames > 0)
+    remarks.push(`${counted(facts.collapsedNames, 'key')} lost to names alike in the snapshot`);
   const version = clusterVersion ?? 'of no stated version';
   return [`${version} at entry ${appliedIndex}`, ...remarks].join('; ');
 }
