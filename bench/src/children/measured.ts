@@ -12,6 +12,7 @@ export interface ChildOptions {
   readonly keys: number;
   readonly sourceFile: string;
   readonly targetFile: string;
+  readonly dataDir: string;
   readonly join: boolean;
 }
 

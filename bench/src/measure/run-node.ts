@@ -31,9 +31,13 @@ export async function runNode(args: readonly string[], cwd?: string): Promise<No
 }
 
 /** A script of children/, which prints one JSON document about itself. */
-export async function runChild(script: string, options: Partial<ChildOptions>): Promise<Measured> {
+export async function runChild(
+  script: string,
+  options: Partial<ChildOptions>,
+): Promise<Measured & Pick<NodeRun, 'peakMiB'>> {
   const file = new URL(`../children/${script}.ts`, import.meta.url).pathname;
-  return JSON.parse((await runNode([file, JSON.stringify(options)])).stdout) as Measured;
+  const { stdout, peakMiB } = await runNode([file, JSON.stringify(options)]);
+  return { ...(JSON.parse(stdout) as Measured), peakMiB };
 }
 
 function finished(args: readonly string[], cwd: string | undefined, usageFile: string) {

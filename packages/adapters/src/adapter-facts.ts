@@ -5,9 +5,14 @@
  */
 import { keyFromText, type StoreCapabilities, type TargetCapabilities } from '@keyferry/core';
 import type { StoreKind } from './config/resolved-config.ts';
-import { etcdV2Capabilities } from './etcd-v2/capabilities.ts';
+import {
+  defaultReservedPrefix as defaultV2ReservedPrefix,
+  etcdV2Capabilities,
+  etcdV2TargetCapabilities,
+} from './etcd-v2/capabilities.ts';
+import { etcdV2DatadirCapabilities } from './etcd-v2-datadir/capabilities.ts';
 import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './etcd-v3/capabilities.ts';
-import { capabilitiesByFormat } from './file/capabilities.ts';
+import { capabilitiesByFormat, targetCapabilitiesByFormat } from './file/capabilities.ts';
 import { sqliteCapabilities } from './sqlite/capabilities.ts';
 
 export interface SideFacts<C extends StoreCapabilities = StoreCapabilities> {
@@ -18,17 +23,23 @@ export interface SideFacts<C extends StoreCapabilities = StoreCapabilities> {
   readonly permission: string;
 }
 
+export interface TargetFacts extends SideFacts<TargetCapabilities> {
+  /** Which records it can never hold, beside those over its limits: what `unfit` of its capabilities judges; null: none. */
+  readonly refuses: string | null;
+}
+
 export interface AdapterFacts {
   /** Releases that the contract suite runs against. */
   readonly testedWith: string;
   /** None: it cannot be a source. */
   readonly source: readonly SideFacts[];
-  readonly target: readonly SideFacts<TargetCapabilities>[];
+  readonly target: readonly TargetFacts[];
 }
 
 const etcdVersions = 'etcd 3.3.25, 3.4.23 and 3.5.16';
 const etcdV3AtDefaults = etcdV3Capabilities(keyFromText(defaultReservedPrefix), defaultLeaseBucketMs);
 const nodeSqlite = 'the SQLite that Node carries (node:sqlite)';
+const newFile = 'write on the folder of the file, which must not be there yet';
 const readFile = 'read on the file; write on TMPDIR, for a sorted scratch file';
 
 /** Partial only so that a kind can be wired before it is described; adapter-facts.test.ts wants every one. */
@@ -43,6 +54,24 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
           'read on the prefix (pattern /app/* for the prefix /app/); write on TMPDIR, for a sorted scratch file',
       },
     ],
+    target: [
+      {
+        form: null,
+        capabilities: etcdV2TargetCapabilities(keyFromText(defaultV2ReservedPrefix)),
+        permission: `read and write on the prefix and on ${defaultV2ReservedPrefix}`,
+        refuses: 'keys that are no paths, keys and values that are not UTF-8',
+      },
+    ],
+  },
+  'etcd-v2-datadir': {
+    testedWith: 'directories of etcd 3.3.25 and 3.4.23, and of an etcd 2.3.8',
+    source: [
+      {
+        form: null,
+        capabilities: etcdV2DatadirCapabilities,
+        permission: 'read on the directory; write on TMPDIR, for a sorted scratch file',
+      },
+    ],
     target: [],
   },
   'etcd-v3': {
@@ -53,13 +82,21 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
         form: null,
         capabilities: etcdV3AtDefaults,
         permission: `read and write on the prefix and on ${defaultReservedPrefix}; read on everything for requireEmpty: keyspace`,
+        refuses: null,
       },
     ],
   },
   sqlite: {
     testedWith: nodeSqlite,
     source: [{ form: null, capabilities: sqliteCapabilities, permission: 'read on the file and write on its folder' }],
-    target: [{ form: null, capabilities: sqliteCapabilities, permission: 'read and write on the file and its folder' }],
+    target: [
+      {
+        form: null,
+        capabilities: sqliteCapabilities,
+        permission: 'read and write on the file and its folder',
+        refuses: null,
+      },
+    ],
   },
   file: {
     testedWith: 'files of its own formats, plain and packed with gzip',
@@ -67,6 +104,14 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
       { form: 'ndjson', capabilities: capabilitiesByFormat.ndjson, permission: readFile },
       { form: 'etcd-v2-json', capabilities: capabilitiesByFormat['etcd-v2-json'], permission: readFile },
     ],
-    target: [],
+    target: [
+      { form: 'ndjson', capabilities: targetCapabilitiesByFormat.ndjson, permission: newFile, refuses: null },
+      {
+        form: 'etcd-v2-json',
+        capabilities: targetCapabilitiesByFormat['etcd-v2-json'],
+        permission: newFile,
+        refuses: 'keys that are no paths, keys and values that are not UTF-8',
+      },
+    ],
   },
 };

@@ -2,7 +2,7 @@
  * Goal: what a configuration says is what the engine and the stores get. Method: a file and an SQLite file are wired
  * for real and used; network stores connect late, so that wiring them is tested without a network.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyFromText, keyToText, prefixRange, type MigrationId } from '@keyferry/core';
@@ -21,11 +21,16 @@ afterEach(() => rm(folder, { recursive: true }));
 const yaml = `
 version: 1
 stores:
+  member: { kind: etcd-v2-datadir, dataDir: member }
   dump: { kind: file, path: dump.json, format: etcd-v2-json }
   db: { kind: sqlite, file: target.db, table: settings }
   old: { kind: etcd-v2, endpoints: ['http://127.0.0.1:1'], auth: { user: root, password: { env: OLD_PASSWORD } } }
   new: { kind: etcd-v3, endpoints: ['http://127.0.0.1:1'], reservedPrefix: _kf/ }
 migrations:
+  offline:
+    source: { store: member, prefix: /config/ }
+    target: { store: db, prefix: c/ }
+    strategy: offline
   import:
     source: { store: dump, prefix: /a/ }
     target: { store: db, prefix: b/ }
@@ -64,6 +69,21 @@ describe('wireMigration', () => {
     expect(Object.keys(used.stores)).toEqual(['dump', 'db']);
     expect(spec.isSensitive(keyFromText('b/db/host'))).toBe(true);
     expect(spec.isSensitive(keyFromText('b/host'))).toBe(false);
+    await wired.close();
+  });
+
+  it('opens a data directory beside the configuration', async () => {
+    await cp(
+      join(import.meta.dirname, '../../../examples/06-etcd-v2-datadir-to-sqlite/input/data'),
+      join(folder, 'member'),
+      {
+        recursive: true,
+      },
+    );
+    const wired = await wireMigration(await config(), 'offline', { redactor });
+    const { source } = wired;
+    expect(await source.describe()).toMatchObject({ kind: 'etcd-v2-datadir', endpoints: [join(folder, 'member')] });
+    expect(await source.head()).toBe('56');
     await wired.close();
   });
 

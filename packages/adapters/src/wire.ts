@@ -183,6 +183,12 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
         ...(await networkOptions(store, context)),
       });
     }
+    case 'etcd-v2-datadir': {
+      const { openEtcdV2DatadirStore } = await import('./etcd-v2-datadir/index.ts');
+      const dataDir = shortPath(directory, store.dataDir);
+      const walDir = store.walDir === null ? null : shortPath(directory, store.walDir);
+      return openEtcdV2DatadirStore({ name, nowMs, dataDir, walDir, upTo: store.upTo, hidden: store.hidden });
+    }
     case 'etcd-v3':
       return await openEtcdV3(name, store, context);
     case 'sqlite': {
@@ -218,6 +224,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
         ...(await networkOptions(store, context)),
       });
     }
+    case 'etcd-v2-datadir':
+      invariant(false, `a checked configuration has a target of kind ${store.kind}`);
   }
 }
 

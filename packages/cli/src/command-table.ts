@@ -6,6 +6,7 @@ import Doctor from './commands/doctor.ts';
 import Explain from './commands/explain.ts';
 import Finalize from './commands/finalize.ts';
 import Init from './commands/init.ts';
+import Inspect from './commands/inspect.ts';
 import LocksBreak from './commands/locks/break.ts';
 import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
@@ -44,6 +45,7 @@ export default {
   explain: Explain,
   finalize: Finalize,
   init: Init,
+  inspect: Inspect,
   'locks:break': LocksBreak,
   'locks:list': LocksList,
   'locks:show': LocksShow,

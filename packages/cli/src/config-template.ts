@@ -59,6 +59,13 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
         '# With authentication; secrets are references, { env: NAME } or { file: PATH }:',
         `# auth: { user: { env: ${store.toUpperCase()}_USER }, password: { env: ${store.toUpperCase()}_PASSWORD } }`,
       ];
+    case 'etcd-v2-datadir':
+      return [
+        `kind: ${kind}`,
+        'dataDir: /var/lib/etcd # of a member that is stopped, or a copy; keyferry only reads it',
+        '# walDir: /var/lib/etcd-wal # if the member was started with --wal-dir',
+        '# hidden: carry # names that begin with _ are left out and counted by default',
+      ];
     case 'sqlite':
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':

@@ -41,7 +41,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
   ]);
   const findings: Finding[] = [
     ...sameStoreFindings(spec, source, target),
-    ...sourceFindings(engine),
+    ...sourceFindings(engine, source),
     ...targetFindings(engine),
   ];
   const members = await lookAtMembers(engine);
@@ -85,9 +85,18 @@ function sameStoreFindings({ rule }: MigrationSpec, source: StoreDescription, ta
   ];
 }
 
-/** What a source cannot do, whatever it holds. */
-function sourceFindings({ source: { capabilities } }: Engine): Finding[] {
+/** What a source cannot do, or cannot show whole. */
+function sourceFindings({ source: { capabilities } }: Engine, { cutShort }: StoreDescription): Finding[] {
   const findings: Finding[] = [];
+  if (cutShort !== undefined) {
+    findings.push(
+      finding('source.cut-short', {
+        count: 1,
+        detail: `${cutShort}: whatever was written after that is missing`,
+        fix: 'read a source that is whole; if there is none, accept the loss:   --accept source.cut-short',
+      }),
+    );
+  }
   if (!capabilities.pinnedView) {
     findings.push(
       finding('read.not-pinned', {

@@ -9,10 +9,15 @@ export interface AdapterKind {
 
 export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
   'etcd-v2': { description: 'the v2 keys of a running etcd, 2.0 to 3.5', source: true, target: true },
+  'etcd-v2-datadir': {
+    description: 'the v2 keys in the data directory of an etcd member, 2.x to 3.5, without any etcd',
+    source: true,
+    target: false,
+  },
   'etcd-v3': { description: 'the v3 keys of a running etcd', source: true, target: true },
   sqlite: { description: 'a table of keys in an SQLite file', source: true, target: true },
   file: { description: 'a snapshot file: NDJSON, or the JSON of an etcd v2 tree', source: true, target: true },
 };
 
 /** Kinds that are planned for later versions, so that naming one gets a better answer than "unknown". */
-export const laterKinds: readonly string[] = ['etcd-v2-datadir', 'consul', 'postgres', 'dynamodb', 'apicurio'];
+export const laterKinds: readonly string[] = ['consul', 'postgres', 'dynamodb', 'apicurio'];

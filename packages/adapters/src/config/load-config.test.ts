@@ -50,7 +50,7 @@ const withMigration = (line: string) => `${valid}    ${line}\n`;
 const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
 const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
-const kinds = 'one of etcd-v2, etcd-v3, sqlite, file is expected';
+const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, sqlite, file is expected';
 
 describe('a wrong configuration', () => {
   it.each<[name: string, text: string, ...issues: string[]]>([
@@ -122,6 +122,13 @@ describe('a wrong configuration', () => {
       'has a kind of a later version',
       withStore('{ kind: consul }'),
       '3:16 stores.old.kind: kind consul is not available in this version',
+    ],
+    [
+      'has a mistyped field of a data directory',
+      withStore('{ kind: etcd-v2-datadir, datadir: x, upTo: last }'),
+      '3:3 stores.old.dataDir: is missing',
+      '3:33 stores.old.datadir: is not a known key (dataDir)',
+      '3:51 stores.old.upTo: one of end, last-good is expected',
     ],
     ['has no kind', withStore('{ file: x }'), '3:3 stores.old.kind: is missing'],
     ['has a store that is a text', withStore('etcd-v2'), '3:8 stores.old: a map is expected'],

@@ -66,8 +66,13 @@ function checkSide(
     return [yaml.issue([...path, 'store'], 'value', message)];
   }
   const prefix = valueAt(root, [...path, 'prefix']);
-  if (kind === 'etcd-v2' && typeof prefix === 'string' && prefix !== '' && !prefix.startsWith('/')) {
-    return [yaml.issue([...path, 'prefix'], 'value', 'keys of etcd-v2 start with a slash, so a prefix does too')];
+  if (
+    (kind === 'etcd-v2' || kind === 'etcd-v2-datadir') &&
+    typeof prefix === 'string' &&
+    prefix !== '' &&
+    !prefix.startsWith('/')
+  ) {
+    return [yaml.issue([...path, 'prefix'], 'value', `keys of ${kind} start with a slash, so a prefix does too`)];
   }
   return [];
 }

@@ -32,6 +32,8 @@ function resolveStore(store: CheckedStore): StoreConfig {
     case 'etcd-v2':
     case 'etcd-v3':
       return { kind: store.kind, ...resolveEtcd(store), reservedPrefix: store.reservedPrefix ?? null };
+    case 'etcd-v2-datadir':
+      return { ...store, walDir: store.walDir ?? null };
     case 'sqlite':
       return { kind: store.kind, file: store.file, table: store.table ?? null };
     case 'file':

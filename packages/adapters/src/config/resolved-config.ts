@@ -34,6 +34,14 @@ interface EtcdConfig {
 
 export type StoreConfig =
   | ({ readonly kind: 'etcd-v2'; readonly reservedPrefix: string | null } & EtcdConfig)
+  | {
+      readonly kind: 'etcd-v2-datadir';
+      readonly dataDir: string;
+      /** Null: in the data directory. */
+      readonly walDir: string | null;
+      readonly upTo: 'end' | 'last-good';
+      readonly hidden: 'leave-out' | 'carry';
+    }
   | ({ readonly kind: 'etcd-v3'; readonly reservedPrefix: string | null } & EtcdConfig)
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
   | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };

@@ -72,6 +72,19 @@ const store = z.discriminatedUnion(
       .describe('the v2 keys of a running etcd'),
     z
       .strictObject({
+        kind: z.literal('etcd-v2-datadir'),
+        dataDir: text.describe("path of the member's data directory, of what etcdctl backup wrote, or of a copy"),
+        walDir: text.optional().describe("path of the log, where the member's --wal-dir kept it elsewhere"),
+        upTo: choice(['end', 'last-good'])
+          .default('end')
+          .describe('what a damaged record in the log means: an error, or the end of what is read'),
+        hidden: choice(['leave-out', 'carry'])
+          .default('leave-out')
+          .describe('what becomes of names that begin with _ below the prefix: left out and counted, or carried'),
+      })
+      .describe('the v2 keys in the data directory of a member that is stopped'),
+    z
+      .strictObject({
         kind: z.literal('etcd-v3'),
         ...etcd,
         reservedPrefix: text
@@ -106,7 +119,7 @@ function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
   if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
-  return expects('one of etcd-v2, etcd-v3, sqlite, file')({ input: kind });
+  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, sqlite, file')({ input: kind });
 }
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });

@@ -19,6 +19,9 @@ export const etcdV2Capabilities: StoreCapabilities = {
 /** A log entry of 10 MiB stops a 3.4 at its next start (docs/reference: measured); keys count too. */
 export const recordBytesMax = 8 * 1024 * 1024;
 
+/** No listing above it shows a name that begins with an underscore. */
+export const defaultReservedPrefix = '/_keyferry/';
+
 export function etcdV2TargetCapabilities(reservedPrefix: Key): TargetCapabilities {
   return {
     ...etcdV2Capabilities,

@@ -23,7 +23,7 @@ import {
 } from '@keyferry/core';
 import { HttpClient } from '../http/client.ts';
 import { EtcdV2Api } from './api.ts';
-import { etcdV2TargetCapabilities } from './capabilities.ts';
+import { etcdV2TargetCapabilities, defaultReservedPrefix } from './capabilities.ts';
 import { EtcdV2Control } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
 import { Lanes } from './lanes.ts';
@@ -62,7 +62,7 @@ class EtcdV2Target implements SourceStore, TargetStore {
   private readonly controls = new Map<MigrationId, EtcdV2Control>();
 
   constructor(options: EtcdV2TargetOptions) {
-    const { name, endpoints, tls, auth, requestTimeoutMs = 15_000, reservedPrefix = '/_keyferry/' } = options;
+    const { name, endpoints, tls, auth, requestTimeoutMs = 15_000, reservedPrefix = defaultReservedPrefix } = options;
     invariant(isHiddenPrefix(reservedPrefix), `store ${name} keeps its own keys where listings show them`);
     this.options = options;
     this.reservedPrefix = keyFromText(reservedPrefix.endsWith('/') ? reservedPrefix : `${reservedPrefix}/`);

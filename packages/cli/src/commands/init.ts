@@ -16,7 +16,9 @@ export default class Init extends BaseCommand {
     '<%= config.bin %> init --source-kind file --target-kind sqlite --out snapshot.yaml',
   ];
   static override readonly flags = {
-    'source-kind': Flags.option({ options: ['etcd-v2', 'etcd-v3', 'sqlite', 'file'] as const satisfies StoreKind[] })({
+    'source-kind': Flags.option({
+      options: ['etcd-v2', 'etcd-v2-datadir', 'etcd-v3', 'sqlite', 'file'] as const satisfies StoreKind[],
+    })({
       summary: 'Kind of the store to read.',
       default: 'etcd-v2',
       env: 'KEYFERRY_SOURCE_KIND',

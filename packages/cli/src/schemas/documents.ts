@@ -12,6 +12,7 @@ export const documentSchemas = {
   finalize: () => import('../../snapshots/schemas/finalize.json', { with: { type: 'json' } }),
   findings: () => import('../../snapshots/schemas/findings.json', { with: { type: 'json' } }),
   init: () => import('../../snapshots/schemas/init.json', { with: { type: 'json' } }),
+  inspect: () => import('../../snapshots/schemas/inspect.json', { with: { type: 'json' } }),
   'lock-broken': () => import('../../snapshots/schemas/lock-broken.json', { with: { type: 'json' } }),
   locks: () => import('../../snapshots/schemas/locks.json', { with: { type: 'json' } }),
   plan: () => import('../../snapshots/schemas/plan.json', { with: { type: 'json' } }),

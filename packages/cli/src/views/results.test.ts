@@ -2,6 +2,7 @@
  * Goal: what a run did reads the same each time: counts that add up, keys by name, the next command and the way back.
  * Method: pages of made-up results as snapshots; documents by the members that scripts read.
  */
+import type { DatadirReport } from '@keyferry/adapters/etcd-v2-datadir';
 import { nothingRolledBack, scannedOf, type PlanDocument } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { change, nowMs, samplePlan } from '../../test/fixtures/plan.ts';
@@ -9,6 +10,7 @@ import { agreed, applied, applying, deviated, differing, lock, untouched } from 
 import { plainPalette } from '../terminal/palette.ts';
 import { adaptersView } from './adapters/index.ts';
 import { applyView } from './apply/index.ts';
+import { inspectView } from './inspect/index.ts';
 import { brokenLockView, locksView } from './locks/index.ts';
 import { rollbackIntent, rollbackView } from './rollback/index.ts';
 import { changesView } from './show/index.ts';
@@ -347,5 +349,105 @@ describe('validate and adapters', () => {
       "file  source  -  a file
       "
     `);
+  });
+});
+
+describe('inspect', () => {
+  const report: DatadirReport = {
+    directory: '/backup/etcd-1',
+    server: { kind: 'none' },
+    problem: null,
+    snapshots: [
+      { file: '/backup/etcd-1/member/snap/0002-29.snap', state: 'begun-with', detail: null },
+      { file: '/backup/etcd-1/member/snap/0002-19.snap', state: 'damaged', detail: 'the checksum does not match' },
+    ],
+    log: { segments: 3, bytes: 192_000_000 },
+    backend: { file: '/backup/etcd-1/member/snap/db', bytes: 24_576 },
+    content: {
+      memberId: '8e9e05c52164694d',
+      clusterId: 'cdf818194e3a8c32',
+      clusterVersion: '3.4.0',
+      members: [{ id: '8e9e05c52164694d', name: 'm1', peerUrls: ['http://a:2380'], clientUrls: ['http://a:2379'] }],
+      term: 3,
+      commitIndex: 812,
+      lastIndex: 814,
+      appliedIndex: 812,
+      uncommitted: 2,
+      tornBytes: 17,
+      v2Index: 790,
+      v2: {
+        files: 1200,
+        directories: 14,
+        hiddenFiles: 3,
+        expiringFiles: 5,
+        bytes: 98_304,
+        largest: { key: '/config/\xc3\xbc\x07', valueBytes: 2048 },
+        internal: 9,
+        auth: 0,
+        listed: 1211,
+        authEntries: 0,
+      },
+      expiredFiles: 1,
+      clientRequests: 40,
+      refusedBy36: ['1,211 keys and directories of v2: "detected disallowed custom content in v2store"'],
+    },
+  };
+
+  it('says what is there, what a server of 3.6 would say, and the way out', () => {
+    expect(inspectView.human(report, context)).toMatchInlineSnapshot(`
+      "/backup/etcd-1
+        member       8e9e05c52164694d of cluster cdf818194e3a8c32, version 3.4.0
+        members      m1 (8e9e05c52164694d)
+        files        3 segments of log, 183 MiB; 2 snapshots of v2, 1 damaged; begun with 0002-29.snap
+        server       none is at work on it
+        log          term 3, committed 812, last 814; 2 entries not committed; 17 bytes of a torn tail
+        v2 keys      1,200 keys, 96 KiB, in 14 directories; index 790
+                     5 with a TTL, 1 whose time ran out, 3 with a hidden name
+                     largest /config/ü\\u0007, 2 KiB
+        etcd's own   9 nodes of members and version, 0 of v2 users and roles
+        v3 keys      24 KiB in /backup/etcd-1/member/snap/db
+
+      etcd 3.6 would refuse to start on it
+        why  1,211 keys and directories of v2: "detected disallowed custom content in v2store"
+        it drops 3 hidden keys of v2 without a word: its check does not see them
+        out  1. what is still wanted: move it to v3 with keyferry, from this directory
+             2. take a v3 snapshot, restore it with etcdutl snapshot restore: the new directories hold no v2 content
+                or, on 3.5 with --enable-v2: delete every key of v2, restart with --snapshot-count=1, make some writes
+             3. look again: keyferry inspect, which sees hidden keys too, and etcdutl check v2store (from 3.5.18 on)
+
+      It can be migrated from: kind: etcd-v2-datadir, dataDir: /backup/etcd-1
+      "
+    `);
+  });
+
+  it('says why a migration from it would be refused, and what there is where little can be read', () => {
+    const problem = { code: 'datadir.incomplete', message: 'the files do not fit together', remedy: 'copy them\nall' };
+    const text = inspectView.human(
+      { ...report, content: null, backend: null, problem, server: { kind: 'unknown' } },
+      context,
+    );
+    expect(text).toMatchInlineSnapshot(`
+      "/backup/etcd-1
+        files     3 segments of log, 183 MiB; 2 snapshots of v2, 1 damaged; begun with 0002-29.snap
+        server    this system does not tell whether one is at work on it
+        v3 keys   none: there is no member/snap/db
+
+      It cannot be migrated from as it is: the files do not fit together
+        fix    copy them
+               all
+        more   keyferry explain datadir.incomplete
+      "
+    `);
+  });
+
+  it('is a document with keys as keys', () => {
+    expect(inspectView.json(report, [])).toMatchObject({
+      format: 'keyferry.inspect',
+      directory: '/backup/etcd-1',
+      content: {
+        v2: { largest: { key: { text: '/config/ü\u0007' }, valueBytes: 2048 } },
+        members: [{ id: '8e9e05c52164694d' }],
+      },
+    });
   });
 });

@@ -361,6 +361,30 @@ export const codes = {
     summary: 'line {line} of {file} is not a record: {detail}; nothing was written',
     remedy: 'correct the line, or leave it out with its reason recorded elsewhere',
   }),
+  'datadir.not-found': entry<{ directory: string; detail: string }>({
+    retry: 'never',
+    summary: '{directory} is not the data directory of an etcd member: {detail}',
+    remedy: "name what the member's --data-dir names, or a copy of it; look at one with:   keyferry inspect PATH",
+  }),
+  'datadir.in-use': entry<{ directory: string; detail: string }>({
+    retry: 'never',
+    summary: 'an etcd server is at work on {directory}: {detail}; nothing was written',
+    remedy:
+      'stop the member, or read a copy of its directory:   etcdctl backup --data-dir DIR --backup-dir COPY\n' +
+      'to read it while it runs, use a store of kind etcd-v2',
+  }),
+  'datadir.damaged': entry<{ file: string; offset: number; detail: string }>({
+    retry: 'never',
+    summary: '{file} is damaged at byte {offset}: {detail}; nothing was written',
+    remedy:
+      "read another member's directory, or a backup\n" +
+      'to take what is whole before it, and lose what came after, say in the store:   upTo: last-good',
+  }),
+  'datadir.incomplete': entry<{ directory: string; detail: string }>({
+    retry: 'never',
+    summary: 'the files in {directory} do not fit together: {detail}; nothing was written',
+    remedy: "copy the whole directory of a stopped member (and its --wal-dir), or read another member's",
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',

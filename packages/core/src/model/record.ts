@@ -19,7 +19,7 @@ export interface StoredRecord {
 }
 
 /** Why something in a source is not carried over. Counted and printed in the plan, each under its own line. */
-export type NotCarriedReason = 'dir.with-children' | 'dir.empty' | 'ttl.expired' | 'rule.excluded';
+export type NotCarriedReason = 'dir.with-children' | 'dir.empty' | 'ttl.expired' | 'key.hidden' | 'rule.excluded';
 
 export interface NotCarried {
   readonly key: Key;

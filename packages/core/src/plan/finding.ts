@@ -52,6 +52,11 @@ export const findingCodes = {
     accept: true,
     summary: 'text holds U+FFFD where bytes may have been lost',
   },
+  'source.cut-short': {
+    level: 'warning',
+    accept: true,
+    summary: 'the source is damaged, and is read only up to the damage',
+  },
   'source.hidden-keys': { level: 'warning', accept: false, summary: 'the source does not list all that it holds' },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
 } as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;

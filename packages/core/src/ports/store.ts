@@ -38,6 +38,8 @@ export interface StoreDescription {
   readonly identity: string | null;
   /** The file that an open view may keep from being written, by its real path; null: views hold up no writer. */
   readonly viewLocks: string | null;
+  /** Where reading ends because what follows is damaged, and that was asked for; absent: the store is read whole. */
+  readonly cutShort?: string;
 }
 
 /** Where one member of a replicated store stands. */

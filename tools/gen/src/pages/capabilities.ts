@@ -55,6 +55,7 @@ const permissions = (sides: readonly SideFacts[]): string =>
 
 function valueText(value: unknown): string {
   if (value === null) return '-';
+  if (typeof value === 'function') return 'some records';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   return typeof value === 'number'
     ? value.toLocaleString('en')

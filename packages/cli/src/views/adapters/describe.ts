@@ -1,6 +1,6 @@
 /** One kind of store: what it was tested with, and for each side the permission, the capabilities and the limits. */
-import type { AdapterFacts, SideFacts } from '@keyferry/adapters';
-import type { StoreCapabilities, TargetCapabilities } from '@keyferry/core';
+import type { AdapterFacts, SideFacts, TargetFacts } from '@keyferry/adapters';
+import type { StoreCapabilities } from '@keyferry/core';
 import { columns } from '../layout/columns.ts';
 import { bytesText, countText, durationText } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -22,12 +22,18 @@ export const describedAdapterView: View<DescribedAdapter> = {
         ...(target.length === 0 ? [['target', 'no'] as const] : []),
       ]),
       ...source.flatMap((side) => sideText('As a source', side, [], context)),
-      ...target.flatMap((side) => sideText('As a target', side, limitRows(side.capabilities), context)),
+      ...target.flatMap((side) => sideText('As a target', side, limitRows(side), context)),
       '',
     ].join('\n');
   },
   json: ({ kind, description, facts: { testedWith, source, target } }, warnings) =>
-    envelope('keyferry.adapter', warnings, { kind, description, testedWith, source: source.map(readingSide), target }),
+    envelope('keyferry.adapter', warnings, {
+      kind,
+      description,
+      testedWith,
+      source: source.map(readingSide),
+      target: target.map(writingSide),
+    }),
 };
 
 /** A store that can be on either side has one set of capabilities; writing is no matter of a source. */
@@ -38,6 +44,12 @@ function readingSide({ form, capabilities, permission }: SideFacts): SideFacts {
     capabilities: { orderedScan, pinnedView, expiry, positionIsContent, hidesKeys, lossyText },
     permission,
   };
+}
+
+/** The judge of records is a function; what it judges is said in words. */
+function writingSide({ form, capabilities, permission, refuses }: TargetFacts) {
+  const { unfit: _judge, ...rest } = capabilities;
+  return { form, capabilities: rest, permission, refuses };
 }
 
 type Row = readonly [name: string, text: string];
@@ -63,14 +75,16 @@ function canRows(capabilities: StoreCapabilities): readonly Row[] {
   ];
 }
 
-function limitRows(capabilities: TargetCapabilities): readonly Row[] {
-  const { fencing, batchKeysMax, batchBytesMax, recordBytesMax, emptyKeys, reservedPrefix } = capabilities;
+function limitRows({ capabilities, refuses }: TargetFacts): readonly Row[] {
+  const { fencing, batchKeysMax, batchBytesMax, recordBytesMax, emptyKeys, parentKeys, reservedPrefix } = capabilities;
   const { expiryToleranceMs, leaseBucketMs } = capabilities;
   return [
     ['fencing', fencing ? 'the store itself refuses a writer that lost its claim' : 'none'],
     ['request', `at most ${countText(batchKeysMax)} records and ${bytesText(batchBytesMax)}`],
     ['record', recordBytesMax === null ? 'of any size' : `at most ${bytesText(recordBytesMax)}, key and value`],
     ['empty key', emptyKeys ? 'taken' : 'refused'],
+    ['a and a/b', parentKeys ? 'taken side by side' : 'not both: a path is a value or a directory'],
+    ['refuses', refuses ?? 'nothing else'],
     ['own keys', reservedPrefix === null ? 'in tables of their own' : `under ${reservedPrefix}`],
     [
       'late',

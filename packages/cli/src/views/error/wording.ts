@@ -23,6 +23,8 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'dead-letters.over-budget': 'so many records that the target refuses have one cause more often than many',
   'config.plaintext-secret': 'files like this one are shared and kept in version control',
   'fence.unreadable': 'writing on would not be safe while something else writes there',
+  'datadir.in-use': 'what the server writes next would be missing from what is read',
+  'datadir.damaged': 'records behind a damaged one cannot be told from ones that never were',
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 
@@ -35,6 +37,7 @@ const readingCommands = [
   'validate',
   'doctor',
   'explain',
+  'inspect',
   'test',
   'locks list',
   'locks show',

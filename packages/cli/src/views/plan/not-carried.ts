@@ -6,6 +6,7 @@ export const notCarriedTexts: Readonly<Record<NotCarriedReason, (count: number) 
   'dir.with-children': (count) => `${counted(count, 'directory', 'directories')} with children`,
   'dir.empty': (count) => `${countText(count)} empty ${count === 1 ? 'directory' : 'directories'}`,
   'ttl.expired': (count) => `${countText(count)} whose time ran out`,
+  'key.hidden': (count) => `${countText(count)} with a hidden name`,
   'rule.excluded': (count) => `${counted(count, 'key')} that the rules exclude`,
 };
 

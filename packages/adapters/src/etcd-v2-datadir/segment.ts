@@ -1,0 +1,244 @@
+/**
+ * One file of the write-ahead log as records, each checked before it is handed out.
+ *
+ *     frame = 8 bytes, little-endian: the length in the lower 56 bits; from etcd 3.0 on also, if the highest bit is set,
+ *             0 to 7 bytes of padding (bits 56 to 58) ── then the record, a message ── then the padding
+ *     record = { 1 type, 2 crc, 3 data }     crc: CRC-32C of the data of all records so far, over all segments
+ *
+ * etcd 2.x writes bare lengths and lets the file end with its last record; from 3.0 on files are made 64 MB long at once,
+ * so that a length of 0 is the end. A record of type crc begins each segment and says where the running value stands.
+ *
+ * Only the last segment may end torn, by a record that was being written when the power went: a frame that the file
+ * is too short for, or one that does not fit its checksum and of which a whole sector is zeros. etcd cuts such a tail
+ * off when it starts. It also takes a *length* that was damaged for a torn tail and cuts off everything behind it; here the
+ * record has to say the same length, or it is damage. Anything else that is wrong is damage, in both.
+ *
+ * Source: etcd 3.4 `wal/decoder.go`, `wal/encoder.go`; 2.3 `wal/decoder.go`.
+ */
+import { crc32c } from './crc32c.ts';
+import { damaged } from './errors.ts';
+import { FileWindow } from './file-window.ts';
+import { FieldReader, Malformed } from './protobuf.ts';
+import { recordTypes } from './raft-messages.ts';
+
+export interface LogRecord {
+  readonly type: number;
+  /** The data, good until the next record. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** Its frame says how it is padded, as only etcd from 3.0 on writes it. */
+  readonly padded: boolean;
+}
+
+export type SegmentEnd =
+  | { readonly kind: 'whole' }
+  /** `offset`: where the record begins that was not written to its end, or was followed by something. */
+  | { readonly kind: 'torn'; readonly offset: number; readonly bytes: number };
+
+export interface SegmentRead {
+  readonly end: SegmentEnd;
+  /** Of the records so far, for the next segment. */
+  readonly crc: number;
+}
+
+export interface SegmentOptions {
+  readonly file: string;
+  /** Of the segments before; null to begin with this one. */
+  readonly crc: number | null;
+  /** Only the last one may end torn. */
+  readonly isLast: boolean;
+  /** May throw `Malformed`: then the record is damaged. */
+  readonly take: (record: LogRecord) => void;
+}
+
+const lengthBytes = 8;
+const sectorBytes = 512;
+
+/** @throws {KeyferryError} `datadir.damaged` at the first record that is wrong; those before it were handed out */
+export async function readSegment({ file, crc, isLast, take }: SegmentOptions): Promise<SegmentRead> {
+  return await FileWindow.over(file, async (window) => {
+    const record = new RecordReader();
+    let running = crc ?? 0;
+    const ended = (end: SegmentEnd): SegmentRead => ({ end, crc: running });
+    for (;;) {
+      if (window.available < lengthBytes) await window.fill(lengthBytes);
+      const { offset } = window;
+      if (window.available === 0) return ended({ kind: 'whole' });
+      if (window.available < lengthBytes) {
+        if (!isLast) throw damaged(file, offset, 'it ends within the length of a record');
+        return ended({ kind: 'torn', offset, bytes: window.available });
+      }
+      const frame = frameAt(window.bytes, window.start);
+      if (frame.length === 0 && frame.padding === 0) return ended(await endAtZeros(window, isLast));
+      const whole = lengthBytes + frame.length + frame.padding;
+      if (whole > window.remaining) {
+        const bytes = window.remaining;
+        await window.fill(lengthBytes + 64);
+        const isTorn = record.agrees(window, frame.length);
+        if (isLast && isTorn) return ended({ kind: 'torn', offset, bytes });
+        throw damaged(
+          file,
+          offset,
+          `it holds a record of ${frame.length} bytes, and ends after ${bytes - lengthBytes}`,
+        );
+      }
+      if (window.available < whole) await window.fill(whole);
+      if (window.available < whole) throw damaged(file, offset, 'it became shorter while it was read');
+      const from = window.start + lengthBytes;
+      try {
+        record.read(window.bytes, from, from + frame.length, frame.marked);
+        running = record.checked(running);
+      } catch (error) {
+        if (!(error instanceof Malformed)) throw error;
+        const isTorn =
+          isLast &&
+          hasEmptySector(window.bytes, from, frame.length + frame.padding, offset + lengthBytes) &&
+          record.agrees(window, frame.length);
+        if (isTorn) return ended({ kind: 'torn', offset, bytes: window.remaining });
+        throw damaged(file, offset, error.message, error);
+      }
+      try {
+        take(record);
+      } catch (error) {
+        throw error instanceof Malformed ? damaged(file, offset, error.message, error) : error;
+      }
+      window.start += whole;
+    }
+  });
+}
+
+interface Frame {
+  readonly length: number;
+  readonly padding: number;
+  readonly marked: boolean;
+}
+
+function frameAt(bytes: Buffer, at: number): Frame {
+  const high = bytes.readUInt32LE(at + 4);
+  const length = bytes.readUInt32LE(at) + (high & 0xffffff) * 2 ** 32;
+  const marked = high >>> 31 === 1;
+  return { length, padding: marked ? (high >>> 24) & 7 : 0, marked };
+}
+
+/** Zeros to the end of the file; if not, what follows was part of a write that did not come to its end. */
+async function endAtZeros(window: FileWindow, isLast: boolean): Promise<SegmentEnd> {
+  const { file, offset, size } = window;
+  let last = -1;
+  let at = offset;
+  await window.pieces(offset, size, (bytes, start, end) => {
+    for (let i = end - 1; i >= start; i -= 1) {
+      if (bytes[i] === 0) continue;
+      last = at + (i - start);
+      break;
+    }
+    at += end - start;
+  });
+  if (last < 0) return { kind: 'whole' };
+  if (!isLast) throw damaged(file, offset, 'the length of a record is zero, and more follows');
+  return { kind: 'torn', offset, bytes: last + 1 - offset };
+}
+
+/** etcd's own test for a torn write: part of it never reached the disk. */
+function hasEmptySector(bytes: Buffer, start: number, length: number, fileOffset: number): boolean {
+  let at = 0;
+  while (at < length) {
+    const chunk = Math.min(sectorBytes - ((fileOffset + at) % sectorBytes), length - at);
+    let isEmpty = true;
+    for (let i = start + at; i < start + at + chunk && isEmpty; i += 1) isEmpty = bytes[i] === 0;
+    if (isEmpty) return true;
+    at += chunk;
+  }
+  return false;
+}
+
+/** walpb.Record. One object is filled again and again. */
+class RecordReader implements LogRecord {
+  type = 0;
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
+  padded = false;
+  private crc = 0;
+
+  read(bytes: Buffer, start: number, end: number, padded: boolean): void {
+    this.type = 0;
+    this.padded = padded;
+    this.crc = 0;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = start;
+    const message = new FieldReader(bytes, start, end);
+    while (message.next()) {
+      if (message.field === 1) this.type = message.number();
+      else if (message.field === 2) this.crc = message.number();
+      else if (message.field === 3) {
+        message.byteLength();
+        this.start = message.start;
+        this.end = message.end;
+      }
+    }
+  }
+
+  /** @returns the running checksum after this record. @throws {Malformed} when the record states another one */
+  checked(running: number): number {
+    if (this.type === recordTypes.crc) {
+      // 0 is a reader that has seen nothing yet.
+      if (running !== 0 && running !== this.crc) throw new Malformed(wrongChecksum(running, this.crc));
+      return this.crc;
+    }
+    const sum = crc32c(running, this.bytes, this.start, this.end);
+    if (sum !== this.crc) throw new Malformed(wrongChecksum(sum, this.crc));
+    return sum;
+  }
+
+  /** Whether what can be seen of a record whose end is missing is one of `length` bytes. */
+  agrees({ bytes, start, available }: FileWindow, length: number): boolean {
+    const from = start + lengthBytes;
+    const visible = Math.min(available - lengthBytes, length);
+    const header = new RecordHeader(bytes, from, from + visible);
+    return header.length === null || header.length === length;
+  }
+}
+
+/** Type, checksum and the length of the data, of a record that may end anywhere. */
+class RecordHeader {
+  /** Length of the whole record as its own fields state it; null when they are not all there. */
+  readonly length: number | null;
+
+  constructor(bytes: Buffer, start: number, end: number) {
+    let at = start;
+    const varint = (): number | null => {
+      let value = 0;
+      for (let factor = 1; at < end && factor < 2 ** 63; factor *= 128) {
+        const byte = bytes[at] as number;
+        at += 1;
+        value += (byte & 0x7f) * factor;
+        if (byte < 0x80) return value;
+      }
+      return null;
+    };
+    for (;;) {
+      const tag = varint();
+      const value = tag === null ? null : varint();
+      if (tag === null || value === null) {
+        this.length = null;
+        return;
+      }
+      if (tag === 0x1a) {
+        this.length = at - start + value;
+        return;
+      }
+      if (tag !== 0x08 && tag !== 0x10) {
+        this.length = tag === 0 ? null : -1; // zeros never reached the disk; no record begins in another way
+        return;
+      }
+    }
+  }
+}
+
+function wrongChecksum(is: number, stated: number): string {
+  return `the checksum does not match: it is ${hex(is)}, and ${hex(stated)} is stated`;
+}
+
+const hex = (value: number): string => value.toString(16).padStart(8, '0');

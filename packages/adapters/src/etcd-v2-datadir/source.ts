@@ -1,0 +1,178 @@
+/**
+ * etcd v2 as a source, from the files of a member, without any etcd.
+ *
+ *     directory ──is a server at work on it?──► replay ──did it change meanwhile?──► tree ──► spool ──► any number of scans
+ *
+ * What a server would have after starting on these files (replay.ts), for the same keys, values, versions and positions that
+ * it would answer over HTTP: a plan from either is the same one. Nothing is written, created or locked.
+ *
+ * The tree is in memory only between being read and being spooled; what is told about it is kept for as long as the files
+ * stay what they were.
+ */
+import {
+  counted,
+  type KeyferryError,
+  type KeyRange,
+  type MemberPosition,
+  type Position,
+  type SourceStore,
+  type StoreDescription,
+  type StoreView,
+} from '@keyferry/core';
+import { openSpooledView } from '../spool/spooled-view.ts';
+import { etcdV2DatadirCapabilities } from './capabilities.ts';
+import { inUse } from './errors.ts';
+import { findDataDirectory, type DataDirectory } from './layout.ts';
+import { replay, type Replayed, type ReplayFacts, type ReplayOptions } from './replay.ts';
+import { serverOn } from './running-server.ts';
+import { spoolNodes, type HiddenNames } from './spool-nodes.ts';
+import { summarize, type TreeSummary } from './tree-summary.ts';
+import type { V2Tree } from './v2-tree.ts';
+
+export interface EtcdV2DatadirOptions extends ReplayOptions {
+  /** The store's name in the configuration. */
+  readonly name: string;
+  /** What etcd's `--data-dir` named, its `member` directory, what `etcdctl backup` wrote, or a copy of one of these. */
+  readonly dataDir: string;
+  /** What `--wal-dir` named; null: the log lies in the data directory. */
+  readonly walDir: string | null;
+  /** What becomes of names that begin with an underscore below the prefix. */
+  readonly hidden: HiddenNames;
+  /** The clock by which an expiry counts as past; asked once a view. */
+  readonly nowMs: () => number;
+}
+
+/**
+ * @example
+ * const source = openEtcdV2DatadirStore({
+ *   name: 'old', dataDir: '/var/lib/etcd', walDir: null, upTo: 'end', hidden: 'leave-out', nowMs: () => Date.now(),
+ * });
+ * const view = await source.openView(prefixRange(keyFromText('/config/')));
+ */
+export function openEtcdV2DatadirStore(options: EtcdV2DatadirOptions): SourceStore {
+  return new EtcdV2DatadirSource(options);
+}
+
+interface Known {
+  readonly fingerprint: string;
+  readonly facts: ReplayFacts;
+  readonly position: Position;
+  readonly members: number;
+  readonly summary: TreeSummary;
+  /** Until a view takes it. */
+  tree: V2Tree | null;
+}
+
+class EtcdV2DatadirSource implements SourceStore {
+  readonly capabilities = etcdV2DatadirCapabilities;
+  private readonly options: EtcdV2DatadirOptions;
+  private known: Known | null = null;
+
+  constructor(options: EtcdV2DatadirOptions) {
+    this.options = options;
+  }
+
+  async describe(): Promise<StoreDescription> {
+    const { facts, members, summary } = await this.read();
+    return {
+      kind: 'etcd-v2-datadir',
+      version: versionText(facts, members, summary),
+      endpoints: [this.options.dataDir],
+      members: members === 0 ? null : members,
+      identity: facts.clusterId,
+      viewLocks: null,
+      ...(facts.log.end.kind === 'damaged' ? { cutShort: cutShortText(facts.log.end.error) } : {}),
+    };
+  }
+
+  /** The index of the v2 store, as a server answers it in X-Etcd-Index. */
+  async head(): Promise<Position> {
+    return (await this.read()).position;
+  }
+
+  /** @throws {KeyferryError} `datadir.in-use`, `datadir.damaged`, `datadir.incomplete`, `datadir.not-found` */
+  async openView(range: KeyRange): Promise<StoreView> {
+    let known = await this.read();
+    if (known.tree === null) {
+      this.known = null;
+      known = await this.read();
+    }
+    const { tree, position } = known;
+    known.tree = null;
+    const { hidden } = this.options;
+    return await openSpooledView((spool) => {
+      if (tree !== null) spoolNodes(tree, { spool, range, nowMs: this.options.nowMs(), hidden });
+      return Promise.resolve(position);
+    });
+  }
+
+  /** Of one member there is nothing to compare. */
+  readMembers(): Promise<readonly MemberPosition[] | null> {
+    return Promise.resolve(null);
+  }
+
+  close(): Promise<void> {
+    this.known = null;
+    return Promise.resolve();
+  }
+
+  /** What the files hold now; read again only if they are others than before. */
+  private async read(): Promise<Known> {
+    const directory = await this.find();
+    await assertNoServer(directory);
+    const { fingerprint } = directory;
+    if (this.known?.fingerprint === fingerprint) return this.known;
+    const replayed = await replay(directory, this.options);
+    await this.assertUnchanged(directory);
+    this.known = knownOf(fingerprint, replayed);
+    return this.known;
+  }
+
+  private find(): Promise<DataDirectory> {
+    return findDataDirectory(this.options.dataDir, this.options.walDir);
+  }
+
+  private async assertUnchanged({ path, fingerprint }: DataDirectory): Promise<void> {
+    const after = await this.find();
+    if (after.fingerprint !== fingerprint) throw inUse(path, 'files were written to while they were read');
+  }
+}
+
+async function assertNoServer(directory: DataDirectory): Promise<void> {
+  const state = await serverOn(directory);
+  if (state.kind !== 'running') return;
+  const who = state.process === null ? 'a process' : `process ${state.process}`;
+  throw inUse(directory.path, `${who} holds the lock of ${state.file}`);
+}
+
+function knownOf(fingerprint: string, { tree, membership, facts }: Replayed): Known {
+  const position = String(tree.currentIndex) as Position;
+  return { fingerprint, facts, position, members: membership.list().length, summary: summarize(tree), tree };
+}
+
+/** `3.4.0 at entry 812; 14 nodes of etcd's own left out`: whatever was not taken from the files is said. */
+function versionText(facts: ReplayFacts, members: number, { internal, auth }: TreeSummary): string {
+  const { clusterVersion, appliedIndex, log, uncommitted, brokenSnapshots, inOrderKeys } = facts;
+  const remarks: string[] = [];
+  if (internal + auth > 0) remarks.push(`${counted(internal + auth, 'node')} of its own left out`);
+  if (uncommitted > 0) remarks.push(`${counted(uncommitted, 'entry', 'entries')} not committed and left out`);
+  if (brokenSnapshots.length > 0) remarks.push(`${counted(brokenSnapshots.length, 'damaged snapshot')} passed over`);
+  if (log.end.kind === 'torn') remarks.push(`a torn tail of ${counted(log.end.bytes, 'byte')} left out`);
+  // A backup lacks the entries about members, which took indexes; what was named by an index comes out with a lower one.
+  if (members === 0 && inOrderKeys > 0) {
+    remarks.push(`${counted(inOrderKeys, 'in-order key')} named anew, as by a server restored from this backup`);
+  }
+  // 3.5 refuses them when it starts on a log of 3.4: keys below may be gone there and not here, or the other way round.
+  if (facts.directoryUpdates > 0) {
+    const judged = facts.directoriesCanBeUpdated ? 'carried out, as up to 3.4' : 'refused, as by 3.5';
+    remarks.push(`${counted(facts.directoryUpdates, 'renewal')} of directory TTLs ${judged}`);
+  }
+  if (facts.collapsedNames > 0)
+    remarks.push(`${counted(facts.collapsedNames, 'key')} lost to names alike in the snapshot`);
+  const version = clusterVersion ?? 'of no stated version';
+  return [`${version} at entry ${appliedIndex}`, ...remarks].join('; ');
+}
+
+function cutShortText({ details: { file, offset, detail } }: KeyferryError<'datadir.damaged'>): string {
+  return `it ends at byte ${offset} of ${file}, which is damaged (${detail})`;
+}
