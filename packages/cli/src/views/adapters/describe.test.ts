@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { plainPalette } from '../../terminal/palette.ts';
 import { describedAdapterView } from './describe.ts';
 
-function page(kind: 'etcd-v2' | 'etcd-v3'): string {
+function page(kind: 'etcd-v2-datadir' | 'etcd-v3'): string {
   const facts = adapterFacts[kind];
   if (facts === undefined) throw new TypeError(`${kind} is not described`);
   const { description } = adapterKinds[kind];
@@ -16,21 +16,21 @@ function page(kind: 'etcd-v2' | 'etcd-v3'): string {
 
 describe('adapters describe', () => {
   it('shows a kind that is a source only', () =>
-    expect(page('etcd-v2')).toMatchInlineSnapshot(`
-    "etcd-v2   the v2 keys of a running etcd, 2.0 to 3.5
-      tested     etcd 3.3.25, 3.4.23 and 3.5.16
-      target     no
+    expect(page('etcd-v2-datadir')).toMatchInlineSnapshot(`
+      "etcd-v2-datadir   the v2 keys in the data directory of an etcd member, 2.x to 3.5, without any etcd
+        tested     directories of etcd 3.3.25 and 3.4.23, and of an etcd 2.3.8
+        target     no
 
-    As a source
-      needs      read on the prefix (pattern /app/* for the prefix /app/); write on TMPDIR, for a sorted scratch file
-      scan       in byte order, so that two stores can be merged
-      view       one state for as long as it is open
-      expiry     records may end by themselves
-      position   a point in the store's history
-      hides      names below the prefix that begin with "_"
-      text       bytes that are not UTF-8 are shown as U+FFFD
-    "
-  `));
+      As a source
+        needs      read on the directory; write on TMPDIR, for a sorted scratch file
+        scan       in byte order, so that two stores can be merged
+        view       one state for as long as it is open
+        expiry     records may end by themselves
+        position   a point in the store's history
+        hides      nothing
+        text       bytes that are not UTF-8 are shown as U+FFFD
+      "
+    `));
 
   it('shows the limits of a target', () => {
     const all = page('etcd-v3');
@@ -47,6 +47,8 @@ describe('adapters describe', () => {
         request    at most 125 records and 1.3 MiB
         record     at most 1.5 MiB, key and value
         empty key  refused
+        a and a/b  taken side by side
+        refuses    nothing else
         own keys   under _keyferry/
         late       records may outlive their expiry by 1 min 2 s
         leases     one for the records that expire within the same 1 min
