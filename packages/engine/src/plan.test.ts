@@ -34,6 +34,16 @@ describe('a plan of a source that does not show all', () => {
     });
   });
 
+  it('says where a damaged source was cut short, and has it accepted', async () => {
+    const stage = new Stage();
+    const told = await stage.source.describe();
+    stage.source.describe = () => Promise.resolve({ ...told, cutShort: 'it ends at byte 8 of a.wal' });
+    const { plan } = await findings(stage);
+    expect(plan.findings).toMatchObject([{ code: 'source.cut-short', level: 'warning', accept: true }]);
+    expect(plan.findings[0]?.detail).toContain('it ends at byte 8 of a.wal');
+    expect(plan.applyable).toBe(true);
+  });
+
   it('says nothing of the kind where bytes are bytes', async () => {
     const stage = new Stage();
     stage.fillSource({ meant: '\u{fffd}' });

@@ -24,7 +24,7 @@ import { etcdV2DatadirCapabilities } from './capabilities.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { replay, type Replayed, type ReplayFacts, type ReplayOptions } from './replay.ts';
-import { serverOn } from './running-server.ts';
+import { serverOn, type ServerState } from './running-server.ts';
 import { spoolNodes, type HiddenNames } from './spool-nodes.ts';
 import { summarize, type TreeSummary } from './tree-summary.ts';
 import type { V2Tree } from './v2-tree.ts';
@@ -55,6 +55,7 @@ export function openEtcdV2DatadirStore(options: EtcdV2DatadirOptions): SourceSto
 
 interface Known {
   readonly fingerprint: string;
+  readonly server: ServerState;
   readonly facts: ReplayFacts;
   readonly position: Position;
   readonly members: number;
@@ -73,10 +74,11 @@ class EtcdV2DatadirSource implements SourceStore {
   }
 
   async describe(): Promise<StoreDescription> {
-    const { facts, members, summary } = await this.read();
+    const known = await this.read();
+    const { facts, members } = known;
     return {
       kind: 'etcd-v2-datadir',
-      version: versionText(facts, members, summary),
+      version: versionText(known),
       endpoints: [this.options.dataDir],
       members: members === 0 ? null : members,
       identity: facts.clusterId,
@@ -119,12 +121,13 @@ class EtcdV2DatadirSource implements SourceStore {
   /** What the files hold now; read again only if they are others than before. */
   private async read(): Promise<Known> {
     const directory = await this.find();
-    await assertNoServer(directory);
+    const server = await serverOn(directory);
+    assertNoServer(directory, server);
     const { fingerprint } = directory;
     if (this.known?.fingerprint === fingerprint) return this.known;
     const replayed = await replay(directory, this.options);
     await this.assertUnchanged(directory);
-    this.known = knownOf(fingerprint, replayed);
+    this.known = knownOf(fingerprint, server, replayed);
     return this.known;
   }
 
@@ -138,22 +141,22 @@ class EtcdV2DatadirSource implements SourceStore {
   }
 }
 
-async function assertNoServer(directory: DataDirectory): Promise<void> {
-  const state = await serverOn(directory);
+function assertNoServer(directory: DataDirectory, state: ServerState): void {
   if (state.kind !== 'running') return;
   const who = state.process === null ? 'a process' : `process ${state.process}`;
   throw inUse(directory.path, `${who} holds the lock of ${state.file}`);
 }
 
-function knownOf(fingerprint: string, { tree, membership, facts }: Replayed): Known {
+function knownOf(fingerprint: string, server: ServerState, { tree, membership, facts }: Replayed): Known {
   const position = String(tree.currentIndex) as Position;
-  return { fingerprint, facts, position, members: membership.list().length, summary: summarize(tree), tree };
+  return { fingerprint, server, facts, position, members: membership.list().length, summary: summarize(tree), tree };
 }
 
 /** `3.4.0 at entry 812; 14 nodes of etcd's own left out`: whatever was not taken from the files is said. */
-function versionText(facts: ReplayFacts, members: number, { internal, auth }: TreeSummary): string {
+function versionText({ server, facts, members, summary: { internal, auth } }: Known): string {
   const { clusterVersion, appliedIndex, log, uncommitted, brokenSnapshots, inOrderKeys } = facts;
   const remarks: string[] = [];
+  if (server.kind === 'unknown') remarks.push('no telling here whether a server is at work on it');
   if (internal + auth > 0) remarks.push(`${counted(internal + auth, 'node')} of its own left out`);
   if (uncommitted > 0) remarks.push(`${counted(uncommitted, 'entry', 'entries')} not committed and left out`);
   if (brokenSnapshots.length > 0) remarks.push(`${counted(brokenSnapshots.length, 'damaged snapshot')} passed over`);
