@@ -57,7 +57,7 @@ export class RunWatch {
     this.watched = watched;
     this.startedAtMs = env.clock.nowMs();
     this.reported = { atMs: env.clock.monotonicMs(), done: 0, version: 'absent' };
-    this.pace = new Pace(env.clock, watched.spec.runLimits);
+    this.pace = new Pace(env.clock, limitsUnder(watched.spec.runLimits, noControl));
     this.hear(watched.control);
     this.looking = this.look();
   }
