@@ -13,6 +13,7 @@ import {
   keyFromText,
   type MigrationId,
   type MigrationSpec,
+  type Scratch,
   type SourceStore,
   type StateStore,
   type TargetStore,
@@ -36,6 +37,7 @@ export interface WiredMigration {
   readonly spec: MigrationSpec;
   readonly source: SourceStore;
   readonly target: TargetStore;
+  readonly scratch: Scratch;
   /** For `createPlanFile`. */
   readonly config: PlanConfig;
   readonly review: ReviewPolicy;
@@ -80,7 +82,9 @@ export async function wireMigration(
   const source = await openSource(settings.source.store, storeOf(settings.source.store), context);
   try {
     const target = await openTarget(settings.target.store, storeOf(settings.target.store), context);
+    const { diskScratch: scratch } = await import('./spool/record-spool.ts');
     return {
+      scratch,
       spec: buildSpec(config, migration, settings),
       source,
       target,

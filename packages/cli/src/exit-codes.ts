@@ -34,7 +34,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'config.plaintext-secret': 'config',
   'config.secret-missing': 'config',
   'config.unknown-migration': 'usage',
-  'rule.failed': 'notAllowed',
+  'rule.module-invalid': 'config',
   'plan.file-invalid': 'failed',
   'plan.not-applyable': 'notAllowed',
   'plan.unaccepted': 'notAllowed',

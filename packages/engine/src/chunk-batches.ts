@@ -5,6 +5,7 @@
 import {
   DigestSum,
   keyToJson,
+  originOf,
   recordBytes,
   toTargetKey,
   type ChunkProgress,
@@ -15,12 +16,15 @@ import {
   type RecordHasher,
   type RecordPage,
   type StoredRecord,
+  type Unplaced,
 } from '@keyferry/core';
 
 export interface Batch {
   readonly puts: readonly GuardedPut[];
   readonly sourceKeys: readonly Key[];
-  /** The last source key that this batch settles, written or not. */
+  /** What the rules find no place for up to `lastKey`, with the key that it would have in the target. */
+  readonly unplaced: readonly { readonly entry: Unplaced; readonly targetKey: Key }[];
+  /** The last of the scanned keys that this batch settles, written or not. */
   readonly lastKey: Key;
   /** Directories and expired records up to `lastKey`. */
   readonly notCarried: number;
@@ -48,7 +52,7 @@ export class ChunkBatches {
 
   /** A page's batches, in order. Every entry of the page is in exactly one of them. */
   *cut(page: RecordPage, nowMs: number): Generator<Batch> {
-    const skipped = [...page.notCarried].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    const skipped = new Skipped(page, this.rule);
     let puts: GuardedPut[] = [];
     let sourceKeys: Key[] = [];
     let bytes = 0;
@@ -58,8 +62,10 @@ export class ChunkBatches {
       const size = recordBytes(record);
       const full = puts.length >= this.limits.batchKeysMax || bytes + size > this.limits.batchBytesMax;
       if (lastKey !== null && puts.length > 0 && full) {
-        notCarried += takeUpTo(skipped, lastKey);
-        yield { puts, sourceKeys, lastKey, notCarried, digest: this.digest.value() };
+        const passed = skipped.takeUpTo(lastKey);
+        notCarried += passed.notCarried;
+        const { unplaced } = passed;
+        yield { puts, sourceKeys, unplaced, lastKey, notCarried, digest: this.digest.value() };
         [puts, sourceKeys, bytes, notCarried] = [[], [], 0, 0];
       }
       lastKey = record.key;
@@ -69,14 +75,15 @@ export class ChunkBatches {
         continue;
       }
       puts.push(this.put(record));
-      sourceKeys.push(record.key);
+      sourceKeys.push(originOf(record));
       bytes += size;
     }
-    const lastSkipped = skipped.at(-1)?.key ?? null;
+    const lastSkipped = skipped.lastKey;
     if (lastSkipped !== null && (lastKey === null || lastSkipped > lastKey)) lastKey = lastSkipped;
     if (lastKey === null) return;
-    notCarried += skipped.length;
-    yield { puts, sourceKeys, lastKey, notCarried, digest: this.digest.value() };
+    const passed = skipped.takeUpTo(lastKey);
+    notCarried += passed.notCarried;
+    yield { puts, sourceKeys, unplaced: passed.unplaced, lastKey, notCarried, digest: this.digest.value() };
   }
 
   private put(record: StoredRecord): GuardedPut {
@@ -85,12 +92,31 @@ export class ChunkBatches {
   }
 }
 
-/** Removes the entries up to `key` from an ascending list and says how many there were. */
-function takeUpTo(skipped: NotCarried[], key: Key): number {
-  let count = 0;
-  while (count < skipped.length && (skipped[count] as NotCarried).key <= key) count += 1;
-  skipped.splice(0, count);
-  return count;
+/** What a page holds beside its records, handed out as the batches pass it. */
+class Skipped {
+  private readonly rule: PrefixRule;
+  private readonly entries: readonly (NotCarried | Unplaced)[];
+  private at = 0;
+
+  constructor({ notCarried, unplaced = [] }: RecordPage, rule: PrefixRule) {
+    this.rule = rule;
+    this.entries = [...notCarried, ...unplaced].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  get lastKey(): Key | null {
+    return this.entries.at(-1)?.key ?? null;
+  }
+
+  takeUpTo(key: Key): Pick<Batch, 'notCarried' | 'unplaced'> {
+    const unplaced: Batch['unplaced'][number][] = [];
+    let notCarried = 0;
+    for (let entry = this.entries[this.at]; entry !== undefined && entry.key <= key; entry = this.entries[this.at]) {
+      if ('origins' in entry) unplaced.push({ entry, targetKey: toTargetKey(this.rule, entry.key) });
+      else notCarried += 1;
+      this.at += 1;
+    }
+    return { notCarried, unplaced };
+  }
 }
 
 /** The cursor as a checkpoint holds it. */

@@ -1,8 +1,12 @@
 /** What became of a batch: each record under exactly one count, and the letters for those that can never be written. */
 import { noCounts, type ChunkCounts, type PutOutcome } from '@keyferry/core';
+import type { Batch } from './chunk-batches.ts';
 
-export function countOutcomes(outcomes: readonly PutOutcome[], notCarried: number): ChunkCounts {
-  const counts = { ...noCounts, notCarried };
+export function countOutcomes(
+  outcomes: readonly PutOutcome[],
+  { notCarried, unplaced }: Pick<Batch, 'notCarried' | 'unplaced'>,
+): ChunkCounts {
+  const counts = { ...noCounts, notCarried, deadLetters: unplaced.reduce((sum, { entry }) => sum + entry.count, 0) };
   for (const outcome of outcomes) counts[countOf(outcome)] += 1;
   return counts;
 }

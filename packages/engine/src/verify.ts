@@ -9,6 +9,7 @@ import {
   digestsEqual,
   DigestSum,
   ExceptionCheck,
+  imageRule,
   keyToJson,
   RecordHasher,
   recordsEqual,
@@ -19,16 +20,16 @@ import {
   type PlanDocument,
   type StopSignal,
   type StoredRecord,
+  type Unplaced,
   type MigrationSpec,
 } from '@keyferry/core';
 import { assertNotStopped, type Engine } from './migration.ts';
-import { withImage } from './image-view.ts';
-import { joinViews, openViews } from './pages.ts';
-import { spansOf } from './plan.ts';
+import { openViews, spansOf } from './image.ts';
+import { joinViews } from './pages.ts';
 
 export interface Difference {
   readonly key: KeyJson;
-  readonly what: typeof missing | 'value differs' | 'expiry differs';
+  readonly what: typeof missing | 'value differs' | 'expiry differs' | typeof withoutPlace;
 }
 
 export interface VerifyResult {
@@ -51,6 +52,7 @@ export interface VerifyResult {
 }
 
 const missing = 'missing in the target';
+const withoutPlace = 'the rules find no place for it';
 
 /** Differences named in the result; the rest is counted. */
 const differencesNamed = 100;
@@ -63,11 +65,10 @@ export async function verify(
   signal?: StopSignal,
 ): Promise<VerifyResult> {
   const startedAtMs = engine.clock.monotonicMs();
-  const spans = spansOf(spec);
-  const views = await openViews(engine, withImage(engine, spec), spans);
+  const views = await openViews(engine, spec, signal);
   const comparison = new Comparison(plan, engine);
   try {
-    await joinViews(engine, spec.rule, views, spans.source, comparison, (read) => {
+    await joinViews(engine, imageRule(spec).rule, views, spansOf(spec).source, comparison, (read) => {
       assertNotStopped(spec.migration, signal);
       engine.host.emit({ code: 'verify.progress', data: { keys: read.sourceKeys } });
     });
@@ -98,6 +99,7 @@ class Comparison implements JoinVisitor {
   private readonly rest = new Differences();
   private targetOnlyCount = 0;
   private expired = 0;
+  private unplacedCount = 0;
 
   constructor(plan: PlanDocument, engine: Engine) {
     this.hasher = new RecordHasher(plan.salt);
@@ -146,13 +148,20 @@ class Comparison implements JoinVisitor {
     // Directories and the like have no image in the target; the plan counted them.
   }
 
+  /** What a plan that was applied had none of: it cannot be where it belongs. */
+  unplaced({ count, reason, origins }: Unplaced, targetKey: Key): void {
+    this.unplacedCount += count;
+    const [origin = targetKey] = origins;
+    this.differences.add(reason === 'key.collision' ? targetKey : origin, withoutPlace);
+  }
+
   result() {
     const restHolds = this.exceptions.restHolds();
     const none = new DigestSum();
     const source = addDigests(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
     const target = addDigests(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
     return {
-      verdict: digestsEqual(source, target) ? ('agree' as const) : ('differ' as const),
+      verdict: digestsEqual(source, target) && this.unplacedCount === 0 ? ('agree' as const) : ('differ' as const),
       source,
       target,
       sourcePermanent: this.permanentSum.value(),

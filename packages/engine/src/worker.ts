@@ -9,6 +9,7 @@ import {
   canonicalJson,
   checkpoint,
   digestsEqual,
+  imageRule,
   finish,
   isKeyferryError,
   KeyferryError,
@@ -20,6 +21,7 @@ import {
   type ChunkProgress,
   type ChunkState,
   type ChunkWriter,
+  type Key,
   type PlannedChunk,
   type PutOutcome,
   type StateVersion,
@@ -116,7 +118,7 @@ class ChunkRun {
     const start = cursor === null ? range.start : keyAfter(keyFromJson(cursor));
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchKeysMax, batchBytesMax };
-    const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits);
+    const batches = new ChunkBatches(imageRule(spec).rule, new RecordHasher(plan.salt), this.progress, limits);
     const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly PutOutcome[]> }[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
@@ -148,7 +150,7 @@ class ChunkRun {
   }
 
   private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
-    const added = countOutcomes(outcomes, batch.notCarried);
+    const added = countOutcomes(outcomes, batch);
     await this.recordDeadLetters(batch, outcomes);
     this.progress = {
       cursor: cursorOf(batch),
@@ -186,21 +188,31 @@ class ChunkRun {
   }
 
   private async recordDeadLetters(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
-    const { engine, scope } = this.backfill;
     for (const [i, outcome] of outcomes.entries()) {
       const reason = deadLetterReason(outcome);
       const put = batch.puts[i];
       const sourceKey = batch.sourceKeys[i];
       if (reason === null || put === undefined || sourceKey === undefined) continue;
-      const letter = {
-        sourceKey: keyToJson(sourceKey),
-        targetKey: keyToJson(put.key),
-        chunk: this.chunk.chunk,
-        reason,
-        atMs: engine.clock.nowMs(),
-      };
-      // Written before the checkpoint that passes it; a repeat finds it there.
-      await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');
+      await this.recordDeadLetter(canonicalJson(keyToJson(put.key)), sourceKey, put.key, reason);
     }
+    for (const { entry, targetKey } of batch.unplaced) {
+      const [origin = entry.key] = entry.origins;
+      // The key that it would have may be another record's own, and that one a dead letter too.
+      const id = `${entry.reason} ${canonicalJson(keyToJson(entry.key))}`;
+      await this.recordDeadLetter(id, origin, targetKey, `${entry.reason}: ${entry.detail}`);
+    }
+  }
+
+  /** Written before the checkpoint that passes it; a repeat finds it there. */
+  private async recordDeadLetter(id: string, sourceKey: Key, targetKey: Key, reason: string): Promise<void> {
+    const { engine, scope } = this.backfill;
+    const letter = {
+      sourceKey: keyToJson(sourceKey),
+      targetKey: keyToJson(targetKey),
+      chunk: this.chunk.chunk,
+      reason,
+      atMs: engine.clock.nowMs(),
+    };
+    await writeItem(engine, 'dead-letter', scope, id, letter, 'absent');
   }
 }

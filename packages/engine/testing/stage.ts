@@ -5,6 +5,7 @@
  */
 import {
   keyFromText,
+  keyToText,
   type DeadLetter,
   type LockState,
   type Message,
@@ -14,7 +15,7 @@ import {
   type StateStore,
   type MigrationSpec,
 } from '@keyferry/core';
-import { MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
+import { MemoryScratch, MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
 import {
   applyOffline,
   makePlan,
@@ -66,6 +67,8 @@ export class Stage {
   readonly source: MemoryStore;
   readonly target: MemoryStore;
   readonly state = new MemoryStateStore();
+  /** Of few entries a page, so that borders of pages are met. */
+  readonly scratch = new MemoryScratch({ pageKeysMax: 3 });
   readonly spec: MigrationSpec;
   readonly messages: Message[] = [];
   private processes = 0;
@@ -114,7 +117,7 @@ export class Stage {
   targetValues(): Readonly<Record<string, string>> {
     const values: Record<string, string> = {};
     for (const [key, { value }] of this.target.snapshot()) {
-      if (key.startsWith('dst/')) values[key.slice('dst/'.length)] = textOf(value) ?? '';
+      if (key.startsWith('dst/')) values[(keyToText(key) ?? key).slice('dst/'.length)] = textOf(value) ?? '';
     }
     return values;
   }
@@ -195,6 +198,7 @@ export class Stage {
       source: source ?? this.source,
       target: target ?? this.target,
       state: state ?? this.state,
+      scratch: this.scratch,
       clock,
       random,
       host: { emit },

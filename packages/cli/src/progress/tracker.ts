@@ -6,7 +6,7 @@
  */
 import { noCounts, scannedOf, type ChunkCounts, type Message } from '@keyferry/core';
 
-export type Stage = 'plan' | 'check' | 'backfill' | 'verify' | 'rollback';
+export type Stage = 'sort' | 'plan' | 'check' | 'backfill' | 'verify' | 'rollback';
 
 export interface Progress {
   readonly stage: Stage;
@@ -58,6 +58,8 @@ export class ProgressTracker {
   /** True when the message changed what a progress line says. */
   take(message: Message, nowMs: number): boolean {
     switch (message.code) {
+      case 'image.sorting':
+        return this.moved('sort', message.data.sourceKeys, null, nowMs);
       case 'plan.scanning':
         return this.moved('plan', message.data.sourceKeys, null, nowMs);
       case 'apply.checking':

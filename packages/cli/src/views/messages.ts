@@ -4,6 +4,8 @@ import { counted, countText, durationText } from './layout/numbers.ts';
 
 export function messageText(message: Message): string {
   switch (message.code) {
+    case 'image.sorting':
+      return `sorted ${counted(message.data.sourceKeys, 'source key')} into the order of the target`;
     case 'plan.scanning':
       return `read ${counted(message.data.sourceKeys, 'source key')} and ${counted(message.data.targetKeys, 'target key')}`;
     case 'apply.checking':

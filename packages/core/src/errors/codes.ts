@@ -70,10 +70,10 @@ export const codes = {
     summary: 'the configuration has no migration {migration}',
     remedy: 'list them:   keyferry validate',
   }),
-  'rule.failed': entry<{ key: string; detail: string }>({
+  'rule.module-invalid': entry<{ module: string; detail: string }>({
     retry: 'never',
-    summary: 'a rule cannot be applied to {key}: {detail}',
-    remedy: 'correct the record or the rule, or leave the key out:   rules: [ { exclude: ["…"] } ]',
+    summary: 'the rule module {module} cannot be used: {detail}',
+    remedy: 'correct the module, then:   keyferry validate',
   }),
   'plan.file-invalid': entry<{ file: string; why: string }>({
     retry: 'never',

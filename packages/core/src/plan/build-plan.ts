@@ -7,7 +7,16 @@ import { ExceptionList, type Exceptions } from '../convergence/exceptions.ts';
 import type { JoinVisitor } from '../diff/merge-join.ts';
 import { chunkId } from '../model/ids.ts';
 import { keyToJson, prefixEnd, type Key, type KeyJson } from '../model/key.ts';
-import { recordBytes, type NotCarried, type NotCarriedReason, type StoredRecord } from '../model/record.ts';
+import {
+  originOf,
+  recordBytes,
+  type NotCarried,
+  type NotCarriedReason,
+  type StoredRecord,
+  type Unplaced,
+  type UnplacedReason,
+} from '../model/record.ts';
+import { targetSpanOf } from '../transform/prefix-rule.ts';
 import {
   ChunkDiff,
   diffContext,
@@ -16,6 +25,7 @@ import {
   type DiffedRecord,
   type DiffRules,
 } from './chunk-diff.ts';
+import type { FindingCase } from './finding.ts';
 import { LookFirst } from './look-first.ts';
 import { holdsReplacement } from './replaced-text.ts';
 import { PrefixTable } from './prefix-table.ts';
@@ -49,6 +59,14 @@ export interface CountedKeys {
   readonly keys: readonly KeyJson[];
 }
 
+export interface UnplacedRecords {
+  /** Records, and the places that they are in each other's way at. */
+  readonly count: number;
+  readonly places: number;
+  /** The first few. */
+  readonly cases: readonly FindingCase[];
+}
+
 /** How many keys of one finding are kept to be shown. */
 const findingKeysMax = 5;
 
@@ -57,6 +75,9 @@ export interface BuiltPlan {
   readonly byPrefix: readonly PrefixSummary[];
   readonly lookFirst: readonly PlannedChange[];
   readonly blocked: ReadonlyMap<BlockReason, CountedKeys>;
+  readonly unplaced: ReadonlyMap<UnplacedReason, UnplacedRecords>;
+  /** Those that the inverse of the rules would not lead back. */
+  readonly oneWay: number;
   readonly conflictKeys: readonly KeyJson[];
   readonly replacedText: CountedKeys;
   readonly exceptions: Exceptions;
@@ -82,6 +103,8 @@ export class PlanBuilder implements JoinVisitor {
   private readonly look = new LookFirst();
   private readonly questions: PlanQuestions;
   private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
+  private readonly unplacedBy = new Map<UnplacedReason, { count: number; places: number; cases: FindingCase[] }>();
+  private oneWay = 0;
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
   private readonly exceptions: ExceptionList;
@@ -96,7 +119,7 @@ export class PlanBuilder implements JoinVisitor {
     this.limits = limits;
     this.questions = questions;
     this.context = diffContext(rules, () => this.listed < limits.createRowsMax);
-    this.table = new PrefixTable(rules.rule.targetPrefix);
+    this.table = new PrefixTable(targetSpanOf(rules.rule));
     this.exceptions = new ExceptionList(this.context.hasher);
     this.chunk = new ChunkDiff(this.context, chunkId(0));
     this.chunkStart = rules.rule.sourcePrefix;
@@ -118,6 +141,24 @@ export class PlanBuilder implements JoinVisitor {
 
   notCarried(entry: NotCarried): void {
     this.notCarriedBy.set(entry.reason, (this.notCarriedBy.get(entry.reason) ?? 0) + 1);
+  }
+
+  unplaced(entry: Unplaced, targetKey: Key): void {
+    const { reason, origins, count, bytes, detail } = entry;
+    const total = this.totals.get('blocked');
+    if (total !== undefined) {
+      total.keys += count;
+      total.bytes += bytes;
+    }
+    this.table.addBlocked(targetKey, count);
+    const seen = this.unplacedBy.get(reason) ?? { count: 0, places: 0, cases: [] };
+    this.unplacedBy.set(reason, seen);
+    seen.count += count;
+    seen.places += 1;
+    if (seen.cases.length >= findingKeysMax) return;
+    const [origin = entry.key] = origins;
+    const key = keyToJson(reason === 'key.collision' ? targetKey : origin);
+    seen.cases.push({ key, sourceKeys: origins.map(keyToJson), detail });
   }
 
   /** The rows that have gathered since the last call. */
@@ -146,6 +187,8 @@ export class PlanBuilder implements JoinVisitor {
       byPrefix: this.table.rows(),
       lookFirst: this.look.rows(),
       blocked: this.blocked,
+      unplaced: this.unplacedBy,
+      oneWay: this.oneWay,
       conflictKeys: this.conflictKeys,
       replacedText: this.replacedText,
       exceptions: this.exceptions.value(),
@@ -184,7 +227,8 @@ export class PlanBuilder implements JoinVisitor {
       this.blocked.set(diffed.blocked, seen);
       countKey(seen, targetKey);
     }
-    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, source.key);
+    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, originOf(source));
+    if (source.oneWay === true) this.oneWay += 1;
     if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
       this.conflictKeys.push(keyToJson(targetKey));
     }

@@ -7,7 +7,7 @@ import { DigestSum, RecordHasher, type Salt } from '../convergence/digest.ts';
 import { recordsEqual } from '../diff/compare-records.ts';
 import type { ChunkId } from '../model/ids.ts';
 import { keyToJson, type Key } from '../model/key.ts';
-import { recordBytes, type StoredRecord } from '../model/record.ts';
+import { originOf, recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { ActionKind, PlannedChange, PlannedChunk } from './plan.ts';
@@ -143,13 +143,13 @@ export class ChunkDiff {
     return {
       action,
       chunk: this.chunk,
-      sourceKey: keyToJson(source.key),
+      sourceKey: keyToJson(originOf(source)),
       targetKey: keyToJson(targetKey),
       bytes: source.value.length,
       digest: hasher.short(source),
       expiresAt: source.expiresAtMs === null ? null : instantText(source.expiresAtMs),
       sensitive: isSensitive(targetKey),
-      // A target record is hashed under the source key, so that equal contents show equal digests.
+      // A target record is hashed under the key that was scanned, so that equal contents show equal digests.
       target:
         target === null
           ? null

@@ -16,7 +16,7 @@ export interface MigrationSpec {
   readonly sourceStore: string;
   readonly targetStore: string;
   readonly rule: PrefixRule;
-  /** What the rules make of each record; null: it stays as it is. It changes no keys. */
+  /** What the rules make of each record; null: it stays as it is. */
   readonly transform: Transform | null;
   readonly onConflict: ConflictPolicy;
   readonly requireEmpty: RequireEmpty;

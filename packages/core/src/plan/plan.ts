@@ -86,7 +86,10 @@ export interface PlannedChange {
 
 export interface PlannedChunk {
   readonly chunk: ChunkId;
-  /** A range of source keys; together the chunks cover the whole source prefix. */
+  /**
+   * A range of the keys that are scanned: those of the source, or of the image where that is spilled and sorted first
+   * (`order`). Together the chunks cover the whole prefix.
+   */
   readonly start: KeyJson;
   readonly end: KeyJson | null;
   readonly actions: Readonly<Record<ActionKind, number>>;
@@ -137,8 +140,12 @@ export interface PlanDocument {
   readonly estimate: Estimate;
   /** The rules by name, in the order in which they are applied. */
   readonly rules: readonly string[];
-  /** Whether what the rules made of the values can be undone exactly. Rollback, which only removes, always can. */
+  /** merged: both sides were scanned side by side as they come. spilled: the rules change the order, so it was sorted first. */
+  readonly order: 'merged' | 'spilled';
+  /** Whether what the rules made of keys and values can be undone exactly. Rollback, which only removes, always can. */
   readonly wayBack: 'lossless' | 'none';
+  /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */
+  readonly oneWay: number;
   readonly applyable: boolean;
 }
 

@@ -33,7 +33,8 @@ export interface EventItem {
 
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
- * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key), event (migration, a
+ * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key;
+ * of what the rules find no place for, why and where), event (migration, a
  * sortable id).
  */
 export interface StateItems {

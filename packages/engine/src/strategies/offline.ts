@@ -52,7 +52,7 @@ export async function applyOffline(
     if (!resuming) assertAccepted(reader.plan, options.accept);
     await assertPlanFits(engine, reader.plan, spec, { resuming });
     const begun = resuming
-      ? await goOnWithAttempt(engine, spec, session, reader)
+      ? await goOnWithAttempt(engine, spec, session, reader, options)
       : await beginAttempt(engine, spec, session, reader, options);
     const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, options);
     const verified = await verify(engine, spec, reader.plan, options.signal);

@@ -9,7 +9,6 @@ import {
   rangeHolds,
   recordsEqual,
   scannedOf,
-  toTargetKey,
   type StoredRecord,
 } from '@keyferry/core';
 import type { ApplyResult } from '../../src/index.ts';
@@ -37,7 +36,7 @@ export function sourceRecords(snapshot: Snapshot): readonly StoredRecord[] {
 
 function* disagreements(world: World, planned: Planned, source: Snapshot, target: Snapshot): Generator<string> {
   for (const record of sourceRecords(source)) {
-    const key = toTargetKey(rule, record.key);
+    const key = world.data.map.toTarget(record.key);
     const found = target.get(key);
     const ended = record.expiresAtMs !== null && record.expiresAtMs <= world.kernel.nowMs;
     if (ended || (found !== undefined && recordsEqual(record, found))) continue;
@@ -85,7 +84,7 @@ async function judgeDeadLetters(world: World, planned: Planned, { counts, attemp
   const scope = `${world.spec.migration}/${String(attempt).padStart(10, '0')}`;
   const { entries } = await world.state.list('dead-letter', scope, { after: null, itemsMax: 1000 });
   const refused = sourceRecords(planned.source).filter(({ key, value }) =>
-    world.refuses(toTargetKey(rule, key), value),
+    world.refuses(world.data.map.toTarget(key), value),
   );
   const moved = world.data.expiring || world.application.wroteSource;
   const expected = moved ? counts.deadLetters : refused.length;

@@ -7,22 +7,21 @@ import {
   rangeHolds,
   prefixRange,
   recordBytes,
-  toSourceKey,
   type Key,
   type StoredRecord,
   type MigrationSpec,
 } from '@keyferry/core';
-import { MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
+import { MemoryScratch, MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
 import type { MigrationId } from '@keyferry/core';
 import type { Engine } from '../../src/index.ts';
 import { Application } from './application.ts';
-import { fillStores, rule, type Dataset } from './dataset.ts';
+import { fillStores, plainKeys, reversedKeys, rule, type Dataset } from './dataset.ts';
 import { Kernel } from './kernel.ts';
 import { Limbo } from './limbo.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import { Prng } from './prng.ts';
 import { SimProcess } from './process.ts';
-import { simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
+import { simScratch, simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
 import { StateWitness } from './state-witness.ts';
 import { TargetWitness } from './target-witness.ts';
 import type { Violation } from './violation.ts';
@@ -97,7 +96,8 @@ export class World {
       capabilities: { batchKeysMax, recordBytesMax },
     });
     this.state = new MemoryStateStore({ rules });
-    this.data = fillStores(this.prng.fork('data'), this.source, this.target, this.kernel.nowMs);
+    const keys = this.prng.fork('rules').chance(0.3) ? reversedKeys : plainKeys;
+    this.data = fillStores(this.prng.fork('data'), keys, this, this.kernel.nowMs);
     this.initialTarget = this.target.snapshot();
     const report = (violation: Violation): void => this.violate(violation);
     this.witness = new TargetWitness(this.target, (key, value) => this.sourceHeld(key, value), report);
@@ -115,7 +115,7 @@ export class World {
       sourceStore: 'old',
       targetStore: 'new',
       rule,
-      transform: null,
+      transform: keys.transform,
       onConflict: 'keep-target',
       requireEmpty: null,
       workers: draw.pick([1, 2, 4]),
@@ -167,6 +167,7 @@ export class World {
       source: simSource(context, this.source),
       target: simTarget(context, plan === '' ? this.target : this.narrowTarget, this.witness),
       state: simState(context, this.state, this.stateWitness),
+      scratch: simScratch(context, new MemoryScratch({ pageKeysMax: this.pageKeysMax })),
       clock: process.clock,
       random: process.random,
       host: { emit: ({ code }) => this.note(code) },
@@ -184,7 +185,7 @@ export class World {
   }
 
   private sourceHeld(targetKey: Key, value: Uint8Array): boolean {
-    const key = toSourceKey(rule, targetKey);
+    const key = this.data.map.toSource(targetKey);
     if (!rangeHolds(prefixRange(rule.sourcePrefix), key)) return false;
     return this.data.history.get(key)?.some((text) => keyFromText(text) === textOf(value)) ?? false;
   }

@@ -7,6 +7,7 @@ export const notCarriedTexts: Readonly<Record<NotCarriedReason, (count: number) 
   'dir.empty': (count) => `${countText(count)} empty ${count === 1 ? 'directory' : 'directories'}`,
   'ttl.expired': (count) => `${countText(count)} whose time ran out`,
   'rule.excluded': (count) => `${counted(count, 'key')} that the rules exclude`,
+  'rule.dropped': (count) => `${counted(count, 'key')} that a rule drops`,
 };
 
 export function notCarriedText(notCarried: PlanDocument['totals']['notCarried']): string {
