@@ -92,6 +92,25 @@ describe('wireMigration', () => {
     await wired.close();
   });
 
+  it('hands the engine the rules, their modules and a scratch to sort in', async () => {
+    const rules = '    rules: [ { module: ./lower.ts }, { rename: { prefix: b/x/, to: b/y/ } } ]\n    review: always\n';
+    await writeFile(join(folder, 'keyferry.yaml'), yaml.replace('    review: always\n', rules));
+    await writeFile(join(folder, 'lower.ts'), 'export default { transform: () => ({ kind: "dropped" }) };');
+    const wired = await wireMigration(await config(), 'import', { redactor });
+    expect(wired.spec.transform?.parts).toEqual(['module ./lower.ts', 'rename b/x/ to b/y/']);
+    wired.scratch.openSpool().close();
+    await wired.close();
+    await writeFile(join(folder, 'lower.ts'), 'export default {};');
+    await writeFile(join(folder, 'other.ts'), 'export default {};');
+    await writeFile(
+      join(folder, 'keyferry.yaml'),
+      yaml.replace('    review: always\n', rules.replace('lower', 'other')),
+    );
+    await expect(wireMigration(await config(), 'import', { redactor })).rejects.toMatchObject({
+      code: 'rule.module-invalid',
+    });
+  });
+
   it('names the secret that is missing, and the migration that is', async () => {
     const resolved = await config();
     await expect(wireMigration(resolved, 'move', { redactor, env: {} })).rejects.toMatchObject({

@@ -29,6 +29,7 @@ import type {
 } from './config/resolved-config.ts';
 import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
 import { buildTransform, leaseBucketOf } from './config/rules.ts';
+import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
 import { systemClock } from './environment/system-clock.ts';
@@ -59,7 +60,8 @@ const createRowsMax = 100_000;
 
 /**
  * Opens both stores of a migration; network stores connect with their first call.
- * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, and what a store fails with when opened.
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, `rule.module-invalid`, and what a store
+ *   fails with when opened.
  */
 export async function wireMigration(
   config: ResolvedConfig,
@@ -74,6 +76,7 @@ export async function wireMigration(
     nowMs: options.nowMs ?? (() => systemClock.nowMs()),
     settings,
   };
+  const rules = loadRuleModules(config.directory, settings.rules);
   const storeOf = (name: string): StoreConfig => {
     const store = stores[name];
     invariant(store !== undefined, `a checked configuration has no store ${name}`);
@@ -85,7 +88,7 @@ export async function wireMigration(
     const { diskScratch: scratch } = await import('./spool/record-spool.ts');
     return {
       scratch,
-      spec: buildSpec(config, migration, settings),
+      spec: buildSpec(config, migration, settings, rules),
       source,
       target,
       config: planConfig(config, migration),
@@ -106,7 +109,12 @@ export async function wireState(config: ResolvedConfig): Promise<StateStore> {
   return await openSqliteState({ file: shortPath(config.directory, config.state.sqlite) });
 }
 
-function buildSpec(config: ResolvedConfig, migration: string, settings: MigrationConfig): MigrationSpec {
+function buildSpec(
+  config: ResolvedConfig,
+  migration: string,
+  settings: MigrationConfig,
+  { modules, digests }: LoadedRules,
+): MigrationSpec {
   const { source, target, limits } = settings;
   return {
     migration: migration as MigrationId,
@@ -114,7 +122,7 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: Migratio
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
-    transform: buildTransform(settings.rules),
+    transform: buildTransform(settings.rules, modules),
     onConflict: settings.onConflict,
     requireEmpty: target.requireEmpty,
     workers: limits.workers,
@@ -122,7 +130,7 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: Migratio
     planMaxAgeMs: settings.plan.maxAgeMs,
     isSensitive: sensitiveMatcher(settings.sensitive),
     configDigest: configDigest(config, migration),
-    rulesDigest: rulesDigest(config, migration),
+    rulesDigest: rulesDigest(config, migration, digests),
     keyferryVersion: keyferryVersion(),
   };
 }

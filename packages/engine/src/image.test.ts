@@ -265,11 +265,13 @@ describe('what the rules find no place for', () => {
           {
             key: { text: 'dst/vat/a' },
             sourceKeys: [{ text: 'src/VAT/a' }, { text: 'src/vat/a' }],
+            count: 2,
             detail: 'src/VAT/a and src/vat/a would all become it',
           },
           {
             key: { text: 'dst/vat/b' },
             sourceKeys: [{ text: 'src/VAT/b' }, { text: 'src/vat/b' }],
+            count: 2,
             detail: 'src/VAT/b and src/vat/b would all become it',
           },
         ],

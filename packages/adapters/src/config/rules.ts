@@ -1,23 +1,35 @@
 /** The rules of a migration as one transform, in the order in which they stand. Globs see keys as they will be written. */
 import {
   compose,
+  customRule,
   decodeBase64,
   editJson,
   encodeBase64,
   gunzip,
   gzip,
+  invariant,
+  keyFromText,
   keyToText,
   onlyFor,
+  renamePattern,
+  renamePrefix,
+  renameTemplate,
   selectKeys,
   type Key,
+  type RuleModule,
   type Transform,
 } from '@keyferry/core';
 import { compileGlob } from './glob.ts';
-import type { RuleConfig, ValueMapConfig } from './resolved-config.ts';
+import type { RenameConfig, RuleConfig, ValueMapConfig } from './resolved-config.ts';
 
-/** Null when no rule says anything about keys or values. */
-export function buildTransform(rules: readonly RuleConfig[]): Transform | null {
-  const transforms = rules.flatMap((rule) => transformOf(rule) ?? []);
+type Modules = ReadonlyMap<string, RuleModule>;
+
+/**
+ * Null when no rule says anything about keys or values.
+ * @param modules those that the rules name, by their paths as written
+ */
+export function buildTransform(rules: readonly RuleConfig[], modules: Modules = new Map()): Transform | null {
+  const transforms = rules.flatMap((rule) => transformOf(rule, modules) ?? []);
   return transforms.length === 0 ? null : compose(transforms);
 }
 
@@ -27,15 +39,32 @@ export function leaseBucketOf(rules: readonly RuleConfig[]): number | undefined 
   return undefined;
 }
 
-function transformOf(rule: RuleConfig): Transform | null {
+function transformOf(rule: RuleConfig, modules: Modules): Transform | null {
   if ('ttl' in rule) return null; // the target's: it grants the leases
   if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, matcher(rule.include));
   if ('exclude' in rule) {
     const excluded = matcher(rule.exclude);
     return selectKeys(`exclude ${rule.exclude.join(', ')}`, (key) => !excluded(key));
   }
+  if ('rename' in rule) return renaming(rule.rename);
+  if ('module' in rule) {
+    const module = modules.get(rule.module);
+    invariant(module !== undefined, `the module ${rule.module} was not loaded`);
+    return customRule(rule.module, module);
+  }
   const { map, keys } = rule.value;
   return keys === null ? valueMap(map) : onlyFor(keys.join(', '), matcher(keys), valueMap(map));
+}
+
+function renaming(rename: RenameConfig): Transform {
+  switch (rename.kind) {
+    case 'prefix':
+      return renamePrefix(keyFromText(rename.prefix), keyFromText(rename.to));
+    case 'pattern':
+      return renamePattern(rename.pattern, rename.to);
+    case 'template':
+      return renameTemplate(rename.template, rename.to);
+  }
 }
 
 function valueMap(map: ValueMapConfig): Transform {

@@ -108,12 +108,12 @@ describe('PlanBuilder', () => {
       'key.collision': {
         count: 2,
         places: 1,
-        cases: [{ key: { text: '/t/c' }, sourceKeys: [{ text: '/s/a' }, { text: '/s/b' }], detail: 'no' }],
+        cases: [{ key: { text: '/t/c' }, sourceKeys: [{ text: '/s/a' }, { text: '/s/b' }], count: 2, detail: 'no' }],
       },
       'rule.failed': {
         count: 1,
         places: 1,
-        cases: [{ key: { text: '/s/b' }, sourceKeys: [{ text: '/s/b' }], detail: 'no' }],
+        cases: [{ key: { text: '/s/b' }, sourceKeys: [{ text: '/s/b' }], count: 1, detail: 'no' }],
       },
     });
   });

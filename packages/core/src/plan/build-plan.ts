@@ -158,7 +158,7 @@ export class PlanBuilder implements JoinVisitor {
     if (seen.cases.length >= findingKeysMax) return;
     const [origin = entry.key] = origins;
     const key = keyToJson(reason === 'key.collision' ? targetKey : origin);
-    seen.cases.push({ key, sourceKeys: origins.map(keyToJson), detail });
+    seen.cases.push({ key, sourceKeys: origins.map(keyToJson), count, detail });
   }
 
   /** The rows that have gathered since the last call. */

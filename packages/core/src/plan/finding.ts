@@ -42,6 +42,8 @@ export interface FindingCase {
   readonly key: KeyJson;
   /** The keys in the source that it is about, the first few of them. */
   readonly sourceKeys: readonly KeyJson[];
+  /** How many records it stands for. */
+  readonly count: number;
   readonly detail: string;
 }
 

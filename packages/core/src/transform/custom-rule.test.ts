@@ -35,9 +35,9 @@ describe('a rule of the user', () => {
 
   it('may leave a record out, and may say why it cannot be', () => {
     expect(apply(() => ({ kind: 'dropped' }))).toEqual({ kind: 'dropped', reason: 'rule.dropped' });
-    expect(apply(() => ({ kind: 'failed', why: 'no version' }))).toEqual({
+    expect(apply(() => ({ kind: 'failed', why: 'no\u001b version' }))).toEqual({
       kind: 'failed',
-      detail: 'module ./rules/r.ts says: no version',
+      detail: 'module ./rules/r.ts says: no\\u001b version',
     });
   });
 

@@ -9,7 +9,7 @@
  * What it throws is told by name and place and not by message: messages quote values, and plans hold none.
  */
 import { bytesEqual } from '../diff/compare-records.ts';
-import { keyFromText, keyToText } from '../model/key.ts';
+import { escapeControls, keyFromText, keyToText } from '../model/key.ts';
 import { keepsKeys, type Moving, type Transform, type TransformOutcome } from './transform.ts';
 
 /** A record as a rule of one's own sees it. */
@@ -158,5 +158,5 @@ function describeThrown(error: unknown, name: string): string {
 }
 
 function failed(name: string, what: string): Extract<TransformOutcome, { kind: 'failed' }> {
-  return { kind: 'failed', detail: `module ${name} ${what}` };
+  return { kind: 'failed', detail: `module ${name} ${escapeControls(what)}` };
 }

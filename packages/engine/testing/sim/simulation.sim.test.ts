@@ -26,6 +26,7 @@ const mustBeSeen = [
   'apply state.conflict',
   'apply store.position-compacted',
   'chunk.lost',
+  'image.sorting',
   'lock broken',
   'rollback returned',
   'rollback crashed',

@@ -13,7 +13,7 @@ import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, summaryLine } from './sentences.ts';
+import { meaningRows, orderText, summaryLine, wayBackText } from './sentences.ts';
 import { prefixTable, totalsTable } from './tables.ts';
 
 export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
@@ -80,6 +80,8 @@ function sides(plan: PlanDocument): string[] {
     ...membersLine(source),
     `  scan    ${scanText(plan)} in ${durationText(plan.scanMs)}`,
     `  rules   ${rulesText(plan)}   digest ${plan.rulesDigest.slice(0, 8)}`,
+    ...plan.rules.map((rule) => `          ${rule}`),
+    ...(plan.rules.length === 0 ? [] : [`  order   ${orderText(plan)}`]),
   ];
 }
 
@@ -110,7 +112,7 @@ function rulesText(plan: PlanDocument): string {
   const { notCarried } = totals;
   if (notCarried['dir.with-children'] !== undefined) rules.push('directories become prefixes');
   if (meaning.some(({ code }) => code === 'ttl.to-lease')) rules.push('TTL becomes a lease');
-  return [...rules, ...plan.rules].join('; ');
+  return rules.join('; ');
 }
 
 function meaningLines(plan: PlanDocument): string[] {
@@ -129,9 +131,7 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
     totals.actions.create.keys === 0 ? '  write    nothing' : `  write    ${keys} in ${how}, ${by}`,
     '  verify   digests of both sides, then stop',
     `  undo     keyferry rollback ${migration}: removes what this run created and nobody changed`,
-    ...(plan.wayBack === 'none'
-      ? ['  way back none for the values: a rule changes them in a way that cannot be undone']
-      : []),
+    ...(plan.rules.length === 0 ? [] : [`  way back ${wayBackText(plan)}`]),
   ];
 }
 

@@ -17,6 +17,21 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
   return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
 }
 
+/** How both sides are brought side by side. */
+export function orderText({ order }: PlanDocument): string {
+  return order === 'merged'
+    ? 'merged: the rules keep the order of keys'
+    : 'spilled to disk and sorted: the rules change the order of keys';
+}
+
+/** Whether what the rules do can be undone; rollback, which only removes, always can. */
+export function wayBackText({ wayBack, oneWay }: PlanDocument): string {
+  if (wayBack === 'lossless') return 'lossless: what the rules do can be undone exactly';
+  return oneWay > 0
+    ? `none: ${counted(oneWay, 'key')} that no rule renames would be taken for renamed ones`
+    : 'none: a rule changes keys or values in a way that cannot be undone';
+}
+
 /** Code and sentence of each change of meaning. */
 export function meaningRows({
   meaning,
