@@ -108,7 +108,8 @@ const placeText = (side: PlannedSide): string => `prefix ${prefixText(side.prefi
 function rulesText(plan: PlanDocument): string {
   const { source, target, totals, meaning } = plan;
   const same = keyFromJson(source.prefix) === keyFromJson(target.prefix);
-  const rules = [same ? 'same key bytes' : `${prefixText(source.prefix)} becomes ${prefixText(target.prefix)}`];
+  const kept = plan.order === 'spilled' ? 'same prefix' : 'same key bytes';
+  const rules = [same ? kept : `${prefixText(source.prefix)} becomes ${prefixText(target.prefix)}`];
   const { notCarried } = totals;
   if (notCarried['dir.with-children'] !== undefined) rules.push('directories become prefixes');
   if (meaning.some(({ code }) => code === 'ttl.to-lease')) rules.push('TTL becomes a lease');

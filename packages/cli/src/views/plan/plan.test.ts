@@ -94,7 +94,7 @@ describe('the plan for people', () => {
       planView.human({ ...made, plan: { ...samplePlan, rules, ...more } }, context);
     expect(page({ order: 'spilled' })).toContain(
       [
-        '  rules   same key bytes; directories become prefixes; TTL becomes a lease   digest 4be1c07a',
+        '  rules   same prefix; directories become prefixes; TTL becomes a lease   digest 4be1c07a',
         '          rename /a/{x} to /{x}/a',
         '          module ./r.ts',
         '  order   spilled to disk and sorted: the rules change the order of keys',
