@@ -157,8 +157,8 @@ const rename = z
       .describe('shape of path segments, such as /{env}/{service}/{rest...}; keys that have it become `to`'),
     to: z.string({ error: expects('what keys become') }),
   })
-  .transform(({ prefix, pattern, template, to }, context): RenameConfig => {
-    const given = [prefix, pattern, template].filter((part) => part !== undefined);
+  .transform(({ prefix: start, pattern, template, to }, context): RenameConfig => {
+    const given = [start, pattern, template].filter((part) => part !== undefined);
     if (given.length !== 1) context.addIssue('one of prefix, pattern, template is expected');
     if (pattern !== undefined) {
       const compiled = compilePattern(pattern, to);
@@ -170,7 +170,7 @@ const rename = z
       if (!compiled.ok) addRenameIssue(context, compiled.part, compiled.why);
       return { kind: 'template', template, to };
     }
-    return { kind: 'prefix', prefix: prefix ?? '', to };
+    return { kind: 'prefix', prefix: start ?? '', to };
   });
 
 const renameWords = {

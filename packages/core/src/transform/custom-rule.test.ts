@@ -18,7 +18,7 @@ const apply = (module: RuleModule | RuleFunction, record = moving()) =>
 
 const reversed: RuleFunction = (record) => ({
   kind: 'kept',
-  record: { ...record, key: [...record.key].toReversed().join(''), value: record.value.toReversed() },
+  record: { ...record, key: Array.from(record.key).toReversed().join(''), value: record.value.toReversed() },
 });
 
 describe('a rule of the user', () => {

@@ -86,7 +86,7 @@ function parse(text: string, rest: string | null = null): Template | string {
   const [head, tail] = at < 0 ? [written, []] : [written.slice(0, at), written.slice(at + 1)];
   const segments = [...head, ...tail].map(parseSegment);
   const wrong = segments.find((segment) => typeof segment === 'string');
-  if (wrong !== undefined) return wrong as string;
+  if (wrong !== undefined) return wrong;
   const parsed = segments as readonly Segment[];
   if (rest !== null && parsed.some(({ field }) => field === rest)) {
     return `{${rest}} stands for several segments, so it is a whole segment`;

@@ -40,7 +40,7 @@ export const reversedKeys: Keys = {
 };
 
 function reverseRest(key: Key, prefix: Key): Key {
-  return (prefix + [...key.slice(prefix.length)].toReversed().join('')) as Key;
+  return (prefix + key.slice(prefix.length).split('').toReversed().join('')) as Key;
 }
 
 /** Everything that each source key ever held. */
