@@ -64,6 +64,7 @@ export function pageStore(name: string, pages: readonly RecordPage[]): SourceSto
     openView: () => Promise.resolve(view),
     readMembers: () => Promise.resolve(null),
     countRecords: (_range, max) => Promise.resolve(Math.min(max, 1)),
+    lookUp: refuse,
     control: refuse,
     close: () => Promise.resolve(),
   };

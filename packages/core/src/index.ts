@@ -3,6 +3,7 @@ export * from './model/brand.ts';
 export * from './model/key.ts';
 export * from './model/key-pair.ts';
 export * from './model/record.ts';
+export * from './model/before-image.ts';
 export * from './model/position.ts';
 export * from './model/ids.ts';
 export * from './model/fence.ts';
@@ -41,6 +42,7 @@ export * from './plan/canonical-json.ts';
 
 export * from './machines/chunk-lifecycle.ts';
 export * from './machines/lock.ts';
+export * from './machines/restoration.ts';
 export * from './machines/migration-phase.ts';
 
 export * from './messages/registry.ts';

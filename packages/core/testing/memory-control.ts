@@ -11,19 +11,27 @@ import {
   recordBytes,
   recordsEqual,
   rangeHolds,
+  restoreStep,
+  type BeforeImage,
+  type ChangeOutcome,
   type ChunkId,
   type ChunkWriter,
   type ClaimOutcome,
   type CreatedRecord,
   type Fence,
+  type GuardedChange,
+  type GuardedDelete,
   type GuardedPut,
   type Key,
   type KeyRange,
   type MigrationId,
-  type PutOutcome,
   type RaiseOutcome,
+  type RecordOrigin,
   type RemoveOutcome,
+  type Restoration,
+  type RestoreOutcome,
   type ScanOptions,
+  type StoredRecord,
   type TargetCapabilities,
   type TargetControl,
   type Version,
@@ -43,6 +51,8 @@ export class ControlData {
   epoch: Fence | null = null;
   readonly fences = new Map<ChunkId, Fence>();
   readonly marks = new Map<Key, Mark>();
+  /** Keys that the migration deleted, with the attempt that did. */
+  readonly deletions = new Map<Key, number>();
   readonly tombstones = new Set<Key>();
 }
 
@@ -122,32 +132,53 @@ export class MemoryControl implements TargetControl {
     });
   }
 
+  async readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
+    const { run, data, capabilities } = this.context;
+    return run('readBefore', () => {
+      invariant(keys.length <= capabilities.batchKeysMax, `a look at ${keys.length} records`);
+      return keys.map((key) => {
+        const present = data.get(key);
+        return present === undefined ? null : { ...present, origin: this.originOf(present) };
+      });
+    });
+  }
+
+  async restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]> {
+    return this.context.run('restore', () => {
+      this.assertEpoch(epoch);
+      return restorations.map((restoration) => this.restoreOne(restoration, epoch.attempt));
+    });
+  }
+
   async dropControl(epoch: Fence): Promise<void> {
     const { run, own } = this.context;
     run('dropControl', () => {
       this.assertEpoch(epoch);
       own.fences.clear();
       own.marks.clear();
+      own.deletions.clear();
       own.tombstones.clear();
     });
   }
 
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
     const { run, own, rules, capabilities } = this.context;
-    const write = (puts: readonly GuardedPut[]): readonly PutOutcome[] => {
-      invariant(puts.length <= capabilities.batchKeysMax, `a batch of ${puts.length} puts`);
-      const bytes = puts.reduce((sum, put) => sum + recordBytes(put), 0);
-      const fits = puts.length === 1 || bytes <= capabilities.batchBytesMax;
-      invariant(fits || puts.some((put) => this.refusal(put) !== null), `a batch of ${bytes} bytes`);
+    const write = (changes: readonly GuardedChange[]): readonly ChangeOutcome[] => {
+      invariant(changes.length <= capabilities.batchKeysMax, `a batch of ${changes.length} changes`);
+      const bytes = changes.reduce((sum, change) => sum + recordBytes(change), 0);
+      const fits = changes.length === 1 || bytes <= capabilities.batchBytesMax;
+      invariant(fits || changes.some((change) => this.refusal(change) !== null), `a batch of ${bytes} bytes`);
       const held = own.fences.get(chunk) ?? null;
       const fenceIsMine = !rules.fence || (held !== null && compareFences(held, fence) === 0);
       if (!fenceIsMine || !this.epochIs(epoch)) throw new KeyferryError('fence.lost', { chunk });
-      return puts.map((put) => this.put(put, fence.attempt));
+      return changes.map((change) =>
+        change.kind === 'put' ? this.put(change, fence.attempt) : this.delete(change, fence.attempt),
+      );
     };
-    return { write: async (puts) => run('write', () => write(puts)) };
+    return { write: async (changes) => run('write', () => write(changes)) };
   }
 
-  private put(put: GuardedPut, attempt: number): PutOutcome {
+  private put(put: GuardedPut, attempt: number): ChangeOutcome {
     const { data, own, rules } = this.context;
     const { key, value, expiresAtMs, expect } = put;
     const detail = this.refusal(put);
@@ -161,7 +192,7 @@ export class MemoryControl implements TargetControl {
         : present !== undefined && (present.version === expect.version || !rules.versionGuard);
     if (guardHolds && !(rules.tombstoneGuard && own.tombstones.has(key))) {
       const version = data.put(key, value, expiresAtMs);
-      own.marks.set(key, { attempt, version, created: present === undefined || (isOurs && mark.created) });
+      own.marks.set(key, { attempt, version, created: present === undefined });
       return { kind: 'written', version };
     }
     if (present !== undefined) {
@@ -172,10 +203,47 @@ export class MemoryControl implements TargetControl {
     return own.tombstones.has(key) ? { kind: 'tombstoned' } : { kind: 'missing' };
   }
 
-  private refusal({ key, value }: GuardedPut): string | null {
+  private delete(change: GuardedDelete, attempt: number): ChangeOutcome {
+    const { data, own, rules } = this.context;
+    const { key, expect } = change;
+    const detail = this.refusal(change);
+    if (detail !== null) return { kind: 'refused', detail };
+    const present = data.get(key);
+    if (present === undefined) return { kind: own.deletions.get(key) === attempt ? 'deleted' : 'missing' };
+    const { version } = present;
+    if (rules.versionGuard && version !== expect.version) return { kind: 'present', version, equal: false };
+    data.delete(key);
+    own.deletions.set(key, attempt);
+    return { kind: 'deleted' };
+  }
+
+  private restoreOne(restoration: Restoration, attempt: number): RestoreOutcome {
+    const { data, own, rules } = this.context;
+    const { key, value, expiresAtMs, origin } = restoration.image;
+    const found = data.get(key);
+    // Without the rule, whatever is there is taken for what the migration left.
+    const present = found && { ...found, origin: rules.restoreGuard ? this.originOf(found) : ('overwritten' as const) };
+    const step = restoreStep(restoration, present ?? null, own.deletions.has(key), data.nowMs());
+    if (step.kind === 'leave') return step.outcome;
+    if (origin === 'foreign') own.deletions.delete(key);
+    if (step.kind === 'remove') data.delete(key);
+    else {
+      const version = data.put(key, value, expiresAtMs);
+      if (step.own) own.marks.set(key, { attempt, version, created: false });
+    }
+    return step.outcome;
+  }
+
+  private originOf({ key, version }: StoredRecord): RecordOrigin {
+    const mark = this.context.own.marks.get(key);
+    if (mark === undefined || mark.version !== version) return 'foreign';
+    return mark.created ? 'created' : 'overwritten';
+  }
+
+  private refusal(change: GuardedChange): string | null {
     const { recordBytesMax, emptyKeys } = this.context.capabilities;
-    if (key.length === 0 && !emptyKeys) return 'the key is empty';
-    const bytes = recordBytes({ key, value });
+    if (change.key.length === 0 && !emptyKeys) return 'the key is empty';
+    const bytes = recordBytes(change);
     return recordBytesMax !== null && bytes > recordBytesMax ? `${bytes} bytes, at most ${recordBytesMax}` : null;
   }
 

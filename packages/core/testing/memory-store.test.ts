@@ -41,7 +41,7 @@ targetContract('the memory store under a prefix', { ...harness, key: (name) => k
 
 const migration = 'm' as MigrationId;
 const key = keyFromText('k');
-const put = { key, value: bytes('ours'), expiresAtMs: null, expect: 'absent' } as const;
+const put = { kind: 'put', key, value: bytes('ours'), expiresAtMs: null, expect: 'absent' } as const;
 const one: Fence = { attempt: 1, token: 1 };
 const two: Fence = { attempt: 1, token: 2 };
 

@@ -32,7 +32,7 @@ import { Faults, type FaultMoment } from './memory-faults.ts';
 import { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export type StoreOperation =
-  'describe' | 'head' | 'openView' | 'scan' | 'readMembers' | 'countRecords' | ControlOperation;
+  'describe' | 'head' | 'openView' | 'scan' | 'readMembers' | 'countRecords' | 'lookUp' | ControlOperation;
 
 export interface MemoryStoreOptions {
   /** `memory` by default. */
@@ -132,6 +132,13 @@ export class MemoryStore implements SourceStore, TargetStore {
   async countRecords(range: KeyRange | null, max: number): Promise<number> {
     return this.run('countRecords', () => {
       return sliceRange(this.data.all(), range ?? { start: '' as Key, end: null }, max).length;
+    });
+  }
+
+  async lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]> {
+    return this.run('lookUp', () => {
+      invariant(keys.length <= this.capabilities.batchKeysMax, `a look at ${keys.length} records`);
+      return keys.map((key) => this.data.get(key) ?? null);
     });
   }
 

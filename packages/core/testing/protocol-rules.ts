@@ -5,8 +5,10 @@
 export interface ProtocolRules {
   /** A put that expects `absent` leaves a present key alone. Off: it overwrites. */
   readonly absentGuard: boolean;
-  /** A put that expects a version leaves any other one alone. Off: it overwrites. */
+  /** A change that expects a version leaves any other one alone. Off: it overwrites or deletes. */
   readonly versionGuard: boolean;
+  /** A restoration leaves alone what somebody changed since. Off: it puts the old value over it. */
+  readonly restoreGuard: boolean;
   /** A put leaves a tombstoned key alone. Off: it brings the key back. */
   readonly tombstoneGuard: boolean;
   /** Writes compare the chunk's fence, and a claim must raise it. Off: neither is compared. */
@@ -20,6 +22,7 @@ export interface ProtocolRules {
 export const allRules: ProtocolRules = {
   absentGuard: true,
   versionGuard: true,
+  restoreGuard: true,
   tombstoneGuard: true,
   fence: true,
   epoch: true,

@@ -5,7 +5,7 @@
 import {
   DigestSum,
   keyToJson,
-  originOf,
+  sourceKeyOf,
   recordBytes,
   toTargetKey,
   type ChunkProgress,
@@ -75,7 +75,7 @@ export class ChunkBatches {
         continue;
       }
       puts.push(this.put(record));
-      sourceKeys.push(originOf(record));
+      sourceKeys.push(sourceKeyOf(record));
       bytes += size;
     }
     const lastSkipped = skipped.lastKey;
@@ -88,7 +88,7 @@ export class ChunkBatches {
 
   private put(record: StoredRecord): GuardedPut {
     const key = toTargetKey(this.rule, record.key);
-    return { key, value: record.value, expiresAtMs: record.expiresAtMs, expect: 'absent' };
+    return { kind: 'put', key, value: record.value, expiresAtMs: record.expiresAtMs, expect: 'absent' };
   }
 }
 
@@ -111,7 +111,7 @@ class Skipped {
     const unplaced: Batch['unplaced'][number][] = [];
     let notCarried = 0;
     for (let entry = this.entries[this.at]; entry !== undefined && entry.key <= key; entry = this.entries[this.at]) {
-      if ('origins' in entry) unplaced.push({ entry, targetKey: toTargetKey(this.rule, entry.key) });
+      if ('sourceKeys' in entry) unplaced.push({ entry, targetKey: toTargetKey(this.rule, entry.key) });
       else notCarried += 1;
       this.at += 1;
     }

@@ -28,7 +28,7 @@ import {
 } from '@keyferry/core';
 
 /** Source keys of a collision that are kept to be named. */
-const originsNamed = 3;
+const sourceKeysNamed = 3;
 
 /** What stands at an image key, by what sorts first. */
 type Kind = 'n' | 'o' | 'r' | 'u';
@@ -37,34 +37,43 @@ const oneWayKind: Kind = 'o';
 const recordKind: Kind = 'r';
 const unplacedKind: Kind = 'u';
 
-type ImageRecord = StoredRecord & { readonly origin: Key };
+/** An image that was sorted. */
+export interface SpilledImage extends StoreView {
+  /** Records in it; of those that collide each is counted. */
+  readonly keys: number;
+}
+
+type ImageRecord = StoredRecord & { readonly sourceKey: Key };
 
 export class ImageSpool {
   private readonly spool: Spool;
+  private keys = 0;
 
   constructor(spool: Spool) {
     this.spool = spool;
   }
 
   add(record: ImageRecord): void {
+    this.keys += 1;
     const kind = record.oneWay === true ? oneWayKind : recordKind;
-    this.spool.add({ ...record, key: pairKey(record.key, kind + record.origin) });
+    this.spool.add({ ...record, key: pairKey(record.key, kind + record.sourceKey) });
   }
 
-  addNotCarried(origin: Key, { key, reason }: NotCarried): void {
-    this.spool.addNotCarried({ key: pairKey(key, notCarriedKind + origin), reason });
+  addNotCarried(sourceKey: Key, { key, reason }: NotCarried): void {
+    this.spool.addNotCarried({ key: pairKey(key, notCarriedKind + sourceKey), reason });
   }
 
-  addUnplaced({ key, reason, origins: [origin = key], bytes, detail }: Unplaced): void {
+  addUnplaced({ key, reason, sourceKeys: [sourceKey = key], bytes, detail }: Unplaced): void {
     const value = new TextEncoder().encode(JSON.stringify({ reason, bytes, detail }));
-    this.spool.add({ key: pairKey(key, unplacedKind + origin), value, version: '' as Version, expiresAtMs: null });
+    this.spool.add({ key: pairKey(key, unplacedKind + sourceKey), value, version: '' as Version, expiresAtMs: null });
   }
 
   /** What was added, as a view; the spool goes with it. */
-  sealed(position: Position): StoreView {
-    const { spool } = this;
+  sealed(position: Position): SpilledImage {
+    const { spool, keys } = this;
     spool.seal();
     return {
+      keys,
       position,
       scan: (range, options) => scanImage(spool, range, options),
       close: async () => spool.close(),
@@ -125,21 +134,21 @@ class ImagePages {
     const { first: key, second } = splitPair(record.key);
     this.moveTo(key);
     const { here } = this;
-    const [kind, origin] = [second.charAt(0), second.slice(1) as Key];
+    const [kind, sourceKey] = [second.charAt(0), second.slice(1) as Key];
     if (kind === unplacedKind) {
       const entry = JSON.parse(new TextDecoder().decode(record.value)) as {
         reason: UnplacedReason;
         bytes: number;
         detail: string;
       };
-      here.unplaced.push({ key, origins: [origin], count: 1, ...entry });
+      here.unplaced.push({ key, sourceKeys: [sourceKey], count: 1, ...entry });
       return;
     }
     here.count += 1;
-    here.bytes += origin.length + record.value.length;
-    if (here.origins.length < originsNamed) here.origins.push(origin);
+    here.bytes += sourceKey.length + record.value.length;
+    if (here.sourceKeys.length < sourceKeysNamed) here.sourceKeys.push(sourceKey);
     // Of several none is written, so none needs to be kept.
-    here.record = here.count > 1 ? null : { ...record, key, origin, ...(kind === oneWayKind && { oneWay: true }) };
+    here.record = here.count > 1 ? null : { ...record, key, sourceKey, ...(kind === oneWayKind && { oneWay: true }) };
   }
 
   /** Closes the place that was being gathered if `key` is another one; null: there is no other. */
@@ -163,19 +172,19 @@ interface Place {
   record: StoredRecord | null;
   count: number;
   bytes: number;
-  readonly origins: Key[];
+  readonly sourceKeys: Key[];
   readonly notCarried: NotCarried[];
   readonly unplaced: Unplaced[];
 }
 
 function emptyPlace(key: Key | null): Place {
-  return { key, record: null, count: 0, bytes: 0, origins: [], notCarried: [], unplaced: [] };
+  return { key, record: null, count: 0, bytes: 0, sourceKeys: [], notCarried: [], unplaced: [] };
 }
 
-function collision(key: Key, { origins, count, bytes }: Place): Unplaced {
-  const named = origins.map(keyForDisplay);
+function collision(key: Key, { sourceKeys, count, bytes }: Place): Unplaced {
+  const named = sourceKeys.map(keyForDisplay);
   const rest = count - named.length;
   const listed =
     rest > 0 ? `${named.join(', ')} and ${rest} more` : `${named.slice(0, -1).join(', ')} and ${named.at(-1) ?? ''}`;
-  return { key, reason: 'key.collision', origins, count, bytes, detail: `${listed} would all become it` };
+  return { key, reason: 'key.collision', sourceKeys, count, bytes, detail: `${listed} would all become it` };
 }

@@ -235,6 +235,50 @@ describe('rules that change keys', () => {
   });
 });
 
+describe('a target that holds far more than the image', () => {
+  function crowded(transform: Transform): Stage {
+    const stage = stageWith(transform, { 'prod/api/a': '1', 'prod/api/b': '2', other: '3' });
+    for (let i = 0; i < 60; i += 1) stage.putTarget(`foreign/${i}`, 'x');
+    return stage;
+  }
+
+  it('is looked up key by key when the image was sorted, to the same end', async () => {
+    const stage = crowded(swap);
+    stage.putTarget('api/prod/b', '2');
+    const archive = await stage.plan();
+    expect(archive.reader().plan).toMatchObject({
+      targetRead: 'looked-up',
+      totals: { targetOnly: 0, actions: { create: { keys: 2 }, equal: { keys: 1 } } },
+    });
+    expect(await stage.apply(archive)).toMatchObject({ outcome: 'done', counts: { written: 2, equal: 1 } });
+    expect(await stage.verifyApplied()).toMatchObject({ deviations: [], result: { verdict: 'agree' } });
+    stage.putTarget('api/prod/a', 'changed');
+    expect(await stage.verifyApplied()).toMatchObject({
+      result: { verdict: 'differ', differences: [{ key: { text: 'dst/api/prod/a' }, what: 'value differs' }] },
+    });
+    expect([stage.scratch.open, stage.target.openViews()]).toEqual([0, 0]);
+  });
+
+  it('makes a plan stale when one of those keys appears in it', async () => {
+    const stage = crowded(swap);
+    const plan = await stage.plan();
+    stage.putTarget('api/prod/a', 'late');
+    expect(await failureOf(stage.apply(plan))).toMatchObject({
+      code: 'plan.stale',
+      details: { keys: [{ key: { text: 'dst/api/prod/a' }, what: 'appeared in the target' }] },
+    });
+  });
+
+  it.each([
+    { name: 'the image is merged as it comes', transform: byPrefix('dst/', 'dst/new/'), foreign: 60 },
+    { name: 'the target holds not that many more', transform: swap, foreign: 20 },
+  ])('is scanned when $name', async ({ transform, foreign }) => {
+    const stage = stageWith(transform, { 'prod/api/a': '1', other: '3' });
+    for (let i = 0; i < foreign; i += 1) stage.putTarget(`foreign/${i}`, 'x');
+    expect(await planOf(stage)).toMatchObject({ targetRead: 'scanned', totals: { targetOnly: foreign } });
+  });
+});
+
 describe('what the rules find no place for', () => {
   it('blocks the plan where keys collide, with both source keys, and nothing is lost from the sums', async () => {
     const lower = renamePattern('dst/(?:VAT|vat)/(.*)', 'dst/vat/$1');

@@ -17,13 +17,15 @@ import {
   toTargetKey,
   type MigrationSpec,
   type NotCarried,
+  type PlanDocument,
   type RecordPage,
   type StopSignal,
   type StoredRecord,
   type StoreView,
   type Unplaced,
 } from '@keyferry/core';
-import { ImageSpool } from './image-spool.ts';
+import { ImageSpool, type SpilledImage } from './image-spool.ts';
+import { isWorthLookingUp, openLookedUp } from './looked-up-target.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
 import { scanPages } from './pages.ts';
 import { withRetry } from './retry.ts';
@@ -34,6 +36,8 @@ const spillTriesMax = 3;
 export interface Views {
   readonly source: StoreView;
   readonly target: StoreView;
+  /** looked-up: of the target only the keys of the image are seen. */
+  readonly targetRead: PlanDocument['targetRead'];
   close(): Promise<void>;
 }
 
@@ -47,10 +51,14 @@ export const spansOf = (spec: MigrationSpec) => ({
 export async function openViews(engine: Engine, spec: MigrationSpec, signal?: StopSignal): Promise<Views> {
   const source = await openImage(engine, spec, signal);
   try {
-    const target = await withRetry(engine, 'open target', () => engine.target.openView(spansOf(spec).target));
+    const looksUp = isSpilled(source) && (await isWorthLookingUp(engine, spec, source));
+    const target = looksUp
+      ? await openLookedUp(engine, source)
+      : await withRetry(engine, 'open target', () => engine.target.openView(spansOf(spec).target));
     return {
       source,
       target,
+      targetRead: looksUp ? 'looked-up' : 'scanned',
       close: async () => {
         await Promise.all([source.close(), target.close()]);
       },
@@ -65,7 +73,11 @@ export async function openViews(engine: Engine, spec: MigrationSpec, signal?: St
  * A view of the image of the source. Retries what may pass.
  * @throws {KeyferryError} `run.interrupted` when `signal` aborts while it is being sorted.
  */
-export async function openImage(engine: Engine, spec: MigrationSpec, signal?: StopSignal): Promise<StoreView> {
+export async function openImage(
+  engine: Engine,
+  spec: MigrationSpec,
+  signal?: StopSignal,
+): Promise<StoreView | SpilledImage> {
   const open = () => {
     const range = prefixRange(spec.rule.sourcePrefix);
     return withRetry(engine, 'open source', () => engine.source.openView(range), signal);
@@ -82,6 +94,8 @@ export async function openImage(engine: Engine, spec: MigrationSpec, signal?: St
     }
   }
 }
+
+const isSpilled = (view: StoreView | SpilledImage): view is SpilledImage => 'keys' in view;
 
 function mergedView(view: StoreView, spec: MigrationSpec): StoreView {
   if (spec.transform === null) return view;
@@ -110,7 +124,7 @@ function mergedPage(page: RecordPage, spec: MigrationSpec): RecordPage {
   return { records, notCarried, unplaced };
 }
 
-async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signal?: StopSignal): Promise<StoreView> {
+async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signal?: StopSignal): Promise<SpilledImage> {
   const { rule } = spec;
   const spool = new ImageSpool(engine.scratch.openSpool());
   let sourceKeys = 0;
@@ -135,14 +149,14 @@ async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signa
 }
 
 type Image =
-  | { readonly kind: 'kept'; readonly record: StoredRecord & { readonly origin: StoredRecord['key'] } }
+  | { readonly kind: 'kept'; readonly record: StoredRecord & { readonly sourceKey: StoredRecord['key'] } }
   | { readonly kind: 'dropped'; readonly reason: NotCarried['reason'] }
   | { readonly kind: 'unplaced'; readonly unplaced: Unplaced };
 
 /** One record under the rules, in keys of the target; rules see the key as it will be written. */
 function imageOf(record: StoredRecord, { transform, rule }: MigrationSpec): Image {
-  const { key: origin, version } = record;
-  const key = toTargetKey(rule, origin);
+  const { key: sourceKey, version } = record;
+  const key = toTargetKey(rule, sourceKey);
   const moving = { key, value: record.value, expiresAtMs: record.expiresAtMs };
   const outcome = transform === null ? ({ kind: 'kept', record: moving } as const) : transform.apply(moving);
   switch (outcome.kind) {
@@ -157,7 +171,7 @@ function imageOf(record: StoredRecord, { transform, rule }: MigrationSpec): Imag
         return { kind: 'unplaced', unplaced: unplacedRecord(record, key, 'key.outside-prefix', detail) };
       }
       const oneWay = outcome.oneWay === true ? ({ oneWay: true } as const) : {};
-      return { kind: 'kept', record: { ...image, version, origin, ...oneWay } };
+      return { kind: 'kept', record: { ...image, version, sourceKey, ...oneWay } };
     }
   }
 }
@@ -168,5 +182,5 @@ function unplacedRecord(
   reason: Unplaced['reason'],
   detail: string,
 ): Unplaced {
-  return { key, reason, origins: [record.key], count: 1, bytes: recordBytes(record), detail };
+  return { key, reason, sourceKeys: [record.key], count: 1, bytes: recordBytes(record), detail };
 }

@@ -110,6 +110,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     estimate: estimate(engine, spec, built),
     rules: spec.transform?.parts ?? [],
     order: imageRule(spec).order,
+    targetRead: views.targetRead,
     wayBack: built.oneWay === 0 && (spec.transform === null || spec.transform.inverse !== null) ? 'lossless' : 'none',
     oneWay: built.oneWay,
     applyable: findings.every(({ level }) => level !== 'blocking'),

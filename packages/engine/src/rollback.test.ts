@@ -100,7 +100,13 @@ describe('a rollback', () => {
     const claim = await control.claimChunk(chunk, { attempt: 1, token: 9 }, { attempt: 1, token: 1 });
     if (claim.kind !== 'claimed') throw new Error('the claim was to succeed');
     await stage.rollBack();
-    const put = { key: rule.targetPrefix, value: bytes('late'), expiresAtMs: null, expect: 'absent' } as const;
+    const put = {
+      kind: 'put',
+      key: rule.targetPrefix,
+      value: bytes('late'),
+      expiresAtMs: null,
+      expect: 'absent',
+    } as const;
     expect(await failureOf(claim.writer.write([put]))).toMatchObject({ code: 'fence.lost' });
     expect(await control.claimChunk(chunk, { attempt: 1, token: 10 }, { attempt: 1, token: 1 })).toMatchObject({
       kind: 'refused',

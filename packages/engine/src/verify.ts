@@ -149,10 +149,10 @@ class Comparison implements JoinVisitor {
   }
 
   /** What a plan that was applied had none of: it cannot be where it belongs. */
-  unplaced({ count, reason, origins }: Unplaced, targetKey: Key): void {
+  unplaced({ count, reason, sourceKeys }: Unplaced, targetKey: Key): void {
     this.unplacedCount += count;
-    const [origin = targetKey] = origins;
-    this.differences.add(reason === 'key.collision' ? targetKey : origin, withoutPlace);
+    const [sourceKey = targetKey] = sourceKeys;
+    this.differences.add(reason === 'key.collision' ? targetKey : sourceKey, withoutPlace);
   }
 
   result() {

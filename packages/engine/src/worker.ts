@@ -23,7 +23,7 @@ import {
   type ChunkWriter,
   type Key,
   type PlannedChunk,
-  type PutOutcome,
+  type ChangeOutcome,
   type StateVersion,
   type WorkerId,
 } from '@keyferry/core';
@@ -119,7 +119,7 @@ class ChunkRun {
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchKeysMax, batchBytesMax };
     const batches = new ChunkBatches(imageRule(spec).rule, new RecordHasher(plan.salt), this.progress, limits);
-    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly PutOutcome[]> }[] = [];
+    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly ChangeOutcome[]> }[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
@@ -143,13 +143,13 @@ class ChunkRun {
     return signal.aborted;
   }
 
-  private async write(batch: Batch): Promise<readonly PutOutcome[]> {
+  private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
     if (batch.puts.length === 0) return [];
     const { engine, signal } = this.backfill;
     return withRetry(engine, `write ${this.chunk.chunk}`, () => this.writer.write(batch.puts), signal);
   }
 
-  private async settle(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
+  private async settle(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
     const added = countOutcomes(outcomes, batch);
     await this.recordDeadLetters(batch, outcomes);
     this.progress = {
@@ -187,7 +187,7 @@ class ChunkRun {
     this.version = change.version;
   }
 
-  private async recordDeadLetters(batch: Batch, outcomes: readonly PutOutcome[]): Promise<void> {
+  private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
     for (const [i, outcome] of outcomes.entries()) {
       const reason = deadLetterReason(outcome);
       const put = batch.puts[i];
@@ -196,10 +196,10 @@ class ChunkRun {
       await this.recordDeadLetter(canonicalJson(keyToJson(put.key)), sourceKey, put.key, reason);
     }
     for (const { entry, targetKey } of batch.unplaced) {
-      const [origin = entry.key] = entry.origins;
+      const [sourceKey = entry.key] = entry.sourceKeys;
       // The key that it would have may be another record's own, and that one a dead letter too.
       const id = `${entry.reason} ${canonicalJson(keyToJson(entry.key))}`;
-      await this.recordDeadLetter(id, origin, targetKey, `${entry.reason}: ${entry.detail}`);
+      await this.recordDeadLetter(id, sourceKey, targetKey, `${entry.reason}: ${entry.detail}`);
     }
   }
 

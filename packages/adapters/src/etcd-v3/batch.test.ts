@@ -8,6 +8,7 @@ import { ControlKeys } from './control.ts';
 
 const keys = new ControlKeys('_keyferry/' as Key, 'm' as MigrationId);
 const put = (key: string, bytes: number): GuardedPut => ({
+  kind: 'put',
   key: key as Key,
   value: new Uint8Array(bytes),
   expiresAtMs: null,

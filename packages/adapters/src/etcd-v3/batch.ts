@@ -4,7 +4,8 @@
  *     if fence = mine and epoch = mine
  *     then  put mark
  *           record 1:  if key is absent (or at its version) and tombstone is absent  then put  else read both
- *           record 2:  …
+ *           record 2:  if key is at its version  then delete it and note that it is gone  else read both
+           record 3:  …
  *     else  read fence and epoch
  *
  * The mark stands outside for a second reason: before 3.5.33 a full server overlooks puts in nested transactions [measured],
@@ -12,10 +13,10 @@
  * instead of names, values passed on uncopied, and whatever protobuf takes for granted (equal, 0) left out.
  */
 import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3';
-import { recordBytes, type GuardedPut } from '@keyferry/core';
+import { recordBytes, type GuardedChange, type GuardedDelete, type GuardedPut } from '@keyferry/core';
 import { CompareTarget } from './client.ts';
 import { keyToBuffer } from './codec.ts';
-import type { ControlKeys } from './control.ts';
+import { attemptValue, type ControlKeys } from './control.ts';
 import { batchKeysMax, recordBytesMax, requestBytesMax } from './capabilities.ts';
 
 /** Tags, lengths and nesting of one record; the sum of all their longest forms is 109. */
@@ -40,8 +41,21 @@ export function modifiedAt(key: Buffer, revision: string | null): ICompare {
     : { key, target: CompareTarget.Mod, mod_revision: revision };
 }
 
+/** @param attempt of the claim: it tells a repeat that the deletion was its own */
+export function deleteOperation({ key, expect }: GuardedDelete, keys: ControlKeys, attempt: number): IRequestOp {
+  const wire = keyToBuffer(key);
+  const gone = keys.goneKey(key);
+  return {
+    request_txn: {
+      compare: [modifiedAt(wire, expect.version)],
+      success: [{ request_delete_range: { key: wire } }, { request_put: { key: gone, value: attemptValue(attempt) } }],
+      failure: [{ request_range: { key: wire, keys_only: true } }, { request_range: { key: gone } }],
+    },
+  };
+}
+
 /** @param lease '0': none */
-export function recordOperation(put: GuardedPut, keys: ControlKeys, lease: string): IRequestOp {
+export function putOperation(put: GuardedPut, keys: ControlKeys, lease: string): IRequestOp {
   const key = keyToBuffer(put.key);
   const tomb = keys.tomb(put.key);
   const value = put.value as Buffer; // the encoder takes any Uint8Array
@@ -62,10 +76,10 @@ export function recordOperation(put: GuardedPut, keys: ControlKeys, lease: strin
  * Before 3.4.42, 3.5.28 and 3.6.9 the server checks no rights inside nested transactions (CVE-2026-33343; measured on
  * 3.3.25, 3.4.23, 3.5.16), and batches are nested: without this, keyferry would write where its user may not.
  */
-export function rightsProbe(puts: readonly GuardedPut[]): ITxnRequest {
+export function rightsProbe(changes: readonly GuardedChange[]): ITxnRequest {
   const keys: Buffer[] = [];
   let bytes = 0;
-  for (const { key } of puts) {
+  for (const { key } of changes) {
     bytes += key.length;
     if (bytes > probeKeyBytesMax && keys.length > 0) break;
     keys.push(keyToBuffer(key));
@@ -81,13 +95,15 @@ const noBytes = Buffer.alloc(0);
 const probeKeyBytesMax = 256 * 1024;
 
 /** At most so long is a record in a request: three times its key, twice its tombstone's, once its value. */
-function encodedBytes({ key, value }: GuardedPut, keys: ControlKeys): number {
-  return value.length + 5 * key.length + 2 * keys.tombPrefix.length + recordOverhead;
+function encodedBytes(change: GuardedChange, keys: ControlKeys): number {
+  const { key } = change;
+  const valueBytes = change.kind === 'put' ? change.value.length : 0;
+  return valueBytes + 5 * key.length + 2 * keys.tombPrefix.length + recordOverhead;
 }
 
 /** Cuts a batch at the limits, in order. A record that fits into no request is in none of the parts. */
 export function cutBatch(
-  puts: readonly GuardedPut[],
+  changes: readonly GuardedChange[],
   keys: ControlKeys,
   limits: BatchLimits,
   refuse: (index: number, detail: string) => void,
@@ -95,10 +111,10 @@ export function cutBatch(
   const parts: number[][] = [];
   let part: number[] = [];
   let partBytes = requestOverhead;
-  for (let i = 0; i < puts.length; i += 1) {
-    const put = puts[i] as GuardedPut;
-    const bytes = encodedBytes(put, keys);
-    const detail = refusalOf(put, keys, bytes);
+  for (let i = 0; i < changes.length; i += 1) {
+    const change = changes[i] as GuardedChange;
+    const bytes = encodedBytes(change, keys);
+    const detail = refusalOf(change, keys, bytes);
     if (detail !== null) {
       refuse(i, detail);
       continue;
@@ -115,12 +131,12 @@ export function cutBatch(
   return parts;
 }
 
-function refusalOf(put: GuardedPut, keys: ControlKeys, bytes: number): string | null {
-  const { key } = put;
+function refusalOf(change: GuardedChange, keys: ControlKeys, bytes: number): string | null {
+  const { key } = change;
   if (key === '') return 'the key is empty, and etcd has no such key';
   if (key.startsWith(keys.reservedPrefix))
     return `the key lies under ${keys.reservedPrefix}, where keyferry keeps its own`;
-  if (recordBytes(put) > recordBytesMax) return `${recordBytes(put)} bytes, at most ${recordBytesMax}`;
+  if (recordBytes(change) > recordBytesMax) return `${recordBytes(change)} bytes, at most ${recordBytesMax}`;
   const requestBytes = bytes + requestOverhead;
   return requestBytes <= requestBytesMax ? null : `a request of ${requestBytes} bytes, at most ${requestBytesMax}`;
 }

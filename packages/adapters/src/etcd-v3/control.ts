@@ -4,10 +4,14 @@
  *     <reserved><migration>/epoch                                        fence of the whole migration
  *     <reserved><migration>/fence/<chunk>                                fence of one chunk
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
+ *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
+ *     <reserved><migration>/back/<revision>/<sequence>                   one a transaction that put own records back, empty
  *
  * A mark tells later what a run wrote: all keys of a transaction share its revision, so a record was written by keyferry
  * and not touched since if and only if its mod_revision is a mark's. One key a transaction, not one a record.
+ * What was deleted has no revision any more, so a deletion leaves a key of its own, written in the same transaction. It
+ * proves that the key was deleted, and not that nobody made and deleted it again since: etcd keeps no trace of that.
  * Names are percent-encoded, so that none can reach into another's keys; numbers have a fixed width, to sort as they count.
  */
 import type { IKeyValue } from 'etcd3';
@@ -31,6 +35,9 @@ export class ControlKeys {
   readonly tombPrefix: Key;
   readonly fences: KeyRange;
   readonly tombs: KeyRange;
+  readonly gonePrefix: Key;
+  readonly gone: KeyRange;
+  readonly backs: KeyRange;
   /** Of all attempts. */
   readonly marks: KeyRange;
   private readonly base: string;
@@ -42,6 +49,9 @@ export class ControlKeys {
     this.tombPrefix = `${this.base}tomb/` as Key;
     this.fences = prefixRange(`${this.base}fence/` as Key);
     this.tombs = prefixRange(this.tombPrefix);
+    this.gonePrefix = `${this.base}gone/` as Key;
+    this.gone = prefixRange(this.gonePrefix);
+    this.backs = prefixRange(`${this.base}back/` as Key);
     this.marks = prefixRange(`${this.base}mark/` as Key);
   }
 
@@ -53,6 +63,15 @@ export class ControlKeys {
     return keyToBuffer(this.tombPrefix + key);
   }
 
+  goneKey(key: Key): Buffer {
+    return keyToBuffer(this.gonePrefix + key);
+  }
+
+  /** @param revision of the store when the transaction was built, so that two processes that go back share none */
+  back(revision: string, sequence: number): Buffer {
+    return keyToBuffer(`${this.base}back/${revision.padStart(20, '0')}/${fixed(sequence)}`);
+  }
+
   /** The marks of one chunk in one attempt, by all who ever claimed it then. */
   chunkMarks(chunk: ChunkId, attempt: number): KeyRange {
     return prefixRange(`${this.base}mark/${fixed(attempt)}/${encodeURIComponent(chunk)}/` as Key);
@@ -62,6 +81,10 @@ export class ControlKeys {
     const { start } = this.chunkMarks(chunk, attempt);
     return keyToBuffer(`${start}${fixed(token)}/${fixed(sequence)}`);
   }
+}
+
+export function attemptValue(attempt: number): Buffer {
+  return Buffer.from(fixed(attempt), 'latin1');
 }
 
 function fixed(number: number): string {

@@ -15,6 +15,7 @@ import {
   type MigrationId,
   type Position,
   type SourceStore,
+  type StoredRecord,
   type StoreDescription,
   type StoreView,
   type TargetCapabilities,
@@ -27,6 +28,7 @@ import { EtcdClient, type EtcdV3Auth, type EtcdV3Tls } from './client.ts';
 import { rangeToWire, rangeWithout } from './codec.ts';
 import { ControlKeys } from './control.ts';
 import { LeasePool } from './leases.ts';
+import { lookUp } from './look-up.ts';
 import { describe, readMembers } from './members.ts';
 import { EtcdTargetControl } from './target.ts';
 import { openView } from './view.ts';
@@ -112,12 +114,19 @@ class EtcdV3Store implements SourceStore, TargetStore {
     return Math.min(max, count);
   }
 
+  async lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]> {
+    const { client, limits, options } = this;
+    const found = await lookUp({ client, limits, nowMs: options.nowMs }, keys);
+    return found.map((each) => each?.record ?? null);
+  }
+
   control(migration: MigrationId): TargetControl {
     const { client, leases, limits, reserved, options } = this;
     const keys = new ControlKeys(this.reservedPrefix, migration);
     // Without a password, a client certificate's common name can be a user's (--client-cert-auth with users enabled).
     const hasUsers = options.auth !== undefined || options.tls?.cert !== undefined;
-    return new EtcdTargetControl({ store: options.name, migration, client, keys, leases, limits, reserved, hasUsers });
+    const { name: store, nowMs } = options;
+    return new EtcdTargetControl({ store, migration, client, keys, leases, limits, reserved, hasUsers, nowMs });
   }
 
   async close(): Promise<void> {

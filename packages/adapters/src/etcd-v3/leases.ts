@@ -8,7 +8,7 @@
  *
  * A lease ends by itself. One that was granted for a batch that never came costs nothing but its line until then.
  */
-import { invariant, type GuardedPut } from '@keyferry/core';
+import { invariant, type Key } from '@keyferry/core';
 import type { EtcdClient } from './client.ts';
 
 /** etcd grants no less: 1.5 election timeouts in whole seconds (lease/lessor.go, minTTL; measured 3.3 to 3.5). */
@@ -16,7 +16,11 @@ const ttlMinSeconds = 2;
 /** 285 years; the server refuses more (lease/lessor.go, MaxLeaseTTL). */
 const ttlMaxSeconds = 9_000_000_000;
 
-type Expiring = Pick<GuardedPut, 'expiresAtMs'>;
+/** What says nothing of an expiry, such as a delete, needs no lease. */
+interface Expiring {
+  readonly key?: Key;
+  readonly expiresAtMs?: number | null;
+}
 
 export class LeasePool {
   private readonly client: EtcdClient;
@@ -30,12 +34,12 @@ export class LeasePool {
     this.nowMs = nowMs;
   }
 
-  /** One promise a batch: the lease for each distinct bucket. Null when none of the puts at `indexes` expires. */
-  async leasesFor(puts: readonly Expiring[], indexes: readonly number[]): Promise<LeaseLookup | null> {
+  /** One promise a batch: the lease for each distinct bucket. Null when none of the changes at `indexes` expires. */
+  async leasesFor(changes: readonly Expiring[], indexes: readonly number[]): Promise<LeaseLookup | null> {
     const nowMs = this.nowMs();
     const buckets = new Set<number>();
     for (const index of indexes) {
-      const expiresAtMs = puts[index]?.expiresAtMs ?? null;
+      const expiresAtMs = changes[index]?.expiresAtMs ?? null;
       if (expiresAtMs !== null) buckets.add(this.bucketOf(expiresAtMs, nowMs));
     }
     if (buckets.size === 0) return null;

@@ -9,14 +9,18 @@ import type { ITxnRequest, ITxnResponse } from 'etcd3';
 import {
   compareFences,
   KeyferryError,
+  type BeforeImage,
   type ChunkId,
   type ClaimOutcome,
   type CreatedRecord,
   type Fence,
+  type Key,
   type KeyRange,
   type MigrationId,
   type RaiseOutcome,
   type RemoveOutcome,
+  type Restoration,
+  type RestoreOutcome,
   type ScanOptions,
   type TargetControl,
   type Version,
@@ -27,19 +31,29 @@ import { EtcdChunkWriter, type WriterContext } from './chunk-writer.ts';
 import { keyFromBuffer, keyToBuffer, rangeWithout } from './codec.ts';
 import { fenceOf, fenceValue } from './control.ts';
 import { toKeyferryError } from './errors.ts';
+import { lookUp } from './look-up.ts';
 import { readMarks, WriterMarks } from './marks.ts';
 import { readPages } from './pages.ts';
+import { Origins, Restorer } from './restore.ts';
 
 export interface ControlContext extends WriterContext {
   readonly migration: MigrationId;
   readonly reserved: KeyRange;
+  readonly nowMs: () => number;
 }
 
 export class EtcdTargetControl implements TargetControl {
   private readonly context: ControlContext;
+  private readonly origins: Origins;
+  private readonly restorer: Restorer;
 
   constructor(context: ControlContext) {
     this.context = context;
+    this.origins = new Origins(context);
+    this.restorer = new Restorer(
+      { ...context, writeUnder: (epoch, request) => this.writeUnder(epoch, request) },
+      this.origins,
+    );
   }
 
   async readEpoch(): Promise<Fence | null> {
@@ -110,27 +124,36 @@ export class EtcdTargetControl implements TargetControl {
     const outcomes: RemoveOutcome[] = [];
     for (let at = 0; at < records.length; at += limits.records) {
       const part = records.slice(at, at + limits.records);
-      const { responses } = await this.writeUnder(epoch, part.map(removal));
+      const { responses } = await this.writeUnder(epoch, { success: part.map(removal) });
       for (const { response_txn } of responses) {
         const isThere = (response_txn.responses[0]?.response_range?.kvs.length ?? 0) > 0;
         outcomes.push(response_txn.succeeded ? 'removed' : isThere ? 'changed' : 'absent');
       }
     }
-    if (records.length === 0) await this.writeUnder(epoch, []);
+    if (records.length === 0) await this.writeUnder(epoch, {});
     return outcomes;
+  }
+
+  async readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
+    return this.origins.of(await lookUp(this.context, keys));
+  }
+
+  async restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]> {
+    if (restorations.length === 0) await this.writeUnder(epoch, {});
+    return this.restorer.restore(restorations, epoch);
   }
 
   /** In the order in which they protect: nobody can claim under this epoch, so fences go first and marks last. */
   async dropControl(epoch: Fence): Promise<void> {
     const { client, keys } = this.context;
-    await this.writeUnder(epoch, []);
-    for (const range of [keys.fences, keys.tombs, keys.marks]) {
+    await this.writeUnder(epoch, {});
+    for (const range of [keys.fences, keys.tombs, keys.gone, keys.backs, keys.marks]) {
       const options = { pageKeysMax: dropKeysMax, revision: null, keysOnly: true };
       for await (const ends of readPages(client, range, options, ({ kvs }) => cutEvery(batchKeysMax, kvs))) {
         for (const [first, last] of ends) {
           // A few at a time: all deletes of a request are one revision, and a mirror replays it as one transaction.
           const range_end = Buffer.concat([last.key, zero]);
-          await this.writeUnder(epoch, [{ request_delete_range: { key: first.key, range_end } }]);
+          await this.writeUnder(epoch, { success: [{ request_delete_range: { key: first.key, range_end } }] });
         }
       }
     }
@@ -141,16 +164,20 @@ export class EtcdTargetControl implements TargetControl {
     return { fence: fenceOf(this.context.store, kvs[0]), revision: kvs[0]?.mod_revision ?? null };
   }
 
-  /** @throws {KeyferryError} `fence.lost` when the epoch is another one; nothing was done then. */
-  private async writeUnder(epoch: Fence, success: NonNullable<ITxnRequest['success']>): Promise<ITxnResponse> {
+  /**
+   * Under further conditions, if the request has any: `succeeded` is false when one of those does not hold.
+   * @throws {KeyferryError} `fence.lost` when the epoch is another one; nothing was done then.
+   */
+  private async writeUnder(epoch: Fence, { compare = [], success = [] }: ITxnRequest): Promise<ITxnResponse> {
     const { store, keys, migration } = this.context;
     const response = await this.write({
-      compare: [valueIs(keys.epoch, fenceValue(epoch))],
+      compare: [valueIs(keys.epoch, fenceValue(epoch)), ...compare],
       success,
       failure: [{ request_range: { key: keys.epoch } }],
     });
     if (response.succeeded) return response;
-    fenceOf(store, response.responses[0]?.response_range.kvs[0]);
+    const held = fenceOf(store, response.responses[0]?.response_range.kvs[0]);
+    if (compare.length > 0 && held !== null && compareFences(held, epoch) === 0) return response;
     throw new KeyferryError('fence.lost', { chunk: `all of ${migration}` });
   }
 

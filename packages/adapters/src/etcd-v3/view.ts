@@ -70,13 +70,18 @@ class EtcdView implements StoreView {
   }
 
   private async toPage({ kvs }: IRangeResponse): Promise<RecordPage> {
-    const leases = new Set<string>();
-    for (const { lease } of kvs) if (lease !== noLease) leases.add(lease);
-    const expiries = leases.size === 0 ? null : await this.expiries.read(leases);
-    const records: StoredRecord[] = [];
-    for (const kv of kvs) records.push(toRecord(kv, expiries));
-    return { records, notCarried: [] };
+    return { records: await toRecords(kvs, this.expiries), notCarried: [] };
   }
+}
+
+/** One record for each, in order. */
+export async function toRecords(kvs: readonly IKeyValue[], leaseExpiries: LeaseExpiries): Promise<StoredRecord[]> {
+  const leases = new Set<string>();
+  for (const { lease } of kvs) if (lease !== noLease) leases.add(lease);
+  const expiries = leases.size === 0 ? null : await leaseExpiries.read(leases);
+  const records: StoredRecord[] = [];
+  for (const kv of kvs) records.push(toRecord(kv, expiries));
+  return records;
 }
 
 /** What the wire says of a record without one. */

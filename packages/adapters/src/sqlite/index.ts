@@ -15,6 +15,7 @@ import {
   type MigrationId,
   type Position,
   type SourceStore,
+  type StoredRecord,
   type StoreDescription,
   type StoreView,
   type TargetControl,
@@ -24,7 +25,7 @@ import { sqliteCapabilities } from './capabilities.ts';
 import { Connection } from './connection.ts';
 import { storeErrorOf } from './errors.ts';
 import { ensureSchema, readGeneration, readSchema, tableNames, type SchemaState, type TableNames } from './schema.ts';
-import { countRecords, emptyPosition, emptyView, readPosition, SqliteView } from './source.ts';
+import { countRecords, emptyPosition, emptyView, readPosition, readRecord, SqliteView } from './source.ts';
 import { SqliteControl } from './target.ts';
 
 export { sqliteCapabilities } from './capabilities.ts';
@@ -67,6 +68,8 @@ export class SqliteStore implements SourceStore, TargetStore {
   private readonly names: TableNames;
   private connection: Connection | null = null;
   private schema: SchemaState = 'absent';
+  /** Every table is there, those that came with a later keyferry too. */
+  private ensured = false;
   private closed = false;
 
   constructor(options: SqliteStoreOptions) {
@@ -123,6 +126,14 @@ export class SqliteStore implements SourceStore, TargetStore {
     );
   }
 
+  async lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]> {
+    const absent = keys.map(() => null);
+    const nowMs = this.options.nowMs();
+    return this.read<readonly (StoredRecord | null)[]>('records', absent, (connection) =>
+      keys.map((key) => readRecord(connection, this.names, key, nowMs)),
+    );
+  }
+
   control(migration: MigrationId): TargetControl {
     return new SqliteControl({
       migration,
@@ -158,7 +169,8 @@ export class SqliteStore implements SourceStore, TargetStore {
     invariant(!this.closed, `store ${this.options.name} was used after it was closed`);
     this.connection ??= this.connect(this.options.readOnly);
     const { connection } = this;
-    if (this.schema !== 'whole') ensureSchema(connection, this.options.name, this.names);
+    if (!this.ensured) ensureSchema(connection, this.options.name, this.names);
+    this.ensured = true;
     this.schema = 'whole';
     return connection.writeTransaction(() => body(connection));
   }

@@ -17,6 +17,7 @@ export interface TableNames {
   readonly fences: string;
   readonly marks: string;
   readonly tombstones: string;
+  readonly deletions: string;
   readonly triggers: readonly string[];
 }
 
@@ -33,6 +34,7 @@ export function tableNames(store: string, table: string): TableNames {
     fences: own('fences'),
     marks: own('marks'),
     tombstones: own('tombstones'),
+    deletions: own('deletions'),
     triggers: [own('inserted'), own('updated'), own('deleted')],
   };
 }
@@ -72,7 +74,7 @@ CREATE TRIGGER IF NOT EXISTS ${deleted} AFTER DELETE ON ${records} BEGIN
 END;`;
 }
 
-function controlSql({ epochs, fences, marks, tombstones }: TableNames): string {
+function controlSql({ epochs, fences, marks, tombstones, deletions }: TableNames): string {
   return `
 CREATE TABLE IF NOT EXISTS ${epochs} (
   migration TEXT NOT NULL PRIMARY KEY, attempt INTEGER NOT NULL, token INTEGER NOT NULL
@@ -88,10 +90,13 @@ CREATE TABLE IF NOT EXISTS ${marks} (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ${tombstones} (
   migration TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (migration, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ${deletions} (
+  migration TEXT NOT NULL, key BLOB NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (migration, key)
 ) WITHOUT ROWID;`;
 }
 
-/** absent: no table of records. records: only that. whole: with keyferry's own tables. */
+/** absent: no table of records. records: only that. whole: with keyferry's own tables that have been there always. */
 export type SchemaState = 'absent' | 'records' | 'whole';
 
 /** @throws {KeyferryError} `store.unsupported`: a table of that name that is not in keyferry's format, or in a newer. */
@@ -121,7 +126,8 @@ export function readGeneration(connection: Connection): string | null {
 
 /** Creates what is missing; safe when several processes do it at once. */
 export function ensureSchema(connection: Connection, store: string, names: TableNames): void {
-  if (readSchema(connection, store, names) === 'whole') return;
+  const lacksNone = () => connection.get('SELECT 1 FROM sqlite_schema WHERE name = ?', names.deletions) !== undefined;
+  if (readSchema(connection, store, names) === 'whole' && lacksNone()) return;
   connection.ensureWriteAheadLog();
   connection.writeTransaction(() => {
     if (readSchema(connection, store, names) === 'absent') connection.script(sqliteTableSql(names.records));

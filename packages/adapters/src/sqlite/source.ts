@@ -71,6 +71,20 @@ export function countRecords(
   return Number(counted?.['count'] ?? 0);
 }
 
+export function readRecord(
+  connection: Connection,
+  { records }: TableNames,
+  key: Key,
+  nowMs: number,
+): StoredRecord | null {
+  const row = connection.get(
+    `SELECT key, value, CAST(version AS TEXT) AS version, expires_at_ms FROM ${records} WHERE key = ? AND ${isAlive}`,
+    keyToBytes(key),
+    nowMs,
+  );
+  return row === undefined ? null : recordOf(row);
+}
+
 /** Takes over the connection: closing the view closes it. */
 export class SqliteView implements StoreView {
   readonly position: Position;

@@ -11,26 +11,33 @@ import {
   keyToBytes,
   recordBytes,
   recordsEqual,
+  restoreStep,
+  type BeforeImage,
+  type ChangeOutcome,
   type ChunkId,
   type ChunkWriter,
   type ClaimOutcome,
   type CreatedRecord,
   type Fence,
+  type GuardedDelete,
   type GuardedPut,
   type Key,
   type KeyRange,
   type MigrationId,
-  type PutOutcome,
   type RaiseOutcome,
+  type RecordOrigin,
   type RemoveOutcome,
+  type Restoration,
+  type RestoreOutcome,
   type ScanOptions,
+  type StoredRecord,
   type TargetControl,
   type Version,
 } from '@keyferry/core';
 import { sqliteCapabilities } from './capabilities.ts';
 import type { Connection, Row } from './connection.ts';
 import type { TableNames } from './schema.ts';
-import { inRange, isAlive, recordOf } from './source.ts';
+import { inRange, isAlive, readRecord } from './source.ts';
 
 export interface ControlContext {
   readonly migration: MigrationId;
@@ -123,11 +130,25 @@ export class SqliteControl implements TargetControl {
     });
   }
 
+  async readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
+    const absent = keys.map(() => null);
+    return this.context.read<readonly (BeforeImage | null)[]>(absent, (connection) =>
+      keys.map((key) => this.image(connection, key)),
+    );
+  }
+
+  async restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]> {
+    return this.context.write((connection) => {
+      this.assertEpoch(connection, epoch);
+      return restorations.map((restoration) => this.restoreOne(connection, restoration, epoch.attempt));
+    });
+  }
+
   async dropControl(epoch: Fence): Promise<void> {
     const { names, migration, write } = this.context;
     write((connection) => {
       this.assertEpoch(connection, epoch);
-      for (const table of [names.fences, names.marks, names.tombstones]) {
+      for (const table of [names.fences, names.marks, names.deletions, names.tombstones]) {
         connection.run(`DELETE FROM ${table} WHERE migration = ?`, migration);
       }
     });
@@ -135,58 +156,83 @@ export class SqliteControl implements TargetControl {
 
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
     return {
-      write: async (puts) => {
-        invariant(puts.length <= sqliteCapabilities.batchKeysMax, `a batch of ${puts.length} puts`);
+      write: async (changes) => {
+        invariant(changes.length <= sqliteCapabilities.batchKeysMax, `a batch of ${changes.length} changes`);
         return this.context.write((connection) => {
           const isMine = sameFence(this.fence(connection, chunk), fence) && sameFence(this.epoch(connection), epoch);
           if (!isMine) throw new KeyferryError('fence.lost', { chunk });
-          return puts.map((put) => this.put(connection, put, fence.attempt));
+          return changes.map((change) =>
+            change.kind === 'put'
+              ? this.put(connection, change, fence.attempt)
+              : this.delete(connection, change, fence.attempt),
+          );
         });
       },
     };
   }
 
-  private put(connection: Connection, put: GuardedPut, attempt: number): PutOutcome {
+  private put(connection: Connection, put: GuardedPut, attempt: number): ChangeOutcome {
     const { names, migration } = this.context;
     const size = recordBytes(put);
     const { recordBytesMax } = sqliteCapabilities;
     if (recordBytesMax !== null && size > recordBytesMax) {
       return { kind: 'refused', detail: `${size} bytes, at most ${recordBytesMax}` };
     }
-    const key = keyToBytes(put.key);
     const present = this.present(connection, put.key);
-    const mark = connection.get(
-      `SELECT attempt, CAST(version AS TEXT) AS version, created FROM ${names.marks} WHERE migration = ? AND key = ?`,
-      migration,
-      key,
-    );
-    const isOurs = present !== null && mark?.['version'] === present.version;
+    const mark = this.mark(connection, put.key);
     const isTombstoned =
-      connection.get(`SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`, migration, key) !== undefined;
+      connection.get(
+        `SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`,
+        migration,
+        keyToBytes(put.key),
+      ) !== undefined;
     const guardHolds = put.expect === 'absent' ? present === null : present?.version === put.expect.version;
     if (guardHolds && !isTombstoned) {
       const version = this.writeRecord(connection, put);
-      // What was overwritten was not created, unless it was this migration that had created it.
-      const created = present === null || (isOurs && mark?.['created'] === 1);
-      connection.run(
-        `REPLACE INTO ${names.marks} VALUES (?, ?, ?, CAST(? AS INTEGER), ?)`,
-        migration,
-        key,
-        attempt,
-        version,
-        created ? 1 : 0,
-      );
+      this.writeMark(connection, put.key, attempt, version, present === null);
       return { kind: 'written', version };
     }
     if (present === null || guardHolds) return { kind: isTombstoned ? 'tombstoned' : 'missing' };
     const { version } = present;
     const equal = recordsEqual(put, present);
-    if (isOurs && equal && mark?.['attempt'] === attempt) return { kind: 'already-written', version };
-    return { kind: 'present', version, equal };
+    const isRepeat = mark?.['version'] === version && mark['attempt'] === attempt;
+    return isRepeat && equal ? { kind: 'already-written', version } : { kind: 'present', version, equal };
+  }
+
+  private delete(connection: Connection, { key, expect }: GuardedDelete, attempt: number): ChangeOutcome {
+    const { names, migration } = this.context;
+    const present = this.present(connection, key);
+    if (present === null) return { kind: this.deletedBy(connection, key) === attempt ? 'deleted' : 'missing' };
+    const { version } = present;
+    if (version !== expect.version) return { kind: 'present', version, equal: false };
+    connection.run(`DELETE FROM ${names.records} WHERE key = ?`, keyToBytes(key));
+    connection.run(`REPLACE INTO ${names.deletions} VALUES (?, ?, ?)`, migration, keyToBytes(key), attempt);
+    return { kind: 'deleted' };
+  }
+
+  private restoreOne(connection: Connection, restoration: Restoration, attempt: number): RestoreOutcome {
+    const { names, migration, nowMs } = this.context;
+    const { image } = restoration;
+    const key = keyToBytes(image.key);
+    const wasDeleted = this.deletedBy(connection, image.key) !== null;
+    const step = restoreStep(restoration, this.image(connection, image.key), wasDeleted, nowMs());
+    if (step.kind === 'leave') return step.outcome;
+    if (image.origin === 'foreign') {
+      connection.run(`DELETE FROM ${names.deletions} WHERE migration = ? AND key = ?`, migration, key);
+    }
+    if (step.kind === 'remove') connection.run(`DELETE FROM ${names.records} WHERE key = ?`, key);
+    else {
+      const version = this.writeRecord(connection, image);
+      if (step.own) this.writeMark(connection, image.key, attempt, version, false);
+    }
+    return step.outcome;
   }
 
   /** Over a row that expired, too: it counts as absent, and nobody need have removed it. */
-  private writeRecord(connection: Connection, { key, value, expiresAtMs }: GuardedPut): Version {
+  private writeRecord(
+    connection: Connection,
+    { key, value, expiresAtMs }: Pick<GuardedPut, 'key' | 'value' | 'expiresAtMs'>,
+  ): Version {
     const { names } = this.context;
     connection.run(
       `INSERT INTO ${names.records} (key, value, expires_at_ms) VALUES (?, ?, ?)
@@ -200,15 +246,48 @@ export class SqliteControl implements TargetControl {
     return counter?.['version'] as Version;
   }
 
-  private present(connection: Connection, key: Key) {
-    const { names, nowMs } = this.context;
-    const row = connection.get(
-      `SELECT key, value, CAST(version AS TEXT) AS version, expires_at_ms FROM ${names.records}
-       WHERE key = ? AND ${isAlive}`,
+  private writeMark(connection: Connection, key: Key, attempt: number, version: Version, created: boolean): void {
+    connection.run(
+      `REPLACE INTO ${this.context.names.marks} VALUES (?, ?, ?, CAST(? AS INTEGER), ?)`,
+      this.context.migration,
       keyToBytes(key),
-      nowMs(),
+      attempt,
+      version,
+      created ? 1 : 0,
     );
-    return row === undefined ? null : recordOf(row);
+  }
+
+  private mark(connection: Connection, key: Key): Row | undefined {
+    const { names, migration } = this.context;
+    return connection.get(
+      `SELECT attempt, CAST(version AS TEXT) AS version, created FROM ${names.marks} WHERE migration = ? AND key = ?`,
+      migration,
+      keyToBytes(key),
+    );
+  }
+
+  /** The attempt that deleted the key last. Only in a transaction that writes: a file from before has no such table. */
+  private deletedBy(connection: Connection, key: Key): number | null {
+    const { names, migration } = this.context;
+    const row = connection.get(
+      `SELECT attempt FROM ${names.deletions} WHERE migration = ? AND key = ?`,
+      migration,
+      keyToBytes(key),
+    );
+    return row === undefined ? null : Number(row['attempt']);
+  }
+
+  private image(connection: Connection, key: Key): BeforeImage | null {
+    const present = this.present(connection, key);
+    if (present === null) return null;
+    const mark = this.mark(connection, key);
+    let origin: RecordOrigin = 'foreign';
+    if (mark?.['version'] === present.version) origin = mark['created'] === 1 ? 'created' : 'overwritten';
+    return { ...present, origin };
+  }
+
+  private present(connection: Connection, key: Key): StoredRecord | null {
+    return readRecord(connection, this.context.names, key, this.context.nowMs());
   }
 
   private epoch(connection: Connection): Fence | null {

@@ -19,6 +19,7 @@ import { startSwallower } from './etcd-v3-proxy.ts';
 const first = { attempt: 1, token: 1 };
 const everything = { start: '' as Key, end: null };
 const put = (key: string, expiresAtMs: number | null = null): GuardedPut => ({
+  kind: 'put',
   key: key as Key,
   value: Buffer.from(`value of ${key}`),
   expiresAtMs,

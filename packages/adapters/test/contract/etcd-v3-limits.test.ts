@@ -16,6 +16,7 @@ const claim = async (store: EtcdStore): Promise<ChunkWriter> => {
   return (claimed as Extract<typeof claimed, { kind: 'claimed' }>).writer;
 };
 const put = (key: string, bytes: number): GuardedPut => ({
+  kind: 'put',
   key: key as Key,
   value: new Uint8Array(bytes).fill(120),
   expiresAtMs: null,

@@ -167,7 +167,13 @@ describe('an SQLite store', () => {
     await control.raiseEpoch(epoch);
     const claim = await control.claimChunk(chunkId(0), epoch, epoch);
     if (claim.kind !== 'claimed') throw new Error('refused');
-    const put = { key: keyFromText('a'), value: bytes('two'), expiresAtMs: null, expect: 'absent' as const };
+    const put = {
+      kind: 'put' as const,
+      key: keyFromText('a'),
+      value: bytes('two'),
+      expiresAtMs: null,
+      expect: 'absent' as const,
+    };
     expect(await claim.writer.write([put])).toMatchObject([{ kind: 'written' }]);
     expect(await one.control('m' as MigrationId).readEpoch()).toBeNull();
     expect((await readAll(one, everything))[0]?.value).toEqual(bytes('a'));
@@ -205,7 +211,13 @@ describe('an SQLite store', () => {
     await control.raiseEpoch(epoch);
     const claim = await control.claimChunk(chunkId(0), epoch, epoch);
     if (claim.kind !== 'claimed') throw new Error('refused');
-    const put = { key: keyFromText('a'), value: bytes('new'), expiresAtMs: null, expect: 'absent' as const };
+    const put = {
+      kind: 'put' as const,
+      key: keyFromText('a'),
+      value: bytes('new'),
+      expiresAtMs: null,
+      expect: 'absent' as const,
+    };
     expect(await claim.writer.write([put])).toMatchObject([{ kind: 'written' }]);
     expect(await readAll(store, everything)).toMatchObject([{ value: bytes('new'), expiresAtMs: null }]);
     await store.close();

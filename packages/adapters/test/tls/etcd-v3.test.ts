@@ -13,6 +13,7 @@ import { versions } from '../contract/etcd-v3-fixture.ts';
 const first = { attempt: 1, token: 1 };
 const app = prefixRange(keyFromText('app/'));
 const put = (key: string): GuardedPut => ({
+  kind: 'put',
   key: keyFromText(key),
   value: Buffer.from('v'),
   expiresAtMs: null,

@@ -17,13 +17,13 @@ export interface StoredRecord {
   /** Milliseconds since 1970 at which the store drops the record; null: never. */
   readonly expiresAtMs: number | null;
   /** The source's own key, where the rules gave the record another one; absent: `key` is that. */
-  readonly origin?: Key;
+  readonly sourceKey?: Key;
   /** The rules gave it a key from which their inverse does not lead back. */
   readonly oneWay?: true;
 }
 
 /** The key of a record in its source. */
-export const originOf = ({ key, origin }: Pick<StoredRecord, 'key' | 'origin'>): Key => origin ?? key;
+export const sourceKeyOf = ({ key, sourceKey }: Pick<StoredRecord, 'key' | 'sourceKey'>): Key => sourceKey ?? key;
 
 /** Why something in a source is not carried over. Counted and printed in the plan, each under its own line. */
 export type NotCarriedReason = 'dir.with-children' | 'dir.empty' | 'ttl.expired' | 'rule.excluded' | 'rule.dropped';
@@ -45,7 +45,7 @@ export interface Unplaced {
   readonly key: Key;
   readonly reason: UnplacedReason;
   /** Keys in the source, the first few of `count`. */
-  readonly origins: readonly Key[];
+  readonly sourceKeys: readonly Key[];
   readonly count: number;
   readonly bytes: number;
   /** For people; holds no value. */
@@ -60,6 +60,7 @@ export interface RecordPage {
   readonly unplaced?: readonly Unplaced[];
 }
 
-export function recordBytes(record: { readonly key: Key; readonly value: Uint8Array }): number {
-  return record.key.length + record.value.length;
+/** Without a value: a key that is to be deleted. */
+export function recordBytes(record: { readonly key: Key; readonly value?: Uint8Array }): number {
+  return record.key.length + (record.value?.length ?? 0);
 }

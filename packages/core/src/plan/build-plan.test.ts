@@ -96,8 +96,8 @@ describe('PlanBuilder', () => {
     const [a, b, c] = [keyFromText('/s/a'), keyFromText('/s/b'), keyFromText('/s/c')];
     const { built } = build([record('/s/x')], [], {
       unplaced: [
-        { ...entry, key: c, reason: 'key.collision', origins: [a, b], count: 2 },
-        { ...entry, key: b, reason: 'rule.failed', origins: [b] },
+        { ...entry, key: c, reason: 'key.collision', sourceKeys: [a, b], count: 2 },
+        { ...entry, key: b, reason: 'rule.failed', sourceKeys: [b] },
       ],
     });
     expect(built.totals).toMatchObject({
@@ -119,7 +119,7 @@ describe('PlanBuilder', () => {
   });
 
   it('names the key of the source where the rules gave a record another one', () => {
-    const renamed: StoredRecord = { ...record('/s/new'), origin: keyFromText('/s/old'), oneWay: true };
+    const renamed: StoredRecord = { ...record('/s/new'), sourceKey: keyFromText('/s/old'), oneWay: true };
     const { built, changes } = build([renamed], []);
     expect(changes).toMatchObject([{ sourceKey: { text: '/s/old' }, targetKey: { text: '/t/new' } }]);
     expect(built.oneWay).toBe(1);

@@ -8,7 +8,7 @@ import type { JoinVisitor } from '../diff/merge-join.ts';
 import { chunkId } from '../model/ids.ts';
 import { keyToJson, prefixEnd, type Key, type KeyJson } from '../model/key.ts';
 import {
-  originOf,
+  sourceKeyOf,
   recordBytes,
   type NotCarried,
   type NotCarriedReason,
@@ -144,7 +144,7 @@ export class PlanBuilder implements JoinVisitor {
   }
 
   unplaced(entry: Unplaced, targetKey: Key): void {
-    const { reason, origins, count, bytes, detail } = entry;
+    const { reason, sourceKeys, count, bytes, detail } = entry;
     const total = this.totals.get('blocked');
     if (total !== undefined) {
       total.keys += count;
@@ -156,9 +156,9 @@ export class PlanBuilder implements JoinVisitor {
     seen.count += count;
     seen.places += 1;
     if (seen.cases.length >= findingKeysMax) return;
-    const [origin = entry.key] = origins;
-    const key = keyToJson(reason === 'key.collision' ? targetKey : origin);
-    seen.cases.push({ key, sourceKeys: origins.map(keyToJson), count, detail });
+    const [sourceKey = entry.key] = sourceKeys;
+    const key = keyToJson(reason === 'key.collision' ? targetKey : sourceKey);
+    seen.cases.push({ key, sourceKeys: sourceKeys.map(keyToJson), count, detail });
   }
 
   /** The rows that have gathered since the last call. */
@@ -227,7 +227,7 @@ export class PlanBuilder implements JoinVisitor {
       this.blocked.set(diffed.blocked, seen);
       countKey(seen, targetKey);
     }
-    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, originOf(source));
+    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, sourceKeyOf(source));
     if (source.oneWay === true) this.oneWay += 1;
     if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
       this.conflictKeys.push(keyToJson(targetKey));

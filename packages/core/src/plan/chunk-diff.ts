@@ -7,7 +7,7 @@ import { DigestSum, RecordHasher, type Salt } from '../convergence/digest.ts';
 import { recordsEqual } from '../diff/compare-records.ts';
 import type { ChunkId } from '../model/ids.ts';
 import { keyToJson, type Key } from '../model/key.ts';
-import { originOf, recordBytes, type StoredRecord } from '../model/record.ts';
+import { sourceKeyOf, recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { ActionKind, PlannedChange, PlannedChunk } from './plan.ts';
@@ -143,7 +143,7 @@ export class ChunkDiff {
     return {
       action,
       chunk: this.chunk,
-      sourceKey: keyToJson(originOf(source)),
+      sourceKey: keyToJson(sourceKeyOf(source)),
       targetKey: keyToJson(targetKey),
       bytes: source.value.length,
       digest: hasher.short(source),

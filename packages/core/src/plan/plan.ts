@@ -48,7 +48,7 @@ export interface PlanTotals {
   readonly scanned: number;
   /** Source records that expire. */
   readonly expiring: number;
-  /** Keys under the target prefix that no source key maps to; left as they are. */
+  /** Keys under the target prefix that no source key maps to; left as they are. 0 where they were not looked at (`targetRead`). */
   readonly targetOnly: number;
 }
 
@@ -142,6 +142,8 @@ export interface PlanDocument {
   readonly rules: readonly string[];
   /** merged: both sides were scanned side by side as they come. spilled: the rules change the order, so it was sorted first. */
   readonly order: 'merged' | 'spilled';
+  /** scanned: all of the target under its prefix was read. looked-up: the planned keys alone, as it holds far more than those. */
+  readonly targetRead: 'scanned' | 'looked-up';
   /** Whether what the rules made of keys and values can be undone exactly. Rollback, which only removes, always can. */
   readonly wayBack: 'lossless' | 'none';
   /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */

@@ -75,9 +75,9 @@ export class ChunkRecheck implements JoinVisitor {
   }
 
   /** No plan that is applied has any. */
-  unplaced({ origins, reason, detail }: Unplaced, targetKey: Key): void {
-    const [origin = targetKey] = origins;
-    const key = reason === 'key.collision' ? targetKey : origin;
+  unplaced({ sourceKeys, reason, detail }: Unplaced, targetKey: Key): void {
+    const [sourceKey = targetKey] = sourceKeys;
+    const key = reason === 'key.collision' ? targetKey : sourceKey;
     if (this.hasRow(targetKey)) this.withoutPlace.add(targetKey);
     this.stale(key, detail);
   }

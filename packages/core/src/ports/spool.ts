@@ -9,7 +9,7 @@ import type { NotCarried, RecordPage, StoredRecord } from '../model/record.ts';
 import type { ScanOptions } from './store.ts';
 
 export interface Spool {
-  /** False, and nothing kept, when an entry with this key is already there. `origin` and `oneWay` are not kept. */
+  /** False, and nothing kept, when an entry with this key is already there. `sourceKey` and `oneWay` are not kept. */
   add(record: StoredRecord): boolean;
   /** False, and nothing kept, when an entry with this key is already there. */
   addNotCarried(entry: NotCarried): boolean;

@@ -4,11 +4,12 @@
  * The page is the unit: no promise and no callback a record. Whatever differs between stores is a field of the
  * capabilities, read by the planner; nothing in the engine asks which store it is.
  */
+import type { BeforeImage, Restoration, RestoreOutcome } from '../model/before-image.ts';
 import type { Fence } from '../model/fence.ts';
 import type { ChunkId, MigrationId } from '../model/ids.ts';
 import type { Key, KeyRange } from '../model/key.ts';
 import type { Position } from '../model/position.ts';
-import type { RecordPage, Version } from '../model/record.ts';
+import type { RecordPage, StoredRecord, Version } from '../model/record.ts';
 
 export interface StoreCapabilities {
   /** Scans come in ascending byte order of the keys, so that two of them can be merged. */
@@ -95,8 +96,9 @@ export interface TargetCapabilities extends StoreCapabilities {
   readonly expiryToleranceMs: number;
 }
 
-/** The only write that backfill knows. */
+/** A record that is to be there. */
 export interface GuardedPut {
+  readonly kind: 'put';
   readonly key: Key;
   readonly value: Uint8Array;
   readonly expiresAtMs: number | null;
@@ -104,16 +106,31 @@ export interface GuardedPut {
   readonly expect: 'absent' | { readonly version: Version };
 }
 
-export type PutOutcome =
+/** A record that is to go. Without the version that the reviewed plan saw there is no deleting. */
+export interface GuardedDelete {
+  readonly kind: 'delete';
+  readonly key: Key;
+  readonly expect: { readonly version: Version };
+}
+
+/** The only writes that backfill knows. */
+export type GuardedChange = GuardedPut | GuardedDelete;
+
+export type ChangeOutcome =
   | { readonly kind: 'written'; readonly version: Version }
   /**
    * There, equal to what was to be written, and put there by an earlier try of this attempt (its answer was lost, or
    * its worker died). Equal is part of it: a source that moved between the tries must show as `present`.
    */
   | { readonly kind: 'already-written'; readonly version: Version }
-  /** The guard failed; `equal` says whether what is there is what was to be written (value, and expiry or none). */
+  /**
+   * The guard failed; `equal` says whether what is there is what was to be written (value, and expiry or none). Never
+   * for a delete: its record is another version, and is left as it is.
+   */
   | { readonly kind: 'present'; readonly version: Version; readonly equal: boolean }
-  /** The record that the plan wanted to overwrite is gone. */
+  /** Gone by this attempt, now or in an earlier try. */
+  | { readonly kind: 'deleted' }
+  /** The record that the plan wanted to overwrite or delete is gone, and not by this attempt. */
   | { readonly kind: 'missing' }
   | { readonly kind: 'tombstoned' }
   /** The store can never take this record as it is (size, key form). */
@@ -122,12 +139,12 @@ export type PutOutcome =
 /** A claimed chunk's way to write. */
 export interface ChunkWriter {
   /**
-   * Writes one batch within the limits that the capabilities state, all of it under the fence and epoch of the
-   * claim. One outcome for each put, in order. Harmless to repeat. Several batches may be under way at once; no key
-   * may be in two of them.
-   * @throws {KeyferryError} `fence.lost` when the target holds another fence or epoch; nothing was written then.
+   * Makes one batch of changes within the limits that the capabilities state, all of it under the fence and epoch of
+   * the claim. One outcome for each, in order. Harmless to repeat. Several batches may be under way at once; no key may
+   * be in two of them.
+   * @throws {KeyferryError} `fence.lost` when the target holds another fence or epoch; nothing was changed then.
    */
-  write(puts: readonly GuardedPut[]): Promise<readonly PutOutcome[]>;
+  write(changes: readonly GuardedChange[]): Promise<readonly ChangeOutcome[]>;
 }
 
 export type RaiseOutcome =
@@ -162,8 +179,8 @@ export interface TargetControl {
    */
   claimChunk(chunk: ChunkId, fence: Fence, epoch: Fence): Promise<ClaimOutcome>;
   /**
-   * Pages of what this migration created in `range`, in any attempt, and nobody changed since. What it overwrote is not
-   * among them: removing that would be no way back.
+   * Pages of what this migration created in `range`, in any attempt, and nobody changed since, itself neither. What it
+   * overwrote or put back is not among them: removing that would be no way back.
    */
   listCreated(range: KeyRange, options: ScanOptions): AsyncIterable<readonly CreatedRecord[]>;
   /**
@@ -171,6 +188,17 @@ export interface TargetControl {
    * @throws {KeyferryError} `fence.lost` when the target holds another epoch; nothing was removed then.
    */
   removeCreated(records: readonly CreatedRecord[], epoch: Fence): Promise<readonly RemoveOutcome[]>;
+  /** The records to be overwritten or deleted, as they are now; one for each key, in order. At most `batchKeysMax`. */
+  readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]>;
+  /**
+   * Undoes overwrites and deletes, each only where nobody changed anything since: over what this migration overwrote, or,
+   * for a delete, where still nothing is and this migration had deleted it. (A record that somebody made there and
+   * deleted again leaves no trace in most stores, so that its delete is not respected.) A record put back is the
+   * migration's own again only if it was before. Newest attempt first, all of it before `listCreated`; any number at
+   * once; harmless to repeat.
+   * @throws {KeyferryError} `fence.lost` when the target holds another epoch; nothing was changed then.
+   */
+  restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]>;
   /**
    * Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again.
    * @throws {KeyferryError} `fence.lost` when the target holds another epoch.
@@ -182,5 +210,7 @@ export interface TargetStore extends ReadableStore {
   readonly capabilities: TargetCapabilities;
   /** Records anywhere in the store (`null`) or in a range, keyferry's own apart; counting stops at `max`. */
   countRecords(range: KeyRange | null, max: number): Promise<number>;
+  /** One for each key, in order, read with the store's strongest consistency. At most `batchKeysMax` keys. */
+  lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]>;
   control(migration: MigrationId): TargetControl;
 }

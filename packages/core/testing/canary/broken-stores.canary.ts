@@ -14,7 +14,7 @@ import {
   type SeedRecord,
 } from '../index.ts';
 
-const rules = ['absentGuard', 'versionGuard', 'tombstoneGuard', 'fence', 'epoch'] as const;
+const rules = ['absentGuard', 'versionGuard', 'restoreGuard', 'tombstoneGuard', 'fence', 'epoch'] as const;
 const nowMs = 1_700_000_000_000;
 
 for (const rule of rules) {

@@ -31,6 +31,8 @@ describe('the contract suites', () => {
   it.each([
     { rule: 'absentGuard', failing: /^a put that expects nothing there: finds .* present, equal or not/ },
     { rule: 'versionGuard', failing: /^a put that expects a version: leaves any other version alone/ },
+    { rule: 'versionGuard', failing: /^a delete: leaves any other version alone/ },
+    { rule: 'restoreGuard', failing: /^restoring: leaves alone what somebody changed, deleted or made anew since/ },
     { rule: 'tombstoneGuard', failing: /^a put that expects nothing there: leaves a tombstoned key alone/ },
     { rule: 'fence', failing: /^a fence: shuts a worker out once a higher one claimed its chunk/ },
     { rule: 'epoch', failing: /^the epoch: once raised shuts out every worker at once/ },

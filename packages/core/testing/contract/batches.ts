@@ -3,7 +3,7 @@
  * Method: batches that mix every outcome, exactly at each limit and one past it.
  */
 import { describe, expect, it } from 'vitest';
-import type { GuardedPut, PutOutcome, Version } from '../../src/index.ts';
+import type { GuardedPut, ChangeOutcome, Version } from '../../src/index.ts';
 import { contentOf, rangeOf, readAll, seedOf, sortedByKey, withFixture, type TargetHarness } from './harness.ts';
 import { begin, kindsOf, putOf } from './target-steps.ts';
 
@@ -17,7 +17,7 @@ export function batchSuite(harness: TargetHarness): void {
     Array.from({ length: count }, (_, i) => putOf(harness, `n/${String(i).padStart(6, '0')}`, value));
   const sized = (name: string, recordBytes: number): GuardedPut => {
     const value = new Uint8Array(recordBytes - key(name).length).fill(0x61);
-    return { key: key(name), value, expiresAtMs: null, expect: 'absent' };
+    return { kind: 'put', key: key(name), value, expiresAtMs: null, expect: 'absent' };
   };
 
   describe('a batch', () => {
@@ -55,8 +55,8 @@ export function batchSuite(harness: TargetHarness): void {
           const after = await readAll(store, everything);
           expect(after.map((record) => record.key)).toEqual(['a', 'c', 'd', 'e', 'f', 'z'].map((name) => key(name)));
           const versions = new Map(after.map((record) => [record.key, record.version]));
-          expect((outcomes[0] as PutOutcome & { kind: 'written' }).version).toBe(versions.get(key('z')));
-          expect((outcomes[1] as PutOutcome & { kind: 'written' }).version).toBe(versions.get(key('d')));
+          expect((outcomes[0] as ChangeOutcome & { kind: 'written' }).version).toBe(versions.get(key('z')));
+          expect((outcomes[1] as ChangeOutcome & { kind: 'written' }).version).toBe(versions.get(key('d')));
         },
       ));
 

@@ -44,7 +44,7 @@ export async function claim(
 
 /** A permanent put that expects nothing to be there; its value is the name unless given. */
 export function putOf(harness: Pick<TargetHarness, 'key'>, name: string, value = name): GuardedPut {
-  return { key: harness.key(name), value: bytes(value), expiresAtMs: null, expect: 'absent' };
+  return { kind: 'put', key: harness.key(name), value: bytes(value), expiresAtMs: null, expect: 'absent' };
 }
 
 export function kindsOf(outcomes: readonly { readonly kind: string }[]): readonly string[] {

@@ -1,13 +1,15 @@
 /**
- * The contract of ports/store.ts for writing: guarded puts, batches, fences and epoch, going back. Whatever a target's
+ * The contract of ports/store.ts for writing: guarded puts and deletes, batches, fences and epoch, going back. Whatever a target's
  * capabilities claim is tested; a target that claims no fencing is not asked about it.
  */
 import { describe, expect, it } from 'vitest';
 import { batchSuite } from './batches.ts';
+import { guardedDeleteSuite } from './deletes.ts';
 import { epochSuite } from './epoch.ts';
 import { fenceSuite } from './fences.ts';
 import { bytes, rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
 import { guardedPutSuite } from './puts.ts';
+import { restoreSuite } from './restore.ts';
 import { readingSuites } from './source.ts';
 import { begin, putOf } from './target-steps.ts';
 import { undoSuite } from './undo.ts';
@@ -19,10 +21,12 @@ export function targetContract(name: string, harness: TargetHarness): void {
   describe(`${name} as a target`, () => {
     readingSuites(harness);
     guardedPutSuite(harness);
+    guardedDeleteSuite(harness);
     batchSuite(harness);
     fenceSuite(harness);
     epochSuite(harness);
     undoSuite(harness);
+    restoreSuite(harness);
 
     describe('records', () => {
       it('are counted in a range and in the whole store, up to a maximum', () =>

@@ -95,6 +95,7 @@ export function simTarget(context: PortContext, store: MemoryStore, witness: Tar
     ...readable(context, 'target', store),
     capabilities: store.capabilities,
     countRecords: (range, max) => context.process.call('target', 'countRecords', () => store.countRecords(range, max)),
+    lookUp: (keys) => context.process.call('target', 'lookUp', () => store.lookUp(keys)),
     control: (migration) => simControl(context, store.control(migration), witness),
   };
 }
@@ -143,6 +144,8 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
       via('removeCreated', () =>
         witness.removeCreated(records, epoch, process.name, () => control.removeCreated(records, epoch)),
       ),
+    readBefore: (keys) => via('readBefore', () => control.readBefore(keys)),
+    restore: (restorations, epoch) => via('restore', () => control.restore(restorations, epoch)),
     dropControl: (epoch) =>
       via('dropControl', async () => {
         await control.dropControl(epoch);

@@ -47,8 +47,9 @@ function sides(plan: PlanDocument): string[] {
   const sameCluster =
     source.description.identity !== null && source.description.identity === target.description.identity;
   const { equal, conflict, blocked } = totals.actions;
-  // A blocked record may be in the target or not, so the number is known only where nothing is blocked.
-  const there = blocked.keys === 0 ? `, ${counted(equal.keys + conflict.keys + totals.targetOnly, 'key')} there` : '';
+  // A blocked record may be in the target or not, so the number is known only where nothing is blocked and all was read.
+  const isKnown = blocked.keys === 0 && plan.targetRead === 'scanned';
+  const there = isKnown ? `, ${counted(equal.keys + conflict.keys + totals.targetOnly, 'key')} there` : '';
   const left = [
     { align: 'left' },
     { align: 'left' },

@@ -18,10 +18,10 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
 }
 
 /** How both sides are brought side by side. */
-export function orderText({ order }: PlanDocument): string {
-  return order === 'merged'
-    ? 'merged: the rules keep the order of keys'
-    : 'spilled to disk and sorted: the rules change the order of keys';
+export function orderText({ order, targetRead }: PlanDocument): string {
+  if (order === 'merged') return 'merged: the rules keep the order of keys';
+  const sorted = 'spilled to disk and sorted: the rules change the order of keys';
+  return targetRead === 'scanned' ? sorted : `${sorted}; in the target these keys alone were looked up`;
 }
 
 /** Whether what the rules do can be undone; rollback, which only removes, always can. */
