@@ -10,6 +10,7 @@
  */
 import {
   firstOfPair,
+  invariant,
   keyForDisplay,
   pairKey,
   splitPair,
@@ -56,7 +57,8 @@ export class ImageSpool {
   add(record: ImageRecord): void {
     this.keys += 1;
     const kind = record.oneWay === true ? oneWayKind : recordKind;
-    this.spool.add({ ...record, key: pairKey(record.key, kind + record.sourceKey) });
+    const isNew = this.spool.add({ ...record, key: pairKey(record.key, kind + record.sourceKey) });
+    invariant(isNew, () => `a scan met ${keyForDisplay(record.sourceKey)} twice`);
   }
 
   addNotCarried(sourceKey: Key, { key, reason }: NotCarried): void {

@@ -109,5 +109,12 @@ export class EventStream {
   }
 }
 
-const progressCodes = ['plan.scanning', 'apply.checking', 'backfill.progress', 'verify.progress', 'rollback.progress'];
+const progressCodes = [
+  'image.sorting',
+  'plan.scanning',
+  'apply.checking',
+  'backfill.progress',
+  'verify.progress',
+  'rollback.progress',
+];
 const isProgress = ({ code }: Message): boolean => progressCodes.includes(code);

@@ -111,6 +111,40 @@ describe.skipIf(!etcd.ok)(`a template and a module between two prefixes of etcd 
     expect(document).toMatchObject({ removed: keys - 1, left: 1 });
     expect([...(await readV3(endpoint(), '/to/')).keys()]).toEqual(['/to/SVC-0/prod/0']);
   });
+
+  it('looks up its few keys in a target that holds many', async () => {
+    const store = { kind: 'etcd-v3', endpoints: server.endpoints };
+    await folder.configure({
+      source: store,
+      target: store,
+      prefix: '/few/',
+      targetPrefix: '/many/',
+      settings: { rules: [{ rename: { template: '/many/{a}/{b}', to: '/many/{b}/{a}' } }], onConflict: 'keep-target' },
+    });
+    await loadV3(
+      endpoint(),
+      Array.from({ length: 3000 }, (_, i) => [`/many/x/${i}`, 'there']),
+    );
+    await loadV3(
+      endpoint(),
+      Array.from({ length: 140 }, (_, i) => [`/few/${i}/x`, i < 2 ? 'there' : `value ${i}`]),
+    );
+    const planned = await folder.run(['plan', 'move', '--out', 'few.kfplan']);
+    expect(planned.document).toMatchObject({
+      targetRead: 'looked-up',
+      totals: { scanned: 140, actions: { create: { keys: 0 }, equal: { keys: 2 }, conflict: { keys: 138 } } },
+    });
+    expect((await folder.run(['apply', 'few.kfplan'])).document).toMatchObject({
+      outcome: 'done',
+      counts: { written: 0, equal: 2, kept: 138 },
+      verify: { verdict: 'agree', kept: 138 },
+    });
+    await putV3(endpoint(), '/many/x/7', 'changed');
+    expect((await folder.run(['verify', 'move'])).document).toMatchObject({
+      verdict: 'differ',
+      differences: [{ key: { text: '/many/x/7' } }],
+    });
+  });
 });
 
 describe('a rule that cannot be', () => {
