@@ -21,6 +21,7 @@ function joinFiles(): number {
       matched: () => (found.matched += 1),
       targetOnly: () => (found.targetOnly += 1),
       notCarried: () => undefined,
+      unplaced: () => undefined,
     },
   );
   const source = pagesOfFile(sourceFile, value);

@@ -1,6 +1,13 @@
 /** A whole plan by the engine (join, digests, comparison of values, rows, prefix table) over pages that are in memory. */
 import { discardPlan, systemClock, systemRandom } from '@keyferry/adapters';
-import { keyFromText, unlimited, type MigrationId, type StateStore, type MigrationSpec } from '@keyferry/core';
+import {
+  keyFromText,
+  unlimited,
+  type MigrationId,
+  type MigrationSpec,
+  type Scratch,
+  type StateStore,
+} from '@keyferry/core';
 import { makePlan, type Engine } from '@keyferry/engine';
 import { benchPrefix, valueBytes } from '../workload/records.ts';
 import { childOptions, measured } from './measured.ts';
@@ -35,6 +42,7 @@ const engine: Engine = {
   source: pageStore('source', [...pagesOfFile(sourceFile, sourceValue)]),
   target: pageStore('target', [...pagesOfFile(targetFile, targetValue)]),
   state: {} as StateStore, // a plan never touches it
+  scratch: {} as Scratch, // there are no rules that change the order of keys
   clock: systemClock,
   random: systemRandom,
   host: { emit: () => undefined },

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { keyFromText, keyToText, prefixRange, type MigrationId } from '@keyferry/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig, redacted, Redactor } from './config/index.ts';
-import { wireMigration, wireState } from './wire.ts';
+import { checkRuleModules } from './rule-modules/load-rule-modules.ts';
+import { wireMigration, wireRules, wireState } from './wire.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -111,6 +112,62 @@ describe('wireMigration', () => {
     expect(target.capabilities.reservedPrefix).toBe('_kf/');
     expect(redactor.redact('hunter22')).toBe(redacted);
     await wired.close();
+  });
+
+  it('hands the engine the rules, their modules and a scratch to sort in', async () => {
+    const rules = '    rules: [ { module: ./lower.ts }, { rename: { prefix: b/x/, to: b/y/ } } ]\n    review: always\n';
+    await writeFile(join(folder, 'keyferry.yaml'), yaml.replace('    review: always\n', rules));
+    await writeFile(join(folder, 'lower.ts'), 'export default { transform: () => ({ kind: "dropped" }) };');
+    const wired = await wireMigration(await config(), 'import', { redactor });
+    expect(wired.spec.transform?.parts).toEqual(['module ./lower.ts', 'rename b/x/ to b/y/']);
+    wired.scratch.openSpool().close();
+    await wired.close();
+    await writeFile(join(folder, 'lower.ts'), 'export default {};');
+    await writeFile(join(folder, 'other.ts'), 'export default {};');
+    await writeFile(
+      join(folder, 'keyferry.yaml'),
+      yaml.replace('    review: always\n', rules.replace('lower', 'other')),
+    );
+    await expect(wireMigration(await config(), 'import', { redactor })).rejects.toMatchObject({
+      code: 'rule.module-invalid',
+    });
+  });
+
+  it('hands the engine the keys that the rules carry to, and refuses to prune where nobody can tell', async () => {
+    const write = (rules: string, prune: boolean) =>
+      writeFile(
+        join(folder, 'keyferry.yaml'),
+        yaml.replace('    review: always\n', `    rules: [ ${rules} ]\n    prune: ${prune}\n`),
+      );
+    await write('{ exclude: [ b/tmp/* ] }, { rename: { prefix: b/, to: b/new/ } }', true);
+    const { spec, close } = await wireMigration(await config(), 'import', { redactor });
+    expect(['b/new/x', 'b/new/tmp/x', 'b/x'].map((key) => spec.inScope(keyFromText(key)))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    await close();
+    const untold = '{ exclude: [ b/tmp/* ] }, { rename: { pattern: b/(.*), to: b/new/$1 } }';
+    await write(untold, true);
+    const refused = { code: 'config.invalid', details: { issues: [{ path: 'migrations.import.prune' }] } };
+    await expect(wireMigration(await config(), 'import', { redactor })).rejects.toMatchObject(refused);
+    const validated = await config();
+    expect(() => checkRuleModules(validated)).toThrow(expect.objectContaining({ code: 'config.invalid' }) as Error);
+    await write(untold, false);
+    await (await wireMigration(await config(), 'import', { redactor })).close();
+  });
+
+  it('gives `test` the same rules, modules among them', async () => {
+    const rules = '    rules: [ { module: ./upper.ts }, { rename: { prefix: b/X, to: b/Y } } ]\n';
+    await writeFile(join(folder, 'keyferry.yaml'), yaml.replace('    review: always\n', rules));
+    await writeFile(
+      join(folder, 'upper.ts'),
+      'export default { transform: (r) => ({ kind: "kept", record: { ...r, key: "b/" + r.key.slice(2).toUpperCase() } }) };',
+    );
+    const { rule, transform } = await wireRules(await config(), 'import');
+    expect(rule).toEqual({ sourcePrefix: '/a/', targetPrefix: 'b/' });
+    const moving = { key: keyFromText('b/xy'), value: new Uint8Array(), expiresAtMs: null };
+    expect(transform?.apply(moving)).toMatchObject({ kind: 'kept', record: { key: 'b/YY' } });
   });
 
   it('names the secret that is missing, and the migration that is', async () => {

@@ -13,6 +13,7 @@ import {
   keyFromText,
   type MigrationId,
   type MigrationSpec,
+  type Scratch,
   type SourceStore,
   type StateStore,
   type TargetStore,
@@ -28,7 +29,9 @@ import type {
   StoreConfig,
 } from './config/resolved-config.ts';
 import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
-import { buildTransform, leaseBucketOf, scopeOf } from './config/rules.ts';
+import { pruneScope } from './config/rule-scope.ts';
+import { buildTransform, leaseBucketOf } from './config/rules.ts';
+import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
 import { systemClock } from './environment/system-clock.ts';
@@ -37,6 +40,7 @@ export interface WiredMigration {
   readonly spec: MigrationSpec;
   readonly source: SourceStore;
   readonly target: TargetStore;
+  readonly scratch: Scratch;
   /** For `createPlanFile`. */
   readonly config: PlanConfig;
   readonly review: ReviewPolicy;
@@ -58,7 +62,8 @@ const createRowsMax = 100_000;
 
 /**
  * Opens both stores of a migration; network stores connect with their first call.
- * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, and what a store fails with when opened.
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, `config.invalid`, `rule.module-invalid`, and
+ *   what a store fails with when opened.
  */
 export async function wireMigration(
   config: ResolvedConfig,
@@ -73,6 +78,7 @@ export async function wireMigration(
     nowMs: options.nowMs ?? (() => systemClock.nowMs()),
     settings,
   };
+  const spec = buildSpec(config, migration, settings, loadRuleModules(config.directory, settings.rules));
   const storeOf = (name: string): StoreConfig => {
     const store = stores[name];
     invariant(store !== undefined, `a checked configuration has no store ${name}`);
@@ -81,8 +87,10 @@ export async function wireMigration(
   const source = await openSource(settings.source.store, storeOf(settings.source.store), context);
   try {
     const target = await openTarget(settings.target.store, storeOf(settings.target.store), context);
+    const { diskScratch: scratch } = await import('./spool/record-spool.ts');
     return {
-      spec: buildSpec(config, migration, settings),
+      scratch,
+      spec,
       source,
       target,
       config: planConfig(config, migration),
@@ -97,12 +105,16 @@ export async function wireMigration(
   }
 }
 
-/** What the rules of a migration do, without its stores: for `test`. @throws {KeyferryError} `config.unknown-migration` */
+/**
+ * What the rules of a migration do, without its stores: for `test`.
+ * @throws {KeyferryError} `config.unknown-migration`, `rule.module-invalid`
+ */
 export async function wireRules(
   config: ResolvedConfig,
   migration: string,
 ): Promise<Pick<MigrationSpec, 'rule' | 'transform'>> {
-  const { rule, transform } = buildSpec(config, migration, planConfig(config, migration).settings);
+  const { settings } = planConfig(config, migration);
+  const { rule, transform } = buildSpec(config, migration, settings, loadRuleModules(config.directory, settings.rules));
   return { rule, transform };
 }
 
@@ -138,7 +150,12 @@ function dynamoDbOptions({ table, region, endpoint, requestTimeoutMs, eventsKept
   };
 }
 
-function buildSpec(config: ResolvedConfig, migration: string, settings: PlannedSettings): MigrationSpec {
+function buildSpec(
+  config: ResolvedConfig,
+  migration: string,
+  settings: PlannedSettings,
+  { modules, digests }: LoadedRules,
+): MigrationSpec {
   const { source, target, limits } = settings;
   const runLimits = config.migrations[migration]?.runLimits;
   invariant(runLimits !== undefined, `a configuration has the digest of ${migration} and not its limits`);
@@ -148,10 +165,10 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: PlannedS
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
-    transform: buildTransform(settings.rules),
+    transform: buildTransform(settings.rules, modules),
     onConflict: settings.onConflict,
     prune: settings.prune,
-    inScope: scopeOf(settings.rules),
+    inScope: pruneScope(config, migration, modules),
     guards: settings.guards,
     keepBefore: settings.keepBefore,
     requireEmpty: target.requireEmpty,
@@ -161,7 +178,7 @@ function buildSpec(config: ResolvedConfig, migration: string, settings: PlannedS
     planMaxAgeMs: settings.plan.maxAgeMs,
     isSensitive: sensitiveMatcher(settings.sensitive),
     configDigest: configDigest(config, migration),
-    rulesDigest: rulesDigest(config, migration),
+    rulesDigest: rulesDigest(config, migration, digests),
     keyferryVersion: keyferryVersion(),
   };
 }

@@ -64,7 +64,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'config.unknown-migration': 'usage',
   'fixtures.not-found': 'config',
   'fixtures.invalid': 'config',
-  'rule.failed': 'notAllowed',
+  'rule.module-invalid': 'config',
   'plan.file-invalid': 'failed',
   'plan.not-applyable': 'notAllowed',
   'plan.unaccepted': 'notAllowed',

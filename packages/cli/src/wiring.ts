@@ -57,8 +57,8 @@ export async function withMigration<T>(
   return await withState(run, config, async (env) => {
     const wired: WiredMigration = await wireMigration(config, migration, { redactor });
     try {
-      const { source, target, spec, config: planConfig, review } = wired;
-      return await work({ engine: { ...env, source, target }, spec, planConfig, review }, config);
+      const { source, target, scratch, spec, config: planConfig, review } = wired;
+      return await work({ engine: { ...env, source, target, scratch }, spec, planConfig, review }, config);
     } finally {
       await wired.close();
     }

@@ -1,6 +1,7 @@
 /** The public surface of core: grouped re-exports, nothing else. */
 export * from './model/brand.ts';
 export * from './model/key.ts';
+export * from './model/key-pair.ts';
 export * from './model/record.ts';
 export * from './model/before-image.ts';
 export * from './model/image-pieces.ts';
@@ -21,6 +22,11 @@ export * from './transform/prefix-rule.ts';
 export * from './transform/transform.ts';
 export * from './transform/select-keys.ts';
 export * from './transform/map-value.ts';
+export * from './transform/rename-prefix.ts';
+export * from './transform/rename-pattern.ts';
+export * from './transform/rename-template.ts';
+export * from './transform/custom-rule.ts';
+export * from './transform/image-rule.ts';
 export * from './transform/fixture.ts';
 export * from './diff/merge-join.ts';
 export * from './diff/compare-records.ts';
@@ -52,5 +58,6 @@ export * from './messages/registry.ts';
 
 export * from './ports/store.ts';
 export * from './ports/state-store.ts';
+export * from './ports/spool.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';

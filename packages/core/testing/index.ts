@@ -8,9 +8,11 @@ export {
   type StateOperation,
 } from './memory-state-store.ts';
 export type { FaultMoment } from './memory-faults.ts';
+export { MemoryScratch } from './memory-spool.ts';
 export { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export * from './contract/harness.ts';
 export { sourceContract } from './contract/source.ts';
 export { targetContract } from './contract/target.ts';
+export { spoolContract } from './contract/spool.ts';
 export { stateContract } from './contract/state.ts';

@@ -20,10 +20,8 @@ import { registerChunks } from './backfill.ts';
 import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import { ensureEpoch } from './epoch.ts';
-import { withImage } from './image-view.ts';
+import { openImage, openViews } from './image.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
-import { openViews } from './pages.ts';
-import { spansOf } from './plan.ts';
 import { preflight } from './preflight.ts';
 import { withRetry } from './retry.ts';
 import type { RunOptions, Session } from './session.ts';
@@ -73,10 +71,8 @@ export async function beginAttempt(
   const phase = session.after('start', spec, 'apply');
   const { plan } = reader;
   await assertStoresFit(engine, spec, plan);
-  const spans = spansOf(spec);
-  const { source } = withImage(engine, spec);
-  const views = await openViews(engine, { source, target: engine.target }, spans);
-  const view = new SharedView(engine, source, spans.source, views.source);
+  const views = await openViews(engine, spec, options.signal);
+  const view = new SharedView(() => openImage(engine, spec, options.signal), views.source);
   try {
     try {
       await assertPlanHolds(engine, spec, reader, views);
@@ -124,12 +120,13 @@ export async function goOnWithAttempt(
   spec: MigrationSpec,
   session: Session,
   reader: PlanReader,
+  { signal }: ApplyOptions,
 ): Promise<Attempt> {
   const state = session.state as MigrationState;
   const epoch = { attempt: state.attempt, token: state.epochToken };
   await session.write({ ...state, run: session.run, changedAtMs: engine.clock.nowMs() });
   await openAttempt(engine, spec, session, reader, epoch);
-  const view = new SharedView(engine, withImage(engine, spec).source, spansOf(spec).source, null);
+  const view = new SharedView(() => openImage(engine, spec, signal), null);
   return { attempt: state.attempt, epoch, resumed: true, view };
 }
 

@@ -6,11 +6,13 @@ import {
   type GuardedChange,
   type Key,
   type MetChange,
+  type Unplaced,
 } from '@keyferry/core';
 import type { Batch } from './chunk-batches.ts';
 
 export function countOutcomes(batch: Batch, outcomes: readonly ChangeOutcome[]): ChunkCounts {
-  const counts = { ...noCounts, notCarried: batch.notCarried, deletesChanged: batch.spared.length };
+  const deadLetters = batch.unplaced.reduce((sum, { entry }) => sum + entry.count, 0);
+  const counts = { ...noCounts, notCarried: batch.notCarried, deletesChanged: batch.spared.length, deadLetters };
   for (const [i, outcome] of outcomes.entries()) counts[countOf(batch.changes[i] as GuardedChange, outcome)] += 1;
   return counts;
 }
@@ -42,6 +44,9 @@ export function countOf(change: GuardedChange, outcome: ChangeOutcome): keyof Ch
 export function deadLetterReason(change: GuardedChange, outcome: ChangeOutcome): string | null {
   return outcome.kind === 'refused' && change.kind === 'put' ? outcome.detail : null;
 }
+
+/** Why records without a place are a dead letter. */
+export const unplacedReason = ({ reason, detail }: Unplaced): string => `${reason}: ${detail}`;
 
 export type Met = Pick<MetChange, 'action' | 'what'> & { readonly key: Key };
 

@@ -8,6 +8,7 @@
 import {
   DigestSum,
   keyToJson,
+  sourceKeyOf,
   recordBytes,
   toSourceKey,
   toTargetKey,
@@ -19,16 +20,19 @@ import {
   type RecordHasher,
   type RecordPage,
   type StoredRecord,
+  type Unplaced,
 } from '@keyferry/core';
 import type { ChunkGuards, Guard } from './chunk-guards.ts';
 
 export interface Batch {
   readonly changes: readonly GuardedChange[];
-  /** One for each change; null for a delete. */
+  /** In the source, one for each change; null for a delete. */
   readonly sourceKeys: readonly (Key | null)[];
   /** Target keys that were to be deleted, and that the source has by now: they are left, and so not among the changes. */
   readonly spared: readonly Key[];
-  /** The last source key that this batch settles, written or not. */
+  /** What the rules find no place for up to `lastKey`, with the key that it would have in the target. */
+  readonly unplaced: readonly { readonly entry: Unplaced; readonly targetKey: Key }[];
+  /** The last of the scanned keys that this batch settles, written or not. */
   readonly lastKey: Key;
   /** Directories and expired records up to `lastKey`. */
   readonly notCarried: number;
@@ -63,7 +67,7 @@ export class ChunkBatches {
    * @param now asked for each record that expires: between two batches a throttle may have held the worker back for long
    */
   *cut(page: RecordPage, now: () => number): Generator<Batch> {
-    const skipped = [...page.notCarried].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    const skipped = new Skipped(page, this.rule);
     const draft = new Draft();
     for (const record of page.records) {
       const key = toTargetKey(this.rule, record.key);
@@ -78,33 +82,34 @@ export class ChunkBatches {
         draft.notCarried += 1; // its TTL ended between the scan and now: writing it would bring it back to life
         continue;
       }
-      draft.add(putOf(record, key, guard), record.key, size);
+      draft.add(putOf(record, key, guard), sourceKeyOf(record), size);
     }
-    const lastSkipped = skipped.at(-1)?.key ?? null;
+    const lastSkipped = skipped.lastKey;
     if (lastSkipped !== null && (draft.lastKey === null || lastSkipped > draft.lastKey)) {
       // The cursor is about to pass them.
       yield* this.deletes(draft, skipped, toTargetKey(this.rule, lastSkipped), true);
       draft.lastKey = lastSkipped;
     }
-    if (draft.lastKey === null && skipped.length === 0) return;
-    yield this.close(draft, skipped);
+    if (draft.lastKey !== null) yield this.close(draft, skipped);
   }
 
   /** The deletes behind the last page: call it once, when the range has been read to its end. */
   *rest(): Generator<Batch> {
     const draft = new Draft();
-    yield* this.deletes(draft, [], null, false);
-    if (draft.lastKey !== null) yield this.close(draft, []);
+    const nothing = new Skipped({ records: [], notCarried: [] }, this.rule);
+    yield* this.deletes(draft, nothing, null, false);
+    if (draft.lastKey !== null) yield this.close(draft, nothing);
   }
 
-  private *deletes(draft: Draft, skipped: NotCarried[], upTo: Key | null, isIncluded: boolean): Generator<Batch> {
+  private *deletes(draft: Draft, skipped: Skipped, upTo: Key | null, isIncluded: boolean): Generator<Batch> {
     for (;;) {
       const guard = this.guards.nextDelete(upTo, isIncluded);
       if (guard === null) return;
       const { key, version } = guard;
       if (this.isFull(draft, key.length)) yield this.close(draft, skipped);
       draft.lastKey = toSourceKey(this.rule, key);
-      draft.add({ kind: 'delete', key, expect: { version } }, null, key.length);
+      if (skipped.isWanted(draft.lastKey)) draft.spared.push(key);
+      else draft.add({ kind: 'delete', key, expect: { version } }, null, key.length);
     }
   }
 
@@ -113,10 +118,11 @@ export class ChunkBatches {
     return changes.length > 0 && (changes.length >= batchKeysMax() || bytes + size > batchBytesMax);
   }
 
-  private close(draft: Draft, skipped: NotCarried[]): Batch {
+  private close(draft: Draft, skipped: Skipped): Batch {
     const lastKey = draft.lastKey as Key;
-    const notCarried = draft.notCarried + takeUpTo(skipped, lastKey);
-    return { ...draft.empty(), lastKey, notCarried, digest: this.digest.value() };
+    const passed = skipped.takeUpTo(lastKey);
+    const notCarried = draft.notCarried + passed.notCarried;
+    return { ...draft.empty(), lastKey, notCarried, unplaced: passed.unplaced, digest: this.digest.value() };
   }
 }
 
@@ -148,12 +154,38 @@ function putOf({ value, expiresAtMs }: StoredRecord, key: Key, guard: Guard | nu
   return { kind: 'put', key, value, expiresAtMs, expect };
 }
 
-/** Removes the entries up to `key` from an ascending list and says how many there were. */
-function takeUpTo(skipped: NotCarried[], key: Key): number {
-  let count = 0;
-  while (count < skipped.length && (skipped[count] as NotCarried).key <= key) count += 1;
-  skipped.splice(0, count);
-  return count;
+/** What a page holds beside its records, handed out as the batches pass it. */
+class Skipped {
+  private readonly rule: PrefixRule;
+  private readonly entries: readonly (NotCarried | Unplaced)[];
+  private readonly wanted: ReadonlySet<Key>;
+  private at = 0;
+
+  constructor({ notCarried, unplaced = [] }: RecordPage, rule: PrefixRule) {
+    this.rule = rule;
+    this.entries = [...notCarried, ...unplaced].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    this.wanted = new Set(unplaced.map(({ key }) => key));
+  }
+
+  /** Whether records are there that would get this key, though none of them can. */
+  isWanted(key: Key): boolean {
+    return this.wanted.has(key);
+  }
+
+  get lastKey(): Key | null {
+    return this.entries.at(-1)?.key ?? null;
+  }
+
+  takeUpTo(key: Key): Pick<Batch, 'notCarried' | 'unplaced'> {
+    const unplaced: Batch['unplaced'][number][] = [];
+    let notCarried = 0;
+    for (let entry = this.entries[this.at]; entry !== undefined && entry.key <= key; entry = this.entries[this.at]) {
+      if ('sourceKeys' in entry) unplaced.push({ entry, targetKey: toTargetKey(this.rule, entry.key) });
+      else notCarried += 1;
+      this.at += 1;
+    }
+    return { notCarried, unplaced };
+  }
 }
 
 /** The cursor as a checkpoint holds it. */

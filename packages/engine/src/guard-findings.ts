@@ -34,11 +34,10 @@ export function deleteFindings(
     const fix = 'see that the source is the right one and holds its keys; to empty a target, delete its keys by hand';
     findings.push(finding('prune.source-empty', { count: deletes, detail, fix }));
   }
-  if (hidesKeys !== null || !pinnedView) {
-    const why =
-      hidesKeys !== null ? `${hidesKeys} in no scan of the source` : 'the source cannot be read at one position';
+  const doubt = whyUnproven({ hidesKeys, pinnedView }, built);
+  if (doubt !== null) {
     const fix = 'see that none of them is in the source, then accept it at apply:   --accept prune.unproven';
-    const detail = `${counted(deletes, 'key')} would be deleted, and their absence is no proof: ${why}`;
+    const detail = `${counted(deletes, 'key')} would be deleted, and their absence is no proof: ${doubt}`;
     findings.push(finding('prune.unproven', { count: deletes, detail, fix }));
   }
   const beyond = guardsBroken(guards, built);
@@ -47,6 +46,20 @@ export function deleteFindings(
     findings.push(finding('guard.deletes', { count: deletes, detail: beyond.join('; '), fix }));
   }
   return findings;
+}
+
+/** Why a key without a source key may have one all the same; null: it has none. */
+function whyUnproven(
+  { hidesKeys, pinnedView }: Pick<StoreCapabilities, 'hidesKeys' | 'pinnedView'>,
+  { totals }: BuiltPlan,
+): string | null {
+  if (hidesKeys !== null) return `${hidesKeys} in no scan of the source`;
+  if (!pinnedView) return 'the source cannot be read at one position';
+  // Rules that select keys can be asked about a key; what a module drops it drops by looking at the record.
+  const dropped = totals.notCarried['rule.dropped'] ?? 0;
+  return dropped > 0
+    ? `a module left out ${counted(dropped, 'record')}, whose keys in the target nobody can tell`
+    : null;
 }
 
 /** Prefixes that are named in one finding. */

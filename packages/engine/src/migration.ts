@@ -5,6 +5,7 @@ import {
   type Host,
   type MigrationId,
   type Random,
+  type Scratch,
   type SourceStore,
   type StateStore,
   type StopSignal,
@@ -27,6 +28,8 @@ export interface Environment {
 export interface Engine extends Environment {
   readonly source: SourceStore;
   readonly target: TargetStore;
+  /** Where an image is sorted whose keys the rules put into another order. */
+  readonly scratch: Scratch;
 }
 
 /** Records of one page, through every scan. */

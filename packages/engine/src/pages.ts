@@ -5,7 +5,7 @@
 import { keyAfter, MergeJoin, type JoinVisitor, type Key, type KeyRange, type PrefixRule } from '@keyferry/core';
 import { toTargetRange, type RecordPage, type StopSignal, type StoreView } from '@keyferry/core';
 import { pageKeysMax, type Environment } from './migration.ts';
-import { iterateWithRetry, withRetry } from './retry.ts';
+import { iterateWithRetry } from './retry.ts';
 
 /** Scans a range of a view; after a failure that may pass it goes on behind the last entry it handed out. */
 export async function* scanPages(
@@ -24,7 +24,7 @@ export async function* scanPages(
 
 function behind(page: RecordPage, start: Key): Key {
   let last = page.records.at(-1)?.key ?? null;
-  for (const { key } of page.notCarried) if (last === null || key > last) last = key;
+  for (const { key } of [...page.notCarried, ...(page.unplaced ?? [])]) if (last === null || key > last) last = key;
   return last === null ? start : keyAfter(last);
 }
 
@@ -54,7 +54,7 @@ export class ReadAhead {
   }
 }
 
-/** Joins a range of source keys with the target range that it maps to. `afterPage` may flush what has gathered. */
+/** Joins a range of the keys that are scanned with the target range that it maps to. `afterPage` may flush what has gathered. */
 export async function joinViews(
   env: Environment,
   rule: PrefixRule,
@@ -83,30 +83,5 @@ export async function joinViews(
     }
   } finally {
     await Promise.all([source.close(), target.close()]);
-  }
-}
-
-/** Opens both sides for a whole migration; close both with one call. */
-export async function openViews(
-  env: Environment,
-  stores: {
-    readonly source: { openView(range: KeyRange): Promise<StoreView> };
-    readonly target: { openView(range: KeyRange): Promise<StoreView> };
-  },
-  ranges: { readonly source: KeyRange; readonly target: KeyRange },
-): Promise<{ readonly source: StoreView; readonly target: StoreView; close(): Promise<void> }> {
-  const source = await withRetry(env, 'open source', () => stores.source.openView(ranges.source));
-  try {
-    const target = await withRetry(env, 'open target', () => stores.target.openView(ranges.target));
-    return {
-      source,
-      target,
-      close: async () => {
-        await Promise.all([source.close(), target.close()]);
-      },
-    };
-  } catch (error) {
-    await source.close();
-    throw error;
   }
 }

@@ -5,6 +5,7 @@
 import {
   counted,
   finding,
+  imageRule,
   findingCodes,
   instantText,
   keyToJson,
@@ -12,7 +13,6 @@ import {
   planFormat,
   planFormatVersion,
   planId,
-  prefixRange,
   type BlockReason,
   type BuiltPlan,
   type DiffRules,
@@ -22,11 +22,12 @@ import {
   type PlanWriter,
   type Salt,
   type MigrationSpec,
+  type UnplacedReason,
 } from '@keyferry/core';
 import type { Engine } from './migration.ts';
 import { backupFindings, deleteFindings } from './guard-findings.ts';
-import { withImage } from './image-view.ts';
-import { joinViews, openViews } from './pages.ts';
+import { openViews, spansOf } from './image.ts';
+import { joinViews } from './pages.ts';
 import { preflight, type Preflight } from './preflight.ts';
 
 /** Keys that expire sooner than this may be gone before apply reaches them. */
@@ -34,7 +35,7 @@ const shortTtlMs = 120_000;
 
 export async function makePlan(engine: Engine, spec: MigrationSpec, writer: PlanWriter): Promise<PlanDocument> {
   try {
-    const plan = await scanAndBuild(withImage(engine, spec), spec, writer);
+    const plan = await scanAndBuild(engine, spec, writer);
     await writer.finish(plan);
     return plan;
   } catch (error) {
@@ -46,14 +47,10 @@ export async function makePlan(engine: Engine, spec: MigrationSpec, writer: Plan
 export function diffRules(engine: Engine, spec: MigrationSpec, salt: Salt): DiffRules {
   const { recordBytesMax, emptyKeys, parentKeys, unfit, reservedPrefix } = engine.target.capabilities;
   const limits = { recordBytesMax, emptyKeys, parentKeys, unfit, reservedPrefix };
-  const { rule, isSensitive, onConflict, prune, inScope } = spec;
+  const { rule } = imageRule(spec);
+  const { isSensitive, onConflict, prune, inScope } = spec;
   return { rule, salt, ...limits, isSensitive, onConflict, prune, inScope };
 }
-
-export const spansOf = (spec: MigrationSpec) => ({
-  source: prefixRange(spec.rule.sourcePrefix),
-  target: prefixRange(spec.rule.targetPrefix),
-});
 
 async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWriter): Promise<PlanDocument> {
   const { clock, random, host } = engine;
@@ -66,14 +63,14 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     ...(leaseBucketMs === undefined ? {} : { leaseBucketMs }),
   };
   const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits, questions);
-  const views = await openViews(engine, engine, spansOf(spec));
+  const views = await openViews(engine, spec);
   const flush = async (): Promise<void> => {
     const { changes, chunks } = builder.drain();
     if (changes.length > 0) await writer.writeChanges(changes);
     if (chunks.length > 0) await writer.writeChunks(chunks);
   };
   try {
-    await joinViews(engine, spec.rule, views, spansOf(spec).source, builder, async (read) => {
+    await joinViews(engine, imageRule(spec).rule, views, spansOf(spec).source, builder, async (read) => {
       host.emit({ code: 'plan.scanning', data: read });
       await flush();
     });
@@ -123,7 +120,10 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     changesOmitted: built.changesOmitted,
     estimate: estimate(engine, spec, built),
     rules: spec.transform?.parts ?? [],
-    wayBack: spec.transform === null || spec.transform.inverse !== null ? 'lossless' : 'none',
+    order: imageRule(spec).order,
+    targetRead: views.targetRead,
+    wayBack: built.oneWay === 0 && (spec.transform === null || spec.transform.inverse !== null) ? 'lossless' : 'none',
+    oneWay: built.oneWay,
     applyable: findings.every(({ level }) => level !== 'blocking'),
   };
 }
@@ -151,6 +151,7 @@ function findingsOf(
     const detail = reason === 'record.unfit' ? unfitText(built.unfitReasons) : findingCodes[reason].summary;
     findings.push(finding(reason, { count, keys, detail, fix: blockFixes[reason] }));
   }
+  findings.push(...unplacedFindings(built));
   const conflicts = built.totals.actions.conflict.keys;
   if (conflicts > 0) {
     findings.push(
@@ -199,6 +200,30 @@ function findingsOf(
 
 function unfitText(reasons: ReadonlyMap<string, number>): string {
   return [...reasons].map(([why, count]) => `of ${counted(count, 'record')} ${why}`).join('; ');
+}
+
+const unplacedWords: Readonly<
+  Record<UnplacedReason, { readonly detail: (count: number, places: number) => string; readonly fix: string }>
+> = {
+  'rule.failed': {
+    detail: (count) => `a rule cannot be applied to ${counted(count, 'record')}`,
+    fix: 'correct the records or the rule, or leave the keys out before it:   rules: [ { exclude: ["…"] } ]',
+  },
+  'key.collision': {
+    detail: (count, places) => `${counted(count, 'source key')} would become ${counted(places, 'key')} of the target`,
+    fix: 'change the rule that brings them together, or exclude all but one of each before it',
+  },
+  'key.outside-prefix': {
+    detail: (count) => `the rules take ${counted(count, 'key')} out of the prefix of the target`,
+    fix: 'change the rule, exclude the keys, or choose a target prefix that holds what they become',
+  },
+};
+
+function unplacedFindings({ unplaced }: BuiltPlan): readonly Finding[] {
+  return [...unplaced].map(([reason, { count, places, cases }]) => {
+    const { detail, fix } = unplacedWords[reason];
+    return finding(reason, { count, cases, detail: detail(count, places), fix });
+  });
 }
 
 function replacedTextFindings({ replacedText: { count, keys } }: BuiltPlan): readonly Finding[] {

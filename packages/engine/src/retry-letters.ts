@@ -10,8 +10,12 @@
  * next try and counted once (dead-letters.ts). Letters behind no checkpoint are left to the apply that goes on.
  */
 import {
+  addCounts,
+  compareKeys,
   countText,
+  imageRule,
   keyAfter,
+  keyForDisplay,
   keyFromJson,
   KeyferryError,
   nextStep,
@@ -21,12 +25,14 @@ import {
   RecordHasher,
   reopen,
   scannedOf,
+  sourceKeyOf,
   type ChunkCounts,
   type ChunkId,
   type ChunkState,
   type ChunkWriter,
   type DeadLetter,
   type Fence,
+  type Key,
   type KeyJson,
   type MigrationSpec,
   type MigrationState,
@@ -34,21 +40,21 @@ import {
   type StateEntry,
   type StoredRecord,
   type TargetControl,
+  type Unplaced,
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill-summary.ts';
 import { keepBeforeImages } from './before-images.ts';
-import { countOf, deadLetterReason } from './change-outcomes.ts';
+import { countOf, deadLetterReason, unplacedReason } from './change-outcomes.ts';
 import { ChunkBatches } from './chunk-batches.ts';
 import { readGuards, type ChunkGuards } from './chunk-guards.ts';
-import { isCounted, openLetters, type LetterEnd } from './dead-letters.ts';
+import { endOf, isCounted, openLetters, placeOf, recordsOf, type LetterEnd } from './dead-letters.ts';
 import { deviationsOf } from './deviations.ts';
 import { assertNotOvertaken, assertSameEpoch, ensureEpoch } from './epoch.ts';
 import { recordHistory } from './events.ts';
-import { withImage } from './image-view.ts';
+import { imagesOf, openImage, type Image } from './image.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
 import { scanPages } from './pages.ts';
 import { assertPlanFits } from './plan-fits.ts';
-import { spansOf } from './plan.ts';
 import { withRetry } from './retry.ts';
 import { assertMayRun, readControl } from './run-control.ts';
 import { RunWatch } from './run-watch.ts';
@@ -153,7 +159,7 @@ class LetterRetry {
   private readonly epoch: Fence;
   private readonly scope: string;
   private readonly control: TargetControl;
-  private readonly counts = { ...noCounts };
+  private counts = noCounts;
 
   constructor(
     engine: Engine,
@@ -179,7 +185,6 @@ class LetterRetry {
 
   async all(): Promise<void> {
     const { engine, spec, session, scope } = this;
-    const { source } = withImage(engine, spec);
     const control = await readControl(engine, spec.migration, session.state);
     const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
     let view: SharedView | null = null;
@@ -187,7 +192,7 @@ class LetterRetry {
       for await (const letters of openLetters(engine, scope)) {
         for (const [chunk, ofChunk] of Map.groupBy(letters, ({ item }) => item.chunk)) {
           // Not before there is a letter: opening a view can be dear.
-          view ??= new SharedView(engine, source, spansOf(spec).source, null);
+          view ??= new SharedView(() => openImage(engine, spec, this.options.signal), null);
           await this.chunk(chunk as ChunkId, ofChunk, view, watch);
         }
       }
@@ -200,14 +205,14 @@ class LetterRetry {
   private async chunk(chunk: ChunkId, letters: readonly Letter[], view: SharedView, watch: RunWatch): Promise<void> {
     const { engine, spec, plan } = this;
     const { writer, state } = await this.claim(chunk);
-    const byKey = new Map(letters.filter(({ item }) => isCounted(item, state)).map((each) => [keyOf(each), each]));
-    this.notReached += letters.length - byKey.size;
-    const records = await this.readRecords([...byKey.keys()].toSorted(), view);
+    const open = letters.filter(({ item }) => isCounted(item, state, spec));
+    this.notReached += letters.length - open.length;
+    const { records, letterOf, without } = await this.look(open, view);
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchBytesMax, batchKeysMax: () => watch.pace.batchKeysMax(batchKeysMax) };
     const progress = { cursor: null, counts: noCounts, digest: emptyDigest };
-    const guards = await this.guardsOf(chunk, byKey);
-    const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), progress, limits, guards);
+    const guards = await this.guardsOf(chunk, open);
+    const batches = new ChunkBatches(imageRule(spec).rule, new RecordHasher(plan.salt), progress, limits, guards);
     let batchesSent = 0;
     for (const batch of batches.cut({ records, notCarried: [] }, () => engine.clock.nowMs())) {
       await watch.pace.pass(batch.changes.length, AbortSignal.any([this.options.signal, watch.signal]), () =>
@@ -222,26 +227,30 @@ class LetterRetry {
       for (const [i, outcome] of outcomes.entries()) {
         const key = batch.sourceKeys[i] ?? null;
         const change = batch.changes[i];
-        const letter = key === null ? undefined : byKey.get(key);
+        const letter = key === null ? undefined : letterOf.get(key);
         if (key === null || change === undefined || letter === undefined) continue;
-        byKey.delete(key);
+        letterOf.delete(key);
         const reason = deadLetterReason(change, outcome);
         if (reason === null) await this.resolve(letter, countOf(change, outcome) as LetterEnd);
         else await this.keepDead(letter, reason);
       }
       this.tell();
     }
-    // No longer in the source, left out by its rules, or expired: there is nothing to be carried any more.
-    for (const letter of byKey.values()) await this.resolve(letter, 'notCarried');
+    for (const { letter, reason } of without) {
+      if (reason === null) await this.resolve(letter, 'notCarried');
+      else await this.keepDead(letter, reason);
+    }
+    // Their time ran out before it was their turn.
+    for (const letter of letterOf.values()) await this.resolve(letter, 'notCarried');
     this.tell();
   }
 
   /** At what version a letter's record may be overwritten; deletes are no letters, and none of them is tried again. */
-  private async guardsOf(chunk: ChunkId, byKey: ReadonlyMap<DeadKey, Letter>): Promise<ChunkGuards> {
+  private async guardsOf(chunk: ChunkId, letters: readonly Letter[]): Promise<ChunkGuards> {
     const { engine, scope } = this;
     const planned = await withRetry(engine, 'state', () => engine.state.read('chunk-plan', scope, chunk));
     if (planned === null) throw new KeyferryError('state.conflict', { what: `chunk ${chunk}` });
-    const targets = new Set([...byKey.values()].map(({ item }) => keyFromJson(item.targetKey)));
+    const targets = new Set(letters.map(({ item }) => keyFromJson(item.targetKey)));
     return (await readGuards(engine, scope, planned.item)).overwritesOf(targets);
   }
 
@@ -263,18 +272,58 @@ class LetterRetry {
     throw new KeyferryError('fence.lost', { chunk });
   }
 
-  private async readRecords(keys: readonly DeadKey[], shared: SharedView): Promise<readonly StoredRecord[]> {
-    const { engine, options } = this;
+  /**
+   * What there is of the letters' records now, each looked for where scans meet it. A letter of a sorted image may have
+   * left that place since, so the source is asked what becomes of its record.
+   */
+  private async look(letters: readonly Letter[], shared: SharedView): Promise<Looked> {
+    const { engine, spec, options } = this;
+    const byPlace = Map.groupBy(letters, ({ item }) => placeOf(item, spec));
+    const places = await this.readPlaces([...byPlace.keys()].toSorted(compareKeys), shared);
+    const records: StoredRecord[] = [];
+    const letterOf = new Map<Key, Letter>();
+    const without: LetterWithout[] = [];
+    const gone: Letter[] = [];
+    for (const [key, { record, unplaced }] of places) {
+      for (const letter of byPlace.get(key) ?? []) {
+        const still = unplaced.find((entry) => isSameTrouble(letter.item, entry));
+        if (record !== null && mayBecome(letter.item, record) && !letterOf.has(sourceKeyOf(record))) {
+          letterOf.set(sourceKeyOf(record), letter);
+          records.push(record);
+        } else if (still === undefined) gone.push(letter);
+        else without.push({ letter, reason: unplacedReason(still) });
+      }
+    }
+    if (imageRule(spec).order === 'merged') {
+      return { records, letterOf, without: [...without, ...gone.map((letter) => ({ letter, reason: null }))] };
+    }
+    const sourceKeys = gone.map(({ item }) => keyFromJson(item.sourceKey));
+    const images = await imagesOf(engine, spec, sourceKeys, options.signal);
+    for (const letter of gone) {
+      const image = images.get(keyFromJson(letter.item.sourceKey));
+      without.push({ letter, reason: image === undefined ? null : whereItWent(image) });
+    }
+    return { records, letterOf, without };
+  }
+
+  private async readPlaces(keys: readonly Key[], shared: SharedView): Promise<ReadonlyMap<Key, Place>> {
+    const { engine, spec, options } = this;
     for (;;) {
       const view = await shared.view();
-      const records: StoredRecord[] = [];
+      const places = new Map<Key, Place>();
       try {
         for (const key of keys) {
-          assertNotStopped(this.spec.migration, options.signal);
+          assertNotStopped(spec.migration, options.signal);
           const range = { start: key, end: keyAfter(key) };
-          for await (const page of scanPages(engine, view, range, options.signal)) records.push(...page.records);
+          let record: StoredRecord | null = null;
+          const unplaced: Unplaced[] = [];
+          for await (const page of scanPages(engine, view, range, options.signal)) {
+            record = page.records[0] ?? record;
+            unplaced.push(...(page.unplaced ?? []));
+          }
+          places.set(key, { record, unplaced });
         }
-        return records;
+        return places;
       } catch (error) {
         await shared.renew(view, error);
       }
@@ -284,14 +333,14 @@ class LetterRetry {
   private async resolve({ id, item, version }: Letter, as: LetterEnd): Promise<void> {
     const resolved = { as, atMs: this.engine.clock.nowMs() };
     await writeItemOrFail(this.engine, 'dead-letter', this.scope, id, { ...item, resolved }, version);
-    this.counts[as] += 1;
+    this.counts = addCounts(this.counts, endOf(item, as));
   }
 
   private async keepDead({ id, item, version }: Letter, reason: string): Promise<void> {
     if (reason !== item.reason) {
       await writeItemOrFail(this.engine, 'dead-letter', this.scope, id, { ...item, reason }, version);
     }
-    this.counts.deadLetters += 1;
+    this.counts = addCounts(this.counts, { ...noCounts, deadLetters: recordsOf(item) });
     if (this.stillDead.length < stillDeadNamed) {
       const { targetKey } = item;
       this.stillDead.push({ targetKey, reason, sensitive: this.spec.isSensitive(keyFromJson(targetKey)) });
@@ -309,5 +358,44 @@ class LetterRetry {
   }
 }
 
-type DeadKey = ReturnType<typeof keyFromJson>;
-const keyOf = ({ item }: { readonly item: DeadLetter }): DeadKey => keyFromJson(item.sourceKey);
+interface Place {
+  readonly record: StoredRecord | null;
+  readonly unplaced: readonly Unplaced[];
+}
+
+/** A letter for which there is nothing to write; it stays dead for a reason, or there is nothing to be carried any more. */
+interface LetterWithout {
+  readonly letter: Letter;
+  readonly reason: string | null;
+}
+
+interface Looked {
+  /** To be tried, ascending. */
+  readonly records: readonly StoredRecord[];
+  /** By the key of its record in the source. */
+  readonly letterOf: Map<Key, Letter>;
+  readonly without: readonly LetterWithout[];
+}
+
+/** Whether a record that now has a letter's place is the letter's: of several that collided, whichever has been left. */
+function mayBecome({ sourceKey, unplaced }: DeadLetter, record: StoredRecord): boolean {
+  return unplaced?.reason === 'key.collision' || keyFromJson(sourceKey) === sourceKeyOf(record);
+}
+
+function isSameTrouble({ sourceKey, unplaced }: DeadLetter, { reason, sourceKeys }: Unplaced): boolean {
+  if (reason === 'key.collision') return unplaced === undefined || unplaced.reason === reason;
+  return sourceKeys.includes(keyFromJson(sourceKey));
+}
+
+/** Why a record that is no longer where its letter was written stays dead; null: the rules leave it out. */
+function whereItWent(image: Image): string | null {
+  switch (image.kind) {
+    case 'dropped':
+      return null;
+    case 'unplaced':
+      return unplacedReason(image.unplaced);
+    case 'kept':
+      // It may be another chunk's by now, and another record's as well: only a new plan tells.
+      return `it becomes ${keyForDisplay(image.record.key)} by now, which this plan does not have: reconcile carries it`;
+  }
+}

@@ -5,7 +5,7 @@
  *     every 6 s    writes how fast it is, for `runs show`
  *     each batch   counts its dead letters; past the budget the run halts
  *
- * A halt starts nothing further: what is in flight is settled and checkpointed as after an interrupt (SPEC R15), then
+ * A halt starts nothing further: what is in flight is settled and checkpointed as after an interrupt (SPEC R20), then
  * `assertGoing` throws what halted it. A look that fails is no halt: a state out of reach ends the run by its lock.
  */
 import {

@@ -14,7 +14,7 @@ async function opened() {
   stage.fillSourceWith(3);
   const range = prefixRange('src/' as Key);
   return stage.run(async (engine) => {
-    const shared = new SharedView(engine, engine.source, range, null);
+    const shared = new SharedView(() => engine.source.openView(range), null);
     return { stage, shared, range, first: await shared.view() };
   });
 }

@@ -5,6 +5,7 @@
  */
 import {
   ChunkRecheck,
+  imageRule,
   KeyferryError,
   keyFromJson,
   prefixEnd,
@@ -28,7 +29,7 @@ import { withRetry } from './retry.ts';
 const clockSkewMs = 5000;
 
 export function chunkRange(chunk: PlannedChunk, spec: MigrationSpec): KeyRange {
-  const end = chunk.end === null ? prefixEnd(spec.rule.sourcePrefix) : keyFromJson(chunk.end);
+  const end = chunk.end === null ? prefixEnd(imageRule(spec).rule.sourcePrefix) : keyFromJson(chunk.end);
   return { start: keyFromJson(chunk.start), end };
 }
 
@@ -55,7 +56,7 @@ export async function assertPlanHolds(
       const range = chunkRange(chunk, spec);
       const clock = { nowMs: engine.clock.nowMs(), clockSkewMs };
       const recheck = new ChunkRecheck(rules, chunk, await rows.of(chunk), clock);
-      await joinViews(engine, spec.rule, views, range, recheck);
+      await joinViews(engine, imageRule(spec).rule, views, range, recheck);
       const { keys, total } = recheck.finish();
       keysTotal += total;
       stale.push(...keys.slice(0, staleKeysNamed - stale.length));

@@ -10,6 +10,7 @@ import {
   digestsEqual,
   DigestSum,
   ExceptionCheck,
+  imageRule,
   keyToJson,
   RecordHasher,
   recordsEqual,
@@ -21,16 +22,16 @@ import {
   type PlanDocument,
   type StopSignal,
   type StoredRecord,
+  type Unplaced,
   type MigrationSpec,
 } from '@keyferry/core';
 import { assertNotStopped, type Engine } from './migration.ts';
-import { withImage } from './image-view.ts';
-import { joinViews, openViews } from './pages.ts';
-import { spansOf } from './plan.ts';
+import { openViews, spansOf } from './image.ts';
+import { joinViews } from './pages.ts';
 
 export interface Difference {
   readonly key: KeyJson;
-  readonly what: typeof missing | typeof notDeleted | 'value differs' | 'expiry differs';
+  readonly what: typeof missing | typeof notDeleted | typeof withoutPlace | 'value differs' | 'expiry differs';
 }
 
 export interface VerifyResult {
@@ -60,6 +61,7 @@ export interface VerifyResult {
 
 const missing = 'missing in the target';
 const notDeleted = 'still in the target';
+const withoutPlace = 'the rules find no place for it';
 
 /** Differences named in the result; the rest is counted. */
 const differencesNamed = 100;
@@ -72,11 +74,10 @@ export async function verify(
   signal?: StopSignal,
 ): Promise<VerifyResult> {
   const startedAtMs = engine.clock.monotonicMs();
-  const spans = spansOf(spec);
-  const views = await openViews(engine, withImage(engine, spec), spans);
+  const views = await openViews(engine, spec, signal);
   const comparison = new Comparison(plan, engine);
   try {
-    await joinViews(engine, spec.rule, views, spans.source, comparison, (read) => {
+    await joinViews(engine, imageRule(spec).rule, views, spansOf(spec).source, comparison, (read) => {
       assertNotStopped(spec.migration, signal);
       engine.host.emit({ code: 'verify.progress', data: { keys: read.sourceKeys } });
     });
@@ -109,6 +110,7 @@ class Comparison implements JoinVisitor {
   private readonly rest = new Differences();
   private targetOnlyCount = 0;
   private expired = 0;
+  private unplacedCount = 0;
 
   constructor(plan: PlanDocument, engine: Engine) {
     this.hasher = new RecordHasher(plan.salt);
@@ -164,6 +166,13 @@ class Comparison implements JoinVisitor {
     // Directories and the like have no image in the target; the plan counted them.
   }
 
+  /** What a plan that was applied had none of: it cannot be where it belongs. */
+  unplaced({ count, reason, sourceKeys }: Unplaced, targetKey: Key): void {
+    this.unplacedCount += count;
+    const [sourceKey = targetKey] = sourceKeys;
+    this.differences.add(reason === 'key.collision' ? targetKey : sourceKey, withoutPlace);
+  }
+
   result() {
     const restHolds = this.exceptions.restHolds();
     const none = new BucketSums();
@@ -171,7 +180,7 @@ class Comparison implements JoinVisitor {
     const targetBuckets = addBuckets(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
     const [source, target] = [totalOf(sourceBuckets), totalOf(targetBuckets)];
     return {
-      verdict: digestsEqual(source, target) ? ('agree' as const) : ('differ' as const),
+      verdict: digestsEqual(source, target) && this.unplacedCount === 0 ? ('agree' as const) : ('differ' as const),
       source,
       target,
       sourceBuckets,

@@ -12,6 +12,7 @@ import {
   canonicalJson,
   checkpoint,
   digestsEqual,
+  imageRule,
   finish,
   isKeyferryError,
   KeyferryError,
@@ -23,6 +24,8 @@ import {
   type ChunkProgress,
   type ChunkState,
   type ChunkWriter,
+  type DeadLetter,
+  type Key,
   type PlannedChunk,
   toTargetKey,
   type ChangeOutcome,
@@ -31,7 +34,7 @@ import {
 } from '@keyferry/core';
 import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
 import { keepBeforeImages } from './before-images.ts';
-import { countOutcomes, deadLetterReason, metChanges } from './change-outcomes.ts';
+import { countOutcomes, deadLetterReason, metChanges, unplacedReason } from './change-outcomes.ts';
 import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
 import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
@@ -130,9 +133,10 @@ class ChunkRun {
     const start = cursor === null ? range.start : keyAfter(keyFromJson(cursor));
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchBytesMax, batchKeysMax: () => pace.batchKeysMax(batchKeysMax) };
+    const { rule } = imageRule(spec);
     const guards = await readGuards(engine, scope, this.chunk);
-    if (cursor !== null) guards.passTo(toTargetKey(spec.rule, keyFromJson(cursor)));
-    const batches = new ChunkBatches(spec.rule, new RecordHasher(plan.salt), this.progress, limits, guards);
+    if (cursor !== null) guards.passTo(toTargetKey(rule, keyFromJson(cursor)));
+    const batches = new ChunkBatches(rule, new RecordHasher(plan.salt), this.progress, limits, guards);
     const underWay: BatchUnderWay[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
@@ -247,25 +251,42 @@ class ChunkRun {
   }
 
   private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
-    const { engine, scope, spec } = this.backfill;
     for (const [i, outcome] of outcomes.entries()) {
       const change = batch.changes[i];
       const sourceKey = batch.sourceKeys[i] ?? null;
       if (change === undefined || sourceKey === null) continue;
       const reason = deadLetterReason(change, outcome);
       if (reason === null) continue;
-      const letter = {
-        sourceKey: keyToJson(sourceKey),
-        targetKey: keyToJson(change.key),
-        chunk: this.chunk.chunk,
-        reason,
-        atMs: engine.clock.nowMs(),
-        ...(spec.isSensitive(change.key) ? { sensitive: true } : {}),
-        resolved: null,
-      };
-      // Written before the checkpoint that passes it; a repeat finds it there.
-      await writeItem(engine, 'dead-letter', scope, canonicalJson(letter.targetKey), letter, 'absent');
+      await this.recordDeadLetter(canonicalJson(keyToJson(change.key)), sourceKey, change.key, { reason });
     }
+    for (const { entry, targetKey } of batch.unplaced) {
+      const { reason, count } = entry;
+      const [sourceKey = entry.key] = entry.sourceKeys;
+      // The key that it would have may be another record's own, and that one a dead letter too.
+      const id = `${reason} ${canonicalJson(keyToJson(entry.key))}`;
+      const letter = { reason: unplacedReason(entry), unplaced: { reason, count } };
+      await this.recordDeadLetter(id, sourceKey, targetKey, letter);
+    }
+  }
+
+  /** Written before the checkpoint that passes it; a repeat finds it there. */
+  private async recordDeadLetter(
+    id: string,
+    sourceKey: Key,
+    targetKey: Key,
+    why: Pick<DeadLetter, 'reason' | 'unplaced'>,
+  ): Promise<void> {
+    const { engine, scope, spec } = this.backfill;
+    const letter = {
+      sourceKey: keyToJson(sourceKey),
+      targetKey: keyToJson(targetKey),
+      chunk: this.chunk.chunk,
+      ...why,
+      atMs: engine.clock.nowMs(),
+      ...(spec.isSensitive(targetKey) ? { sensitive: true } : {}),
+      resolved: null,
+    };
+    await writeItem(engine, 'dead-letter', scope, id, letter, 'absent');
   }
 
   /** As dead letters: before the checkpoint that passes them. */

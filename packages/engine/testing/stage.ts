@@ -5,6 +5,7 @@
  */
 import {
   keyFromText,
+  keyToText,
   unlimited,
   type DeadLetter,
   type LockState,
@@ -15,7 +16,7 @@ import {
   type StateStore,
   type MigrationSpec,
 } from '@keyferry/core';
-import { MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
+import { MemoryScratch, MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
 import {
   applyOffline,
   finalize,
@@ -76,6 +77,8 @@ export class Stage {
   readonly source: MemoryStore;
   readonly target: MemoryStore;
   readonly state = new MemoryStateStore();
+  /** Of few entries a page, so that borders of pages are met. */
+  readonly scratch = new MemoryScratch({ pageKeysMax: 3 });
   readonly spec: MigrationSpec;
   readonly messages: Message[] = [];
   private processes = 0;
@@ -129,7 +132,7 @@ export class Stage {
   targetValues(): Readonly<Record<string, string>> {
     const values: Record<string, string> = {};
     for (const [key, { value }] of this.target.snapshot()) {
-      if (key.startsWith('dst/')) values[key.slice('dst/'.length)] = textOf(value) ?? '';
+      if (key.startsWith('dst/')) values[(keyToText(key) ?? key).slice('dst/'.length)] = textOf(value) ?? '';
     }
     return values;
   }
@@ -245,6 +248,7 @@ export class Stage {
       source: source ?? this.source,
       target: target ?? this.target,
       state: state ?? this.state,
+      scratch: this.scratch,
       clock,
       random,
       host: { emit },

@@ -51,6 +51,14 @@ describe('digests of a configuration', () => {
     expect(rulesDigest(changed, 'move') !== rulesDigest(config, 'move')).toBe(rulesMove);
   });
 
+  it('cover the modules that the rules name', () => {
+    const without = rulesDigest(config, 'move');
+    const [one, other] = [{ './r.ts': 'aa' }, { './r.ts': 'bb' }].map((modules) =>
+      rulesDigest(config, 'move', modules),
+    );
+    expect(new Set([without, one, other]).size).toBe(3);
+  });
+
   it('are the same in another checkout', () => {
     expect(configDigest(resolved(text, 'elsewhere'), 'move')).toBe(configDigest(config, 'move'));
   });

@@ -26,10 +26,19 @@ export function configDigest(config: ResolvedConfig, migration: string): string 
   return sha256(canonicalJson(planConfig(config, migration)));
 }
 
-/** SHA-256 of what happens to keys and records on their way. @throws {KeyferryError} `config.unknown-migration` */
-export function rulesDigest(config: ResolvedConfig, migration: string): string {
+/**
+ * SHA-256 of what happens to keys and records on their way.
+ * @param modules SHA-256 of the modules that the rules name, by their paths as written
+ * @throws {KeyferryError} `config.unknown-migration`
+ */
+export function rulesDigest(
+  config: ResolvedConfig,
+  migration: string,
+  modules: Readonly<Record<string, string>> = {},
+): string {
   const { source, target, rules } = migrationSettings(config, migration);
-  return sha256(canonicalJson({ prefix: { source: source.prefix, target: target.prefix }, rules }));
+  const digested = { prefix: { source: source.prefix, target: target.prefix }, rules };
+  return sha256(canonicalJson(Object.keys(modules).length === 0 ? digested : { ...digested, modules }));
 }
 
 function migrationSettings(config: ResolvedConfig, migration: string): MigrationConfig {

@@ -255,10 +255,44 @@ describe('a wrong configuration', () => {
       '11:5 migrations.move.emptyDirs: is not available in this version',
     ],
     [
-      'has a rule of a later version',
+      'has a module that is not there',
       withMigration('rules: [{ module: ./a.ts }]'),
-      '11:13 migrations.move.rules[0]: one of ttl, include, exclude, value is expected in each rule',
-      '11:15 migrations.move.rules[0].module: is not available in this version',
+      '11:23 migrations.move.rules[0].module: there is no such file',
+    ],
+    [
+      'has a module that is none',
+      withMigration('rules: [{ module: ./keyferry.yaml }]'),
+      '11:23 migrations.move.rules[0].module: the path of a module (.ts, .mts, .js, .mjs) is expected',
+    ],
+    [
+      'has a pattern that is no regular expression',
+      withMigration("rules: [{ rename: { pattern: '(', to: x } }]"),
+      '11:34 migrations.move.rules[0].rename.pattern: a regular expression is expected: Unterminated group',
+    ],
+    [
+      'has a pattern that could take for ever',
+      withMigration("rules: [{ rename: { pattern: '(a+)+', to: x } }]"),
+      '11:34 migrations.move.rules[0].rename.pattern: a regular expression is expected: it repeats a group that itself repeats or branches, which can take for ever on some keys',
+    ],
+    [
+      'has a replacement for a group that is not there',
+      withMigration("rules: [{ rename: { pattern: 'a', to: $1 } }]"),
+      '11:43 migrations.move.rules[0].rename.to: this cannot be filled in: there is no group 1 in the pattern',
+    ],
+    [
+      'has a template with an unknown field',
+      withMigration("rules: [{ rename: { template: '/{a}', to: '/{b}' } }]"),
+      '11:47 migrations.move.rules[0].rename.to: this cannot be filled in: there is no field {b} in the template',
+    ],
+    [
+      'has a rename that says nothing',
+      withMigration('rules: [{ rename: { to: x } }]'),
+      '11:23 migrations.move.rules[0].rename: one of prefix, pattern, template is expected',
+    ],
+    [
+      'has a rename that says not to what',
+      withMigration('rules: [{ rename: { prefix: /a/ } }]'),
+      '11:15 migrations.move.rules[0].rename.to: is missing',
     ],
     [
       'has a bucket without unit',
@@ -281,7 +315,7 @@ describe('a wrong configuration', () => {
     [
       'has a rule that says two things',
       withMigration("rules: [ { include: ['a/**'], exclude: ['b/**'] } ]"),
-      '11:14 migrations.move.rules[0]: one of ttl, include, exclude, value is expected in each rule',
+      '11:14 migrations.move.rules[0]: one of ttl, include, exclude, value, rename, module is expected in each rule',
     ],
     [
       'has a value rule that says nothing',

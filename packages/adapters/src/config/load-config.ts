@@ -11,6 +11,7 @@ import { KeyferryError, type ConfigIssue } from '@keyferry/core';
 import { learnPlaintext } from './plaintext.ts';
 import { Redactor } from './redactor.ts';
 import { checkReferences } from './references.ts';
+import { checkRuleFiles } from './rule-files.ts';
 import { resolveConfig } from './resolve-config.ts';
 import type { ResolvedConfig } from './resolved-config.ts';
 import { plaintextSecret } from './scalars.ts';
@@ -31,9 +32,15 @@ export async function loadConfig(
   learnPlaintext(value, options.redactor ?? new Redactor());
   if (yaml.broken) throw invalid(file, yaml.issues);
   const checked = checkSchema(yaml, value);
-  const issues = [...yaml.issues, ...(checked.ok ? [] : checked.issues), ...checkReferences(yaml, value)];
+  const directory = dirname(resolve(file));
+  const issues = [
+    ...yaml.issues,
+    ...(checked.ok ? [] : checked.issues),
+    ...checkReferences(yaml, value),
+    ...checkRuleFiles(yaml, value, directory),
+  ];
   if (!checked.ok || issues.length > 0) throw invalid(file, issues);
-  return resolveConfig(checked.config, file, dirname(resolve(file)));
+  return resolveConfig(checked.config, file, directory);
 }
 
 async function readText(file: string): Promise<string> {

@@ -57,12 +57,20 @@ export type ValueMapConfig =
   | { readonly kind: 'gzip'; readonly direction: 'compress' | 'decompress' }
   | { readonly kind: 'json'; readonly edits: readonly JsonEdit[] };
 
-/** One rule. Globs are over target keys; `keys: null` means all of them. */
+export type RenameConfig =
+  | { readonly kind: 'prefix'; readonly prefix: string; readonly to: string }
+  | { readonly kind: 'pattern'; readonly pattern: string; readonly to: string }
+  | { readonly kind: 'template'; readonly template: string; readonly to: string };
+
+/** One rule. Globs, prefixes and patterns are over target keys; `keys: null` means all of them. */
 export type RuleConfig =
   | { readonly ttl: { readonly toLease: { readonly bucketMs: number } } }
   | { readonly include: readonly string[] }
   | { readonly exclude: readonly string[] }
-  | { readonly value: { readonly map: ValueMapConfig; readonly keys: readonly string[] | null } };
+  | { readonly value: { readonly map: ValueMapConfig; readonly keys: readonly string[] | null } }
+  | { readonly rename: RenameConfig }
+  /** As written: relative to the file. */
+  | { readonly module: string };
 
 export interface MigrationConfig {
   readonly source: { readonly store: string; readonly prefix: string };

@@ -1,7 +1,7 @@
 /** Goal: each rule that the configuration knows does what its words say. Method: the transform of a few rules, applied. */
 import { keyFromText, type Moving } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
-import type { RuleConfig } from './resolved-config.ts';
+import type { RenameConfig, RuleConfig } from './resolved-config.ts';
 import { buildTransform, leaseBucketOf } from './rules.ts';
 
 const record = (key: string, value = '{"a":1}'): Moving => ({
@@ -48,6 +48,23 @@ describe('buildTransform', () => {
     },
   ])('$name', ({ rules, key, want }) => {
     expect(applied(rules, record(key))).toBe(want);
+  });
+
+  it.each<{ name: string; rename: RenameConfig; key: string; want: string }>([
+    { name: 'prefix', rename: { kind: 'prefix', prefix: '/a/', to: '/é/' }, key: '/a/x', want: '/é/x' },
+    { name: 'pattern', rename: { kind: 'pattern', pattern: '/(.)/x', to: '/x/$1' }, key: '/a/x', want: '/x/a' },
+    { name: 'template', rename: { kind: 'template', template: '/{p}/{q}', to: '/{q}/{p}' }, key: '/a/x', want: '/x/a' },
+  ])('renames by $name', ({ rename, key, want }) => {
+    const outcome = buildTransform([{ rename }])?.apply(record(key));
+    expect(outcome).toMatchObject({ kind: 'kept', record: { key: keyFromText(want) } });
+  });
+
+  it('asks a module by its path', () => {
+    const modules = new Map([['./m.ts', { transform: () => ({ kind: 'dropped' as const }) }]]);
+    expect(buildTransform([{ module: './m.ts' }], modules)?.apply(record('/a'))).toEqual({
+      kind: 'dropped',
+      reason: 'rule.dropped',
+    });
   });
 
   it('is null when there is nothing but the TTL rule, which is the business of the target', () => {

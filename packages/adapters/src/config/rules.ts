@@ -1,23 +1,35 @@
 /** The rules of a migration as one transform, in the order in which they stand. Globs see keys as they will be written. */
 import {
   compose,
+  customRule,
   decodeBase64,
   editJson,
   encodeBase64,
   gunzip,
   gzip,
+  invariant,
+  keyFromText,
   keyToText,
   onlyFor,
+  renamePattern,
+  renamePrefix,
+  renameTemplate,
   selectKeys,
   type Key,
+  type RuleModule,
   type Transform,
 } from '@keyferry/core';
 import { compileGlob } from './glob.ts';
-import type { RuleConfig, ValueMapConfig } from './resolved-config.ts';
+import type { RenameConfig, RuleConfig, ValueMapConfig } from './resolved-config.ts';
 
-/** Null when no rule says anything about keys or values. */
-export function buildTransform(rules: readonly RuleConfig[]): Transform | null {
-  const transforms = rules.flatMap((rule) => transformOf(rule) ?? []);
+type Modules = ReadonlyMap<string, RuleModule>;
+
+/**
+ * Null when no rule says anything about keys or values.
+ * @param modules those that the rules name, by their paths as written
+ */
+export function buildTransform(rules: readonly RuleConfig[], modules: Modules = new Map()): Transform | null {
+  const transforms = rules.flatMap((rule) => transformOf(rule, modules) ?? []);
   return transforms.length === 0 ? null : compose(transforms);
 }
 
@@ -27,26 +39,35 @@ export function leaseBucketOf(rules: readonly RuleConfig[]): number | undefined 
   return undefined;
 }
 
-/** Whether the rules carry a key at all. Globs are over target keys, so a key that only the target has can be asked for. */
-export function scopeOf(rules: readonly RuleConfig[]): (targetKey: Key) => boolean {
-  const conditions = rules.flatMap((rule) => {
-    if ('include' in rule) return [matcher(rule.include)];
-    if (!('exclude' in rule)) return [];
-    const excluded = matcher(rule.exclude);
-    return [(key: Key) => !excluded(key)];
-  });
-  return (targetKey) => conditions.every((holds) => holds(targetKey));
+/** Which keys a rule goes on with, if that is what it says. */
+export function selectionOf(rule: RuleConfig): ((key: Key) => boolean) | null {
+  if ('include' in rule) return including(rule.include);
+  return 'exclude' in rule ? excluding(rule.exclude) : null;
 }
 
-function transformOf(rule: RuleConfig): Transform | null {
+export function transformOf(rule: RuleConfig, modules: Modules): Transform | null {
   if ('ttl' in rule) return null; // the target's: it grants the leases
-  if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, matcher(rule.include));
-  if ('exclude' in rule) {
-    const excluded = matcher(rule.exclude);
-    return selectKeys(`exclude ${rule.exclude.join(', ')}`, (key) => !excluded(key));
+  if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, including(rule.include));
+  if ('exclude' in rule) return selectKeys(`exclude ${rule.exclude.join(', ')}`, excluding(rule.exclude));
+  if ('rename' in rule) return renaming(rule.rename);
+  if ('module' in rule) {
+    const module = modules.get(rule.module);
+    invariant(module !== undefined, `the module ${rule.module} was not loaded`);
+    return customRule(rule.module, module);
   }
   const { map, keys } = rule.value;
-  return keys === null ? valueMap(map) : onlyFor(keys.join(', '), matcher(keys), valueMap(map));
+  return keys === null ? valueMap(map) : onlyFor(keys.join(', '), including(keys), valueMap(map));
+}
+
+function renaming(rename: RenameConfig): Transform {
+  switch (rename.kind) {
+    case 'prefix':
+      return renamePrefix(keyFromText(rename.prefix), keyFromText(rename.to));
+    case 'pattern':
+      return renamePattern(rename.pattern, rename.to);
+    case 'template':
+      return renameTemplate(rename.template, rename.to);
+  }
 }
 
 function valueMap(map: ValueMapConfig): Transform {
@@ -60,7 +81,12 @@ function valueMap(map: ValueMapConfig): Transform {
   }
 }
 
-function matcher(globs: readonly string[]): (key: Key) => boolean {
+function excluding(globs: readonly string[]): (key: Key) => boolean {
+  const matches = including(globs);
+  return (key) => !matches(key);
+}
+
+function including(globs: readonly string[]): (key: Key) => boolean {
   const matchers = globs.map(compileGlob);
   // A key that is no text is matched byte by byte, as in sensitive.ts.
   return (key) => {

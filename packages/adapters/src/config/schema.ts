@@ -2,10 +2,10 @@
  * The shape of a configuration file. One definition: it checks, it fills in defaults, it gives the types, and the
  * JSON schema that editors use is generated from it. What one field says about another is in references.ts.
  */
-import type { JsonEdit } from '@keyferry/core';
+import { compilePattern, compileTemplates, type JsonEdit } from '@keyferry/core';
 import { z } from 'zod';
 import { laterKinds } from './adapter-kinds.ts';
-import type { RuleConfig, StateConfig, ValueMapConfig } from './resolved-config.ts';
+import type { RenameConfig, RuleConfig, StateConfig, ValueMapConfig } from './resolved-config.ts';
 import {
   certificate,
   choice,
@@ -26,7 +26,7 @@ import {
 } from './scalars.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
-export const laterKeys: readonly string[] = ['module', 'emptyDirs', 'only'];
+export const laterKeys: readonly string[] = ['emptyDirs', 'only'];
 
 const tls = z
   .strictObject({
@@ -164,6 +164,43 @@ const valueMap = z
     return { map: { kind: 'json', edits: json ?? [] }, keys };
   });
 
+const rename = z
+  .strictObject({
+    prefix: text.optional().describe('keys that begin with this get `to` in its place'),
+    pattern: text
+      .optional()
+      .describe('regular expression; keys that it matches as a whole become `to`, with $1, $<name> and $& filled in'),
+    template: text
+      .optional()
+      .describe('shape of path segments, such as /{env}/{service}/{rest...}; keys that have it become `to`'),
+    to: z.string({ error: expects('what keys become') }),
+  })
+  .transform(({ prefix: start, pattern, template, to }, context): RenameConfig => {
+    const given = [start, pattern, template].filter((part) => part !== undefined);
+    if (given.length !== 1) context.addIssue('one of prefix, pattern, template is expected');
+    if (pattern !== undefined) {
+      const compiled = compilePattern(pattern, to);
+      if (!compiled.ok) addRenameIssue(context, compiled.part, compiled.why);
+      return { kind: 'pattern', pattern, to };
+    }
+    if (template !== undefined) {
+      const compiled = compileTemplates(template, to);
+      if (!compiled.ok) addRenameIssue(context, compiled.part, compiled.why);
+      return { kind: 'template', template, to };
+    }
+    return { kind: 'prefix', prefix: start ?? '', to };
+  });
+
+const renameWords = {
+  pattern: 'a regular expression is expected',
+  template: 'a template of path segments is expected',
+  to: 'this cannot be filled in',
+};
+
+function addRenameIssue(context: z.RefinementCtx, part: keyof typeof renameWords, why: string): void {
+  context.addIssue({ code: 'custom', path: [part], message: `${renameWords[part]}: ${why}` });
+}
+
 const rule = z
   .strictObject({
     ttl: z
@@ -177,13 +214,21 @@ const rule = z
     include: globs.optional().describe('carry only keys that match one of these globs'),
     exclude: globs.optional().describe('leave out keys that match one of these globs'),
     value: valueMap.optional().describe('what to make of values'),
+    rename: rename.optional().describe('what to make of keys'),
+    module: text
+      .optional()
+      .describe('path of a module of your own, relative to this file: a pure function over records (guides/rules.md)'),
   })
-  .transform(({ ttl, include, exclude, value }, context): RuleConfig => {
-    const given = [ttl, include, exclude, value].filter((part) => part !== undefined);
-    if (given.length !== 1) context.addIssue('one of ttl, include, exclude, value is expected in each rule');
+  .transform(({ ttl, include, exclude, value, rename: renaming, module }, context): RuleConfig => {
+    const given = [ttl, include, exclude, value, renaming, module].filter((part) => part !== undefined);
+    if (given.length !== 1) {
+      context.addIssue('one of ttl, include, exclude, value, rename, module is expected in each rule');
+    }
     if (ttl !== undefined) return { ttl: { toLease: { bucketMs: ttl.toLease.bucket } } };
     if (include !== undefined) return { include };
     if (value !== undefined) return { value };
+    if (renaming !== undefined) return { rename: renaming };
+    if (module !== undefined) return { module };
     return { exclude: exclude ?? [] };
   });
 

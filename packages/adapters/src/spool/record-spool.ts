@@ -23,6 +23,8 @@ import {
   type NotCarriedReason,
   type RecordPage,
   type ScanOptions,
+  type Scratch,
+  type Spool,
   type StoredRecord,
   type Version,
 } from '@keyferry/core';
@@ -43,7 +45,7 @@ type Row = readonly [
 /** NUL apart, which ends a TEXT. */
 const asciiText = /^[\x01-\x7f]*$/;
 
-export class RecordSpool {
+export class RecordSpool implements Spool {
   private readonly database: DatabaseSync;
   private readonly insert: StatementSync;
   private state: 'filling' | 'sealed' | 'closed' = 'filling';
@@ -130,6 +132,9 @@ export class RecordSpool {
     return guarded(() => this.insert.run(bytesOf(key), value, version, expiresAtMs, reason).changes) === 1;
   }
 }
+
+/** Spools on the disk of this machine. */
+export const diskScratch: Scratch = { openSpool: () => new RecordSpool() };
 
 function openScratch(): DatabaseSync {
   const database = new DatabaseSync('');

@@ -1,7 +1,7 @@
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { validateView, type ValidConfig } from '../views/validate/index.ts';
-import { openConfig } from '../wiring.ts';
+import { loadAdapters, openConfig } from '../wiring.ts';
 
 export default class Validate extends BaseCommand {
   static override readonly summary = 'Check the configuration; reads no store.';
@@ -11,6 +11,8 @@ export default class Validate extends BaseCommand {
     const { flags } = await this.parse(Validate);
     await this.perform<ValidConfig>(flags, null, async (run) => {
       const { config } = await openConfig(run);
+      const { checkRuleModules } = await loadAdapters();
+      checkRuleModules(config);
       const result = {
         file: config.file,
         stores: Object.entries(config.stores).map(([store, { kind }]) => ({ store, kind })),

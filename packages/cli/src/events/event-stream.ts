@@ -136,6 +136,7 @@ export class EventStream {
 }
 
 const progressCodes = [
+  'image.sorting',
   'plan.scanning',
   'apply.checking',
   'backfill.progress',

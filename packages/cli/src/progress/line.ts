@@ -4,6 +4,7 @@ import { countText, counted, durationText, rateText } from '../views/layout/numb
 import type { Progress, Stage } from './tracker.ts';
 
 const verbs: Readonly<Record<Stage, string>> = {
+  sort: 'sorting',
   plan: 'reading',
   check: 'checking the plan',
   backfill: 'copying',

@@ -6,7 +6,7 @@
  */
 import { noCounts, scannedOf, type ChunkCounts, type Message, type ThrottleReport } from '@keyferry/core';
 
-export type Stage = 'plan' | 'check' | 'backfill' | 'retry' | 'verify' | 'rollback';
+export type Stage = 'sort' | 'plan' | 'check' | 'backfill' | 'retry' | 'verify' | 'rollback';
 
 export interface Progress {
   readonly stage: Stage;
@@ -61,6 +61,8 @@ export class ProgressTracker {
   /** True when the message changed what a progress line says. */
   take(message: Message, nowMs: number): boolean {
     switch (message.code) {
+      case 'image.sorting':
+        return this.moved('sort', message.data.sourceKeys, null, nowMs);
       case 'plan.scanning':
         return this.moved('plan', message.data.sourceKeys, null, nowMs);
       case 'apply.checking':

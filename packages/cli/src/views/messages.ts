@@ -6,6 +6,8 @@ import { unrestorableText } from './rollback/index.ts';
 
 export function messageText(message: Message): string {
   switch (message.code) {
+    case 'image.sorting':
+      return `sorted ${counted(message.data.sourceKeys, 'source key')} into the order of the target`;
     case 'plan.scanning':
       return `read ${counted(message.data.sourceKeys, 'source key')} and ${counted(message.data.targetKeys, 'target key')}`;
     case 'apply.checking':

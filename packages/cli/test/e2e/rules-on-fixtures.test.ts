@@ -81,4 +81,29 @@ describe('keyferry test', () => {
     await bench.write('keyferry.yaml', configText());
     expect((await bench.run(['test'])).code).toBe(7);
   });
+
+  it('asks renames and modules as plan does, by the keys that they make', async () => {
+    const more = [
+      '    rules:',
+      '      - rename: { template: "/config/{env}/{rest...}", to: "/config/{rest}/{env}" }',
+      '      - module: ./live.ts',
+    ].join('\n');
+    await bench.write('keyferry.yaml', configText(more));
+    await bench.write(
+      'live.ts',
+      'export default { transform: (r) => (r.value.length === 0 ? { kind: "dropped" } : { kind: "kept", record: r }) };',
+    );
+    await bench.write(
+      'moved.yaml',
+      [
+        '- { given: { key: /config/prod/db/host, value: a }, expect: { key: /config/db/host/prod } }',
+        '- { given: { key: /config/prod/db/port, value: "" }, expect: { dropped: rule.dropped } }',
+        '- { given: { key: /config/prod/x, value: a }, expect: {} }',
+      ].join('\n'),
+    );
+    const { code, stdout } = await bench.run(['test', 'config', '--fixtures', 'moved.yaml']);
+    expect(stdout).toContain('3 cases: 2 as expected, 1 not.');
+    expect(stdout).toMatch(/key\s+expected\s+\/config\/prod\/x\n\s+actual\s+\/config\/x\/prod\n/);
+    expect(code).toBe(7);
+  });
 });

@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyFromBytes, keyFromText, type Key } from '../model/key.ts';
-import type { RecordPage, StoredRecord, Version } from '../model/record.ts';
+import type { RecordPage, StoredRecord, Unplaced, Version } from '../model/record.ts';
 import { toTargetKey } from '../transform/prefix-rule.ts';
 import { MergeJoin, type JoinVisitor } from './merge-join.ts';
 
@@ -22,10 +22,12 @@ class Found implements JoinVisitor {
   readonly matchedKeys: Key[] = [];
   readonly targetOnlyKeys: Key[] = [];
   readonly skipped: Key[] = [];
+  readonly unplacedKeys: Key[] = [];
   sourceOnly = (_source: StoredRecord, targetKey: Key): void => void this.sourceOnlyKeys.push(targetKey);
   matched = (_source: StoredRecord, target: StoredRecord): void => void this.matchedKeys.push(target.key);
   targetOnly = (target: StoredRecord): void => void this.targetOnlyKeys.push(target.key);
   notCarried = ({ key }: { key: Key }): void => void this.skipped.push(key);
+  unplaced = (_entry: Unplaced, targetKey: Key): void => void this.unplacedKeys.push(targetKey);
 }
 
 function run(source: RecordPage[], target: RecordPage[]): Found {

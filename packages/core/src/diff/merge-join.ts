@@ -6,15 +6,19 @@
  */
 import { invariant } from '../errors/invariant.ts';
 import { keyForDisplay, type Key } from '../model/key.ts';
-import type { NotCarried, RecordPage, StoredRecord } from '../model/record.ts';
+import type { NotCarried, RecordPage, StoredRecord, Unplaced } from '../model/record.ts';
 import { toTargetKey, type PrefixRule } from '../transform/prefix-rule.ts';
 
-/** Receives what the join finds, in ascending order of target keys. `notCarried` comes with its page, unordered. */
+/**
+ * Receives what the join finds, in ascending order of target keys. `notCarried` and `unplaced` come with their page,
+ * before its records.
+ */
 export interface JoinVisitor {
   sourceOnly(source: StoredRecord, targetKey: Key): void;
   matched(source: StoredRecord, target: StoredRecord): void;
   targetOnly(target: StoredRecord): void;
   notCarried(entry: NotCarried): void;
+  unplaced(entry: Unplaced, targetKey: Key): void;
 }
 
 export type JoinNeeds = 'source' | 'target' | 'nothing';
@@ -63,6 +67,7 @@ export class MergeJoin {
   /** The next page of the source, or null at its end. Only when `step` asked for it. */
   offerSource(page: RecordPage | null): void {
     for (const entry of page?.notCarried ?? []) this.visitor.notCarried(entry);
+    for (const entry of page?.unplaced ?? []) this.visitor.unplaced(entry, toTargetKey(this.rule, entry.key));
     this.source.offer(page);
   }
 

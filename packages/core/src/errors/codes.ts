@@ -85,10 +85,10 @@ export const codes = {
     summary: 'the fixtures {file} are not valid; no case was run',
     remedy: 'correct the lines shown; the form is described in docs/guides/testing-rules.md',
   }),
-  'rule.failed': entry<{ key: string; detail: string }>({
+  'rule.module-invalid': entry<{ module: string; detail: string }>({
     retry: 'never',
-    summary: 'a rule cannot be applied to {key}: {detail}',
-    remedy: 'correct the record or the rule, or leave the key out:   rules: [ { exclude: ["…"] } ]',
+    summary: 'the rule module {module} cannot be used: {detail}',
+    remedy: 'correct the module, then:   keyferry validate',
   }),
   'plan.file-invalid': entry<{ file: string; why: string }>({
     retry: 'never',

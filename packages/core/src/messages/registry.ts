@@ -9,6 +9,8 @@ import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
 export type Level = 'debug' | 'info' | 'warning';
 
 export interface MessageData {
+  /** The image is being sorted, before anything can be compared. */
+  'image.sorting': { readonly sourceKeys: number };
   'plan.scanning': { readonly sourceKeys: number; readonly targetKeys: number };
   'apply.checking': { readonly chunksDone: number; readonly chunksTotal: number };
   'apply.started': {
@@ -50,6 +52,7 @@ export interface MessageData {
 export type MessageCode = keyof MessageData;
 
 export const messageLevels: Readonly<Record<MessageCode, Level>> = {
+  'image.sorting': 'info',
   'plan.scanning': 'info',
   'apply.checking': 'info',
   'apply.started': 'info',

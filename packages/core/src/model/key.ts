@@ -64,6 +64,11 @@ export function keyFromJson(json: KeyJson): Key {
 export function keyForDisplay(key: Key): string {
   const text = keyToText(key);
   if (text === null) return `base64:${btoa(key)}`;
+  return escapeControls(text);
+}
+
+/** A text that somebody else wrote, for people: what could move the cursor or turn the direction is escaped. */
+export function escapeControls(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (c) => {
     const code = c.codePointAt(0) ?? 0;
     return `\\u${code.toString(16).padStart(4, '0')}`;

@@ -16,20 +16,49 @@ export interface StoredRecord {
   readonly version: Version;
   /** Milliseconds since 1970 at which the store drops the record; null: never. */
   readonly expiresAtMs: number | null;
+  /** The source's own key, where the rules gave the record another one; absent: `key` is that. */
+  readonly sourceKey?: Key;
+  /** The rules gave it a key from which their inverse does not lead back. */
+  readonly oneWay?: true;
 }
 
+/** The key of a record in its source. */
+export const sourceKeyOf = ({ key, sourceKey }: Pick<StoredRecord, 'key' | 'sourceKey'>): Key => sourceKey ?? key;
+
 /** Why something in a source is not carried over. Counted and printed in the plan, each under its own line. */
-export type NotCarriedReason = 'dir.with-children' | 'dir.empty' | 'ttl.expired' | 'key.hidden' | 'rule.excluded';
+export type NotCarriedReason =
+  'dir.with-children' | 'dir.empty' | 'ttl.expired' | 'key.hidden' | 'rule.excluded' | 'rule.dropped';
 
 export interface NotCarried {
   readonly key: Key;
   readonly reason: NotCarriedReason;
 }
 
+/** Why the rules find no place in the target for a record. */
+export type UnplacedReason = 'rule.failed' | 'key.collision' | 'key.outside-prefix';
+
+/**
+ * What the rules find no place for in the target: one record that a rule cannot be applied to or that would leave the
+ * target's prefix, or all that would get one and the same key. It blocks a plan; met later, it is a dead letter.
+ */
+export interface Unplaced {
+  /** Where scans and chunks meet it: for a collision the key that all of them would get, else the one before the rules. */
+  readonly key: Key;
+  readonly reason: UnplacedReason;
+  /** Keys in the source, the first few of `count`. */
+  readonly sourceKeys: readonly Key[];
+  readonly count: number;
+  readonly bytes: number;
+  /** For people; holds no value. */
+  readonly detail: string;
+}
+
 /** `records` strictly ascending by bytes, and above those of the page before. A page may hold no record at all. */
 export interface RecordPage {
   readonly records: readonly StoredRecord[];
   readonly notCarried: readonly NotCarried[];
+  /** Only in pages of an image under rules. */
+  readonly unplaced?: readonly Unplaced[];
 }
 
 /** Without a value: a key that is to be deleted. */

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { addDigests, emptyDigest } from '../convergence/digest.ts';
 import { MergeJoin } from '../diff/merge-join.ts';
 import { keyFromJson, keyFromText, prefixEnd, type Key } from '../model/key.ts';
-import type { NotCarried, StoredRecord, Version } from '../model/record.ts';
+import type { NotCarried, StoredRecord, Unplaced, Version } from '../model/record.ts';
 import { PlanBuilder, type PlanLimits, type PlanQuestions } from './build-plan.ts';
 import type { DiffRules } from './chunk-diff.ts';
 import type { PlannedChange, PlannedChunk } from './plan.ts';
@@ -41,12 +41,21 @@ function build(
   {
     limits: l = limits,
     notCarried = [],
+    unplaced = [],
     questions = { replacedText: false },
-  }: { limits?: PlanLimits; notCarried?: readonly NotCarried[]; questions?: PlanQuestions } = {},
+  }: {
+    limits?: PlanLimits;
+    notCarried?: readonly NotCarried[];
+    unplaced?: readonly Unplaced[];
+    questions?: PlanQuestions;
+  } = {},
 ) {
   const builder = new PlanBuilder(rules, l, questions);
   const join = new MergeJoin(rules.rule, builder);
-  const offer = { source: [{ records: source.toSorted(byKey), notCarried }], target: [target.toSorted(byKey)] };
+  const offer = {
+    source: [{ records: source.toSorted(byKey), notCarried, unplaced }],
+    target: [target.toSorted(byKey)],
+  };
   for (let needs = join.step(); needs !== 'nothing'; needs = join.step()) {
     if (needs === 'source') join.offerSource(offer.source.shift() ?? null);
     else {
@@ -91,6 +100,40 @@ describe('PlanBuilder', () => {
       notCarried: [{ key: keyFromText('/s/d'), reason: 'dir.empty' }],
     });
     expect(built.totals).toMatchObject({ targetOnly: 2, notCarried: { 'dir.empty': 1 }, scanned: 2 });
+  });
+
+  it('counts what the rules find no place for as blocked, with the keys of the source', () => {
+    const entry = { bytes: 3, detail: 'no', count: 1 };
+    const [a, b, c] = [keyFromText('/s/a'), keyFromText('/s/b'), keyFromText('/s/c')];
+    const { built } = build([record('/s/x')], [], {
+      unplaced: [
+        { ...entry, key: c, reason: 'key.collision', sourceKeys: [a, b], count: 2 },
+        { ...entry, key: b, reason: 'rule.failed', sourceKeys: [b] },
+      ],
+    });
+    expect(built.totals).toMatchObject({
+      scanned: 4,
+      actions: { create: { keys: 1 }, blocked: { keys: 3, bytes: 6 } },
+    });
+    expect(Object.fromEntries(built.unplaced)).toEqual({
+      'key.collision': {
+        count: 2,
+        places: 1,
+        cases: [{ key: { text: '/t/c' }, sourceKeys: [{ text: '/s/a' }, { text: '/s/b' }], count: 2, detail: 'no' }],
+      },
+      'rule.failed': {
+        count: 1,
+        places: 1,
+        cases: [{ key: { text: '/s/b' }, sourceKeys: [{ text: '/s/b' }], count: 1, detail: 'no' }],
+      },
+    });
+  });
+
+  it('names the key of the source where the rules gave a record another one', () => {
+    const renamed: StoredRecord = { ...record('/s/new'), sourceKey: keyFromText('/s/old'), oneWay: true };
+    const { built, changes } = build([renamed], []);
+    expect(changes).toMatchObject([{ sourceKey: { text: '/s/old' }, targetKey: { text: '/t/new' } }]);
+    expect(built.oneWay).toBe(1);
   });
 
   it('marks sensitive keys and never holds a value', () => {

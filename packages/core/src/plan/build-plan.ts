@@ -7,8 +7,16 @@ import { ExceptionList, type Exceptions } from '../convergence/exceptions.ts';
 import type { JoinVisitor } from '../diff/merge-join.ts';
 import { chunkId } from '../model/ids.ts';
 import { keyToJson, prefixEnd, type Key, type KeyJson } from '../model/key.ts';
-import { toSourceKey } from '../transform/prefix-rule.ts';
-import { recordBytes, type NotCarried, type NotCarriedReason, type StoredRecord } from '../model/record.ts';
+import {
+  sourceKeyOf,
+  recordBytes,
+  type NotCarried,
+  type NotCarriedReason,
+  type StoredRecord,
+  type Unplaced,
+  type UnplacedReason,
+} from '../model/record.ts';
+import { targetSpanOf, toSourceKey } from '../transform/prefix-rule.ts';
 import {
   ChunkDiff,
   diffContext,
@@ -17,6 +25,7 @@ import {
   type DiffedRecord,
   type DiffRules,
 } from './chunk-diff.ts';
+import type { FindingCase } from './finding.ts';
 import { LookFirst } from './look-first.ts';
 import { holdsReplacement } from './replaced-text.ts';
 import { PrefixTable, type DeletedShare } from './prefix-table.ts';
@@ -52,6 +61,14 @@ export interface CountedKeys {
   readonly keys: readonly KeyJson[];
 }
 
+export interface UnplacedRecords {
+  /** Records, and the places that they are in each other's way at. */
+  readonly count: number;
+  readonly places: number;
+  /** The first few. */
+  readonly cases: readonly FindingCase[];
+}
+
 /** Leases are counted up to here: beyond it the number is as bad, and the memory of the count would grow with the keys. */
 export const leasesCountedMax = 100_000;
 
@@ -65,6 +82,9 @@ export interface BuiltPlan {
   readonly blocked: ReadonlyMap<BlockReason, CountedKeys>;
   /** Why records have no form in the target, and how many for each reason. */
   readonly unfitReasons: ReadonlyMap<string, number>;
+  readonly unplaced: ReadonlyMap<UnplacedReason, UnplacedRecords>;
+  /** Those that the inverse of the rules would not lead back. */
+  readonly oneWay: number;
   readonly conflictKeys: readonly KeyJson[];
   readonly replacedText: CountedKeys;
   readonly exceptions: Exceptions;
@@ -98,6 +118,8 @@ export class PlanBuilder implements JoinVisitor {
   private readonly questions: PlanQuestions;
   private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
   private readonly unfitReasons = new Map<string, number>();
+  private readonly unplacedBy = new Map<UnplacedReason, { count: number; places: number; cases: FindingCase[] }>();
+  private oneWay = 0;
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
   private readonly exceptions: ExceptionList;
@@ -115,7 +137,7 @@ export class PlanBuilder implements JoinVisitor {
     this.limits = limits;
     this.questions = questions;
     this.context = diffContext(rules, () => this.listed < limits.createRowsMax);
-    this.table = new PrefixTable(rules.rule.targetPrefix);
+    this.table = new PrefixTable(targetSpanOf(rules.rule));
     this.exceptions = new ExceptionList(this.context.hasher);
     this.deletions = new ExceptionList(this.context.hasher);
     this.chunk = new ChunkDiff(this.context, chunkId(0));
@@ -150,6 +172,24 @@ export class PlanBuilder implements JoinVisitor {
     this.notCarriedBy.set(entry.reason, (this.notCarriedBy.get(entry.reason) ?? 0) + 1);
   }
 
+  unplaced(entry: Unplaced, targetKey: Key): void {
+    const { reason, sourceKeys, count, bytes, detail } = entry;
+    const total = this.totals.get('blocked');
+    if (total !== undefined) {
+      total.keys += count;
+      total.bytes += bytes;
+    }
+    this.table.addBlocked(targetKey, count);
+    const seen = this.unplacedBy.get(reason) ?? { count: 0, places: 0, cases: [] };
+    this.unplacedBy.set(reason, seen);
+    seen.count += count;
+    seen.places += 1;
+    if (seen.cases.length >= findingKeysMax) return;
+    const [sourceKey = entry.key] = sourceKeys;
+    const key = keyToJson(reason === 'key.collision' ? targetKey : sourceKey);
+    seen.cases.push({ key, sourceKeys: sourceKeys.map(keyToJson), count, detail });
+  }
+
   /** The rows that have gathered since the last call. */
   drain(): { readonly changes: readonly PlannedChange[]; readonly chunks: readonly PlannedChunk[] } {
     const drained = { changes: this.changes, chunks: this.chunks };
@@ -177,6 +217,8 @@ export class PlanBuilder implements JoinVisitor {
       lookFirst: this.look.rows(),
       blocked: this.blocked,
       unfitReasons: this.unfitReasons,
+      unplaced: this.unplacedBy,
+      oneWay: this.oneWay,
       conflictKeys: this.conflictKeys,
       replacedText: this.replacedText,
       exceptions: this.exceptions.value(),
@@ -233,7 +275,8 @@ export class PlanBuilder implements JoinVisitor {
       countKey(this.blockedOf(diffed.blocked), targetKey);
     }
     if (diffed.blocked === 'record.unfit') this.noteUnfit(source, targetKey);
-    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, source.key);
+    if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, sourceKeyOf(source));
+    if (source.oneWay === true) this.oneWay += 1;
     if (diffed.action === 'conflict' && this.conflictKeys.length < findingKeysMax) {
       this.conflictKeys.push(keyToJson(targetKey));
     }

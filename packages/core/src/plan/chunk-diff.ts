@@ -7,7 +7,7 @@ import { DigestSum, RecordHasher, type Salt } from '../convergence/digest.ts';
 import { recordsEqual } from '../diff/compare-records.ts';
 import type { ChunkId } from '../model/ids.ts';
 import { keyToJson, type Key } from '../model/key.ts';
-import { recordBytes, type StoredRecord } from '../model/record.ts';
+import { sourceKeyOf, recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { TargetCapabilities } from '../ports/store.ts';
@@ -55,7 +55,8 @@ export function diffContext(rules: DiffRules, listCreates: () => boolean): Chunk
     family,
     isSensitive: rules.isSensitive,
     differing: rules.onConflict === 'overwrite' ? 'overwrite' : 'conflict',
-    isPruned: (targetKey) => rules.prune && rules.inScope(targetKey),
+    // A key beside those that are mapped to, in a wider span, has no place in any chunk, and no rule carries one there.
+    isPruned: (targetKey) => rules.prune && targetKey.startsWith(rules.rule.targetPrefix) && rules.inScope(targetKey),
     listCreates,
     blockReason: (targetKey, source) => {
       if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
@@ -189,13 +190,13 @@ export class ChunkDiff {
     return {
       action,
       chunk: this.chunk,
-      sourceKey: keyToJson(source.key),
+      sourceKey: keyToJson(sourceKeyOf(source)),
       targetKey: keyToJson(targetKey),
       bytes: source.value.length,
       digest: hasher.short(source),
       expiresAt: source.expiresAtMs === null ? null : instantText(source.expiresAtMs),
       sensitive: isSensitive(targetKey),
-      // A target record is hashed under the source key, so that equal contents show equal digests.
+      // A target record is hashed under the key that was scanned, so that equal contents show equal digests.
       target:
         target === null
           ? null

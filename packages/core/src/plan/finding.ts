@@ -28,6 +28,13 @@ export const findingCodes = {
   'value.too-large': { level: 'blocking', accept: false, summary: 'records are over the limit of the target' },
   'key.empty': { level: 'blocking', accept: false, summary: 'a key becomes empty, which the target refuses' },
   'key.reserved': { level: 'blocking', accept: false, summary: "keys fall under keyferry's reserved prefix" },
+  'rule.failed': { level: 'blocking', accept: false, summary: 'a rule cannot be applied to some records' },
+  'key.collision': { level: 'blocking', accept: false, summary: 'several source keys become one key of the target' },
+  'key.outside-prefix': {
+    level: 'blocking',
+    accept: false,
+    summary: 'a rule takes keys out of the prefix of the target',
+  },
   'prune.source-empty': {
     level: 'blocking',
     accept: false,
@@ -63,6 +70,16 @@ export const findingCodes = {
 
 export type FindingCode = keyof typeof findingCodes;
 
+/** One of the first few, with more to say than its key. */
+export interface FindingCase {
+  readonly key: KeyJson;
+  /** The keys in the source that it is about, the first few of them. */
+  readonly sourceKeys: readonly KeyJson[];
+  /** How many records it stands for. */
+  readonly count: number;
+  readonly detail: string;
+}
+
 export interface Finding {
   readonly code: FindingCode;
   readonly level: 'blocking' | 'warning';
@@ -72,14 +89,18 @@ export interface Finding {
   readonly count: number;
   /** The first few of them. */
   readonly keys: readonly KeyJson[];
+  /** `keys`, where there is more to say about each of them. */
+  readonly cases?: readonly FindingCase[];
   readonly detail: string;
   readonly fix: string;
 }
 
 export function finding(
   code: FindingCode,
-  facts: { readonly count: number; readonly keys?: readonly KeyJson[]; readonly detail: string; readonly fix: string },
+  facts: Pick<Finding, 'count' | 'detail' | 'fix'> & Partial<Pick<Finding, 'keys' | 'cases'>>,
 ): Finding {
   const { level, accept } = findingCodes[code];
-  return { code, level, accept, count: facts.count, keys: facts.keys ?? [], detail: facts.detail, fix: facts.fix };
+  const { count, cases, detail, fix } = facts;
+  const keys = facts.keys ?? cases?.map(({ key }) => key) ?? [];
+  return { code, level, accept, count, keys, ...(cases === undefined ? {} : { cases }), detail, fix };
 }

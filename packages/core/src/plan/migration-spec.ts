@@ -23,7 +23,7 @@ export interface MigrationSpec {
   readonly sourceStore: string;
   readonly targetStore: string;
   readonly rule: PrefixRule;
-  /** What the rules make of each record; null: it stays as it is. It changes no keys. */
+  /** What the rules make of each record; null: it stays as it is. */
   readonly transform: Transform | null;
   readonly onConflict: ConflictPolicy;
   /** Target keys that no source key maps to are deleted, if the rules would carry such a key at all. */

@@ -56,7 +56,7 @@ export interface PlanTotals {
   readonly scanned: number;
   /** Source records that expire. */
   readonly expiring: number;
-  /** Keys under the target prefix that no source key maps to, and that are left as they are. */
+  /** Keys under the target prefix that no source key maps to, and that are left as they are; 0 where they were not looked at (`targetRead`). */
   readonly targetOnly: number;
 }
 
@@ -100,7 +100,10 @@ export interface PlannedChange {
 
 export interface PlannedChunk {
   readonly chunk: ChunkId;
-  /** A range of source keys; together the chunks cover the whole source prefix. */
+  /**
+   * A range of the keys that are scanned: those of the source, or of the image where that is spilled and sorted first
+   * (`order`). Together the chunks cover the whole prefix.
+   */
   readonly start: KeyJson;
   readonly end: KeyJson | null;
   readonly actions: Readonly<Record<ActionKind, number>>;
@@ -158,8 +161,14 @@ export interface PlanDocument {
   readonly estimate: Estimate;
   /** The rules by name, in the order in which they are applied. */
   readonly rules: readonly string[];
-  /** Whether what the rules made of the values can be undone exactly. Rollback, which restores, needs no inverse. */
+  /** merged: both sides were scanned side by side as they come. spilled: the rules change the order, so it was sorted first. */
+  readonly order: 'merged' | 'spilled';
+  /** scanned: all of the target under its prefix was read. looked-up: the planned keys alone, as it holds far more than those. */
+  readonly targetRead: 'scanned' | 'looked-up';
+  /** Whether what the rules made of keys and values can be undone exactly. Rollback, which restores, needs no inverse. */
   readonly wayBack: 'lossless' | 'none';
+  /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */
+  readonly oneWay: number;
   readonly applyable: boolean;
 }
 

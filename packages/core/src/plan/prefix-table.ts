@@ -47,6 +47,10 @@ export class PrefixTable {
     if (source.value.length > row.largestBytes) row.largestBytes = source.value.length;
   }
 
+  addBlocked(targetKey: Key, count: number): void {
+    this.row(this.groupOf(targetKey)).counts.blocked += count;
+  }
+
   rows(): readonly PrefixSummary[] {
     return [...this.byPrefix]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -14,7 +14,7 @@ import type { JoinVisitor } from '../diff/merge-join.ts';
 import type { StaleKey } from '../errors/codes.ts';
 import { instantMs } from '../model/instant.ts';
 import { keyForDisplay, keyFromJson, keyToJson, type Key } from '../model/key.ts';
-import type { StoredRecord } from '../model/record.ts';
+import type { StoredRecord, Unplaced } from '../model/record.ts';
 import { ChunkDiff, diffContext, type ChunkSums, type DiffRules } from './chunk-diff.ts';
 import type { PlannedChange, PlannedChunk } from './plan.ts';
 
@@ -43,6 +43,8 @@ export class ChunkRecheck implements JoinVisitor {
   private readonly diff: ChunkDiff;
   private at = 0;
   private readonly orphans: Key[] = [];
+  /** Keys that were named as such, so that they are not named once more as gone. */
+  private readonly withoutPlace = new Set<Key>();
   /** Target keys without a source that the plan does not delete. */
   private orphansTotal = 0;
   private readonly named: StaleKey[] = [];
@@ -83,6 +85,14 @@ export class ChunkRecheck implements JoinVisitor {
     // No planned key rests on it.
   }
 
+  /** No plan that is applied has any. */
+  unplaced({ sourceKeys, reason, detail }: Unplaced, targetKey: Key): void {
+    const [sourceKey = targetKey] = sourceKeys;
+    const key = reason === 'key.collision' ? targetKey : sourceKey;
+    if (this.hasRow(targetKey)) this.withoutPlace.add(targetKey);
+    this.stale(key, detail);
+  }
+
   /** Call once, when all of the chunk's range was read. */
   finish(): StaleKeys {
     this.passRowsBefore(null);
@@ -113,9 +123,21 @@ export class ChunkRecheck implements JoinVisitor {
       const key = keyFromJson(row.targetKey);
       if (targetKey !== null && key >= targetKey) return;
       const where = row.action === 'delete' ? 'target' : 'source';
-      if (!this.hasEnded(row.expiresAt)) this.stale(key, `gone from the ${where}`);
+      if (!this.hasEnded(row.expiresAt) && !this.withoutPlace.has(key)) this.stale(key, `gone from the ${where}`);
       this.at += 1;
     }
+  }
+
+  private hasRow(targetKey: Key): boolean {
+    let [low, high] = [this.at, this.rows.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const key = keyFromJson((this.rows[middle] as PlannedChange).targetKey);
+      if (key === targetKey) return true;
+      if (key < targetKey) low = middle + 1;
+      else high = middle;
+    }
+    return false;
   }
 
   private takeRow(targetKey: Key): PlannedChange | null {

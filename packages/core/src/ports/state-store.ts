@@ -10,6 +10,7 @@ import type { Digest } from '../convergence/digest.ts';
 import type { PlanId, RunId } from '../model/ids.ts';
 import type { ImagePiece } from '../model/image-pieces.ts';
 import type { KeyJson } from '../model/key.ts';
+import type { Unplaced } from '../model/record.ts';
 import type { ChunkCounts, ChunkState } from '../machines/chunk-lifecycle.ts';
 import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { LockState } from '../machines/lock.ts';
@@ -33,6 +34,8 @@ export interface DeadLetter {
   readonly atMs: number;
   /** Its key is one of the sensitive ones. */
   readonly sensitive?: boolean;
+  /** The rules found no place for it, or for so many records that would all get one key. */
+  readonly unplaced?: Pick<Unplaced, 'reason' | 'count'>;
   /** What became of it when it was tried again; null: it is still dead. */
   readonly resolved: { readonly as: Exclude<keyof ChunkCounts, 'deadLetters'>; readonly atMs: number } | null;
 }
@@ -125,8 +128,9 @@ export interface RunRecord {
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
  * (migration, plan id), chunk-plan and chunk (`migration/attempt`, chunk id), guards (the same, chunk id and page),
  * before (the same, chunk id, token, batch and part), dead-letter and met-change (the same, canonical JSON of the target
- * key), run-control (the same, `control`: absent until somebody asks for something), run-pace (the same, run id), event
- * (migration, a sortable id), run-record (migration, run id).
+ * key; for a letter about what the rules find no place for, why and where), run-control (the same, `control`: absent
+ * until somebody asks for something), run-pace (the same, run id), event (migration, a sortable id), run-record
+ * (migration, run id).
  */
 export interface StateItems {
   readonly migration: MigrationState;

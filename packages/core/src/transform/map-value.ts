@@ -1,9 +1,9 @@
 /**
- * Value maps: bytes in, bytes out, each with its inverse or none. A value that a map cannot read fails the plan, with
- * the key named; it is never passed on as it is.
+ * Value maps: bytes in, bytes out, each with its inverse or none. A value that a map cannot read fails its record, which
+ * blocks the plan with the key named; it is never passed on as it is, nor quoted: plans hold no values.
  */
 import { gunzipSync, gzipSync } from 'fflate';
-import type { Transform, TransformOutcome } from './transform.ts';
+import { keepsKeys, type Transform, type TransformOutcome } from './transform.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -14,6 +14,7 @@ function mapValue(name: string, map: (value: Uint8Array) => Uint8Array, inverse:
     get inverse() {
       return inverse();
     },
+    reprefix: keepsKeys,
     apply: (record): TransformOutcome => {
       try {
         return { kind: 'kept', record: { ...record, value: map(record.value) } };
@@ -68,12 +69,21 @@ export function editJson(edits: readonly JsonEdit[]): Transform {
   return mapValue(
     name,
     (value) => {
-      let document = JSON.parse(decoder.decode(value), keepDigits);
+      let document = parseJson(value);
       for (const edit of edits) document = applyEdit(document, edit);
       return encoder.encode(JSON.stringify(document));
     },
     () => null,
   );
+}
+
+/** The runtime's own message quotes the text. */
+function parseJson(value: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(value), keepDigits);
+  } catch {
+    throw new SyntaxError('the value is not JSON');
+  }
 }
 
 /** As text, not as a double: 12345678901234567890 and 1.50 must come out as they went in. */

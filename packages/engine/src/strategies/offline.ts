@@ -71,7 +71,7 @@ export async function applyOffline(
     else assertAccepted(reader.plan, options.accept);
     await assertPlanFits(engine, reader.plan, spec, { resuming });
     const begun = resuming
-      ? await goOnWithAttempt(engine, spec, session, reader)
+      ? await goOnWithAttempt(engine, spec, session, reader, options)
       : await beginAttempt(engine, spec, session, reader, options);
     const { migration } = spec;
     const { plan } = reader.plan;
@@ -141,7 +141,7 @@ async function backfillAll(
   { signal, appliedAs, chunksMax }: ApplyOptions,
 ): Promise<BackfillSummary> {
   const scope = attemptScope(spec.migration, attempt);
-  if (resumed) await dropUncountedLetters(engine, scope);
+  if (resumed) await dropUncountedLetters(engine, spec, scope);
   const startedAtMs = engine.clock.monotonicMs();
   const before = await summarizeChunks(engine, scope);
   const { chunksTotal } = before;

@@ -4,9 +4,9 @@
  *
  * They act at the worst moments: just before and just after a backfill write on its own keys, and during scans.
  */
-import { toTargetKey, type Key, type MigrationId } from '@keyferry/core';
+import type { Key, MigrationId } from '@keyferry/core';
 import type { MemoryStore } from '@keyferry/core/testing';
-import { rule, sourceKey, valueOf, type Dataset } from './dataset.ts';
+import { sourceKey, valueOf, type Dataset } from './dataset.ts';
 import type { Kernel } from './kernel.ts';
 import type { Prng } from './prng.ts';
 import type { TargetWitness } from './target-witness.ts';
@@ -60,7 +60,7 @@ export class Application {
   touchTarget(near?: Key): void {
     const { witness, migration } = this.target;
     const any = this.data.keys[this.prng.below(Math.max(this.data.keys.length, 1))];
-    const key = near ?? (any === undefined ? undefined : toTargetKey(rule, any));
+    const key = near ?? (any === undefined ? undefined : this.data.map.toTarget(any));
     if (key === undefined) return;
     this.writes += 1;
     this.wroteTarget = true;

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { runSeed } from './run-seed.ts';
 import type { Property } from './violation.ts';
 
-const seedsMax = 500;
+const seedsMax = 1000;
 
 interface Canary {
   readonly rule: keyof ProtocolRules;

@@ -2,7 +2,7 @@
  * The records of one seed: few keys, chosen to meet the places where merges and chunk borders break (`a-b` beside
  * `a/b`, one key that begins another, bytes above 0x7f), some with a time to live, some in the target already.
  */
-import { keyFromText, toTargetKey, type Key, type PrefixRule } from '@keyferry/core';
+import { keyFromText, toSourceKey, toTargetKey, type Key, type PrefixRule, type Transform } from '@keyferry/core';
 import type { MemoryStore } from '@keyferry/core/testing';
 import type { Prng } from './prng.ts';
 
@@ -11,6 +11,37 @@ const encoder = new TextEncoder();
 
 export const rule: PrefixRule = { sourcePrefix: keyFromText('src/'), targetPrefix: keyFromText('dst/') };
 export const valueOf = (text: string): Uint8Array => encoder.encode(text);
+
+/** Which key of the target a source key becomes, in one seed, and the rules that say so to the engine. */
+export interface Keys {
+  readonly transform: Transform | null;
+  readonly toTarget: (sourceKey: Key) => Key;
+  readonly toSource: (targetKey: Key) => Key;
+}
+
+export const plainKeys: Keys = {
+  transform: null,
+  toTarget: (key) => toTargetKey(rule, key),
+  toSource: (key) => toSourceKey(rule, key),
+};
+
+/** In no order that a merge could use, and with bytes that are not UTF-8: the engine has to sort the image first. */
+export const reversedKeys: Keys = {
+  transform: {
+    name: 'reverse keys',
+    get inverse() {
+      return reversedKeys.transform;
+    },
+    reprefix: () => null,
+    apply: (record) => ({ kind: 'kept', record: { ...record, key: reverseRest(record.key, rule.targetPrefix) } }),
+  },
+  toTarget: (key) => reverseRest(toTargetKey(rule, key), rule.targetPrefix),
+  toSource: (key) => reverseRest(toSourceKey(rule, key), rule.sourcePrefix),
+};
+
+function reverseRest(key: Key, prefix: Key): Key {
+  return (prefix + key.slice(prefix.length).split('').toReversed().join('')) as Key;
+}
 
 /** Everything that each source key ever held. */
 export type SourceHistory = Map<Key, string[]>;
@@ -22,12 +53,18 @@ export function sourceKey(index: number): Key {
 }
 
 export interface Dataset {
+  readonly map: Keys;
   readonly history: SourceHistory;
   readonly keys: readonly Key[];
   readonly expiring: boolean;
 }
 
-export function fillStores(prng: Prng, source: MemoryStore, target: MemoryStore, nowMs: number): Dataset {
+export function fillStores(
+  prng: Prng,
+  map: Keys,
+  { source, target }: { readonly source: MemoryStore; readonly target: MemoryStore },
+  nowMs: number,
+): Dataset {
   const history: SourceHistory = new Map();
   const count = prng.pick([0, 1, 5, 12, 25, 45]);
   const expiring = prng.chance(0.25);
@@ -42,7 +79,7 @@ export function fillStores(prng: Prng, source: MemoryStore, target: MemoryStore,
     keys.push(key);
     if (!prng.chance(targetShare)) continue;
     const equal = prng.chance(0.5);
-    target.put(toTargetKey(rule, key), valueOf(equal ? value : `old${i}`), equal ? expiresAtMs : null);
+    target.put(map.toTarget(key), valueOf(equal ? value : `old${i}`), equal ? expiresAtMs : null);
   }
   // For plans that prune: between the source's keys, before and behind them.
   for (let i = prng.pick([0, 0, 1, 4, 9]); i > 0; i -= 1) {
@@ -51,5 +88,5 @@ export function fillStores(prng: Prng, source: MemoryStore, target: MemoryStore,
   source.put(keyFromText('src0'), valueOf('beside the prefix'));
   if (prng.chance(0.3)) target.put(keyFromText('dst/a-only-here'), valueOf('foreign'));
   if (prng.chance(0.3)) target.put(keyFromText('elsewhere'), valueOf('foreign'));
-  return { history, keys, expiring };
+  return { map, history, keys, expiring };
 }

@@ -11,7 +11,6 @@ import {
   rangeHolds,
   recordsEqual,
   scannedOf,
-  toTargetKey,
   type DeadLetter,
   type StoredRecord,
 } from '@keyferry/core';
@@ -49,7 +48,7 @@ export function sourceRecords(snapshot: Snapshot): readonly StoredRecord[] {
 
 function* disagreements(world: World, planned: Planned, source: Snapshot, target: Snapshot): Generator<string> {
   for (const record of sourceRecords(source)) {
-    const key = toTargetKey(rule, record.key);
+    const key = world.data.map.toTarget(record.key);
     const found = target.get(key);
     const ended = record.expiresAtMs !== null && record.expiresAtMs <= world.kernel.nowMs;
     if (ended || (found !== undefined && recordsEqual(record, found))) continue;
@@ -140,7 +139,7 @@ function judgeDeadLetters(
   letters: readonly DeadLetter[],
 ): void {
   const refused = sourceRecords(planned.source).filter(({ key, value }) =>
-    world.refuses(toTargetKey(rule, key), value),
+    world.refuses(world.data.map.toTarget(key), value),
   );
   const open = letters.filter(({ resolved }) => resolved === null).length;
   const moved = world.data.expiring || world.application.wroteSource;

@@ -8,7 +8,6 @@ import {
   keyForDisplay,
   prefixRange,
   rangeHolds,
-  toSourceKey,
   type Key,
   type StoredRecord,
 } from '@keyferry/core';
@@ -67,7 +66,7 @@ function judgeNothingLost(world: World, planned: Planned): void {
   const target = world.target.snapshot();
   const source = world.source.snapshot();
   for (const record of sourceRecords(planned.source)) {
-    const key = (rule.targetPrefix + record.key.slice(rule.sourcePrefix.length)) as Key;
+    const key = world.data.map.toTarget(record.key);
     const present = target.get(key);
     const ended = record.expiresAtMs !== null && record.expiresAtMs <= world.kernel.nowMs + 60_000;
     const goneFromSource = source.get(record.key)?.version !== record.version;
@@ -101,7 +100,9 @@ async function judgeRolledBack(world: World): Promise<void> {
   for (const [key, record] of world.target.snapshot()) {
     if (!rangeHolds(prefixRange(rule.targetPrefix), key)) continue;
     if (world.initialTarget.has(key) || world.witness.appActions.has(key)) continue;
-    violate(`${keyForDisplay(key)} (from ${keyForDisplay(toSourceKey(rule, key))}, ${record.version}) is still there`);
+    violate(
+      `${keyForDisplay(key)} (from ${keyForDisplay(world.data.map.toSource(key))}, ${record.version}) is still there`,
+    );
   }
   await judgeNoControlKeys(world, violate);
 }

@@ -7,8 +7,6 @@
  * In the storm everything fails that can; afterwards nothing does, and then all must come to a good end. Requests of
  * the storm may still arrive, and sleepers of the storm still wake, while the last command runs and after it.
  */
-import { toTargetKey } from '@keyferry/core';
-import { rule } from './dataset.ts';
 import { judgeEnd, phaseOf } from './judge-end.ts';
 import { codeOf, Operators } from './operators.ts';
 import type { Ending } from './process.ts';
@@ -319,6 +317,6 @@ function isUndisturbed(world: World, planned: Planned): boolean {
   const rivals = writes.some(({ plan }) => plan !== planned.id);
   const rolledBack = witness.removals !== planned.removalsBefore;
   const wrote = application.wroteTarget || application.wroteSource;
-  const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(toTargetKey(rule, key), value));
+  const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(data.map.toTarget(key), value));
   return !rivals && !rolledBack && !wrote && !refused && !data.expiring && witness.tombstones.size === 0;
 }

@@ -9,6 +9,7 @@ import type {
   ReadableStore,
   RecordPage,
   ScanOptions,
+  Scratch,
   SourceStore,
   StateStore,
   StateVersion,
@@ -16,7 +17,7 @@ import type {
   TargetControl,
   TargetStore,
 } from '@keyferry/core';
-import type { MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
+import type { MemoryScratch, MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
 import type { SimProcess } from './process.ts';
 import type { StateWitness } from './state-witness.ts';
 import type { TargetWitness } from './target-witness.ts';
@@ -161,6 +162,28 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
         await control.writeDone(marker, epoch);
         witness.wroteDone(epoch, process.name);
       }),
+  };
+}
+
+/** On the process's own disk: it does not fail, but is to be cleared away like a view. */
+export function simScratch({ process, events }: PortContext, scratch: MemoryScratch): Scratch {
+  return {
+    openSpool: () => {
+      const spool = scratch.openSpool();
+      events.viewsLeft(process.name, 1);
+      let open = true;
+      return {
+        add: (record) => spool.add(record),
+        addNotCarried: (entry) => spool.addNotCarried(entry),
+        seal: () => spool.seal(),
+        scan: (range, options) => spool.scan(range, options),
+        close: () => {
+          if (open) events.viewsLeft(process.name, -1);
+          open = false;
+          spool.close();
+        },
+      };
+    },
   };
 }
 

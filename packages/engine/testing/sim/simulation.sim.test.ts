@@ -39,6 +39,7 @@ const mustBeSeen = [
   'run.throttled',
   'run.unthrottled',
   'chunk.lost',
+  'image.sorting',
   'lock broken',
   'rollback returned',
   'rollback restored',

@@ -239,8 +239,13 @@ export class TargetWitness {
     where: string,
   ): void {
     const { key, version } = before;
-    const guard = this.guards.get(plan)?.get(key);
-    if (guard?.action !== kind || guard.version !== version) {
+    const isPlannedBy = (guards?: PlannedGuards): boolean => {
+      const guard = guards?.get(key);
+      return guard?.action === kind && guard.version === version;
+    };
+    // A retry goes by the plan that the state knows: whoever starts it names none.
+    const isPlanned = plan === '' ? [...this.guards.values()].some(isPlannedBy) : isPlannedBy(this.guards.get(plan));
+    if (!isPlanned) {
       this.violate(kind === 'delete' ? 'deleted' : 'overwritten', where);
     } else if (attempt > this.imagesLostTo && !this.questions.isKept(attempt, key, version)) {
       this.violate('unkept', where);

@@ -8,24 +8,23 @@ import {
   rangeHolds,
   prefixRange,
   recordBytes,
-  toSourceKey,
   type BeforePage,
   type Key,
   type RunLimits,
   type StoredRecord,
   type MigrationSpec,
 } from '@keyferry/core';
-import { MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
+import { MemoryScratch, MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
 import type { MigrationId } from '@keyferry/core';
 import type { Engine } from '../../src/index.ts';
 import { Application } from './application.ts';
-import { fillStores, rule, type Dataset } from './dataset.ts';
+import { fillStores, plainKeys, reversedKeys, rule, type Dataset } from './dataset.ts';
 import { Kernel } from './kernel.ts';
 import { Limbo } from './limbo.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import { Prng } from './prng.ts';
 import { SimProcess } from './process.ts';
-import { simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
+import { simScratch, simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
 import { StateWitness } from './state-witness.ts';
 import { TargetWitness, type PlannedGuards } from './target-witness.ts';
 import type { Violation } from './violation.ts';
@@ -106,7 +105,8 @@ export class World {
       capabilities: { batchKeysMax, recordBytesMax },
     });
     this.state = new MemoryStateStore({ rules });
-    this.data = fillStores(this.prng.fork('data'), this.source, this.target, this.kernel.nowMs);
+    const keys = this.prng.fork('rules').chance(0.3) ? reversedKeys : plainKeys;
+    this.data = fillStores(this.prng.fork('data'), keys, this, this.kernel.nowMs);
     this.initialTarget = this.target.snapshot();
     const report = (violation: Violation): void => this.violate(violation);
     this.witness = new TargetWitness(this.target, {
@@ -129,7 +129,7 @@ export class World {
       sourceStore: 'old',
       targetStore: 'new',
       rule,
-      transform: null,
+      transform: keys.transform,
       onConflict: policy.pick(['keep-target', 'overwrite'] as const),
       // With few keys the source may run empty, and a plan that would delete everything is no story of the protocol.
       prune: this.data.keys.length >= 5 && policy.chance(0.5),
@@ -187,6 +187,7 @@ export class World {
       source: simSource(context, this.source),
       target: simTarget(context, plan === '' ? this.target : this.narrowTarget, this.witness),
       state: simState(context, this.state, this.stateWitness, this.losesImages),
+      scratch: simScratch(context, new MemoryScratch({ pageKeysMax: this.pageKeysMax })),
       clock: process.clock,
       random: process.random,
       host: { emit: ({ code }) => this.note(code) },
@@ -216,7 +217,7 @@ export class World {
   }
 
   private sourceHeld(targetKey: Key, value: Uint8Array): boolean {
-    const key = toSourceKey(rule, targetKey);
+    const key = this.data.map.toSource(targetKey);
     if (!rangeHolds(prefixRange(rule.sourcePrefix), key)) return false;
     return this.data.history.get(key)?.some((text) => keyFromText(text) === textOf(value)) ?? false;
   }

@@ -34,6 +34,34 @@ export const findingAdvice: Partial<Readonly<Record<FindingCode, { readonly why:
     why: "keyferry's own keys are there: fences, marks and tombstones, which no scan shows",
     fix: "choose a target prefix outside keyferry's reserved one, or another reservedPrefix for the store",
   },
+  'rule.failed': {
+    why: 'what the rules say of the others cannot be done to these records, and they are not left out silently',
+    fix: 'correct the records or the rule, or exclude their keys before it',
+  },
+  'key.collision': {
+    why: 'only one of several records can have a key, and which one is nobody but your decision',
+    fix: 'change the rule that brings them together, or exclude all but one of each before it',
+  },
+  'key.outside-prefix': {
+    why: 'nobody looks beside the prefix of the target: neither the diff, nor verify, nor rollback',
+    fix: 'change the rule, exclude the keys, or choose a target prefix that holds what they become',
+  },
+  'prune.source-empty': {
+    why: 'a wrong prefix or the wrong store looks exactly the same',
+    fix: 'see that the source is the right one; to empty a target, delete its keys by hand',
+  },
+  'prune.unproven': {
+    why: 'a delete follows only from a key that is not there; this source may hide some, or a module dropped records whose keys in the target cannot be told',
+    fix: 'see that none of them is missed, then   keyferry apply FILE --accept prune.unproven',
+  },
+  'guard.deletes': {
+    why: 'so many deletes come from a mistake more often than from a plan',
+    fix: 'look at them with   keyferry show FILE --only delete   and accept them at apply, or raise guards',
+  },
+  'backup.none': {
+    why: 'rollback puts back what was kept before, and keepBefore is false',
+    fix: 'say   keepBefore: true   or, if there is another backup, accept it at apply',
+  },
   'ttl.dropped': {
     why: 'what was to vanish by itself would stay for good',
     fix: 'choose a target with expiry, or accept it:   keyferry apply FILE --accept ttl.dropped',

@@ -19,13 +19,26 @@ export function findingLines({ findings }: PlanDocument, palette: Palette): stri
   return [palette.strong(head), ...findings.flatMap((finding, i) => [titles[i] ?? '', ...more(finding)])];
 }
 
-function more({ level, accept, code, keys, count, fix }: Finding): string[] {
+function more(finding: Finding): string[] {
+  const { level, accept, code, fix } = finding;
   const lines: string[] = [];
   if (level === 'blocking' || accept) {
-    lines.push(...keys.map(keyText));
-    if (keys.length > 0 && count > keys.length) lines.push(`and ${countText(count - keys.length)} more`);
+    const { shown, rest } = shownKeys(finding);
+    lines.push(...shown);
+    if (rest > 0) lines.push(`and ${countText(rest)} more`);
   }
   lines.push(`fix   ${fix}`);
   if (accept) lines.push(`needs --accept ${code} at apply`);
   return lines.map((line) => `      ${line}`);
+}
+
+/** The keys that a finding names, with what it says about each, and how many records it does not name. */
+export function shownKeys({ keys, cases, count }: Finding): {
+  readonly shown: readonly string[];
+  readonly rest: number;
+} {
+  if (cases === undefined) return { shown: keys.map(keyText), rest: keys.length === 0 ? 0 : count - keys.length };
+  const rows = cases.map(({ key, detail }) => [keyText(key), detail]);
+  const named = cases.reduce((sum, each) => sum + each.count, 0);
+  return { shown: columns(rows, [{ align: 'left' }, { align: 'left', gap: 3 }]), rest: count - named };
 }

@@ -13,7 +13,7 @@ import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, summaryLine, undoSentences } from './sentences.ts';
+import { meaningRows, orderText, summaryLine, undoSentences, wayBackText } from './sentences.ts';
 import { prefixTable, totalsTable } from './tables.ts';
 
 export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
@@ -48,8 +48,9 @@ function sides(plan: PlanDocument): string[] {
     source.description.identity !== null && source.description.identity === target.description.identity;
   const { overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const inTarget = overwrite.keys + deleted.keys + equal.keys + conflict.keys + totals.targetOnly;
-  // A blocked record may be in the target or not, so the number is known only where nothing is blocked.
-  const there = blocked.keys === 0 ? `, ${counted(inTarget, 'key')} there` : '';
+  // A blocked record may be in the target or not, so the number is known only where nothing is blocked and all was read.
+  const isKnown = blocked.keys === 0 && plan.targetRead === 'scanned';
+  const there = isKnown ? `, ${counted(inTarget, 'key')} there` : '';
   const left = [
     { align: 'left' },
     { align: 'left' },
@@ -81,6 +82,8 @@ function sides(plan: PlanDocument): string[] {
     ...membersLine(source),
     `  scan    ${scanText(plan)} in ${durationText(plan.scanMs)}`,
     `  rules   ${rulesText(plan)}   digest ${plan.rulesDigest.slice(0, 8)}`,
+    ...plan.rules.map((rule) => `          ${rule}`),
+    ...(plan.rules.length === 0 ? [] : [`  order   ${orderText(plan)}`]),
   ];
 }
 
@@ -107,11 +110,12 @@ const placeText = (side: PlannedSide): string => `prefix ${prefixText(side.prefi
 function rulesText(plan: PlanDocument): string {
   const { source, target, totals, meaning } = plan;
   const same = keyFromJson(source.prefix) === keyFromJson(target.prefix);
-  const rules = [same ? 'same key bytes' : `${prefixText(source.prefix)} becomes ${prefixText(target.prefix)}`];
+  const kept = plan.order === 'spilled' ? 'same prefix' : 'same key bytes';
+  const rules = [same ? kept : `${prefixText(source.prefix)} becomes ${prefixText(target.prefix)}`];
   const { notCarried } = totals;
   if (notCarried['dir.with-children'] !== undefined) rules.push('directories become prefixes');
   if (meaning.some(({ code }) => code === 'ttl.to-lease')) rules.push('TTL becomes a lease');
-  return [...rules, ...plan.rules].join('; ');
+  return rules.join('; ');
 }
 
 function meaningLines(plan: PlanDocument): string[] {
@@ -141,9 +145,7 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
     ...undoSentences(plan).map((sentence, i) =>
       i === 0 ? `  undo     keyferry rollback ${migration}: ${sentence}` : `           ${palette.bad(sentence)}`,
     ),
-    ...(plan.wayBack === 'none'
-      ? ['  way back none for the values: a rule changes them in a way that cannot be undone']
-      : []),
+    ...(plan.rules.length === 0 ? [] : [`  way back ${wayBackText(plan)}`]),
   ];
 }
 

@@ -11,7 +11,7 @@ import type { ViewContext } from '../view.ts';
 import { changeText, symbolOf } from './change-row.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, summaryLine, undoSentences } from './sentences.ts';
+import { meaningRows, orderText, summaryLine, undoSentences, wayBackText } from './sentences.ts';
 
 export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): string {
   const { source, target } = plan;
@@ -26,6 +26,7 @@ export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): 
     '',
     ...table(['', 'keys', 'bytes'], totalRows(plan)),
     ...section('Findings', findingItems(plan)),
+    ...section('Rules', ruleItems(plan)),
     ...section('Look here first', lookFirstItems(plan)),
     ...section(
       'Changes of meaning',
@@ -57,10 +58,17 @@ function totalRows({ totals }: PlanDocument): string[][] {
 }
 
 function findingItems({ findings }: PlanDocument): string[] {
-  return findings.map(({ level, code: name, detail, fix, accept }) => {
+  return findings.map(({ level, code: name, detail, fix, accept, cases = [] }) => {
     const needs = accept ? ` Needs ${code(`--accept ${name}`)} at apply.` : '';
-    return `- **${level}** ${code(name)}: ${text(detail)}. Fix: ${text(fix)}.${needs}`;
+    const named = cases.map(({ key, detail: what }) => `\n  - ${code(keyText(key))}: ${text(what)}`).join('');
+    return `- **${level}** ${code(name)}: ${text(detail)}. Fix: ${text(fix)}.${needs}${named}`;
   });
+}
+
+function ruleItems(plan: PlanDocument): string[] {
+  if (plan.rules.length === 0) return [];
+  const facts = [`order: ${orderText(plan)}`, `way back: ${wayBackText(plan)}`];
+  return [...plan.rules.map((rule) => `1. ${code(rule)}`), '', ...facts.map((fact) => `- ${text(fact)}`)];
 }
 
 function lookFirstItems({ lookFirst, createdAt }: PlanDocument): string[] {

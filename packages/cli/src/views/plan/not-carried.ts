@@ -8,6 +8,7 @@ export const notCarriedTexts: Readonly<Record<NotCarriedReason, (count: number) 
   'ttl.expired': (count) => `${countText(count)} whose time ran out`,
   'key.hidden': (count) => `${countText(count)} with a hidden name`,
   'rule.excluded': (count) => `${counted(count, 'key')} that the rules exclude`,
+  'rule.dropped': (count) => `${counted(count, 'key')} that a rule drops`,
 };
 
 export function notCarriedText(notCarried: PlanDocument['totals']['notCarried']): string {

@@ -4,7 +4,7 @@
  */
 import type { PlanDocument } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
-import { blockedPlan, blocking, change, nowMs, samplePlan } from '../../../test/fixtures/plan.ts';
+import { blockedPlan, blocking, change, collision, nowMs, samplePlan } from '../../../test/fixtures/plan.ts';
 import { plainPalette } from '../../terminal/palette.ts';
 import type { ViewContext } from '../view.ts';
 import { findingsView } from '../show/findings.ts';
@@ -156,6 +156,42 @@ describe('the plan for people', () => {
     expect(page).toContain('  ! blocked             7    4.5 MiB   see findings');
   });
 
+  it('lists the rules, how keys are brought into order, and the way back', () => {
+    const rules = ['rename /a/{x} to /{x}/a', 'module ./r.ts'];
+    const page = (more: Partial<typeof samplePlan>): string =>
+      planView.human({ ...made, plan: { ...samplePlan, rules, ...more } }, context);
+    expect(page({ order: 'spilled' })).toContain(
+      [
+        '  rules   same prefix; directories become prefixes; TTL becomes a lease   digest 4be1c07a',
+        '          rename /a/{x} to /{x}/a',
+        '          module ./r.ts',
+        '  order   spilled to disk and sorted: the rules change the order of keys',
+        '',
+      ].join('\n'),
+    );
+    expect(page({})).toContain('  order   merged: the rules keep the order of keys\n');
+    expect(page({})).toContain('  way back lossless: what the rules do can be undone exactly\n');
+    expect(page({ wayBack: 'none' })).toContain(
+      '  way back none: a rule changes keys or values in a way that cannot be undone\n',
+    );
+    expect(page({ wayBack: 'none', oneWay: 3 })).toContain(
+      '  way back none: 3 keys that no rule renames would be taken for renamed ones\n',
+    );
+  });
+
+  it('says of each key that collides which source keys would become it', () => {
+    const page = planView.human({ ...made, plan: { ...samplePlan, findings: [collision], applyable: false } }, context);
+    expect(page).toContain(
+      [
+        '  blocking  key.collision   8 source keys would become 4 keys of the target',
+        '      /config/a     /old/A and /old/a would all become it',
+        '      /config/bcd   /old/BCD and /old/bcd would all become it',
+        '      and 4 more',
+        '      fix   change the rule',
+      ].join('\n'),
+    );
+  });
+
   it.each<[string, PlanResult, string]>([
     ['saved', made, 'Saved config.kfplan, valid until 2026-11-22 06:30 UTC.   Next: keyferry apply config.kfplan'],
     [
@@ -283,6 +319,25 @@ describe('the plan as Markdown', () => {
     Next: \`keyferry apply config.kfplan\`
     "
   `));
+
+  it('lists rules, order and way back, and the keys that collide', () => {
+    const rules = ['rename /a/{x} to /{x}/a'];
+    const page = markdown({ ...samplePlan, rules, order: 'spilled', findings: [collision] });
+    expect(page).toContain(
+      [
+        '- **blocking** `key.collision`: 8 source keys would become 4 keys of the target. Fix: change the rule.',
+        '  - `/config/a`: /old/A and /old/a would all become it',
+        '  - `/config/bcd`: /old/BCD and /old/bcd would all become it',
+        '',
+        '#### Rules',
+        '',
+        '1. `rename /a/{x} to /{x}/a`',
+        '',
+        '- order: spilled to disk and sorted: the rules change the order of keys',
+        '- way back: lossless: what the rules do can be undone exactly',
+      ].join('\n'),
+    );
+  });
 
   it('says what blocks', () => expect(markdown(blockedPlan)).toContain('Not applyable: solve `value.too-large`.'));
 

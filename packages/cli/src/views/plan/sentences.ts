@@ -19,6 +19,21 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
   return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
 }
 
+/** How both sides are brought side by side. */
+export function orderText({ order, targetRead }: PlanDocument): string {
+  if (order === 'merged') return 'merged: the rules keep the order of keys';
+  const sorted = 'spilled to disk and sorted: the rules change the order of keys';
+  return targetRead === 'scanned' ? sorted : `${sorted}; in the target these keys alone were looked up`;
+}
+
+/** Whether what the rules do can be undone; rollback, which removes and restores, always can. */
+export function wayBackText({ wayBack, oneWay }: PlanDocument): string {
+  if (wayBack === 'lossless') return 'lossless: what the rules do can be undone exactly';
+  return oneWay > 0
+    ? `none: ${counted(oneWay, 'key')} that no rule renames would be taken for renamed ones`
+    : 'none: a rule changes keys or values in a way that cannot be undone';
+}
+
 /** What rollback would do with what the plan does, in a sentence of its own for the records that it cannot bring back. */
 export function undoSentences({ totals, keepBefore }: PlanDocument): readonly string[] {
   const { overwrite, delete: deleted } = totals.actions;

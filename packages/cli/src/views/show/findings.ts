@@ -1,8 +1,8 @@
 /** One finding of a plan whole: what was found, which keys, what to do, what apply asks for. */
 import type { Finding, PlanDocument } from '@keyferry/core';
 import { columns } from '../layout/columns.ts';
-import { keyText } from '../layout/keys.ts';
 import { counted, countText } from '../layout/numbers.ts';
+import { shownKeys } from '../plan/findings.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface FindingsResult {
@@ -16,10 +16,10 @@ export const findingsView: View<FindingsResult> = {
     envelope('keyferry.findings', warnings, { plan: plan.plan, migration: plan.migration, findings }),
 };
 
-function findingHuman({ code, level, accept, count, keys, detail, fix }: Finding, { palette }: ViewContext): string {
-  const rest = count - keys.length;
-  const shown = keys.map(keyText);
-  if (keys.length > 0 && rest > 0) shown.push(`and ${countText(rest)} more, which the plan only counts`);
+function findingHuman(finding: Finding, { palette }: ViewContext): string {
+  const { code, level, accept, count, detail, fix } = finding;
+  const { shown: named, rest } = shownKeys(finding);
+  const shown = rest > 0 ? [...named, `and ${countText(rest)} more, which the plan only counts`] : named;
   const rows = [
     ['  what', detail],
     ['  count', counted(count, 'case')],

@@ -35,10 +35,16 @@ function changesHuman({ plan, only, rows }: ChangesResult, { palette }: ViewCont
   return [
     palette.strong(`${plan.plan}   ${plan.migration}   ${counted(total, 'key')} to ${verbs[only]}`),
     ...lines,
-    ...(omitted > 0 ? [`  and ${countText(omitted)} that the plan holds by the digest of their chunk only`] : []),
+    ...(omitted > 0 ? [`  and ${countText(omitted)} ${omittedText(only)}`] : []),
     '',
   ].join('\n');
 }
+
+/** Of blocked records, those that the rules find no place for have no row: there is no target key to name. */
+const omittedText = (only: PlannedChange['action']): string =>
+  only === 'blocked'
+    ? 'that the rules find no place for: see the findings'
+    : 'that the plan holds by the digest of their chunk only';
 
 const verbs: Readonly<Record<PlannedChange['action'], string>> = {
   create: 'create',
