@@ -140,13 +140,13 @@ describe('wireMigration', () => {
         yaml.replace('    review: always\n', `    rules: [ ${rules} ]\n    prune: ${prune}\n`),
       );
     await write('{ exclude: [ b/tmp/* ] }, { rename: { prefix: b/, to: b/new/ } }', true);
-    const { spec, close } = await wireMigration(await config(), 'import', { redactor });
-    expect(['b/new/x', 'b/new/tmp/x', 'b/x'].map((key) => spec.inScope(keyFromText(key)))).toEqual([
+    const wired = await wireMigration(await config(), 'import', { redactor });
+    expect(['b/new/x', 'b/new/tmp/x', 'b/x'].map((key) => wired.spec.inScope(keyFromText(key)))).toEqual([
       true,
       false,
       false,
     ]);
-    await close();
+    await wired.close();
     const untold = '{ exclude: [ b/tmp/* ] }, { rename: { pattern: b/(.*), to: b/new/$1 } }';
     await write(untold, true);
     const refused = { code: 'config.invalid', details: { issues: [{ path: 'migrations.import.prune' }] } };

@@ -8,6 +8,7 @@ import {
   customRule,
   deletesOf,
   keyFromText,
+  noCounts,
   renamePattern,
   renamePrefix,
   renameTemplate,
@@ -228,12 +229,12 @@ describe('a retry of letters about what had no place', () => {
     const stage = await deviated(onto, { z: '1', xz: '2' });
     const letters = await stage.deadLetters();
     expect(letters).toMatchObject([{ unplaced: { reason: 'key.collision', count: 2 } }]);
-    const scanned = scannedOf((await stage.status()).counts ?? expect.fail());
+    const { counts } = await stage.status();
     expect(await stage.retryLetters()).toMatchObject({ tried: { deadLetters: 2 } });
     stage.source.delete(keyFromText('src/xz'));
     const retried = await stage.retryLetters();
     expect(retried).toMatchObject({ tried: { written: 1, notCarried: 1, deadLetters: 0 }, stillDead: [] });
-    expect(scannedOf(retried.counts)).toBe(scanned);
+    expect(scannedOf(retried.counts)).toBe(scannedOf(counts ?? noCounts));
     expect(stage.targetValues()).toMatchObject({ z: '1' });
     expect(await stage.deadLetters()).toEqual([]);
   });

@@ -76,6 +76,8 @@ export async function play(world: World): Promise<void> {
   if (story.retries) await retryToTheEnd(world, operators, planned);
   if (story.finale === 'apply') {
     if (finalizesAtLast) {
+      // What was verified may be so no more by then.
+      if (world.prng.fork('late').chance(0.2)) world.application.touchTarget();
       world.weather.change(drawClimate(ends.fork('climate')));
       for (let tries = ends.below(6); tries > 0; tries -= 1) {
         const ending = await operators.finalize(planned.id);
