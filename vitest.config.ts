@@ -1,6 +1,7 @@
 /**
- * Four kinds of tests and the project's own checks, each a vitest project, so that one can be run alone:
- * `unit` and `tidy` in milliseconds, `sim` in seconds, `contract` (real servers) and `e2e` (the built binary) in minutes.
+ * Five kinds of tests and the project's own checks, each a vitest project, so that one can be run alone: `unit` and
+ * `tidy` in milliseconds, `sim` in seconds, `contract` (real servers), `e2e` (the built binary) and `release` (what
+ * leaves the repository: packages and executable) in minutes.
  */
 import { defineConfig } from 'vitest/config';
 
@@ -29,12 +30,13 @@ export default defineConfig({
         'unit',
         ['packages/*/src/**/*.test.ts', 'packages/*/testing/**/*.test.ts', 'tools/**/*.test.ts'],
         10_000,
-        [simulations, 'tools/tidy/**', 'tools/servers/test/**'],
+        [simulations, 'tools/tidy/**', 'tools/*/test/**'],
       ),
       project('tidy', ['tools/tidy/src/**/*.test.ts'], 120_000),
       project('contract', ['packages/adapters/test/**/*.test.ts', 'tools/servers/test/**/*.test.ts'], 120_000),
       project('sim', ['packages/engine/testing/sim/**/*.sim.test.ts', 'tools/sim/**/*.sim.test.ts'], 120_000),
       project('e2e', ['packages/cli/test/e2e/**/*.test.ts'], 120_000),
+      project('release', ['tools/release/test/**/*.test.ts'], 600_000),
     ],
   },
 });

@@ -1,6 +1,13 @@
 /** A whole plan by the engine (join, digests, comparison of values, rows, prefix table) over pages that are in memory. */
 import { discardPlan, systemClock, systemRandom } from '@keyferry/adapters';
-import { keyFromText, type MigrationId, type MigrationSpec, type Scratch, type StateStore } from '@keyferry/core';
+import {
+  keyFromText,
+  unlimited,
+  type MigrationId,
+  type MigrationSpec,
+  type Scratch,
+  type StateStore,
+} from '@keyferry/core';
 import { makePlan, type Engine } from '@keyferry/engine';
 import { benchPrefix, valueBytes } from '../workload/records.ts';
 import { childOptions, measured } from './measured.ts';
@@ -17,9 +24,14 @@ const spec: MigrationSpec = {
   rule: { sourcePrefix: prefix, targetPrefix: prefix },
   transform: null,
   onConflict: 'keep-target',
+  prune: false,
+  inScope: () => true,
+  guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+  keepBefore: true,
   requireEmpty: null,
   workers: 1,
   limits: { chunkKeysMax: 10_000, chunkBytesMax: 16 * 1024 * 1024, createRowsMax: 100_000 },
+  runLimits: { ...unlimited, deadLettersMax: 100 },
   planMaxAgeMs: 3_600_000,
   isSensitive: () => false,
   configDigest: '',

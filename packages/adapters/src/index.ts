@@ -1,6 +1,8 @@
 /** The public surface of the adapters: configuration, plan files, wiring; nothing of a single store. */
+export { adapterFacts, type AdapterFacts, type SideFacts } from './adapter-facts.ts';
 export * from './config/index.ts';
 export * from './environment/index.ts';
+export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
 export { checkRuleModules } from './rule-modules/load-rule-modules.ts';
 export * from './wire.ts';

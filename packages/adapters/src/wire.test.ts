@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { keyFromText, keyToText, prefixRange, type MigrationId } from '@keyferry/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig, redacted, Redactor } from './config/index.ts';
-import { wireMigration, wireState } from './wire.ts';
+import { checkRuleModules } from './rule-modules/load-rule-modules.ts';
+import { wireMigration, wireRules, wireState } from './wire.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -37,7 +38,7 @@ migrations:
     target: { store: new, prefix: /b/, requireEmpty: prefix }
     strategy: offline
     rules: [ { ttl: { toLease: { bucket: 5m } } } ]
-    limits: { workers: 3, chunkKeys: 7, chunkSize: 1KiB }
+    limits: { workers: 3, chunkKeys: 7, chunkSize: 1KiB, rate: 200/s, targetP99: 50ms, deadLettersMax: 5 }
     plan: { maxAge: 1h }
 `;
 const node = { key: '/a/x', value: '1', modifiedIndex: 3, createdIndex: 3 };
@@ -81,6 +82,7 @@ describe('wireMigration', () => {
       requireEmpty: 'prefix',
       workers: 3,
       limits: { chunkKeysMax: 7, chunkBytesMax: 1024 },
+      runLimits: { ratePerSecond: 200, targetP99Ms: 50, sourceP99Ms: null, deadLettersMax: 5 },
       planMaxAgeMs: 3_600_000,
       configDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
       rulesDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
@@ -109,6 +111,43 @@ describe('wireMigration', () => {
     await expect(wireMigration(await config(), 'import', { redactor })).rejects.toMatchObject({
       code: 'rule.module-invalid',
     });
+  });
+
+  it('hands the engine the keys that the rules carry to, and refuses to prune where nobody can tell', async () => {
+    const write = (rules: string, prune: boolean) =>
+      writeFile(
+        join(folder, 'keyferry.yaml'),
+        yaml.replace('    review: always\n', `    rules: [ ${rules} ]\n    prune: ${prune}\n`),
+      );
+    await write('{ exclude: [ b/tmp/* ] }, { rename: { prefix: b/, to: b/new/ } }', true);
+    const wired = await wireMigration(await config(), 'import', { redactor });
+    expect(['b/new/x', 'b/new/tmp/x', 'b/x'].map((key) => wired.spec.inScope(keyFromText(key)))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    await wired.close();
+    const untold = '{ exclude: [ b/tmp/* ] }, { rename: { pattern: b/(.*), to: b/new/$1 } }';
+    await write(untold, true);
+    const refused = { code: 'config.invalid', details: { issues: [{ path: 'migrations.import.prune' }] } };
+    await expect(wireMigration(await config(), 'import', { redactor })).rejects.toMatchObject(refused);
+    const validated = await config();
+    expect(() => checkRuleModules(validated)).toThrow(expect.objectContaining({ code: 'config.invalid' }) as Error);
+    await write(untold, false);
+    await (await wireMigration(await config(), 'import', { redactor })).close();
+  });
+
+  it('gives `test` the same rules, modules among them', async () => {
+    const rules = '    rules: [ { module: ./upper.ts }, { rename: { prefix: b/X, to: b/Y } } ]\n';
+    await writeFile(join(folder, 'keyferry.yaml'), yaml.replace('    review: always\n', rules));
+    await writeFile(
+      join(folder, 'upper.ts'),
+      'export default { transform: (r) => ({ kind: "kept", record: { ...r, key: "b/" + r.key.slice(2).toUpperCase() } }) };',
+    );
+    const { rule, transform } = await wireRules(await config(), 'import');
+    expect(rule).toEqual({ sourcePrefix: '/a/', targetPrefix: 'b/' });
+    const moving = { key: keyFromText('b/xy'), value: new Uint8Array(), expiresAtMs: null };
+    expect(transform?.apply(moving)).toMatchObject({ kind: 'kept', record: { key: 'b/YY' } });
   });
 
   it('names the secret that is missing, and the migration that is', async () => {

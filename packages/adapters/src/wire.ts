@@ -21,13 +21,14 @@ import {
 import { configDigest, planConfig, rulesDigest } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
 import type {
-  MigrationConfig,
+  PlannedSettings,
   PlanConfig,
   ResolvedConfig,
   ReviewPolicy,
   StoreConfig,
 } from './config/resolved-config.ts';
 import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
+import { pruneScope } from './config/rule-scope.ts';
 import { buildTransform, leaseBucketOf } from './config/rules.ts';
 import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
@@ -60,8 +61,8 @@ const createRowsMax = 100_000;
 
 /**
  * Opens both stores of a migration; network stores connect with their first call.
- * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, `rule.module-invalid`, and what a store
- *   fails with when opened.
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, `config.invalid`, `rule.module-invalid`, and
+ *   what a store fails with when opened.
  */
 export async function wireMigration(
   config: ResolvedConfig,
@@ -76,7 +77,7 @@ export async function wireMigration(
     nowMs: options.nowMs ?? (() => systemClock.nowMs()),
     settings,
   };
-  const rules = loadRuleModules(config.directory, settings.rules);
+  const spec = buildSpec(config, migration, settings, loadRuleModules(config.directory, settings.rules));
   const storeOf = (name: string): StoreConfig => {
     const store = stores[name];
     invariant(store !== undefined, `a checked configuration has no store ${name}`);
@@ -88,7 +89,7 @@ export async function wireMigration(
     const { diskScratch: scratch } = await import('./spool/record-spool.ts');
     return {
       scratch,
-      spec: buildSpec(config, migration, settings, rules),
+      spec,
       source,
       target,
       config: planConfig(config, migration),
@@ -103,6 +104,19 @@ export async function wireMigration(
   }
 }
 
+/**
+ * What the rules of a migration do, without its stores: for `test`.
+ * @throws {KeyferryError} `config.unknown-migration`, `rule.module-invalid`
+ */
+export async function wireRules(
+  config: ResolvedConfig,
+  migration: string,
+): Promise<Pick<MigrationSpec, 'rule' | 'transform'>> {
+  const { settings } = planConfig(config, migration);
+  const { rule, transform } = buildSpec(config, migration, settings, loadRuleModules(config.directory, settings.rules));
+  return { rule, transform };
+}
+
 /** @throws {KeyferryError} `state.unusable`, `state.newer`, `state.busy` */
 export async function wireState(config: ResolvedConfig): Promise<StateStore> {
   const { openSqliteState } = await import('./state/index.ts');
@@ -112,10 +126,12 @@ export async function wireState(config: ResolvedConfig): Promise<StateStore> {
 function buildSpec(
   config: ResolvedConfig,
   migration: string,
-  settings: MigrationConfig,
+  settings: PlannedSettings,
   { modules, digests }: LoadedRules,
 ): MigrationSpec {
   const { source, target, limits } = settings;
+  const runLimits = config.migrations[migration]?.runLimits;
+  invariant(runLimits !== undefined, `a configuration has the digest of ${migration} and not its limits`);
   return {
     migration: migration as MigrationId,
     strategy: settings.strategy,
@@ -124,9 +140,14 @@ function buildSpec(
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
     transform: buildTransform(settings.rules, modules),
     onConflict: settings.onConflict,
+    prune: settings.prune,
+    inScope: pruneScope(config, migration, modules),
+    guards: settings.guards,
+    keepBefore: settings.keepBefore,
     requireEmpty: target.requireEmpty,
     workers: limits.workers,
     limits: { chunkKeysMax: limits.chunkKeys, chunkBytesMax: limits.chunkBytes, createRowsMax },
+    runLimits,
     planMaxAgeMs: settings.plan.maxAgeMs,
     isSensitive: sensitiveMatcher(settings.sensitive),
     configDigest: configDigest(config, migration),
@@ -137,7 +158,7 @@ function buildSpec(
 
 interface StoreContext extends SecretContext {
   readonly nowMs: () => number;
-  readonly settings: MigrationConfig;
+  readonly settings: PlannedSettings;
 }
 
 async function openSource(name: string, store: StoreConfig, context: StoreContext): Promise<SourceStore> {

@@ -47,9 +47,14 @@ export async function planToApply(
 async function planUnderWay(run: CommandRun, wired: Wired, folder: string): Promise<ApplySubject | null> {
   const { engine, spec } = wired;
   const { readStatus } = await loadEngine();
-  const { phase, state } = await readStatus(engine, spec.migration);
+  const { phase, state, control } = await readStatus(engine, spec.migration);
   if (phase !== 'applying' || state === null) return null;
   const kept = keptPlan(folder, state.plan);
+  if (control.cancelled !== null) {
+    // It never goes on: the next attempt has a plan of its own.
+    await rm(kept, { force: true });
+    return null;
+  }
   if (state.appliedAs !== spec.migration || !existsSync(kept)) {
     const next = `keyferry apply ${shellWord(state.appliedAs)}`;
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase, command: 'a new plan', next });
@@ -104,7 +109,9 @@ async function subjectOf(kept: string, { engine, spec }: Wired): Promise<ApplySu
       await reader.close();
       // Asked of the state and not of how the run ended: it may have failed before its first write, or lost its lock.
       const now = await readStatus(engine, spec.migration).catch(() => null);
-      if (now === null || (now.phase === 'applying' && now.state?.plan === reader.plan.plan)) return;
+      if (now === null) return;
+      const goesOn = now.phase === 'applying' && now.control.cancelled === null;
+      if (goesOn && now.state?.plan === reader.plan.plan) return;
       await rm(kept, { force: true });
     },
   };

@@ -6,7 +6,7 @@
  *                                   ├──► events (--events)
  *                                   └──► log (--log-file)
  */
-import { KeyferryError, messageLevels, type Host, type Message } from '@keyferry/core';
+import { KeyferryError, messageLevels, type Host, type Message, type MessageCode } from '@keyferry/core';
 import type { Approver } from './approval.ts';
 import { askOnTerminal } from './approval.ts';
 import { EventStream, type EventFacts, type EventLevel, type EventSink } from './events/event-stream.ts';
@@ -20,12 +20,15 @@ import { usageError } from './usage-error.ts';
 import { messageText } from './views/messages.ts';
 import type { ViewContext } from './views/view.ts';
 
+/** What somebody else did to this run: whoever watches it must not wonder. */
+const toldAtOnce: ReadonlySet<MessageCode> = new Set(['run.throttled', 'run.unthrottled', 'run.stopping']);
 /** Warnings kept for the document; a store that flaps for hours must not fill the memory. */
 const warningsMax = 100;
 
 /** A command's flags as far as they are told again: in its errors, and in the commands that follow it. */
 export interface CallFlags extends OutputFlags {
   readonly accept?: readonly string[] | undefined;
+  readonly reopen?: boolean;
 }
 
 export interface CallFacts {
@@ -187,6 +190,7 @@ export class CommandRun {
     this.progress.message(message);
     const level = messageLevels[message.code];
     if (level === 'warning') this.warn(messageText(message));
+    else if (toldAtOnce.has(message.code)) this.note(messageText(message));
     else if (level === 'debug' && this.call.flags.verbose) this.output.note(messageText(message));
   }
 

@@ -64,7 +64,7 @@ describe('the commands', () => {
         expect(['', 'c', 'o', 'q', 'v', 'h', 'y'], `${id} -${flag.char}`).toContain(flag.char ?? '');
         const variable = `KEYFERRY_${name.replaceAll('-', '_').toUpperCase()}`;
         expect(flag.env ?? variable).toBe(variable);
-        expect(name, `${id} --${name}`).not.toMatch(/password|secret|token|force|target(?!-kind$)/);
+        expect(name, `${id} --${name}`).not.toMatch(/password|secret|token|force|target(?!-(kind|p99)$)/);
       }
     }
   });

@@ -31,10 +31,12 @@ export function configTemplate(source: StoreKind, target: StoreKind): string {
           '      - ttl: { toLease: { bucket: 1m } } # keys that expire within the same minute share a lease',
         ]
       : []),
-    '    onConflict: fail # or keep-target: a key that the target holds with another value stays as it is',
+    '    onConflict: fail # or keep-target, overwrite: what to do with a key that the target holds with another value',
+    '    # prune: true # deletes the target keys that no source key maps to; guards and keepBefore: keyferry schema config',
     "    sensitive: ['**/password', '**/secret'] # shown by size only, besides the built-in patterns",
     '    review: warnings # always | warnings | blocking: when a person must approve what apply MIGRATION has planned',
-    '    # limits: { workers: 2, chunkKeys: 10000, chunkSize: 16MiB }',
+    '    # limits: { workers: 2, chunkKeys: 10000, chunkSize: 16MiB, deadLettersMax: 100 }',
+    '    # and, for applications beside it:  rate: 2000/s   targetP99: 50ms   sourceP99: 100ms',
     '    # plan: { maxAge: 24h } # how long a saved plan may be applied',
     '',
   ].join('\n');

@@ -26,6 +26,34 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
+/** What each means, and what a script should do. docs/reference/exit-codes.md is made from it. */
+export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, { meaning: string; script: string }>> = {
+  done: { meaning: 'done (a plan with or without changes)', script: 'go on' },
+  failed: {
+    meaning: 'failed: a store, the network, a file, a bug',
+    script: 'look; repeat it if `error.retry` is not `never`',
+  },
+  changes: { meaning: 'only with `--detailed-exitcode`: changes or differences exist', script: 'review' },
+  stale: { meaning: 'the plan is stale or has expired; nothing was written', script: 'plan again' },
+  notAllowed: {
+    meaning: 'not allowed: a blocking finding, a guard, an unaccepted warning, no approval',
+    script: 'decide',
+  },
+  locked: {
+    meaning: 'the lock is held by another run, or was lost while running',
+    script: 'wait, or `keyferry locks show`',
+  },
+  stopped: { meaning: 'stopped at a checkpoint on purpose (`--timeout`)', script: 'run again to go on' },
+  deviated: {
+    meaning: 'ran to its end, but not everything is as expected: records failed, a key changed, sides or cases differ',
+    script: 'look at what is named',
+  },
+  usage: { meaning: 'wrong usage', script: 'fix the call' },
+  config: { meaning: 'invalid configuration', script: 'fix the file' },
+  interrupted: { meaning: 'SIGINT, after the current write was checkpointed', script: 'run again to go on' },
+  terminated: { meaning: 'SIGTERM, after the current write was checkpointed', script: 'run again to go on' },
+};
+
 /** `by-signal`: which one depends on what stopped the run. */
 const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'usage.invalid': 'usage',
@@ -34,6 +62,8 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'config.plaintext-secret': 'config',
   'config.secret-missing': 'config',
   'config.unknown-migration': 'usage',
+  'fixtures.not-found': 'config',
+  'fixtures.invalid': 'config',
   'rule.module-invalid': 'config',
   'plan.file-invalid': 'failed',
   'plan.not-applyable': 'notAllowed',
@@ -44,6 +74,9 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'plan.other-in-progress': 'notAllowed',
   'approval.required': 'notAllowed',
   'phase.not-allowed': 'notAllowed',
+  'migration.finalized': 'notAllowed',
+  'finalize.not-proven': 'notAllowed',
+  'done.unreadable': 'failed',
   'lease.held': 'locked',
   'lease.lost': 'locked',
   'lock.not-found': 'usage',
@@ -51,7 +84,18 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'epoch.lost': 'failed',
   'fence.unreadable': 'failed',
   'run.interrupted': 'by-signal',
+  'run.stopped': 'stopped',
+  'run.paused': 'notAllowed',
+  'run.cancelled': 'notAllowed',
+  'run.not-found': 'usage',
+  'dead-letters.over-budget': 'deviated',
   'state.newer': 'failed',
+  'state.not-empty': 'notAllowed',
+  'state.unknown-migration': 'usage',
+  'state.document-invalid': 'failed',
+  'state.nothing-to-adopt': 'notAllowed',
+  'forget.unaccepted': 'notAllowed',
+  'run.unknown': 'usage',
   'state.busy': 'failed',
   'state.conflict': 'failed',
   'state.unusable': 'failed',

@@ -25,6 +25,17 @@ describe('explain', () => {
       "
     `);
   });
+  it('tells a finding in full', () => {
+    const one = all.filter(({ code }) => code === 'ttl.dropped');
+    expect(explainView.human(one, context)).toMatchInlineSnapshot(`
+      "ttl.dropped (finding): the target has no expiry: keys become permanent
+        why     what was to vanish by itself would stay for good
+        level   warning
+        apply   only with --accept ttl.dropped
+        fix     choose a target with expiry, or accept it:   keyferry apply FILE --accept ttl.dropped
+      "
+    `);
+  });
   it('lists all of them, one a line', () => {
     expect(explainView.human(all, context).trimEnd().split('\n')).toHaveLength(all.length);
   });

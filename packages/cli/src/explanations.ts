@@ -1,6 +1,7 @@
 /** What `explain` knows: core's error codes and finding codes, in one list. */
 import { codes, findingCodes, type Code, type FindingCode } from '@keyferry/core';
 import { exitCodesOf } from './exit-codes.ts';
+import { findingAdvice } from './views/explain/finding-advice.ts';
 import type { Explanation } from './views/explain/index.ts';
 import { whys } from './views/error/wording.ts';
 
@@ -28,7 +29,8 @@ function explainError(code: Code): Explanation {
 
 function explainFinding(code: FindingCode): Explanation {
   const { level, accept, summary } = findingCodes[code];
-  return { code, kind: 'finding', summary, remedy: null, why: null, retry: null, exitCodes: [], level, accept };
+  const { why = null, fix: remedy = null } = findingAdvice[code] ?? {};
+  return { code, kind: 'finding', summary, remedy, why, retry: null, exitCodes: [], level, accept };
 }
 
 /** `{store}` stands for a fact of the case: written STORE, as in a usage line. */

@@ -41,6 +41,7 @@ export function showFailure(
       command: call.command,
       argument: run?.call.argument ?? null,
       accept: flags?.accept ?? [],
+      flags: flags?.reopen === true ? ['--reopen'] : [],
       verbose: flags?.verbose ?? hasFlag(argv, '--verbose', '-v'),
       logFile: flags?.['log-file'] ?? null,
       configFlag: run?.viewContext.configFlag ?? null,
@@ -67,13 +68,15 @@ export interface FailedCall {
   readonly argument: string | null;
   /** Codes that the call accepted by name. */
   readonly accept: readonly string[];
+  /** Flags without which the call would be another one. */
+  readonly flags?: readonly string[];
   readonly verbose: boolean;
   readonly logFile: string | null;
   readonly configFlag: string | null;
 }
 
 export function reportOf(error: KeyferryError, call: FailedCall): ErrorReport {
-  const { command, argument, accept, verbose, logFile, configFlag } = call;
+  const { command, argument, accept, flags = [], verbose, logFile, configFlag } = call;
   const showStack = verbose || error.code === 'internal.invariant';
   return {
     error,
@@ -81,11 +84,17 @@ export function reportOf(error: KeyferryError, call: FailedCall): ErrorReport {
     command,
     argument,
     accept,
-    configText: isKeyferryError(error, 'config.invalid') ? readText(error.details.file) : null,
+    flags,
+    configText: fileWithIssues(error),
     stack: showStack ? stackText(error) : null,
     logFile,
     configFlag,
   };
+}
+
+function fileWithIssues(error: KeyferryError): string | null {
+  const hasIssues = isKeyferryError(error, 'config.invalid') || isKeyferryError(error, 'fixtures.invalid');
+  return hasIssues ? readText(error.details.file) : null;
 }
 
 const causesMax = 5;

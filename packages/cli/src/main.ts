@@ -10,7 +10,8 @@ import { exitCodes } from './exit-codes.ts';
 import { codedError, showFailure } from './failure.ts';
 import { withoutSilenced } from './terminal/node-warnings.ts';
 
-export async function main(argv: readonly string[]): Promise<void> {
+/** @param runCommand finds the command and runs it; of an installed package, from its files */
+export async function main(argv: readonly string[], runCommand = runInstalled): Promise<void> {
   process.emitWarning = withoutSilenced(process.emitWarning.bind(process));
   const resultLost = watchStreams();
   const bug = (thrown: unknown): void => {
@@ -26,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   standWhereTheUserStands();
   settings.enableAutoTranspile = false;
   try {
-    await run([...argv], { root: fileURLToPath(new URL('../..', import.meta.url)) });
+    await runCommand(argv);
   } catch (thrown) {
     fail(thrown, argv);
   }
@@ -35,6 +36,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (resultLost()) process.exitCode ||= exitCodes.failed;
   // Connections that a driver keeps open must not keep the program waiting.
   process.exit();
+}
+
+async function runInstalled(argv: readonly string[]): Promise<void> {
+  await run([...argv], { root: fileURLToPath(new URL('../..', import.meta.url)) });
 }
 
 function fail(thrown: unknown, argv: readonly string[]): void {

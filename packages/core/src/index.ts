@@ -4,6 +4,7 @@ export * from './model/key.ts';
 export * from './model/key-pair.ts';
 export * from './model/record.ts';
 export * from './model/before-image.ts';
+export * from './model/image-pieces.ts';
 export * from './model/position.ts';
 export * from './model/ids.ts';
 export * from './model/fence.ts';
@@ -11,6 +12,7 @@ export * from './model/count.ts';
 export * from './model/duration.ts';
 export * from './model/instant.ts';
 export * from './model/shell-word.ts';
+export * from './model/latency.ts';
 
 export * from './errors/codes.ts';
 export * from './errors/keyferry-error.ts';
@@ -25,10 +27,12 @@ export * from './transform/rename-pattern.ts';
 export * from './transform/rename-template.ts';
 export * from './transform/custom-rule.ts';
 export * from './transform/image-rule.ts';
+export * from './transform/fixture.ts';
 export * from './diff/merge-join.ts';
 export * from './diff/compare-records.ts';
 
 export * from './convergence/digest.ts';
+export * from './convergence/buckets.ts';
 export * from './convergence/exceptions.ts';
 export * from './convergence/members.ts';
 
@@ -44,6 +48,11 @@ export * from './machines/chunk-lifecycle.ts';
 export * from './machines/lock.ts';
 export * from './machines/restoration.ts';
 export * from './machines/migration-phase.ts';
+export * from './machines/done-marker.ts';
+export * from './machines/run-samples.ts';
+export * from './machines/state-layout.ts';
+export * from './machines/throttle.ts';
+export * from './machines/run-control.ts';
 
 export * from './messages/registry.ts';
 

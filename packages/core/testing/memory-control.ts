@@ -1,5 +1,5 @@
 /**
- * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones of one migration.
+ * The control side of a memory store: epoch, fences, guarded puts, marks, tombstones, done marker of one migration.
  *
  * Every method does all its work synchronously inside the call, so a call is one atomic transaction. What is here is
  * the reference for adapters: the contract suite holds them to it, the simulator runs the engine against it.
@@ -54,6 +54,7 @@ export class ControlData {
   /** Keys that the migration deleted, with the attempt that did. */
   readonly deletions = new Map<Key, number>();
   readonly tombstones = new Set<Key>();
+  done: string | null = null;
 }
 
 export type ControlOperation = Exclude<keyof TargetControl, never> | 'write';
@@ -161,6 +162,18 @@ export class MemoryControl implements TargetControl {
     });
   }
 
+  async readDone(): Promise<string | null> {
+    return this.context.run('readDone', () => this.context.own.done);
+  }
+
+  async writeDone(marker: string | null, epoch: Fence): Promise<void> {
+    const { run, own } = this.context;
+    run('writeDone', () => {
+      this.assertEpoch(epoch);
+      own.done = marker;
+    });
+  }
+
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
     const { run, own, rules, capabilities } = this.context;
     const write = (changes: readonly GuardedChange[]): readonly ChangeOutcome[] => {
@@ -223,7 +236,8 @@ export class MemoryControl implements TargetControl {
     const found = data.get(key);
     // Without the rule, whatever is there is taken for what the migration left.
     const present = found && { ...found, origin: rules.restoreGuard ? this.originOf(found) : ('overwritten' as const) };
-    const step = restoreStep(restoration, present ?? null, own.deletions.has(key), data.nowMs());
+    const wasDeleted = own.deletions.has(key) && !(rules.tombstoneGuard && own.tombstones.has(key));
+    const step = restoreStep(restoration, present ?? null, wasDeleted, data.nowMs());
     if (step.kind === 'leave') return step.outcome;
     if (origin === 'foreign') own.deletions.delete(key);
     if (step.kind === 'remove') data.delete(key);

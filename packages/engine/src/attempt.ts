@@ -7,13 +7,18 @@
  */
 import {
   KeyferryError,
+  stateFormat,
   type Fence,
   type MigrationState,
+  type Phase,
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
+  type Standing,
 } from '@keyferry/core';
 import { registerChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
+import { unkeptChanges } from './before-images.ts';
 import { ensureEpoch } from './epoch.ts';
 import { openImage, openViews } from './image.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
@@ -22,13 +27,15 @@ import { withRetry } from './retry.ts';
 import type { RunOptions, Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { assertPlanHolds } from './staleness.ts';
-import { writeItem } from './state-items.ts';
+import { attemptScope, writeItem } from './state-items.ts';
 
 export interface ApplyOptions extends RunOptions {
   /** Findings that the caller accepts by name. */
   readonly accept: readonly string[];
   /** The argument that names the plan or migration, for the next command. */
   readonly appliedAs: string;
+  /** Most chunks that this run takes on before it stops on purpose; null: all of them. */
+  readonly chunksMax: number | null;
 }
 
 export interface Attempt {
@@ -39,13 +46,13 @@ export interface Attempt {
 }
 
 /**
- * A started attempt of this very plan goes on; one of another plan must be ended first.
+ * A started attempt of this very plan goes on; one of another plan must be ended first, by its end or by a cancel.
  * @throws {KeyferryError} `plan.other-in-progress`
  */
-export function isResume({ state }: Session, plan: PlanDocument): boolean {
+export function isResume({ state }: Session, plan: PlanDocument, standing: Standing): boolean {
   if (state === null) return false;
   if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
-  if (state.phase !== 'applying') return false;
+  if (state.phase !== 'applying' || standing === 'cancelled') return false;
   throw new KeyferryError('plan.other-in-progress', {
     plan: plan.plan,
     migration: plan.migration,
@@ -79,8 +86,10 @@ export async function beginAttempt(
     const attempt = Math.max(session.state?.attempt ?? 0, inTarget?.attempt ?? 0) + 1;
     const nowMs = engine.clock.nowMs();
     await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
+    const writtenBefore = await writtenBy(engine, session.state);
     // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
     await session.write({
+      format: stateFormat,
       migration: spec.migration,
       phase,
       attempt,
@@ -88,12 +97,14 @@ export async function beginAttempt(
       plan: plan.plan,
       appliedAs: options.appliedAs,
       accepted: options.accept,
-      wrote: whereAttemptsWrote(session.state, plan),
+      wrote: await whatAttemptsWrote(engine, session.state, writtenBefore, plan, attempt),
       run: session.run,
       startedAtMs: nowMs,
       changedAtMs: nowMs,
       counts: null,
       rolledBack: null,
+      restoredTo: null,
+      done: null,
     });
     const epoch = { attempt, token: 1 };
     await openAttempt(engine, spec, session, reader, epoch);
@@ -127,15 +138,26 @@ async function assertStoresFit(engine: Engine, spec: MigrationSpec, plan: PlanDo
   throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings: blocking });
 }
 
+/** Nothing that was written before can be rolled back any more: it is gone, or nobody can tell it from other records. */
+const startsAfresh: readonly Phase[] = ['rolled-back', 'reopened'];
+
 /**
  * Rollback looks through every place that an attempt wrote to since the last one; so a later plan with another prefix
  * adds to them.
  * @throws {KeyferryError} `plan.mismatch` when the earlier ones wrote to another store: undo those first, where they are
  */
-function whereAttemptsWrote(before: MigrationState | null, plan: PlanDocument): MigrationState['wrote'] {
+async function whatAttemptsWrote(
+  engine: Engine,
+  before: MigrationState | null,
+  writtenBefore: number,
+  plan: PlanDocument,
+  attempt: number,
+): Promise<MigrationState['wrote']> {
   const { prefix, description } = plan.target;
   const { identity } = description;
-  if (before === null || before.phase === 'rolled-back') return { identity, prefixes: [prefix], before: 0 };
+  if (before === null || startsAfresh.includes(before.phase)) {
+    return { identity, prefixes: [prefix], attempts: [attempt], before: 0, unkept: 0 };
+  }
   const { wrote } = before;
   if (wrote.identity !== null && identity !== null && wrote.identity !== identity) {
     const what = [`the target was ${wrote.identity} and is ${identity}: roll back there first`];
@@ -145,8 +167,18 @@ function whereAttemptsWrote(before: MigrationState | null, plan: PlanDocument): 
   return {
     identity: identity ?? wrote.identity,
     prefixes: known ? wrote.prefixes : [...wrote.prefixes, prefix],
-    before: wrote.before + (before.counts?.written ?? 0),
+    attempts: [...wrote.attempts, attempt],
+    before: wrote.before + writtenBefore,
+    unkept: await unkeptChanges(engine, before),
   };
+}
+
+/** Records that the attempt before this one wrote: one that was cancelled has only its checkpoints to say so. */
+async function writtenBy(engine: Engine, before: MigrationState | null): Promise<number> {
+  if (before === null) return 0;
+  const counts =
+    before.counts ?? (await summarizeChunks(engine, attemptScope(before.migration, before.attempt))).counts;
+  return counts.written;
 }
 
 /**

@@ -3,22 +3,18 @@
  * waited for, and go on here once their lease has ended.
  */
 import {
-  addCounts,
-  addDigests,
-  digestsEqual,
-  emptyDigest,
+  guardedCount,
   newChunk,
-  noCounts,
   workerId,
-  type ChunkCounts,
   type ChunkState,
-  type Digest,
   type PlannedChunk,
   type PlanReader,
   type RunId,
 } from '@keyferry/core';
 import type { Backfill } from './backfill-context.ts';
-import type { Engine, Environment } from './migration.ts';
+import type { Engine } from './migration.ts';
+import { registerGuards } from './chunk-guards.ts';
+import { RowsByChunk } from './staleness.ts';
 import { attemptScope, listItems, writeItem } from './state-items.ts';
 import { workOnChunk } from './worker.ts';
 
@@ -33,46 +29,15 @@ export async function registerChunks(
   attempt: number,
 ): Promise<void> {
   const scope = attemptScope(migration, attempt);
+  const rows = new RowsByChunk(reader.readChanges());
   for await (const chunks of reader.readChunks()) {
     for (const chunk of chunks) {
       await writeItem(engine, 'chunk-plan', scope, chunk.chunk, chunk, 'absent');
+      // Before the chunk itself: whoever claims it finds its guards.
+      if (guardedCount(chunk.actions) > 0) await registerGuards(engine, scope, chunk, await rows.of(chunk));
       await writeItem(engine, 'chunk', scope, chunk.chunk, newChunk(chunk.chunk), 'absent');
     }
   }
-}
-
-export interface BackfillSummary {
-  readonly counts: ChunkCounts;
-  readonly chunksDone: number;
-  readonly chunksTotal: number;
-  /** Chunks whose permanent source records were not those of the plan any more when they were copied. */
-  readonly moved: readonly string[];
-  /** What the plan said of the permanent records of the source, all chunks together. */
-  readonly plannedPermanent: Digest;
-}
-
-/** What the state says about the chunks of an attempt. */
-export async function summarizeChunks(env: Environment, scope: string): Promise<BackfillSummary> {
-  let counts = noCounts;
-  let chunksDone = 0;
-  let chunksTotal = 0;
-  let plannedPermanent = emptyDigest;
-  const moved: string[] = [];
-  const planned = listItems(env, 'chunk-plan', scope);
-  for await (const entries of listItems(env, 'chunk', scope)) {
-    // Both are registered together, under the same ids: their pages run side by side.
-    const plans = (await planned.next()).value ?? [];
-    for (const [i, { item }] of entries.entries()) {
-      const plan = plans[i]?.item;
-      chunksTotal += 1;
-      counts = addCounts(counts, item.progress.counts);
-      if (plan !== undefined) plannedPermanent = addDigests(plannedPermanent, plan.permanent);
-      if (item.phase !== 'done') continue;
-      chunksDone += 1;
-      if (plan !== undefined && !digestsEqual(plan.permanent, item.progress.digest)) moved.push(item.chunk);
-    }
-  }
-  return { counts, chunksDone, chunksTotal, moved, plannedPermanent };
 }
 
 /** Runs until all chunks are done, or `signal` aborts. Rethrows the first failure, once every worker has stopped. */
@@ -80,7 +45,7 @@ export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId
   const failed = new AbortController();
   const failures: unknown[] = [];
   const signal = AbortSignal.any([stop, failed.signal]);
-  const waiting = await openChunks(backfill);
+  const waiting = (await openChunks(backfill)).slice(0, backfill.chunksMax ?? undefined);
   const work = async (index: number): Promise<void> => {
     const worker = workerId(run, index);
     try {
@@ -88,7 +53,9 @@ export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId
         // A worker that finds none waiting is not needed: the others are on the last ones.
         const chunk = waiting.shift();
         if (chunk === undefined || signal.aborted) return;
+        const left = backfill.recorder.onChunk(index, chunk.chunk);
         const end = await workOnChunk({ ...backfill, signal }, chunk, worker);
+        if (end.kind === 'done' || end.kind === 'stopped') left();
         if (end.kind === 'done') backfill.onChunkDone();
         else waiting.push(chunk);
         if (end.kind === 'held' || end.kind === 'lost') await backfill.engine.clock.sleep(heldWaitMs, signal);

@@ -7,7 +7,9 @@ import {
   digestsEqual,
   DigestSum,
   RecordHasher,
+  keyToJson,
   type ChunkProgress,
+  type GuardRow,
   type RecordPage,
   type StoredRecord,
 } from '@keyferry/core';
@@ -16,14 +18,18 @@ import { anyRecords } from '@keyferry/core/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ChunkBatches, type Batch, type BatchLimits } from './chunk-batches.ts';
+import { ChunkGuards } from './chunk-guards.ts';
 
 const salt = '0123456789abcdef0123456789abcdef';
 const rule = { sourcePrefix: keyFromText('s/'), targetPrefix: keyFromText('t/') };
 const start: ChunkProgress = { cursor: null, counts: noCounts, digest: emptyDigest };
-const limits = (batchKeysMax: number, batchBytesMax = 1e6): BatchLimits => ({ batchKeysMax, batchBytesMax });
+const limits = (batchKeysMax: number, batchBytesMax = 1e6): BatchLimits => ({
+  batchKeysMax: () => batchKeysMax,
+  batchBytesMax,
+});
 
 function cut(page: RecordPage, within: BatchLimits, nowMs = 0): Batch[] {
-  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within).cut(page, nowMs)];
+  return [...new ChunkBatches(rule, new RecordHasher(salt), start, within, new ChunkGuards([])).cut(page, () => nowMs)];
 }
 
 function record(name: string, value = 'v', expiresAtMs: number | null = null): StoredRecord {
@@ -36,7 +42,7 @@ const page = (records: readonly StoredRecord[], notCarried: readonly NotCarried[
   notCarried,
 });
 const emptyDir = (name: string): NotCarried => ({ key: keyFromText(`s/${name}`), reason: 'dir.empty' });
-const sizes = (batches: readonly Batch[]): number[] => batches.map(({ puts }) => puts.length);
+const sizes = (batches: readonly Batch[]): number[] => batches.map(({ changes }) => changes.length);
 
 describe('a page of records', () => {
   it.each([
@@ -64,7 +70,7 @@ describe('a page of records', () => {
   it('leaves out records whose time is over, and counts them', () => {
     const batches = cut(page([record('a', 'v', 50), record('b', 'v', 51), record('c')]), limits(9), 50);
     expect(batches).toMatchObject([{ notCarried: 1, lastKey: 's/c' }]);
-    expect(batches[0]?.puts.map(({ key }) => key)).toEqual(['t/b', 't/c']);
+    expect(batches[0]?.changes.map(({ key }) => key)).toEqual(['t/b', 't/c']);
   });
 
   it('counts directories with the batch that passes them, the last ones too', () => {
@@ -77,7 +83,7 @@ describe('a page of records', () => {
 
   it('without any record still moves the cursor past its directories', () => {
     expect(cut(page([], [emptyDir('b'), emptyDir('a')]), limits(3))).toMatchObject([
-      { puts: [], notCarried: 2, lastKey: 's/b' },
+      { changes: [], notCarried: 2, lastKey: 's/b' },
     ]);
   });
 });
@@ -94,9 +100,9 @@ describe('laws', () => {
         expect(batches.flatMap(({ sourceKeys }) => sourceKeys)).toEqual(living.map(({ key }) => key));
         const notCarried = batches.reduce((sum, batch) => sum + batch.notCarried, 0);
         expect(notCarried).toBe(given.records.length - living.length);
-        for (const { puts } of batches) {
-          const size = puts.reduce((sum, put) => sum + recordBytes(put), 0);
-          expect(puts.length <= keys && (size <= bytesMax || puts.length === 1)).toBe(true);
+        for (const { changes } of batches) {
+          const size = changes.reduce((sum, change) => sum + recordBytes(change), 0);
+          expect(changes.length <= keys && (size <= bytesMax || changes.length === 1)).toBe(true);
         }
       }),
     ));
@@ -114,4 +120,55 @@ describe('laws', () => {
         }
       }),
     ));
+});
+
+describe('deletes', () => {
+  const rows = (names: readonly string[], action: GuardRow['action'] = 'delete'): GuardRow[] =>
+    names.map((name) => ({ targetKey: keyToJson(keyFromText(`t/${name}`)), action, version: '7' }));
+  const batchesOf = (given: RecordPage, guards: readonly GuardRow[], keysMax = 9): Batch[] => {
+    const batches = new ChunkBatches(rule, new RecordHasher(salt), start, limits(keysMax), new ChunkGuards(guards));
+    return [...batches.cut(given, () => 0), ...batches.rest()];
+  };
+  const shortOf = (batches: readonly Batch[]) =>
+    batches.map(({ changes, lastKey }) => [changes.map(({ kind, key }) => `${kind} ${key}`).join(', '), lastKey]);
+
+  it('stand in order between the records, and the last ones behind them', () => {
+    expect(shortOf(batchesOf(page([record('b'), record('d')]), rows(['a', 'c', 'e', 'f'])))).toEqual([
+      ['delete t/a, put t/b, delete t/c, put t/d', 's/d'],
+      ['delete t/e, delete t/f', 's/f'],
+    ]);
+  });
+
+  it('keep to the limits, and each moves the cursor to its own place', () => {
+    expect(shortOf(batchesOf(page([record('c')]), rows(['a', 'b']), 1))).toEqual([
+      ['delete t/a', 's/a'],
+      ['delete t/b', 's/b'],
+      ['put t/c', 's/c'],
+    ]);
+  });
+
+  it('are not passed by a cursor that a directory moves on', () => {
+    expect(shortOf(batchesOf(page([record('a')], [emptyDir('d')]), rows(['b', 'd', 'e'])))).toEqual([
+      ['put t/a, delete t/b, delete t/d', 's/d'],
+      ['delete t/e', 's/e'],
+    ]);
+  });
+
+  it('of a key that the source has by now are spared, and its put expects nothing there', () => {
+    const [batch] = batchesOf(page([record('a')]), rows(['a']));
+    expect(batch).toMatchObject({ spared: ['t/a'], changes: [{ kind: 'put', key: 't/a', expect: 'absent' }] });
+  });
+
+  it('overwrites expect their version, and one without a source record is passed by', () => {
+    const [batch, ...more] = batchesOf(page([record('b')]), rows(['a', 'b', 'c'], 'overwrite'));
+    expect(batch?.changes).toMatchObject([{ kind: 'put', key: 't/b', expect: { version: '7' } }]);
+    expect(more).toEqual([]);
+  });
+
+  it('behind a cursor alone are done again', () => {
+    const guards = new ChunkGuards(rows(['a', 'b', 'c']));
+    guards.passTo(keyFromText('t/b'));
+    const batches = new ChunkBatches(rule, new RecordHasher(salt), start, limits(9), guards);
+    expect(shortOf([...batches.rest()])).toEqual([['delete t/c', 's/c']]);
+  });
 });

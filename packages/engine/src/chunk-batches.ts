@@ -1,15 +1,19 @@
 /**
  * Cuts the pages of a chunk into batches that fit one request of the target, and knows for each batch what the
  * checkpoint behind it says. Pure; the worker sends them.
+ *
+ * Deletes come in between, where their keys stand in the order. A cursor is a source key, and a key that only the target
+ * has stands for the source key that would map to it: so a resume goes on behind a delete as behind a record.
  */
 import {
   DigestSum,
   keyToJson,
   sourceKeyOf,
   recordBytes,
+  toSourceKey,
   toTargetKey,
   type ChunkProgress,
-  type GuardedPut,
+  type GuardedChange,
   type Key,
   type NotCarried,
   type PrefixRule,
@@ -18,10 +22,14 @@ import {
   type StoredRecord,
   type Unplaced,
 } from '@keyferry/core';
+import type { ChunkGuards, Guard } from './chunk-guards.ts';
 
 export interface Batch {
-  readonly puts: readonly GuardedPut[];
-  readonly sourceKeys: readonly Key[];
+  readonly changes: readonly GuardedChange[];
+  /** In the source, one for each change; null for a delete. */
+  readonly sourceKeys: readonly (Key | null)[];
+  /** Target keys that were to be deleted, and that the source has by now: they are left, and so not among the changes. */
+  readonly spared: readonly Key[];
   /** What the rules find no place for up to `lastKey`, with the key that it would have in the target. */
   readonly unplaced: readonly { readonly entry: Unplaced; readonly targetKey: Key }[];
   /** The last of the scanned keys that this batch settles, written or not. */
@@ -33,7 +41,8 @@ export interface Batch {
 }
 
 export interface BatchLimits {
-  readonly batchKeysMax: number;
+  /** Asked for each record: a throttle may lower it at any time. */
+  readonly batchKeysMax: () => number;
   readonly batchBytesMax: number;
 }
 
@@ -42,65 +51,125 @@ export class ChunkBatches {
   private readonly hasher: RecordHasher;
   private readonly digest: DigestSum;
   private readonly limits: BatchLimits;
+  private readonly guards: ChunkGuards;
 
-  constructor(rule: PrefixRule, hasher: RecordHasher, from: ChunkProgress, limits: BatchLimits) {
+  /** @param guards of the chunk, those behind the cursor of `from` */
+  constructor(rule: PrefixRule, hasher: RecordHasher, from: ChunkProgress, limits: BatchLimits, guards: ChunkGuards) {
     this.rule = rule;
     this.hasher = hasher;
     this.digest = new DigestSum(from.digest);
     this.limits = limits;
+    this.guards = guards;
   }
 
-  /** A page's batches, in order. Every entry of the page is in exactly one of them. */
-  *cut(page: RecordPage, nowMs: number): Generator<Batch> {
+  /**
+   * A page's batches, in order. Every entry of the page is in exactly one of them.
+   * @param now asked for each record that expires: between two batches a throttle may have held the worker back for long
+   */
+  *cut(page: RecordPage, now: () => number): Generator<Batch> {
     const skipped = new Skipped(page, this.rule);
-    let puts: GuardedPut[] = [];
-    let sourceKeys: Key[] = [];
-    let bytes = 0;
-    let notCarried = 0;
-    let lastKey: Key | null = null;
+    const draft = new Draft();
     for (const record of page.records) {
+      const key = toTargetKey(this.rule, record.key);
+      yield* this.deletes(draft, skipped, key, false);
       const size = recordBytes(record);
-      const full = puts.length >= this.limits.batchKeysMax || bytes + size > this.limits.batchBytesMax;
-      if (lastKey !== null && puts.length > 0 && full) {
-        const passed = skipped.takeUpTo(lastKey);
-        notCarried += passed.notCarried;
-        const { unplaced } = passed;
-        yield { puts, sourceKeys, unplaced, lastKey, notCarried, digest: this.digest.value() };
-        [puts, sourceKeys, bytes, notCarried] = [[], [], 0, 0];
-      }
-      lastKey = record.key;
+      if (this.isFull(draft, size)) yield this.close(draft, skipped);
+      draft.lastKey = record.key;
       if (record.expiresAtMs === null) this.digest.add(this.hasher.hash(record));
-      if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) {
-        notCarried += 1; // its TTL ended between the scan and now: writing it would bring it back to life
+      const guard = this.guards.at(key);
+      if (guard?.action === 'delete') draft.spared.push(key);
+      if (record.expiresAtMs !== null && record.expiresAtMs <= now()) {
+        draft.notCarried += 1; // its TTL ended between the scan and now: writing it would bring it back to life
         continue;
       }
-      puts.push(this.put(record));
-      sourceKeys.push(sourceKeyOf(record));
-      bytes += size;
+      draft.add(putOf(record, key, guard), sourceKeyOf(record), size);
     }
     const lastSkipped = skipped.lastKey;
-    if (lastSkipped !== null && (lastKey === null || lastSkipped > lastKey)) lastKey = lastSkipped;
-    if (lastKey === null) return;
-    const passed = skipped.takeUpTo(lastKey);
-    notCarried += passed.notCarried;
-    yield { puts, sourceKeys, unplaced: passed.unplaced, lastKey, notCarried, digest: this.digest.value() };
+    if (lastSkipped !== null && (draft.lastKey === null || lastSkipped > draft.lastKey)) {
+      // The cursor is about to pass them.
+      yield* this.deletes(draft, skipped, toTargetKey(this.rule, lastSkipped), true);
+      draft.lastKey = lastSkipped;
+    }
+    if (draft.lastKey !== null) yield this.close(draft, skipped);
   }
 
-  private put(record: StoredRecord): GuardedPut {
-    const key = toTargetKey(this.rule, record.key);
-    return { kind: 'put', key, value: record.value, expiresAtMs: record.expiresAtMs, expect: 'absent' };
+  /** The deletes behind the last page: call it once, when the range has been read to its end. */
+  *rest(): Generator<Batch> {
+    const draft = new Draft();
+    const nothing = new Skipped({ records: [], notCarried: [] }, this.rule);
+    yield* this.deletes(draft, nothing, null, false);
+    if (draft.lastKey !== null) yield this.close(draft, nothing);
   }
+
+  private *deletes(draft: Draft, skipped: Skipped, upTo: Key | null, isIncluded: boolean): Generator<Batch> {
+    for (;;) {
+      const guard = this.guards.nextDelete(upTo, isIncluded);
+      if (guard === null) return;
+      const { key, version } = guard;
+      if (this.isFull(draft, key.length)) yield this.close(draft, skipped);
+      draft.lastKey = toSourceKey(this.rule, key);
+      if (skipped.isWanted(draft.lastKey)) draft.spared.push(key);
+      else draft.add({ kind: 'delete', key, expect: { version } }, null, key.length);
+    }
+  }
+
+  private isFull({ changes, bytes }: Draft, size: number): boolean {
+    const { batchKeysMax, batchBytesMax } = this.limits;
+    return changes.length > 0 && (changes.length >= batchKeysMax() || bytes + size > batchBytesMax);
+  }
+
+  private close(draft: Draft, skipped: Skipped): Batch {
+    const lastKey = draft.lastKey as Key;
+    const passed = skipped.takeUpTo(lastKey);
+    const notCarried = draft.notCarried + passed.notCarried;
+    return { ...draft.empty(), lastKey, notCarried, unplaced: passed.unplaced, digest: this.digest.value() };
+  }
+}
+
+/** A batch that is being filled. */
+class Draft {
+  changes: GuardedChange[] = [];
+  sourceKeys: (Key | null)[] = [];
+  spared: Key[] = [];
+  bytes = 0;
+  notCarried = 0;
+  lastKey: Key | null = null;
+
+  add(change: GuardedChange, sourceKey: Key | null, bytes: number): void {
+    this.changes.push(change);
+    this.sourceKeys.push(sourceKey);
+    this.bytes += bytes;
+  }
+
+  /** What is in it, for a batch; the last key stays. */
+  empty(): Pick<Batch, 'changes' | 'sourceKeys' | 'spared'> {
+    const { changes, sourceKeys, spared } = this;
+    [this.changes, this.sourceKeys, this.spared, this.bytes, this.notCarried] = [[], [], [], 0, 0];
+    return { changes, sourceKeys, spared };
+  }
+}
+
+function putOf({ value, expiresAtMs }: StoredRecord, key: Key, guard: Guard | null): GuardedChange {
+  const expect = guard?.action === 'overwrite' ? { version: guard.version } : 'absent';
+  return { kind: 'put', key, value, expiresAtMs, expect };
 }
 
 /** What a page holds beside its records, handed out as the batches pass it. */
 class Skipped {
   private readonly rule: PrefixRule;
   private readonly entries: readonly (NotCarried | Unplaced)[];
+  private readonly wanted: ReadonlySet<Key>;
   private at = 0;
 
   constructor({ notCarried, unplaced = [] }: RecordPage, rule: PrefixRule) {
     this.rule = rule;
     this.entries = [...notCarried, ...unplaced].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    this.wanted = new Set(unplaced.map(({ key }) => key));
+  }
+
+  /** Whether records are there that would get this key, though none of them can. */
+  isWanted(key: Key): boolean {
+    return this.wanted.has(key);
   }
 
   get lastKey(): Key | null {

@@ -1,6 +1,15 @@
 /** What did not go as planned, in words for people: an empty list is the claim that the migration is done. Pure. */
-import { counted, countText, digestsEqual, type PlanDocument } from '@keyferry/core';
-import type { BackfillSummary } from './backfill.ts';
+import {
+  counted,
+  countText,
+  deletesOf,
+  digestsEqual,
+  keyForDisplay,
+  keyFromJson,
+  type MetChange,
+  type PlanDocument,
+} from '@keyferry/core';
+import type { BackfillSummary } from './backfill-summary.ts';
 import type { VerifyResult } from './verify.ts';
 
 /**
@@ -25,12 +34,31 @@ export function deviationsOf(plan: PlanDocument, summary: BackfillSummary, verif
       `${counted(counts.kept, 'key holds', 'keys hold')} another value in the target, planned: ${countText(actions.conflict.keys)}`,
     );
   }
+  const met = counts.changed + counts.deletesChanged;
+  if (met > 0) deviations.push(metText(met, summary.met));
+  if (!explained(counts.overwritten + counts.changed, actions.overwrite.keys, expiring)) {
+    deviations.push(
+      `${counted(counts.overwritten, 'key was', 'keys were')} overwritten, planned: ${countText(actions.overwrite.keys)}`,
+    );
+  }
+  if (deletesOf(counts) !== actions.delete.keys) {
+    deviations.push(
+      `${counted(deletesOf(counts), 'delete was', 'deletes were')} dealt with, planned: ${countText(actions.delete.keys)}`,
+    );
+  }
   if (!explained(counts.written, actions.create.keys, expiring)) {
     deviations.push(
       `${counted(counts.written, 'key was', 'keys were')} written, planned: ${countText(actions.create.keys)}`,
     );
   }
   return deviations;
+}
+
+function metText(count: number, named: readonly MetChange[]): string {
+  const keys = named.map(({ targetKey, what }) => `${keyForDisplay(keyFromJson(targetKey))} (${what})`);
+  const rest = count - named.length;
+  const more = rest > 0 ? `, and ${countText(rest)} more` : '';
+  return `${counted(count, 'key')} to be overwritten or deleted met a change and ${count === 1 ? 'was' : 'were'} left: ${keys.join(', ')}${more}`;
 }
 
 /** Whether the permanent records of the source are others than the plan's: somebody wrote to it, or it is another one. */

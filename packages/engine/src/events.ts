@@ -2,7 +2,7 @@
  * What happened to a migration beside its runs, kept in the state for whoever asks later: that a lock was broken, by
  * which command and why. Items are only ever added; their ids sort by time.
  */
-import type { EventItem, MigrationId } from '@keyferry/core';
+import { KeyferryError, type EventItem, type MigrationId } from '@keyferry/core';
 import type { Environment } from './migration.ts';
 import { listItems, writeItemOrFail } from './state-items.ts';
 
@@ -13,13 +13,28 @@ export interface RecordedEvent {
   readonly message: string;
   /** The run that it is about. */
   readonly run: string;
+  /** `user@host, pid N`; absent where the message says it, or nobody did it. */
+  readonly by?: string;
 }
 
 export async function recordEvent(env: Environment, migration: MigrationId, event: RecordedEvent): Promise<void> {
-  const { type, message, run } = event;
+  const { type, message, run, by } = event;
   const atMs = env.clock.nowMs();
-  const item: EventItem = { atMs, run, type, message };
+  const item: EventItem = { atMs, run, type, message, ...(by === undefined ? {} : { by }) };
   await writeItemOrFail(env, 'event', migration, eventId(atMs, env.random.uint32()), item, 'absent');
+}
+
+/**
+ * For the history of what a run did, once it is done: that it could not be kept is a warning. The run's own result stands
+ * whether or not somebody can read about it later.
+ */
+export async function recordHistory(env: Environment, migration: MigrationId, event: RecordedEvent): Promise<void> {
+  try {
+    await recordEvent(env, migration, event);
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error;
+    env.host.emit({ code: 'history.not-kept', data: { type: event.type, code: error.code } });
+  }
 }
 
 /** The last `max` events, oldest first. */

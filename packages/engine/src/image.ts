@@ -11,10 +11,12 @@
 import {
   imageRule,
   isKeyferryError,
+  keyAfter,
   keyForDisplay,
   prefixRange,
   recordBytes,
   toTargetKey,
+  type Key,
   type MigrationSpec,
   type NotCarried,
   type PlanDocument,
@@ -78,13 +80,9 @@ export async function openImage(
   spec: MigrationSpec,
   signal?: StopSignal,
 ): Promise<StoreView | SpilledImage> {
-  const open = () => {
-    const range = prefixRange(spec.rule.sourcePrefix);
-    return withRetry(engine, 'open source', () => engine.source.openView(range), signal);
-  };
-  if (imageRule(spec).order === 'merged') return mergedView(await open(), spec);
+  if (imageRule(spec).order === 'merged') return mergedView(await openSource(engine, spec, signal), spec);
   for (let tries = 1; ; tries += 1) {
-    const view = await open();
+    const view = await openSource(engine, spec, signal);
     try {
       return await spill(engine, spec, view, signal);
     } catch (error) {
@@ -92,6 +90,33 @@ export async function openImage(
     } finally {
       await view.close();
     }
+  }
+}
+
+function openSource(engine: Engine, { rule }: MigrationSpec, signal?: StopSignal): Promise<StoreView> {
+  return withRetry(engine, 'open source', () => engine.source.openView(prefixRange(rule.sourcePrefix)), signal);
+}
+
+/** What becomes of single source records now: for records whose image key nobody knows any more. */
+export async function imagesOf(
+  engine: Engine,
+  spec: MigrationSpec,
+  sourceKeys: readonly Key[],
+  signal?: StopSignal,
+): Promise<ReadonlyMap<Key, Image>> {
+  const images = new Map<Key, Image>();
+  if (sourceKeys.length === 0) return images;
+  const view = await openSource(engine, spec, signal);
+  try {
+    for (const key of sourceKeys) {
+      assertNotStopped(spec.migration, signal);
+      for await (const { records } of scanPages(engine, view, { start: key, end: keyAfter(key) }, signal)) {
+        for (const record of records) images.set(key, imageOf(record, spec));
+      }
+    }
+    return images;
+  } finally {
+    await view.close();
   }
 }
 
@@ -148,7 +173,7 @@ async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signa
   }
 }
 
-type Image =
+export type Image =
   | { readonly kind: 'kept'; readonly record: StoredRecord & { readonly sourceKey: StoredRecord['key'] } }
   | { readonly kind: 'dropped'; readonly reason: NotCarried['reason'] }
   | { readonly kind: 'unplaced'; readonly unplaced: Unplaced };

@@ -7,7 +7,32 @@ export { applyOffline, type ApplyResult } from './strategies/offline.ts';
 export { verify, type Difference, type VerifyResult } from './verify.ts';
 export { verifyApplied, type AppliedVerification } from './verify-applied.ts';
 export { rollBack, type RollbackResult } from './rollback.ts';
+export {
+  alreadyDone,
+  finalize,
+  reopen,
+  type FinalizeOptions,
+  type FinalizeResult,
+  type ReopenResult,
+} from './finalize.ts';
 export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
 export type { RunOptions } from './session.ts';
+export { forget, lossesOf, type ForgetResult, type Loss } from './forget.ts';
+export { exportState, importState, parseState } from './transfer.ts';
+export { adopt, type AdoptResult } from './adopt.ts';
+export { upgradeState, type UpgradedMigration } from './upgrade.ts';
+export {
+  listMigrations,
+  readDossier,
+  readReport,
+  type Dossier,
+  type ListedMigration,
+  type ReportData,
+} from './overview.ts';
+export { assertReconcilable } from './reconcile.ts';
+export { lookEveryMs } from './run-watch.ts';
+export { requestControl, type ControlChange, type ControlRequest } from './run-control.ts';
+export { retryDeadLetters, type RetryResult } from './retry-letters.ts';
+export { listRuns, readRun, type ChunkDetail, type RunDetail, type RunSummary } from './runs.ts';

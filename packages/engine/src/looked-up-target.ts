@@ -18,14 +18,11 @@ import { withRetry } from './retry.ts';
 const timesLarger = 20;
 
 /**
- * Whoever deletes what no source key maps to has to see the whole target. No specification asks for that yet; one that
- * can (`prune`) does not fit in here before it is asked.
+ * Whether so much more is in the target than in the image that looking up the image's keys is quicker than a scan. Never
+ * where keys are deleted that no source key maps to: those are found only by reading all of the target.
  */
-type PrunesNothing = MigrationSpec & { readonly prune?: never };
-
-/** Whether so much more is in the target than in the image that looking up the image's keys is quicker than a scan. */
-export async function isWorthLookingUp(engine: Engine, spec: PrunesNothing, image: SpilledImage): Promise<boolean> {
-  if (image.keys === 0) return false;
+export async function isWorthLookingUp(engine: Engine, spec: MigrationSpec, image: SpilledImage): Promise<boolean> {
+  if (spec.prune || image.keys === 0) return false;
   const max = image.keys * timesLarger;
   const range = prefixRange(spec.rule.targetPrefix);
   return (await withRetry(engine, 'count target', () => engine.target.countRecords(range, max))) >= max;

@@ -25,6 +25,7 @@ import {
   type UnplacedReason,
 } from '@keyferry/core';
 import type { Engine } from './migration.ts';
+import { backupFindings, deleteFindings } from './guard-findings.ts';
 import { openViews, spansOf } from './image.ts';
 import { joinViews } from './pages.ts';
 import { preflight, type Preflight } from './preflight.ts';
@@ -45,7 +46,9 @@ export async function makePlan(engine: Engine, spec: MigrationSpec, writer: Plan
 
 export function diffRules(engine: Engine, spec: MigrationSpec, salt: Salt): DiffRules {
   const { recordBytesMax, emptyKeys, reservedPrefix } = engine.target.capabilities;
-  return { rule: imageRule(spec).rule, salt, recordBytesMax, emptyKeys, reservedPrefix, isSensitive: spec.isSensitive };
+  const { rule } = imageRule(spec);
+  const { isSensitive, onConflict, prune, inScope } = spec;
+  return { rule, salt, recordBytesMax, emptyKeys, reservedPrefix, isSensitive, onConflict, prune, inScope };
 }
 
 async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWriter): Promise<PlanDocument> {
@@ -53,7 +56,11 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   const startedAtMs = clock.nowMs();
   const before = await preflight(engine, spec);
   const salt = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-  const questions = { replacedText: engine.source.capabilities.lossyText };
+  const { leaseBucketMs } = engine.target.capabilities;
+  const questions = {
+    replacedText: engine.source.capabilities.lossyText,
+    ...(leaseBucketMs === undefined ? {} : { leaseBucketMs }),
+  };
   const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits, questions);
   const views = await openViews(engine, spec);
   const flush = async (): Promise<void> => {
@@ -94,6 +101,8 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     source: { ...sideOf('source'), membersAgreeAt: before.membersAgreeAt },
     target: { ...sideOf('target'), membersAgreeAt: null },
     onConflict: spec.onConflict,
+    prune: spec.prune,
+    keepBefore: spec.keepBefore,
     requireEmpty: spec.requireEmpty,
     leaseBucketMs: engine.target.capabilities.expiryToleranceMs,
     configDigest: spec.configDigest,
@@ -102,6 +111,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     byPrefix: built.byPrefix,
     lookFirst: built.lookFirst,
     exceptions: built.exceptions,
+    deletions: built.deletions,
     meaning: meaningOf(engine, before, built),
     findings,
     chunks: built.chunks,
@@ -143,6 +153,7 @@ function findingsOf(engine: Engine, spec: MigrationSpec, built: BuiltPlan, nowMs
       }),
     );
   }
+  findings.push(...deleteFindings(engine.source.capabilities, spec, built), ...backupFindings(spec, built));
   if (built.totals.expiring > 0 && !engine.target.capabilities.expiry) {
     findings.push(
       finding('ttl.dropped', {
@@ -203,19 +214,22 @@ function meaningOf(engine: Engine, before: Preflight, built: BuiltPlan): readonl
   const { totals } = built;
   const changes: MeaningChange[] = [];
   if (totals.expiring > 0 && engine.target.capabilities.expiry) {
-    changes.push({ code: 'ttl.to-lease', count: totals.expiring });
+    const { leases } = built;
+    changes.push({ code: 'ttl.to-lease', count: totals.expiring, ...(leases === null ? {} : { leases }) });
   }
   const emptyDirs = totals.notCarried['dir.empty'] ?? 0;
   if (emptyDirs > 0) changes.push({ code: 'dir.empty', count: emptyDirs });
   if (before.source.kind !== before.target.kind) {
-    changes.push({ code: 'index.changed', count: totals.actions.create.keys });
+    changes.push({ code: 'index.changed', count: totals.actions.create.keys + totals.actions.overwrite.keys });
   }
   return changes;
 }
 
 function estimate(engine: Engine, spec: MigrationSpec, built: BuiltPlan) {
   const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
-  const { keys, bytes } = built.totals.actions.create;
+  const { create, overwrite, delete: deleted } = built.totals.actions;
+  const keys = create.keys + overwrite.keys + deleted.keys;
+  const bytes = create.bytes + overwrite.bytes; // of a delete only the key is sent
   // By keys or by bytes, whichever fills a request first; each chunk ends with a request that is not full.
   const full = Math.max(Math.ceil(keys / batchKeysMax), Math.ceil(bytes / batchBytesMax));
   const transactions = keys === 0 ? 0 : Math.max(full, built.chunks);

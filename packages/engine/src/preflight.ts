@@ -6,6 +6,7 @@ import {
   counted,
   countText,
   finding,
+  isKeyferryError,
   keyForDisplay,
   keyToJson,
   membersVerdict,
@@ -15,6 +16,7 @@ import {
   type StoreDescription,
   type MigrationSpec,
 } from '@keyferry/core';
+import { readDoneMarker } from './done-marker.ts';
 import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
 
@@ -38,7 +40,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
   const findings: Finding[] = [...sameStoreFindings(spec, source, target), ...sourceFindings(engine)];
   const members = await lookAtMembers(engine);
   if (members?.verdict.kind === 'apart') findings.push(membersApart(members.positions));
-  findings.push(...(await emptinessFindings(engine, spec)));
+  findings.push(...(await doneFindings(engine, spec)), ...(await emptinessFindings(engine, spec)));
   return {
     source,
     target,
@@ -96,6 +98,33 @@ function sourceFindings({ source: { capabilities } }: Engine): Finding[] {
     );
   }
   return findings;
+}
+
+const doneUnseen = finding('done.unseen', {
+  count: 1,
+  detail: "the user may not read keyferry's own keys in the target, where a done marker would be",
+  fix: 'nothing for a plan; apply needs read and write there and looks before it writes',
+});
+
+/** A migration that was finalized is over, whatever this state says: another one may have done it. */
+async function doneFindings(engine: Engine, { migration }: MigrationSpec): Promise<Finding[]> {
+  const marker = await readDoneMarker(engine, migration).catch((error: unknown) => {
+    // Whoever plans need not be allowed to apply; apply itself needs the right, and fails without it.
+    if (isKeyferryError(error, 'store.permission-denied')) return 'unseen' as const;
+    throw error;
+  });
+  if (marker === null) return [];
+  if (marker === 'unseen') return [doneUnseen];
+  const { plan, by, finalizedAt } = marker;
+  const detail = `already done by ${by} at ${finalizedAt}, with plan ${plan}`;
+  const fix = `nothing is to be done; to migrate once more:   keyferry finalize ${migration} --reopen`;
+  return [finding('done.already', { count: 1, detail, fix })];
+}
+
+/** The members of the source, where they do not agree; null: they do, or there are none to compare. */
+export async function membersFinding(engine: Engine): Promise<Finding | null> {
+  const members = await lookAtMembers(engine);
+  return members?.verdict.kind === 'apart' ? membersApart(members.positions) : null;
 }
 
 async function lookAtMembers(engine: Engine) {

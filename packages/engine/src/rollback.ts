@@ -1,37 +1,53 @@
 /**
- * Rollback of an offline run: removes from the target what the migration created and nobody changed since, then its
- * own control keys. The epoch is raised first, so that no worker of the run can write behind it.
+ * Rollback of an offline run: what the migration overwrote or deleted is put back, what it created is removed, as far as
+ * nobody changed it since; then its own control keys go. The epoch is raised first, so that no worker of the run can write
+ * behind it.
  *
- * It goes by what the attempts wrote, not by what the configuration says today: with another target or prefix it would
- * remove nothing and then forget what there was to remove.
+ *     epoch ─► before-images, newest attempt first ─► creations ─► control keys ─► images
+ *
+ * Newest first, because each attempt's images are of what the one before it left. Images before creations: a record may
+ * have been created by one attempt and overwritten by the next. It goes by what the attempts wrote, not by what the
+ * configuration says today: with another target or prefix it would find nothing and then forget what there was to undo.
  */
 import {
+  countText,
   keyFromJson,
   KeyferryError,
   keyToJson,
+  nothingRolledBack,
   prefixRange,
   type CreatedRecord,
   type Key,
   type Fence,
   type KeyJson,
   type MigrationState,
+  type Restoration,
+  type RestoreOutcome,
   type RollbackCounts,
   type TargetControl,
   type MigrationSpec,
 } from '@keyferry/core';
+import { listBeforeImages, removeBeforeImages, unkeptChanges } from './before-images.ts';
 import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
+import { recordHistory } from './events.ts';
 import { assertNotStopped, pageKeysMax, type Engine } from './migration.ts';
 import { iterateWithRetry, withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
+import { attemptScope } from './state-items.ts';
 
 export interface RollbackResult {
   readonly run: string;
   readonly counts: RollbackCounts;
-  /** Records that the attempts since the last rollback wrote; null when one of them never came to its end. */
+  /** Records that the attempts since the last rollback created; null when one of them never came to its end. */
   readonly written: number | null;
-  /** Written and not removed: changed since, or expired. Null where `written` is, and after a rollback that died. */
+  /** Overwritten or deleted without a before-image: nothing brings them back. */
+  readonly unrestorable: number;
+  /**
+   * Not as it was before: created and not removed, or overwritten or deleted and not restored, because somebody changed it
+   * since, it expired, or there was no image of it. Null where `written` is, and after a rollback that died.
+   */
   readonly left: number | null;
-  /** The first of those that somebody changed while the rollback ran. */
+  /** The first of those that somebody changed. */
   readonly changedKeys: readonly KeyJson[];
   readonly elapsedMs: number;
 }
@@ -46,34 +62,50 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
     await assertWroteHere(engine, spec, state);
     await assertNotOvertaken(engine, spec, { attempt: state.attempt, token: state.epochToken });
     assertNotStopped(spec.migration, options.signal);
+    const unrestorable = await unkeptChanges(engine, state);
+    if (unrestorable > 0) engine.host.emit({ code: 'rollback.unrestorable', data: { count: unrestorable } });
     const epoch = { attempt: state.attempt, token: state.epochToken + 1 };
     await session.write({
       ...state,
       phase,
       epochToken: epoch.token,
       run: session.run,
-      rolledBack: state.rolledBack ?? { removed: 0, changed: 0 },
+      rolledBack: state.rolledBack ?? nothingRolledBack,
       changedAtMs: engine.clock.nowMs(),
     });
     await ensureEpoch(engine, spec, epoch);
-    const removal = new Removal(engine, spec, session, options, epoch);
-    for (const prefix of state.wrote.prefixes) await removal.removeUnder(keyFromJson(prefix));
+    const undo = new Undo(engine, spec, session, options, epoch);
+    await undo.restoreAll(state.wrote.attempts.toReversed());
+    for (const prefix of state.wrote.prefixes) await undo.removeUnder(keyFromJson(prefix));
     const control = engine.target.control(spec.migration);
     await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
+    for (const attempt of state.wrote.attempts) {
+      await removeBeforeImages(engine, attemptScope(spec.migration, attempt));
+    }
     const done = session.after('rolled-back', spec, 'rollback');
     await session.write({ ...(session.state as MigrationState), phase: done, changedAtMs: engine.clock.nowMs() });
     const written = state.counts === null ? null : state.wrote.before + state.counts.written;
-    const { counts, changedKeys } = removal;
+    const { counts, changedKeys } = undo;
+    const message =
+      `rolled back: ${countText(counts.removed)} removed, ${countText(counts.restored)} put back, ` +
+      `${countText(counts.changed + counts.notRestored)} left`;
+    const by = options.holder;
+    await recordHistory(engine, spec.migration, { type: 'rolled-back', message, run: session.run, by });
     const repeated = state.rolledBack !== null;
     return {
       run: session.run,
       counts,
       written,
-      left: written === null || repeated ? null : Math.max(0, written - counts.removed),
+      unrestorable,
+      left: written === null || repeated ? null : leftAsItIs(written, unrestorable, counts),
       changedKeys,
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };
   });
+}
+
+function leftAsItIs(written: number, unrestorable: number, { removed, notRestored }: RollbackCounts): number {
+  return Math.max(0, written - removed) + notRestored + unrestorable;
 }
 
 /** @throws {KeyferryError} `plan.mismatch` when the target is not the one that was written to. */
@@ -84,7 +116,7 @@ async function assertWroteHere(engine: Engine, spec: MigrationSpec, { wrote, pla
   throw new KeyferryError('plan.mismatch', { plan, migration: spec.migration, what });
 }
 
-class Removal {
+class Undo {
   readonly changedKeys: KeyJson[] = [];
   private readonly engine: Engine;
   private readonly spec: MigrationSpec;
@@ -103,7 +135,20 @@ class Removal {
   }
 
   get counts(): RollbackCounts {
-    return this.session.state?.rolledBack ?? { removed: 0, changed: 0 };
+    return this.session.state?.rolledBack ?? nothingRolledBack;
+  }
+
+  /** @param attempts newest first. A rollback that died goes on where it was: what is done is not counted twice. */
+  async restoreAll(attempts: readonly number[]): Promise<void> {
+    for (const attempt of attempts) {
+      const { restoredTo } = this.session.state as MigrationState;
+      if (restoredTo !== null && restoredTo.attempt < attempt) continue;
+      const after = restoredTo !== null && restoredTo.attempt === attempt ? restoredTo.item : null;
+      const scope = attemptScope(this.spec.migration, attempt);
+      for await (const { restorations, item } of listBeforeImages(this.engine, scope, after)) {
+        await this.restore(restorations, item === null ? restoredTo : { attempt, item });
+      }
+    }
   }
 
   /** What was removed is listed no more, so after a failure the list is simply read again. */
@@ -112,10 +157,23 @@ class Removal {
     for await (const page of iterateWithRetry(this.engine, 'list created', list)) await this.removePage(page);
   }
 
+  private async restore(restorations: readonly Restoration[], restoredTo: MigrationState['restoredTo']): Promise<void> {
+    const { engine, epoch, control } = this;
+    this.assertMayGoOn();
+    const outcomes = await withRetry(engine, 'restore', () => control.restore(restorations, epoch));
+    const counts = { ...this.counts };
+    for (const [i, outcome] of outcomes.entries()) {
+      const { undo, image } = restorations[i] as Restoration;
+      for (const counted of restoreCounts(outcome, undo === 'delete' && image.origin === 'created'))
+        counts[counted] += 1;
+      if (outcome === 'changed') this.nameChanged(image.key);
+    }
+    await this.record(counts, restoredTo);
+  }
+
   private async removePage(page: readonly CreatedRecord[]): Promise<void> {
-    const { engine, session, epoch, control } = this;
-    session.lock.assertHeld();
-    assertNotStopped(this.spec.migration, this.options.signal);
+    const { engine, epoch, control } = this;
+    this.assertMayGoOn();
     const outcomes = await withRetry(engine, 'remove', () => control.removeCreated(page, epoch));
     let { removed, changed } = this.counts;
     for (const [i, outcome] of outcomes.entries()) {
@@ -125,11 +183,38 @@ class Removal {
       }
       changed += 1;
       const record = page[i];
-      if (record !== undefined && this.changedKeys.length < changedKeysNamed) {
-        this.changedKeys.push(keyToJson(record.key));
-      }
+      if (record !== undefined) this.nameChanged(record.key);
     }
-    await session.write({ ...(session.state as MigrationState), rolledBack: { removed, changed } });
-    engine.host.emit({ code: 'rollback.progress', data: { removed, changed } });
+    await this.record({ ...this.counts, removed, changed }, (this.session.state as MigrationState).restoredTo);
+  }
+
+  private assertMayGoOn(): void {
+    this.session.lock.assertHeld();
+    assertNotStopped(this.spec.migration, this.options.signal);
+  }
+
+  private nameChanged(key: Key): void {
+    if (this.changedKeys.length < changedKeysNamed) this.changedKeys.push(keyToJson(key));
+  }
+
+  private async record(rolledBack: RollbackCounts, restoredTo: MigrationState['restoredTo']): Promise<void> {
+    await this.session.write({ ...(this.session.state as MigrationState), rolledBack, restoredTo });
+    this.engine.host.emit({ code: 'rollback.progress', data: rolledBack });
+  }
+}
+
+/** @param wasOwn the delete took away what the migration itself had created: it stays away */
+function restoreCounts(outcome: RestoreOutcome, wasOwn: boolean): readonly (keyof RollbackCounts)[] {
+  switch (outcome) {
+    case 'restored':
+    case 'expired':
+    case 'removed':
+      return [outcome];
+    case 'replaced':
+      return ['restored', 'removed'];
+    case 'changed':
+      return ['notRestored'];
+    case 'untouched':
+      return wasOwn ? ['removed'] : [];
   }
 }

@@ -18,7 +18,7 @@ import {
 import { RunLock } from './lock.ts';
 import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
-import { migrationsScope, writeItemOrFail } from './state-items.ts';
+import { migrationsScope, readMigration, writeItemOrFail } from './state-items.ts';
 
 export interface RunOptions {
   /** `user@host, pid N`: shown to whoever meets the lock. */
@@ -62,6 +62,11 @@ export class Session {
   after(event: PhaseEvent, spec: MigrationSpec, command: string): Phase {
     const phase = phaseTable[this.phase][event];
     if (phase !== null) return phase;
+    const done = this.state?.done ?? null;
+    if (this.phase === 'finalized' && done !== null) {
+      const { by, finalizedAt: at } = done;
+      throw new KeyferryError('migration.finalized', { migration: spec.migration, command, by, at });
+    }
     const { next } = nextStep(spec.migration, this.phase, this.state?.appliedAs ?? `${spec.migration}.kfplan`);
     throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase: this.phase, command, next });
   }
@@ -86,7 +91,7 @@ export class Session {
 
 export async function withSession<T>(
   env: Environment,
-  spec: MigrationSpec,
+  spec: Pick<MigrationSpec, 'migration'>,
   options: RunOptions,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
@@ -95,7 +100,7 @@ export async function withSession<T>(
   const { migration } = spec;
   const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone, signal });
   try {
-    const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
+    const entry = await readMigration(env, migration);
     return await work(new Session(env, lock, run, entry));
   } catch (error) {
     if (error instanceof KeyferryError && error.code !== 'internal.invariant') {

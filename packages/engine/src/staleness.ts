@@ -84,7 +84,7 @@ async function standsStill(
 }
 
 /** Rows and chunks come in the same order, so one pass over the rows serves all chunks. */
-class RowsByChunk {
+export class RowsByChunk {
   private readonly pages: AsyncIterator<readonly PlannedChange[]>;
   private page: readonly PlannedChange[] = [];
   private at = 0;
@@ -93,7 +93,8 @@ class RowsByChunk {
     this.pages = pages[Symbol.asyncIterator]();
   }
 
-  async of(chunk: PlannedChunk): Promise<readonly PlannedChange[]> {
+  /** The rows of a chunk; those of chunks before it that nobody asked for are passed by. */
+  async of({ chunk }: PlannedChunk): Promise<readonly PlannedChange[]> {
     const rows: PlannedChange[] = [];
     for (;;) {
       const row = this.page[this.at];
@@ -101,10 +102,11 @@ class RowsByChunk {
         const next = await this.pages.next();
         if (next.done === true) return rows;
         [this.page, this.at] = [next.value, 0];
-      } else if (row.chunk === chunk.chunk) {
-        rows.push(row);
-        this.at += 1;
-      } else return rows;
+        continue;
+      }
+      if (row.chunk > chunk) return rows;
+      if (row.chunk === chunk) rows.push(row);
+      this.at += 1;
     }
   }
 }

@@ -5,6 +5,7 @@
 import {
   canonicalJson,
   KeyferryError,
+  stateFormat,
   type StateEntry,
   type StateItems,
   type StateKind,
@@ -51,14 +52,27 @@ export async function writeItemOrFail<K extends StateKind>(
   return change.version;
 }
 
+/**
+ * The migration's own item, which speaks for all of its items.
+ * @throws {KeyferryError} `state.newer`: a newer keyferry wrote them.
+ */
+export async function readMigration(env: Environment, migration: string): Promise<StateEntry<'migration'> | null> {
+  const entry = await withRetry(env, 'state', () => env.state.read('migration', migrationsScope, migration));
+  const found = entry?.item.format ?? stateFormat;
+  if (found <= stateFormat) return entry;
+  throw new KeyferryError('state.newer', { where: migration, found: String(found), known: String(stateFormat) });
+}
+
 export async function* listItems<K extends StateKind>(
   env: Environment,
   kind: K,
   scope: string,
+  from: { readonly after: string | null; readonly itemsMax: number } = { after: null, itemsMax: listItemsMax },
 ): AsyncGenerator<readonly StateEntry<K>[]> {
-  let after: string | null = null;
+  const { itemsMax } = from;
+  let { after } = from;
   for (;;) {
-    const page: { readonly after: string | null; readonly itemsMax: number } = { after, itemsMax: listItemsMax };
+    const page: { readonly after: string | null; readonly itemsMax: number } = { after, itemsMax };
     const { entries, next }: StatePage<K> = await withRetry(env, `state ${kind}`, () =>
       env.state.list(kind, scope, page),
     );

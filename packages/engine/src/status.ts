@@ -1,7 +1,7 @@
 /** Status: where a migration stands, who works on it, and the one safe next command. Reads state only, no store. */
 import {
   lockIsHeld,
-  nextStep,
+  standingOf,
   type ChunkCounts,
   type LockState,
   type MigrationId,
@@ -9,10 +9,14 @@ import {
   type NextStep,
   type PlanDocument,
   type DeadLetter,
+  type RunControl,
 } from '@keyferry/core';
-import { summarizeChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
+import { unkeptChanges } from './before-images.ts';
+import { openLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
-import { attemptScope, listItems, locksScope, migrationsScope } from './state-items.ts';
+import { readControl, stepUnder } from './run-control.ts';
+import { attemptScope, locksScope, migrationsScope, readMigration } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -24,13 +28,17 @@ export interface Status {
   readonly chunksDone: number;
   readonly chunksTotal: number;
   readonly deadLetters: readonly DeadLetter[];
+  /** Records that a rollback could not bring back: overwritten or deleted without a before-image. */
+  readonly unrestorable: number;
+  /** What was asked of the attempt from outside of its run. */
+  readonly control: RunControl;
   readonly step: NextStep;
 }
 
 const deadLettersShown = 20;
 
 export async function readStatus(env: Environment, migration: MigrationId): Promise<Status> {
-  const entry = await env.state.read('migration', migrationsScope, migration);
+  const entry = await readMigration(env, migration);
   const lock = await env.state.read('lock', locksScope, migration);
   const state = entry?.item ?? null;
   const phase = state?.phase ?? 'new';
@@ -38,6 +46,7 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
   const plan = state === null ? null : await env.state.read('plan', migration, state.plan);
   const scope = attemptScope(migration, state?.attempt ?? 0);
   const chunks = await summarizeChunks(env, scope);
+  const control = await readControl(env, migration, state);
   return {
     migration,
     phase,
@@ -55,15 +64,33 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     chunksDone: chunks.chunksDone,
     chunksTotal: chunks.chunksTotal,
     deadLetters: await firstDeadLetters(env, scope),
-    step: nextStep(migration, phase, state?.appliedAs ?? `${migration}.kfplan`),
+    unrestorable: state === null ? 0 : await unkeptChanges(env, state),
+    control,
+    step: stepOf(migration, phase, state, control, chunks.counts.deadLetters),
   };
 }
 
+/** Records that could not be written come before anything else can help. */
+function stepOf(
+  migration: MigrationId,
+  phase: Status['phase'],
+  state: MigrationState | null,
+  control: RunControl,
+  deadLetters: number,
+): NextStep {
+  const step = stepUnder(control, migration, { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` });
+  return phase === 'applied' && standingOf(control) === 'going' && deadLetters > 0
+    ? { ...step, next: `keyferry runs show ${migration} --dead-letters` }
+    : step;
+}
+
 async function firstDeadLetters(env: Environment, scope: string): Promise<readonly DeadLetter[]> {
-  for await (const entries of listItems(env, 'dead-letter', scope)) {
-    return entries.slice(0, deadLettersShown).map(({ item }) => item);
+  const first: DeadLetter[] = [];
+  for await (const letters of openLetters(env, scope)) {
+    first.push(...letters.slice(0, deadLettersShown - first.length).map(({ item }) => item));
+    if (first.length === deadLettersShown) break;
   }
-  return [];
+  return first;
 }
 
 /** The plan that a migration's latest attempt applied, for verify; null before the first. */

@@ -6,15 +6,18 @@ import {
   KeyferryError,
   nextStep,
   phaseTable,
+  runId,
   type PlanDocument,
   type StopSignal,
   type MigrationSpec,
 } from '@keyferry/core';
-import { summarizeChunks } from './backfill.ts';
+import { summarizeChunks } from './backfill-summary.ts';
 import { deviationsOf } from './deviations.ts';
+import { recordHistory } from './events.ts';
 import type { Engine } from './migration.ts';
 import { assertPlanFits } from './plan-fits.ts';
-import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
+import { RunRecorder } from './run-record.ts';
+import { attemptScope, migrationsScope, readMigration, writeItem } from './state-items.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface AppliedVerification {
@@ -24,14 +27,18 @@ export interface AppliedVerification {
   readonly deviations: readonly string[];
 }
 
-/** @throws {KeyferryError} `phase.not-allowed` before the first apply; `plan.mismatch` with other stores or rules. */
+/**
+ * @param by who asks, for the history: `user@host, pid N`
+ * @throws {KeyferryError} `phase.not-allowed` before the first apply; `plan.mismatch` with other stores or rules.
+ */
 export async function verifyApplied(
   engine: Engine,
   spec: MigrationSpec,
+  by: string,
   signal?: StopSignal,
 ): Promise<AppliedVerification> {
   const { migration } = spec;
-  const entry = await engine.state.read('migration', migrationsScope, migration);
+  const entry = await readMigration(engine, migration);
   const plan = entry === null ? null : await engine.state.read('plan', migration, entry.item.plan);
   if (entry === null || plan === null || !['applied', 'verified', 'applying'].includes(entry.item.phase)) {
     const phase = entry?.item.phase ?? 'new';
@@ -40,8 +47,20 @@ export async function verifyApplied(
   }
   await assertPlanFits(engine, plan.item, spec, { resuming: true });
   const summary = await summarizeChunks(engine, attemptScope(migration, entry.item.attempt));
-  const result = await verify(engine, spec, plan.item, signal);
-  const deviations = deviationsOf(plan.item, summary, result);
+  const run = runId(engine.clock.nowMs(), [engine.random.uint32(), engine.random.uint32()]);
+  const facts = { run, command: 'verify', plan: plan.item.plan, attempt: entry.item.attempt, by } as const;
+  const recorder = new RunRecorder(engine, migration, facts);
+  const { result, deviations } = await recorder.during(
+    async () => {
+      const verified = await verify(engine, spec, plan.item, signal);
+      const all = deviationsOf(plan.item, summary, verified);
+      recorder.verified(verified, all);
+      return { result: verified, deviations: all };
+    },
+    (each) => (each.deviations.length === 0 ? 'done' : 'deviated'),
+  );
+  const message = deviations.length === 0 ? 'verified: both sides agree' : `verified: ${deviations.join('; ')}`;
+  await recordHistory(engine, migration, { type: 'verified', message, run, by });
   const next = phaseTable[entry.item.phase][deviations.length === 0 ? 'verified' : 'differs'];
   if (next !== null && next !== entry.item.phase) {
     // No lock is held: if a run changed the state meanwhile, its word stands.

@@ -1,10 +1,11 @@
 /**
  * Verify: do both sides agree? Reads both whole, in one merge, and compares digests of the verified set: the image of
  * the source under the rules, less the differences that the plan named and kept. Target keys that no source key maps
- * to are counted apart. Differences are named; a feed or a count is never proof.
+ * to are counted apart; one that the plan was to delete, and that is still there, is a difference. Differences are named; a feed or a count is never proof.
  */
 import {
-  addDigests,
+  addBuckets,
+  BucketSums,
   compareKeys,
   digestsEqual,
   DigestSum,
@@ -13,6 +14,7 @@ import {
   keyToJson,
   RecordHasher,
   recordsEqual,
+  totalOf,
   type Digest,
   type JoinVisitor,
   type Key,
@@ -29,7 +31,7 @@ import { joinViews } from './pages.ts';
 
 export interface Difference {
   readonly key: KeyJson;
-  readonly what: typeof missing | 'value differs' | 'expiry differs' | typeof withoutPlace;
+  readonly what: typeof missing | typeof notDeleted | typeof withoutPlace | 'value differs' | 'expiry differs';
 }
 
 export interface VerifyResult {
@@ -37,11 +39,17 @@ export interface VerifyResult {
   /** The verified set on each side; equal sums and counts mean equal sets. */
   readonly source: Digest;
   readonly target: Digest;
+  /** The same in buckets by key: where sets differ, only some buckets do. */
+  readonly sourceBuckets: readonly Digest[];
+  readonly targetBuckets: readonly Digest[];
   /** Permanent records of the source, to be held against the plan: equal means that the source stood still. */
   readonly sourcePermanent: Digest;
   /** Differences that the plan named and that are as it kept them; fewer than planned where the source's TTL ended. */
   readonly kept: number;
+  /** Target records that no source key maps to, and that the plan was not to delete. */
   readonly targetOnly: number;
+  /** The plan deletes what only the target has: so those came after it, or the rules leave them out. */
+  readonly prunes: boolean;
   /** Source records whose time ran out while they were read. */
   readonly expired: number;
   readonly differences: readonly Difference[];
@@ -52,6 +60,7 @@ export interface VerifyResult {
 }
 
 const missing = 'missing in the target';
+const notDeleted = 'still in the target';
 const withoutPlace = 'the rules find no place for it';
 
 /** Differences named in the result; the rest is counted. */
@@ -77,6 +86,7 @@ export async function verify(
   }
   return {
     ...comparison.result(),
+    prunes: plan.prune,
     sourcePosition: views.source.position,
     targetPosition: views.target.position,
     elapsedMs: engine.clock.monotonicMs() - startedAtMs,
@@ -86,16 +96,17 @@ export async function verify(
 class Comparison implements JoinVisitor {
   private readonly hasher: RecordHasher;
   private readonly exceptions: ExceptionCheck;
+  private readonly deletions: ExceptionCheck;
   private readonly nowMs: number;
   private readonly comparesExpiry: boolean;
-  private readonly sourceSum = new DigestSum();
-  private readonly targetSum = new DigestSum();
+  private readonly sourceSum = new BucketSums();
+  private readonly targetSum = new BucketSums();
   private readonly permanentSum = new DigestSum();
   private readonly differences = new Differences();
   private kept = 0;
   /** Past the plan's list of exceptions: differences until their digest says that they are the planned ones. */
-  private readonly restSource = new DigestSum();
-  private readonly restTarget = new DigestSum();
+  private readonly restSource = new BucketSums();
+  private readonly restTarget = new BucketSums();
   private readonly rest = new Differences();
   private targetOnlyCount = 0;
   private expired = 0;
@@ -104,6 +115,7 @@ class Comparison implements JoinVisitor {
   constructor(plan: PlanDocument, engine: Engine) {
     this.hasher = new RecordHasher(plan.salt);
     this.exceptions = new ExceptionCheck(this.hasher, plan.exceptions);
+    this.deletions = new ExceptionCheck(this.hasher, plan.deletions);
     this.nowMs = engine.clock.nowMs();
     this.comparesExpiry = engine.target.capabilities.expiry;
   }
@@ -114,7 +126,7 @@ class Comparison implements JoinVisitor {
       this.expired += 1;
       return;
     }
-    this.sourceSum.add(this.hasher.hash(source));
+    this.sourceSum.add(source.key, this.hasher.hash(source));
     this.differences.add(targetKey, missing);
   }
 
@@ -124,8 +136,8 @@ class Comparison implements JoinVisitor {
     // The target's content is hashed under the source's key, so that equal sets have equal sums.
     const found = { ...target, key: source.key };
     if (recordsEqual(expected, found)) {
-      this.sourceSum.add(this.hasher.hash(expected));
-      this.targetSum.add(this.hasher.hash(found));
+      this.sourceSum.add(source.key, this.hasher.hash(expected));
+      this.targetSum.add(source.key, this.hasher.hash(found));
       return;
     }
     const judged = this.exceptions.judge(target);
@@ -135,12 +147,18 @@ class Comparison implements JoinVisitor {
     }
     const sameValue = recordsEqual({ ...expected, expiresAtMs: null }, { ...found, expiresAtMs: null });
     const isRest = judged === 'rest';
-    (isRest ? this.restSource : this.sourceSum).add(this.hasher.hash(expected));
-    (isRest ? this.restTarget : this.targetSum).add(this.hasher.hash(found));
+    (isRest ? this.restSource : this.sourceSum).add(source.key, this.hasher.hash(expected));
+    (isRest ? this.restTarget : this.targetSum).add(source.key, this.hasher.hash(found));
     (isRest ? this.rest : this.differences).add(target.key, sameValue ? 'expiry differs' : 'value differs');
   }
 
-  targetOnly(_target: StoredRecord): void {
+  targetOnly(target: StoredRecord): void {
+    // Of the deletes past the plan's list only the counts of the chunks tell.
+    if (this.deletions.judge(target) === 'kept') {
+      this.targetSum.add(target.key, this.hasher.hash(target));
+      this.differences.add(target.key, notDeleted);
+      return;
+    }
     this.targetOnlyCount += 1;
   }
 
@@ -157,13 +175,16 @@ class Comparison implements JoinVisitor {
 
   result() {
     const restHolds = this.exceptions.restHolds();
-    const none = new DigestSum();
-    const source = addDigests(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
-    const target = addDigests(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
+    const none = new BucketSums();
+    const sourceBuckets = addBuckets(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
+    const targetBuckets = addBuckets(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
+    const [source, target] = [totalOf(sourceBuckets), totalOf(targetBuckets)];
     return {
       verdict: digestsEqual(source, target) && this.unplacedCount === 0 ? ('agree' as const) : ('differ' as const),
       source,
       target,
+      sourceBuckets,
+      targetBuckets,
       sourcePermanent: this.permanentSum.value(),
       kept: this.kept + (restHolds ? this.rest.total : 0),
       targetOnly: this.targetOnlyCount,

@@ -21,17 +21,21 @@ import {
   type ChunkProgress,
   type ChunkState,
   type ChunkWriter,
+  type DeadLetter,
   type Key,
   type PlannedChunk,
+  toTargetKey,
   type ChangeOutcome,
   type StateVersion,
   type WorkerId,
 } from '@keyferry/core';
 import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
+import { keepBeforeImages } from './before-images.ts';
+import { countOutcomes, deadLetterReason, metChanges, unplacedReason } from './change-outcomes.ts';
 import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
+import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
 import { scanPages } from './pages.ts';
-import { countOutcomes, deadLetterReason } from './put-outcomes.ts';
 import { withRetry } from './retry.ts';
 import type { SharedView } from './shared-view.ts';
 import { chunkRange } from './staleness.ts';
@@ -64,6 +68,12 @@ export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worke
   }
 }
 
+interface BatchUnderWay {
+  readonly batch: Batch;
+  readonly outcomes: Promise<readonly ChangeOutcome[]>;
+  readonly answered: boolean;
+}
+
 /** One claimed chunk on its way from its checkpoint to its end. */
 class ChunkRun {
   private readonly backfill: Backfill;
@@ -75,6 +85,7 @@ class ChunkRun {
   /** By the own monotonic clock, counted from before the write that set the lease. */
   private leaseEndsMonotonicMs: number;
   private renewedAtMs: number;
+  private batchesSent = 0;
 
   constructor(backfill: Backfill, chunk: PlannedChunk, claim: Claim) {
     this.backfill = backfill;
@@ -112,30 +123,41 @@ class ChunkRun {
 
   /** @returns true when it was told to stop before the end. */
   private async copyFrom(view: Awaited<ReturnType<SharedView['view']>>): Promise<boolean> {
-    const { engine, spec, plan, signal } = this.backfill;
+    const { engine, spec, plan, signal, scope, pace } = this.backfill;
     const range = chunkRange(this.chunk, spec);
     const { cursor } = this.progress;
     const start = cursor === null ? range.start : keyAfter(keyFromJson(cursor));
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
-    const limits = { batchKeysMax, batchBytesMax };
-    const batches = new ChunkBatches(imageRule(spec).rule, new RecordHasher(plan.salt), this.progress, limits);
-    const underWay: { readonly batch: Batch; readonly outcomes: Promise<readonly ChangeOutcome[]> }[] = [];
+    const limits = { batchBytesMax, batchKeysMax: () => pace.batchKeysMax(batchKeysMax) };
+    const { rule } = imageRule(spec);
+    const guards = await readGuards(engine, scope, this.chunk);
+    if (cursor !== null) guards.passTo(toTargetKey(rule, keyFromJson(cursor)));
+    const batches = new ChunkBatches(rule, new RecordHasher(plan.salt), this.progress, limits, guards);
+    const underWay: BatchUnderWay[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
     };
+    const whileHeldBack = async (): Promise<void> => {
+      while (underWay[0]?.answered === true) await settleOldest();
+      await this.keepLease();
+    };
+    const send = async (ready: Iterable<Batch>): Promise<void> => {
+      for (const batch of ready) {
+        if (signal.aborted) return;
+        if (underWay.length >= inFlightMax) await settleOldest();
+        await pace.pass(batch.changes.length, signal, whileHeldBack);
+        if (signal.aborted) return;
+        await this.keepLease();
+        underWay.push(this.send(batch));
+      }
+    };
     try {
-      for await (const page of scanPages(engine, view, { start, end: range.end }, signal)) {
-        for (const batch of batches.cut(page, engine.clock.nowMs())) {
-          if (underWay.length >= inFlightMax) await settleOldest();
-          await this.keepLease();
-          const outcomes = this.write(batch);
-          outcomes.catch(() => undefined); // awaited when its turn comes; until then it must not end the process
-          underWay.push({ batch, outcomes });
-          if (signal.aborted) break;
-        }
+      for await (const page of scanPages(engine, pace.timedView(view), { start, end: range.end }, signal)) {
+        await send(batches.cut(page, () => engine.clock.nowMs()));
         if (signal.aborted) break;
       }
+      await send(batches.rest());
       while (underWay.length > 0) await settleOldest();
     } finally {
       await Promise.allSettled(underWay.map(({ outcomes }) => outcomes));
@@ -143,15 +165,37 @@ class ChunkRun {
     return signal.aborted;
   }
 
+  private send(batch: Batch): BatchUnderWay {
+    const outcomes = this.write(batch);
+    const sent = { batch, outcomes, answered: false };
+    const answered = (): void => {
+      sent.answered = true;
+    };
+    outcomes.then(answered, answered); // awaited when its turn comes; until then it must not end the process
+    return sent;
+  }
+
   private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
-    if (batch.puts.length === 0) return [];
-    const { engine, signal } = this.backfill;
-    return withRetry(engine, `write ${this.chunk.chunk}`, () => this.writer.write(batch.puts), signal);
+    const { recorder } = this.backfill;
+    const outcomes = batch.changes.length === 0 ? [] : await this.change(batch.changes);
+    recorder.dealtWith(countOutcomes(batch, outcomes));
+    return outcomes;
+  }
+
+  private async change(changes: Batch['changes']): Promise<readonly ChangeOutcome[]> {
+    const { engine, signal, plan, control, recorder, scope, pace } = this.backfill;
+    const { chunk } = this.chunk;
+    this.batchesSent += 1;
+    const name = { chunk, token: this.claim.token, batch: this.batchesSent };
+    if (plan.keepBefore) await keepBeforeImages(engine, control, scope, name, changes);
+    const write = () => recorder.timed(() => pace.timed('target', () => this.writer.write(changes)));
+    return withRetry(engine, `write ${chunk}`, write, signal);
   }
 
   private async settle(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
-    const added = countOutcomes(outcomes, batch);
+    const added = countOutcomes(batch, outcomes);
     await this.recordDeadLetters(batch, outcomes);
+    await this.recordMetChanges(batch, outcomes);
     this.progress = {
       cursor: cursorOf(batch),
       counts: addCounts(this.progress.counts, added),
@@ -189,30 +233,50 @@ class ChunkRun {
 
   private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
     for (const [i, outcome] of outcomes.entries()) {
-      const reason = deadLetterReason(outcome);
-      const put = batch.puts[i];
-      const sourceKey = batch.sourceKeys[i];
-      if (reason === null || put === undefined || sourceKey === undefined) continue;
-      await this.recordDeadLetter(canonicalJson(keyToJson(put.key)), sourceKey, put.key, reason);
+      const change = batch.changes[i];
+      const sourceKey = batch.sourceKeys[i] ?? null;
+      if (change === undefined || sourceKey === null) continue;
+      const reason = deadLetterReason(change, outcome);
+      if (reason === null) continue;
+      await this.recordDeadLetter(canonicalJson(keyToJson(change.key)), sourceKey, change.key, { reason });
     }
     for (const { entry, targetKey } of batch.unplaced) {
+      const { reason, count } = entry;
       const [sourceKey = entry.key] = entry.sourceKeys;
       // The key that it would have may be another record's own, and that one a dead letter too.
-      const id = `${entry.reason} ${canonicalJson(keyToJson(entry.key))}`;
-      await this.recordDeadLetter(id, sourceKey, targetKey, `${entry.reason}: ${entry.detail}`);
+      const id = `${reason} ${canonicalJson(keyToJson(entry.key))}`;
+      const letter = { reason: unplacedReason(entry), unplaced: { reason, count } };
+      await this.recordDeadLetter(id, sourceKey, targetKey, letter);
     }
   }
 
   /** Written before the checkpoint that passes it; a repeat finds it there. */
-  private async recordDeadLetter(id: string, sourceKey: Key, targetKey: Key, reason: string): Promise<void> {
-    const { engine, scope } = this.backfill;
+  private async recordDeadLetter(
+    id: string,
+    sourceKey: Key,
+    targetKey: Key,
+    why: Pick<DeadLetter, 'reason' | 'unplaced'>,
+  ): Promise<void> {
+    const { engine, scope, spec } = this.backfill;
     const letter = {
       sourceKey: keyToJson(sourceKey),
       targetKey: keyToJson(targetKey),
       chunk: this.chunk.chunk,
-      reason,
+      ...why,
       atMs: engine.clock.nowMs(),
+      ...(spec.isSensitive(targetKey) ? { sensitive: true } : {}),
+      resolved: null,
     };
     await writeItem(engine, 'dead-letter', scope, id, letter, 'absent');
+  }
+
+  /** As dead letters: before the checkpoint that passes them. */
+  private async recordMetChanges(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
+    const { engine, scope } = this.backfill;
+    for (const { key, action, what } of metChanges(batch, outcomes)) {
+      const targetKey = keyToJson(key);
+      const met = { targetKey, chunk: this.chunk.chunk, action, what, atMs: engine.clock.nowMs() };
+      await writeItem(engine, 'met-change', scope, canonicalJson(targetKey), met, 'absent');
+    }
   }
 }

@@ -6,6 +6,7 @@
 import {
   keyFromText,
   keyToText,
+  unlimited,
   type DeadLetter,
   type LockState,
   type Message,
@@ -18,14 +19,22 @@ import {
 import { MemoryScratch, MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
 import {
   applyOffline,
+  finalize,
   makePlan,
   readAppliedPlan,
   readStatus,
+  reopen,
+  requestControl,
+  retryDeadLetters,
   rollBack,
   verify,
   verifyApplied,
   type ApplyResult,
+  type ControlChange,
+  type ControlRequest,
   type Engine,
+  type RunOptions,
+  type RetryResult,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -52,6 +61,7 @@ export interface RunHooks {
   /** Sees each message in the instant in which it is emitted. */
   readonly during?: (message: Message, interrupt: () => void) => void;
   readonly accept?: readonly string[];
+  readonly chunksMax?: number;
   readonly lockTimeoutMs?: number;
   readonly holderIsGone?: (lock: LockState) => boolean;
   /** Over the stage's own: the configuration as somebody edited it meanwhile. */
@@ -85,9 +95,14 @@ export class Stage {
       rule,
       transform: null,
       onConflict: 'keep-target',
+      prune: false,
+      inScope: () => true,
+      guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+      keepBefore: true,
       requireEmpty: null,
       workers: 2,
       limits: { chunkKeysMax: 10, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
+      runLimits: { ...unlimited, deadLettersMax: 1000 },
       planMaxAgeMs: 86_400_000,
       isSensitive: () => false,
       configDigest: 'config',
@@ -142,11 +157,24 @@ export class Stage {
   startApply(plan: MemoryPlan | PlanReader, hooks: RunHooks = {}): Promise<ApplyResult> {
     const { engine, options } = this.command(hooks);
     const reader = plan instanceof MemoryPlan ? plan.reader() : plan;
-    const { accept = [] } = hooks;
+    const { accept = [], chunksMax = null } = hooks;
     return applyOffline(engine, { ...this.spec, ...hooks.spec }, reader, {
       ...options,
       accept,
       appliedAs: 'shop.kfplan',
+      chunksMax,
+    });
+  }
+
+  /** What another terminal asks of the run; within `during` it is on its way when the run goes on. */
+  request(request: ControlRequest, by = 'ada@one'): Promise<ControlChange> {
+    return requestControl(this.engine({}, () => undefined).engine, migration, request, by);
+  }
+
+  retryLetters(hooks: RunHooks = {}): Promise<RetryResult> {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return retryDeadLetters(engine, { ...this.spec, ...hooks.spec }, options);
     });
   }
 
@@ -159,13 +187,35 @@ export class Stage {
 
   /** As the command does it: held against the plan that was applied. */
   verifyApplied(hooks: RunHooks = {}) {
-    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }), hooks);
+    return this.run((engine) => verifyApplied(engine, { ...this.spec, ...hooks.spec }, 'ops@test'), hooks);
   }
 
   rollBack(hooks: RunHooks = {}) {
     return this.kernel.run(() => {
       const { engine, options } = this.command(hooks);
       return rollBack(engine, { ...this.spec, ...hooks.spec }, options);
+    });
+  }
+
+  finalize(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return finalize(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
+    });
+  }
+
+  reopen(hooks: RunHooks = {}) {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return reopen(engine, { ...this.spec, ...hooks.spec }, { ...options, by: 'ops@test' });
+    });
+  }
+
+  /** Any other command: `work` gets what a run is given. */
+  as<T>(work: (engine: Engine, options: RunOptions) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
+    return this.kernel.run(() => {
+      const { engine, options } = this.command(hooks);
+      return work(engine, options);
     });
   }
 

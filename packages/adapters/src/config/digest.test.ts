@@ -25,6 +25,7 @@ const text = JSON.stringify({
       target: { store: 'new', prefix: '/b/' },
       strategy: 'offline',
       rules: [{ ttl: { toLease: { bucket: '5m' } } }],
+      limits: { rate: '2000/s', workers: 2 },
     },
     next: { source: { store: 'old', prefix: '/n/' }, target: { store: 'other', prefix: '/n/' }, strategy: 'offline' },
   },
@@ -40,6 +41,8 @@ describe('digests of a configuration', () => {
     ['another prefix', '/b/', '/c/', true, true],
     ['another rule', '5m', '6m', true, true],
     ['the same duration in other words', '5m', '300s', false, false],
+    ['another number of workers', '"workers":2', '"workers":3', true, false],
+    ['another rate, which changes nothing of what is written', '2000/s', '500/s', false, false],
     ['another store that it does not use', 'other.db', 'else.db', false, false],
     ['another prefix of another migration', '/n/', '/m/', false, false],
   ])('%s', (_name, from, to, configMoves, rulesMove) => {

@@ -221,14 +221,14 @@ describe('a wrong configuration', () => {
       '10:15 migrations.move.strategy: offline is expected (offline)',
     ],
     [
-      'has a conflict policy of a later version',
-      withMigration('onConflict: overwrite'),
-      '11:17 migrations.move.onConflict: overwrite is not available in this version; there is keep-target, fail',
+      'has a share of more than all',
+      withMigration('guards: { deleteShareMax: 10 }'),
+      '11:31 migrations.move.guards.deleteShareMax: a share of the keys, 0 to 1, is expected',
     ],
     [
       'has a setting of a later version',
-      withMigration('prune: false'),
-      '11:5 migrations.move.prune: is not available in this version',
+      withMigration('emptyDirs: marker'),
+      '11:5 migrations.move.emptyDirs: is not available in this version',
     ],
     [
       'has a module that is not there',
@@ -314,6 +314,27 @@ describe('a wrong configuration', () => {
       `11:26 migrations.move.limits.chunkSize: ${unit}: a size such as 64KiB or 16MiB is expected`,
     ],
     [
+      'has a rate without its time',
+      withMigration('limits: { rate: 2000 }'),
+      `11:21 migrations.move.limits.rate: ${unit}: a rate of keys a second such as 200/s or 2000/s is expected`,
+    ],
+    [
+      'has a rate by another time',
+      withMigration('limits: { rate: 10/m }'),
+      '11:21 migrations.move.limits.rate: a rate of keys a second such as 200/s or 2000/s is expected',
+    ],
+    [
+      'has a rate of nothing',
+      withMigration('limits: { rate: 0/s }'),
+      '11:21 migrations.move.limits.rate: a rate of keys a second such as 200/s or 2000/s is expected',
+    ],
+    [
+      'has a latency without unit, and a budget below nothing',
+      withMigration('limits: { targetP99: 50, deadLettersMax: -1 }'),
+      `11:26 migrations.move.limits.targetP99: ${unit}: a duration such as 500ms, 30s, 10m or 24h is expected`,
+      '11:46 migrations.move.limits.deadLettersMax: a number of records, a whole number from 0 to 1000000000, is expected',
+    ],
+    [
       'has a review that is none',
       withMigration('review: warning'),
       '11:13 migrations.move.review: one of always, warnings, blocking is expected (warnings)',
@@ -376,9 +397,9 @@ describe('a secret in plain text', () => {
   });
 
   it('among other mistakes is one of the issues', async () => {
-    expect(await issuesOf(`${auth('hunter22')}    prune: true\n`)).toEqual([
+    expect(await issuesOf(`${auth('hunter22')}    emptyDirs: marker\n`)).toEqual([
       '3:82 stores.old.auth.password: holds a secret in plain text: refer to it as { env: NAME } or { file: PATH }',
-      '11:5 migrations.move.prune: is not available in this version',
+      '11:5 migrations.move.emptyDirs: is not available in this version',
     ]);
   });
 
@@ -417,7 +438,11 @@ describe('a right configuration', () => {
           strategy: 'offline',
           rules: [],
           onConflict: 'fail',
+          prune: false,
+          guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+          keepBefore: true,
           limits: { workers: 2, chunkKeys: 10_000, chunkBytes: 16 * 1024 ** 2 },
+          runLimits: { ratePerSecond: null, targetP99Ms: null, sourceP99Ms: null, deadLettersMax: 100 },
           plan: { maxAgeMs: 86_400_000 },
           sensitive: [],
           review: 'warnings',
@@ -447,7 +472,10 @@ migrations:
     strategy: offline
     rules: [ { ttl: { toLease: { bucket: 5m } } } ]
     onConflict: keep-target
-    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB }
+    prune: true
+    guards: { deleteShareMax: 0.5, deletesMax: 7 }
+    keepBefore: false
+    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB, rate: 0.5/s, targetP99: 50ms, sourceP99: 1s, deadLettersMax: 0 }
     plan: { maxAge: 2h }
     sensitive: [ "/db/**" ]
     review: always
@@ -479,7 +507,11 @@ migrations:
       strategy: 'offline',
       rules: [{ ttl: { toLease: { bucketMs: 300_000 } } }],
       onConflict: 'keep-target',
+      prune: true,
+      guards: { deleteShareMax: 0.5, deletesMax: 7 },
+      keepBefore: false,
       limits: { workers: 4, chunkKeys: 5, chunkBytes: 65_536 },
+      runLimits: { ratePerSecond: 0.5, targetP99Ms: 50, sourceP99Ms: 1000, deadLettersMax: 0 },
       plan: { maxAgeMs: 7_200_000 },
       sensitive: ['/db/**'],
       review: 'always',

@@ -59,14 +59,24 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
 }
 
 function resolveMigration(migration: CheckedMigration): MigrationConfig {
-  const { source, target, strategy, rules, onConflict, limits, plan, sensitive, review } = migration;
+  const { source, target, strategy, rules, limits, plan, sensitive, review } = migration;
+  const { onConflict, prune, guards, keepBefore } = migration;
   return {
     source,
     target: { ...target, requireEmpty: target.requireEmpty ?? null },
     strategy,
     rules,
     onConflict,
+    prune,
+    guards,
+    keepBefore,
     limits: { workers: limits.workers, chunkKeys: limits.chunkKeys, chunkBytes: limits.chunkSize },
+    runLimits: {
+      ratePerSecond: limits.rate ?? null,
+      targetP99Ms: limits.targetP99 ?? null,
+      sourceP99Ms: limits.sourceP99 ?? null,
+      deadLettersMax: limits.deadLettersMax,
+    },
     plan: { maxAgeMs: plan.maxAge },
     sensitive,
     review,

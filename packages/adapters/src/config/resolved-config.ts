@@ -5,7 +5,7 @@
  * configuration is the same in every checkout, and a plan can carry it without a secret or a machine's own path.
  * `directory` is what relative paths are resolved against, at use (secrets.ts, wire.ts).
  */
-import type { ConflictPolicy, JsonEdit, RequireEmpty } from '@keyferry/core';
+import type { ConflictPolicy, DeleteGuards, JsonEdit, RequireEmpty, RunLimits } from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
 export type SecretReference = { readonly env: string } | { readonly file: string };
@@ -70,7 +70,11 @@ export interface MigrationConfig {
   readonly strategy: 'offline';
   readonly rules: readonly RuleConfig[];
   readonly onConflict: ConflictPolicy;
+  readonly prune: boolean;
+  readonly guards: DeleteGuards;
+  readonly keepBefore: boolean;
   readonly limits: { readonly workers: number; readonly chunkKeys: number; readonly chunkBytes: number };
+  readonly runLimits: RunLimits;
   readonly plan: { readonly maxAgeMs: number };
   /** Globs over target keys, besides the built-in ones. */
   readonly sensitive: readonly string[];
@@ -87,9 +91,12 @@ export interface ResolvedConfig {
   readonly migrations: Readonly<Record<string, MigrationConfig>>;
 }
 
+/** What decides what is written, and not how fast: whoever slows a migration down need not have its plan reviewed again. */
+export type PlannedSettings = Omit<MigrationConfig, 'runLimits'>;
+
 /** The part of a configuration that one migration rests on: `config.json` of its plans, and what its digest covers. */
 export interface PlanConfig {
   readonly migration: string;
-  readonly settings: MigrationConfig;
+  readonly settings: PlannedSettings;
   readonly stores: Readonly<Record<string, StoreConfig>>;
 }

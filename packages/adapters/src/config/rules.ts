@@ -39,13 +39,16 @@ export function leaseBucketOf(rules: readonly RuleConfig[]): number | undefined 
   return undefined;
 }
 
-function transformOf(rule: RuleConfig, modules: Modules): Transform | null {
+/** Which keys a rule goes on with, if that is what it says. */
+export function selectionOf(rule: RuleConfig): ((key: Key) => boolean) | null {
+  if ('include' in rule) return including(rule.include);
+  return 'exclude' in rule ? excluding(rule.exclude) : null;
+}
+
+export function transformOf(rule: RuleConfig, modules: Modules): Transform | null {
   if ('ttl' in rule) return null; // the target's: it grants the leases
-  if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, matcher(rule.include));
-  if ('exclude' in rule) {
-    const excluded = matcher(rule.exclude);
-    return selectKeys(`exclude ${rule.exclude.join(', ')}`, (key) => !excluded(key));
-  }
+  if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, including(rule.include));
+  if ('exclude' in rule) return selectKeys(`exclude ${rule.exclude.join(', ')}`, excluding(rule.exclude));
   if ('rename' in rule) return renaming(rule.rename);
   if ('module' in rule) {
     const module = modules.get(rule.module);
@@ -53,7 +56,7 @@ function transformOf(rule: RuleConfig, modules: Modules): Transform | null {
     return customRule(rule.module, module);
   }
   const { map, keys } = rule.value;
-  return keys === null ? valueMap(map) : onlyFor(keys.join(', '), matcher(keys), valueMap(map));
+  return keys === null ? valueMap(map) : onlyFor(keys.join(', '), including(keys), valueMap(map));
 }
 
 function renaming(rename: RenameConfig): Transform {
@@ -78,7 +81,12 @@ function valueMap(map: ValueMapConfig): Transform {
   }
 }
 
-function matcher(globs: readonly string[]): (key: Key) => boolean {
+function excluding(globs: readonly string[]): (key: Key) => boolean {
+  const matches = including(globs);
+  return (key) => !matches(key);
+}
+
+function including(globs: readonly string[]): (key: Key) => boolean {
   const matchers = globs.map(compileGlob);
   // A key that is no text is matched byte by byte, as in sensitive.ts.
   return (key) => {

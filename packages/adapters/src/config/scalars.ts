@@ -2,7 +2,7 @@
  * The scalar fields of a configuration: durations, sizes, names, references to secrets. Each says in its own words
  * what it expects, and none repeats what it was given: that could be a secret in the wrong place.
  */
-import { parseDurationMs, parseSizeBytes } from '@keyferry/core';
+import { parseDurationMs, parseRatePerSecond, parseSizeBytes } from '@keyferry/core';
 import { z } from 'zod';
 import { compileGlob } from './glob.ts';
 
@@ -44,9 +44,13 @@ export function integer(what: string, min: number, max: number) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
+/** On or off. */
+export const flag = z.boolean({ error: expects('true or false') });
+
 const bare = 'a bare number is refused where a unit is needed';
 const durationWords = 'a duration such as 500ms, 30s, 10m or 24h';
 const sizeWords = 'a size such as 64KiB or 16MiB';
+const rateWords = 'a rate of keys a second such as 200/s or 2000/s';
 
 const withUnit =
   (words: string) =>
@@ -70,6 +74,12 @@ export const size = z
   .regex(/^\d+(\.\d+)?(B|KiB|MiB|GiB)$/, { error: withUnit(sizeWords) })
   .transform((written) => Math.round(parseSizeBytes(written) ?? 0))
   .refine((bytes) => bytes > 0, 'a size of more than 0 is expected');
+
+/** Keys a second, more than 0. */
+export const rate = z
+  .string({ error: withUnit(rateWords) })
+  .refine((written) => parseRatePerSecond(written) !== null, { error: withUnit(rateWords) })
+  .transform((written) => parseRatePerSecond(written) ?? 0);
 
 /** One of some words; `later` are those that a later version will know. */
 export function choice<const T extends string>(values: readonly [T, ...T[]], later: readonly string[] = []) {

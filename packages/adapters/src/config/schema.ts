@@ -12,11 +12,13 @@ import {
   duration,
   endpoint,
   expects,
+  flag,
   glob,
   integer,
   laterVersion,
   name,
   privateKey,
+  rate,
   secret,
   size,
   text,
@@ -24,16 +26,7 @@ import {
 } from './scalars.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
-export const laterKeys: readonly string[] = [
-  'prune',
-  'guards',
-  'rate',
-  'targetP99',
-  'dynamodb',
-  'keepBefore',
-  'emptyDirs',
-  'only',
-];
+export const laterKeys: readonly string[] = ['dynamodb', 'emptyDirs', 'only'];
 
 const tls = z
   .strictObject({
@@ -225,14 +218,46 @@ const migration = z.strictObject({
   }),
   strategy: choice(['offline'], ['dual-read', 'replicate', 'parallel']),
   rules: z.array(rule, { error: expects('a list of rules') }).default([]),
-  onConflict: choice(['keep-target', 'fail'], ['overwrite'])
+  onConflict: choice(['keep-target', 'overwrite', 'fail'])
     .default('fail')
     .describe('what to do with a key that the target holds with another value'),
+  prune: flag
+    .default(false)
+    .describe(
+      'delete the keys under the target prefix that no source key maps to, except those that the rules leave out',
+    ),
+  guards: z
+    .strictObject({
+      deleteShareMax: z
+        .number({ error: expects('a share of the keys, 0 to 1,') })
+        .min(0, 'a share of the keys, 0 to 1, is expected')
+        .max(1, 'a share of the keys, 0 to 1, is expected')
+        .default(0.1)
+        .describe('share of the target keys, or of those under one part of its prefix, that a plan deletes unasked'),
+      deletesMax: integer('a number of keys', 0, 1_000_000_000)
+        .default(1000)
+        .describe('most keys that a plan deletes unasked'),
+    })
+    .prefault({})
+    .describe('deletes past these must be accepted by name at apply: --accept guard.deletes'),
+  keepBefore: flag
+    .default(true)
+    .describe('keep what is overwritten or deleted in the state first, so that rollback can put it back'),
   limits: z
     .strictObject({
       workers: integer('a number of workers', 1, 64).default(2).describe('chunks that are written at the same time'),
       chunkKeys: integer('a number of keys', 1, 10_000_000).default(10_000).describe('most keys of a chunk'),
       chunkSize: size.prefault('16MiB').describe('most bytes of a chunk'),
+      rate: rate
+        .optional()
+        .describe('most keys a second that are written, by all workers together; no limit by default'),
+      targetP99: duration
+        .optional()
+        .describe('write more slowly while 99 of 100 requests of the target are not answered within this'),
+      sourceP99: duration.optional().describe('the same for pages that are read from the source'),
+      deadLettersMax: integer('a number of records', 0, 1_000_000_000)
+        .default(100)
+        .describe('a run stops once more records than that could not be written'),
     })
     .prefault({}),
   plan: z

@@ -17,6 +17,8 @@ export const requestBytesMax = 1_572_864;
 const batchBytesMax = 1_400_000;
 /** Alone in its request; with a key of more than 4 KiB a record of this size may be refused after all. */
 export const recordBytesMax = requestBytesMax - 24 * 1024;
+export const defaultReservedPrefix = '_keyferry/';
+export const defaultLeaseBucketMs = 60_000;
 /** A lease counts in whole seconds, lives 2 at least, and its keys go up to half a second after it ended. */
 const leasePrecisionMs = 2000;
 
@@ -35,5 +37,6 @@ export function etcdV3Capabilities(reservedPrefix: Key, leaseBucketMs: number): 
     emptyKeys: false,
     reservedPrefix,
     expiryToleranceMs: leaseBucketMs + leasePrecisionMs,
+    leaseBucketMs,
   };
 }

@@ -1,12 +1,11 @@
 /**
- * The calls to etcd v3, about ten, and our own policy for faults. All other files know npm `etcd3` by its types alone.
+ * The calls to etcd v3, about ten, and our own policy for faults. All other files know npm `etcd3` by its types and an enum.
  *
  *     read    next member on a member's fault (unreachable, slow, no leader), each member once
  *     write   next member only if the request never left; anything else is the engine's to repeat, which it may
  *     token   unknown to the server: sign in once more and repeat; nothing had been done
  *
- * One `Etcd3` stands for one member (member.ts), so that each can be asked by itself. A connect-node client, where its
- * size binds, would replace these two files and no other.
+ * One `Etcd3` and one `KvClient` stand for one member (member.ts), so that each can be asked by itself.
  */
 import type {
   IMember,
@@ -65,7 +64,7 @@ export class EtcdClient {
 
   /** @param position the revision asked for, to name it when it was compacted */
   range(request: IRangeRequest, position?: string): Promise<IRangeResponse> {
-    return this.read((etcd, options) => etcd.kv.range(request, options), position);
+    return this.read(({ kv }, options) => kv.range(request, options), position);
   }
 
   /** Cluster and revision now, by a linearizable read, for users with a right to any key or to none. */
@@ -82,29 +81,29 @@ export class EtcdClient {
 
   /** For transactions that only read. */
   readTxn(request: ITxnRequest): Promise<ITxnResponse> {
-    return this.read((etcd, options) => etcd.kv.txn(request, options));
+    return this.read(({ kv }, options) => kv.txn(request, options));
   }
 
   /** Sent once. The error is etcd's own: the caller may know better than the table what it means. */
   async writeTxn(request: ITxnRequest): Promise<ITxnResponse> {
-    return this.attempt((etcd, options) => etcd.kv.txn(request, options), wasNeverSent);
+    return this.attempt(({ kv }, options) => kv.txn(request, options), wasNeverSent);
   }
 
   /** @returns the lease's id; a lost answer leaks a lease, which ends by itself */
   async leaseGrant(ttlSeconds: number): Promise<string> {
-    return (await this.read((etcd, options) => etcd.leaseClient.leaseGrant({ TTL: ttlSeconds }, options))).ID;
+    return (await this.read(({ leases }, options) => leases.leaseGrant({ TTL: ttlSeconds }, options))).ID;
   }
 
   /** Whole seconds left, rounded down by the server; null when there is no such lease any more. */
   async leaseSecondsLeft(id: string): Promise<number | null> {
-    const { TTL } = await this.read((etcd, options) => etcd.leaseClient.leaseTimeToLive({ ID: id }, options));
+    const { TTL } = await this.read(({ leases }, options) => leases.leaseTimeToLive({ ID: id }, options));
     const seconds = Number(TTL);
     return seconds < 0 ? null : seconds;
   }
 
   async memberList(): Promise<readonly IMember[]> {
-    const call: Call<{ members: IMember[] }> = (etcd, options) =>
-      etcd.cluster.memberList({ linearizable: true }, options);
+    const call: Call<{ members: IMember[] }> = ({ cluster }, options) =>
+      cluster.memberList({ linearizable: true }, options);
     return (await this.read(call)).members;
   }
 
@@ -114,7 +113,7 @@ export class EtcdClient {
     const member = known ?? new Member(endpoint, this.options);
     if (known === undefined) this.strangers.set(endpoint, member);
     try {
-      return await member.run((etcd, options) => etcd.maintenance.status(options), 'leaderless');
+      return await member.run(({ maintenance }, options) => maintenance.status(options), 'leaderless');
     } catch (error) {
       throw toKeyferryError(this.options.store, await this.explain(member, error));
     }

@@ -3,6 +3,7 @@
  *
  *     <reserved><migration>/epoch                                        fence of the whole migration
  *     <reserved><migration>/fence/<chunk>                                fence of one chunk
+ *     <reserved><migration>/done                                         done marker, a JSON document
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
  *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
@@ -32,6 +33,7 @@ import { keyFromBuffer, keyToBuffer } from './codec.ts';
 export class ControlKeys {
   readonly reservedPrefix: Key;
   readonly epoch: Buffer;
+  readonly done: Buffer;
   readonly tombPrefix: Key;
   readonly fences: KeyRange;
   readonly tombs: KeyRange;
@@ -46,6 +48,7 @@ export class ControlKeys {
     this.reservedPrefix = reservedPrefix;
     this.base = `${reservedPrefix}${encodeURIComponent(migration)}/`;
     this.epoch = keyToBuffer(`${this.base}epoch`);
+    this.done = keyToBuffer(`${this.base}done`);
     this.tombPrefix = `${this.base}tomb/` as Key;
     this.fences = prefixRange(`${this.base}fence/` as Key);
     this.tombs = prefixRange(this.tombPrefix);

@@ -23,7 +23,7 @@ import {
   type TargetStore,
 } from '@keyferry/core';
 import { BatchLimits } from './batch.ts';
-import { etcdV3Capabilities } from './capabilities.ts';
+import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './capabilities.ts';
 import { EtcdClient, type EtcdV3Auth, type EtcdV3Tls } from './client.ts';
 import { rangeToWire, rangeWithout } from './codec.ts';
 import { ControlKeys } from './control.ts';
@@ -68,7 +68,11 @@ class EtcdV3Store implements SourceStore, TargetStore {
 
   constructor(options: EtcdV3StoreOptions) {
     const { name, endpoints, tls, auth, nowMs } = options;
-    const { reservedPrefix = '_keyferry/', leaseBucketMs = 60_000, requestTimeoutMs = 10_000 } = options;
+    const {
+      reservedPrefix = defaultReservedPrefix,
+      leaseBucketMs = defaultLeaseBucketMs,
+      requestTimeoutMs = 10_000,
+    } = options;
     invariant(endpoints.length > 0, `store ${name} has no endpoints`);
     invariant(reservedPrefix !== '', `store ${name} has an empty reserved prefix`);
     invariant(leaseBucketMs > 0, `store ${name} has lease buckets of ${leaseBucketMs} ms`);

@@ -3,16 +3,25 @@
  *
  * etcd3's own policy is switched off: by default it repeats transactions after a deadline and lets one caller's deadline
  * trip a breaker for all others. Its sign-in is not used either: it ignores the channel options (so a server name) and
- * keeps a connection open for each token. With client.ts, the only file that runs code of npm `etcd3`.
+ * keeps a connection open for each token. Nor is its KV service: kv-client.ts says why.
  */
+import { credentials as grpcCredentials } from '@grpc/grpc-js';
 import { Etcd3, type IOptions } from 'etcd3';
 import { KeyferryError } from '@keyferry/core';
 import type { EtcdClientOptions } from './client.ts';
 import { faultOf, isStaleToken } from './errors.ts';
+import { KvClient } from './kv-client.ts';
 
 type CallOptions = NonNullable<Parameters<Etcd3['kv']['range']>[1]>;
 type Interceptor = NonNullable<CallOptions['interceptors']>[number];
-export type Call<T> = (etcd: Etcd3, options: CallOptions) => Promise<T>;
+/** What a call may be made with. Of npm `etcd3`, all services but KV. */
+export interface Services {
+  readonly kv: KvClient;
+  readonly leases: Etcd3['leaseClient'];
+  readonly cluster: Etcd3['cluster'];
+  readonly maintenance: Etcd3['maintenance'];
+}
+export type Call<T> = (services: Services, options: CallOptions) => Promise<T>;
 /** With a leader, a member without one says so at once (clientv3.WithRequireLeader), instead of after seven seconds. */
 type Asks = 'with-leader' | 'leaderless';
 
@@ -26,6 +35,7 @@ export class Member {
   restsUntilMs = 0;
   private readonly options: EtcdClientOptions;
   private readonly etcd: Etcd3;
+  private readonly services: Services;
   private readonly interceptors: Readonly<Record<Asks, Interceptor[]>>;
   private token: string | null = null;
   private signingIn: Promise<void> | null = null;
@@ -33,7 +43,10 @@ export class Member {
   constructor(endpoint: string, options: EtcdClientOptions) {
     this.endpoint = endpoint;
     this.options = options;
-    this.etcd = new Etcd3(etcd3Options(endpoint, options));
+    const settings = etcd3Options(endpoint, options);
+    this.etcd = new Etcd3(settings);
+    const { leaseClient: leases, cluster, maintenance } = this.etcd;
+    this.services = { kv: kvClient(endpoint, settings), leases, cluster, maintenance };
     const token = (): string | null => this.token;
     this.interceptors = { 'with-leader': [addMetadata(true, token)], leaderless: [addMetadata(false, token)] };
   }
@@ -43,7 +56,7 @@ export class Member {
       if (this.options.auth !== undefined && this.token === null) await this.signIn();
       const { token } = this;
       try {
-        return await call(this.etcd, { deadline: this.deadline(), interceptors: this.interceptors[asks] });
+        return await call(this.services, { deadline: this.deadline(), interceptors: this.interceptors[asks] });
       } catch (error) {
         if (token === null || tokens === tokensMax || !isStaleToken(faultOf(error), token === noUsers)) throw error;
         // Of many calls that were refused together, the first one to come here signs in for all.
@@ -53,6 +66,7 @@ export class Member {
   }
 
   close(): void {
+    this.services.kv.close();
     this.etcd.close();
   }
 
@@ -140,6 +154,16 @@ function etcd3Options(endpoint: string, { store, tls }: EtcdClientOptions): IOpt
       }),
     },
   };
+}
+
+/** With the address, credentials and options that npm `etcd3` makes of the same settings. */
+function kvClient(endpoint: string, { credentials, grpcOptions = {} }: IOptions): KvClient {
+  const { rootCertificate = null, privateKey = null, certChain = null } = credentials ?? {};
+  const isSecure = credentials !== undefined || endpoint.startsWith('https:');
+  const channel = isSecure
+    ? grpcCredentials.createSsl(rootCertificate, privateKey, certChain)
+    : grpcCredentials.createInsecure();
+  return new KvClient(endpoint.replace(/^https?:\/\//, ''), channel, grpcOptions);
 }
 
 type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;

@@ -1,10 +1,10 @@
 /**
  * Going back on etcd v3: before-images are put where what the migration wrote, or its deletion, still stands.
  *
- *     read the records and the notes of what is gone ─► core decides (machines/restoration.ts) ─►
+ *     read the records, the notes of what is gone and the tombstones ─► core decides (machines/restoration.ts) ─►
  *     if epoch = mine and the mark is absent
  *     then  put mark, for records that were the migration's own before
- *           record 1:  if key and note are at the revisions that were read  then put or delete
+ *           record 1:  if key, note and tombstone are as they were read  then put or delete
  *           record 2:  …
  *
  * A record that changed in between is read again: its guard failed and nothing was done to it. A record that is put back
@@ -39,6 +39,7 @@ interface Judged {
   readonly step: Exclude<RestoreStep, { kind: 'leave' }>;
   readonly recordAt: string | null;
   readonly noteAt: string | null;
+  readonly tombAt: string | null;
 }
 
 /** Well under a transaction's 128 operations. */
@@ -103,7 +104,7 @@ export class Restorer {
     epoch: Fence,
     outcomes: RestoreOutcome[],
   ): Promise<number[]> {
-    const part = cutPart(restorations, open, Math.min(restoredAtOnce, this.context.limits.records));
+    const part = cutPart(restorations, open, Math.min(restoredAtOnce, this.context.limits.records >> 1));
     const rest = open.slice(part.length);
     const { revision, judged } = await this.judge(restorations, part, outcomes);
     const own = judged.filter(({ step }) => step.kind === 'put' && step.own);
@@ -131,18 +132,18 @@ export class Restorer {
     const { client, keys, nowMs } = this.context;
     const wanted = part.map((index) => restorations[index] as Restoration);
     const wantedKeys = wanted.map(({ image }) => image.key);
-    const notes = await client.readTxn({
-      success: wantedKeys.map((key) => ({ request_range: { key: keys.goneKey(key), keys_only: true } })),
-    });
+    const own = wantedKeys.flatMap((key) => [keys.goneKey(key), keys.tomb(key)]);
+    const notes = await client.readTxn({ success: own.map((key) => ({ request_range: { key, keys_only: true } })) });
+    const revisionOf = (at: number) => notes.responses[at]?.response_range?.kvs[0]?.mod_revision ?? null;
     const present = await this.origins.of(await lookUp(this.context, wantedKeys));
     const judged: Judged[] = [];
     for (const [i, restoration] of wanted.entries()) {
       const index = part[i] as number;
       const found = present[i] ?? null;
-      const noteAt = notes.responses[i]?.response_range.kvs[0]?.mod_revision ?? null;
-      const step = restoreStep(restoration, found, noteAt !== null, nowMs());
+      const [noteAt, tombAt] = [revisionOf(2 * i), revisionOf(2 * i + 1)];
+      const step = restoreStep(restoration, found, noteAt !== null && tombAt === null, nowMs());
       if (step.kind === 'leave') outcomes[index] = step.outcome;
-      else judged.push({ index, image: restoration.image, step, recordAt: found?.version ?? null, noteAt });
+      else judged.push({ index, image: restoration.image, step, recordAt: found?.version ?? null, noteAt, tombAt });
     }
     return { revision: notes.header.revision, judged };
   }
@@ -159,18 +160,19 @@ export class Restorer {
     const lookup = await leases.leasesFor(putBack, [...putBack.keys()]);
     this.sequence += 1;
     const mark = keys.back(revision, this.sequence);
-    const records = group.map(({ step, image, recordAt, noteAt }, i): IRequestOp => {
+    const records = group.map(({ step, image, recordAt, noteAt, tombAt }, i): IRequestOp => {
       const key = keyToBuffer(image.key);
       const expiresAtMs = putBack[i]?.expiresAtMs ?? null;
       const lease = expiresAtMs === null || lookup === null ? noLease : lookup.leaseFor(expiresAtMs);
       const value = image.value as Buffer; // the encoder takes any Uint8Array
       const gone = keys.goneKey(image.key);
+      const compare = [modifiedAt(key, recordAt), modifiedAt(gone, noteAt), modifiedAt(keys.tomb(image.key), tombAt)];
       const success: IRequestOp[] =
         step.kind === 'remove'
           ? [{ request_delete_range: { key } }]
           : [{ request_put: lease === noLease ? { key, value } : { key, value, lease } }];
       if (image.origin === 'foreign') success.push({ request_delete_range: { key: gone } });
-      return { request_txn: { compare: [modifiedAt(key, recordAt), modifiedAt(gone, noteAt)], success, failure: [] } };
+      return { request_txn: { compare, success, failure: [] } };
     });
     const request = {
       compare: marked ? [modifiedAt(mark, null)] : [],
@@ -199,4 +201,4 @@ function cutPart(restorations: readonly Restoration[], open: readonly number[], 
 }
 
 /** How often a key stands in the request that restores it, its note's included. */
-const requestKeys = 4;
+const requestKeys = 6;

@@ -159,6 +159,17 @@ export class EtcdTargetControl implements TargetControl {
     }
   }
 
+  async readDone(): Promise<string | null> {
+    const { kvs } = await this.context.client.range({ key: this.context.keys.done });
+    return kvs[0]?.value.toString('utf8') ?? null;
+  }
+
+  async writeDone(marker: string | null, epoch: Fence): Promise<void> {
+    const key = this.context.keys.done;
+    const put = { request_put: { key, value: Buffer.from(marker ?? '', 'utf8') } };
+    await this.writeUnder(epoch, { success: [marker === null ? { request_delete_range: { key } } : put] });
+  }
+
   private async readFenceAt(key: Buffer): Promise<{ readonly fence: Fence | null; readonly revision: string | null }> {
     const { kvs } = await this.context.client.range({ key });
     return { fence: fenceOf(this.context.store, kvs[0]), revision: kvs[0]?.mod_revision ?? null };

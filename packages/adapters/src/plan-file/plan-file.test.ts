@@ -36,7 +36,7 @@ const chunk = (index: number): PlannedChunk => ({
   chunk: `c${index}` as ChunkId,
   start: { text: `/k/${index}` },
   end: null,
-  actions: { create: 1, equal: 0, conflict: 0, blocked: 0 },
+  actions: { create: 1, overwrite: 0, delete: 0, equal: 0, conflict: 0, blocked: 0 },
   bytes: 5,
   permanent: digest,
   matched: digest,

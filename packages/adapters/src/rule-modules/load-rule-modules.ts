@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { KeyferryError, ruleModuleFault, type RuleModule } from '@keyferry/core';
 import type { ResolvedConfig, RuleConfig } from '../config/resolved-config.ts';
+import { pruneScope } from '../config/rule-scope.ts';
 import { loadDefaultExport, moduleDigest } from './module-graph.ts';
 
 export interface LoadedRules {
@@ -10,9 +11,15 @@ export interface LoadedRules {
   readonly digests: Readonly<Record<string, string>>;
 }
 
-/** Loads those of all migrations, to see whether they can be. @throws {KeyferryError} `rule.module-invalid` */
-export function checkRuleModules({ directory, migrations }: ResolvedConfig): void {
-  for (const { rules } of Object.values(migrations)) loadRuleModules(directory, rules);
+/**
+ * Loads those of all migrations, to see whether they can be, and whether what they are fits the rest.
+ * @throws {KeyferryError} `rule.module-invalid`, `config.invalid`
+ */
+export function checkRuleModules(config: ResolvedConfig): void {
+  for (const [migration, { rules }] of Object.entries(config.migrations)) {
+    const { modules } = loadRuleModules(config.directory, rules);
+    pruneScope(config, migration, modules);
+  }
 }
 
 /** @throws {KeyferryError} `rule.module-invalid` */

@@ -18,6 +18,7 @@ export interface TableNames {
   readonly marks: string;
   readonly tombstones: string;
   readonly deletions: string;
+  readonly done: string;
   readonly triggers: readonly string[];
 }
 
@@ -35,6 +36,7 @@ export function tableNames(store: string, table: string): TableNames {
     marks: own('marks'),
     tombstones: own('tombstones'),
     deletions: own('deletions'),
+    done: own('done'),
     triggers: [own('inserted'), own('updated'), own('deleted')],
   };
 }
@@ -94,6 +96,17 @@ CREATE TABLE IF NOT EXISTS ${tombstones} (
 CREATE TABLE IF NOT EXISTS ${deletions} (
   migration TEXT NOT NULL, key BLOB NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (migration, key)
 ) WITHOUT ROWID;`;
+}
+
+/** Made with the first done marker and not before: a file without one is as whole. */
+export function ensureDoneTable(connection: Connection, { done }: TableNames): void {
+  connection.script(
+    `CREATE TABLE IF NOT EXISTS ${done} (migration TEXT NOT NULL PRIMARY KEY, marker TEXT NOT NULL) WITHOUT ROWID`,
+  );
+}
+
+export function hasDoneTable(connection: Connection, { done }: TableNames): boolean {
+  return connection.get('SELECT 1 FROM sqlite_schema WHERE name = ?', done) !== undefined;
 }
 
 /** absent: no table of records. records: only that. whole: with keyferry's own tables that have been there always. */

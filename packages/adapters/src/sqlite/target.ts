@@ -36,7 +36,7 @@ import {
 } from '@keyferry/core';
 import { sqliteCapabilities } from './capabilities.ts';
 import type { Connection, Row } from './connection.ts';
-import type { TableNames } from './schema.ts';
+import { ensureDoneTable, hasDoneTable, type TableNames } from './schema.ts';
 import { inRange, isAlive, readRecord } from './source.ts';
 
 export interface ControlContext {
@@ -154,6 +154,25 @@ export class SqliteControl implements TargetControl {
     });
   }
 
+  async readDone(): Promise<string | null> {
+    const { names, migration, read } = this.context;
+    return read<string | null>(null, (connection) => {
+      if (!hasDoneTable(connection, names)) return null;
+      const row = connection.get(`SELECT marker FROM ${names.done} WHERE migration = ?`, migration);
+      return row === undefined ? null : String(row['marker']);
+    });
+  }
+
+  async writeDone(marker: string | null, epoch: Fence): Promise<void> {
+    const { names, migration, write } = this.context;
+    write((connection) => {
+      this.assertEpoch(connection, epoch);
+      ensureDoneTable(connection, names);
+      if (marker === null) connection.run(`DELETE FROM ${names.done} WHERE migration = ?`, migration);
+      else connection.run(`REPLACE INTO ${names.done} VALUES (?, ?)`, migration, marker);
+    });
+  }
+
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
     return {
       write: async (changes) => {
@@ -172,7 +191,6 @@ export class SqliteControl implements TargetControl {
   }
 
   private put(connection: Connection, put: GuardedPut, attempt: number): ChangeOutcome {
-    const { names, migration } = this.context;
     const size = recordBytes(put);
     const { recordBytesMax } = sqliteCapabilities;
     if (recordBytesMax !== null && size > recordBytesMax) {
@@ -180,12 +198,7 @@ export class SqliteControl implements TargetControl {
     }
     const present = this.present(connection, put.key);
     const mark = this.mark(connection, put.key);
-    const isTombstoned =
-      connection.get(
-        `SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`,
-        migration,
-        keyToBytes(put.key),
-      ) !== undefined;
+    const isTombstoned = this.isTombstoned(connection, put.key);
     const guardHolds = put.expect === 'absent' ? present === null : present?.version === put.expect.version;
     if (guardHolds && !isTombstoned) {
       const version = this.writeRecord(connection, put);
@@ -214,7 +227,7 @@ export class SqliteControl implements TargetControl {
     const { names, migration, nowMs } = this.context;
     const { image } = restoration;
     const key = keyToBytes(image.key);
-    const wasDeleted = this.deletedBy(connection, image.key) !== null;
+    const wasDeleted = this.deletedBy(connection, image.key) !== null && !this.isTombstoned(connection, image.key);
     const step = restoreStep(restoration, this.image(connection, image.key), wasDeleted, nowMs());
     if (step.kind === 'leave') return step.outcome;
     if (image.origin === 'foreign') {
@@ -255,6 +268,12 @@ export class SqliteControl implements TargetControl {
       version,
       created ? 1 : 0,
     );
+  }
+
+  private isTombstoned(connection: Connection, key: Key): boolean {
+    const { names, migration } = this.context;
+    const sql = `SELECT 1 FROM ${names.tombstones} WHERE migration = ? AND key = ?`;
+    return connection.get(sql, migration, keyToBytes(key)) !== undefined;
   }
 
   private mark(connection: Connection, key: Key): Row | undefined {

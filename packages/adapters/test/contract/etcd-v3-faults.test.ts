@@ -65,6 +65,30 @@ for (const version of versions) {
       }
     });
 
+    it('a delete whose answer was lost is known as done, and is restored once', async () => {
+      const seeds = ['a', 'b'].map((key) => ({ key: key as Key, value: Buffer.from(key), ttlMs: null }));
+      const fixture = await openFixture(server, seeds);
+      const proxy = await startSwallower(server.endpoints[0] ?? '');
+      try {
+        const store = await fixture.openAnother({ endpoints: [proxy.endpoint] });
+        const writer = await claim(store);
+        const control = store.control('faults' as MigrationId);
+        const images = (await control.readBefore(['a' as Key, 'b' as Key])).filter((image) => image !== null);
+        const deletes = images.map(({ key, version }) => ({ kind: 'delete' as const, key, expect: { version } }));
+        proxy.swallowNext();
+        await expect(writer.write(deletes)).rejects.toMatchObject({ code: 'store.unreachable' });
+        await proxy.swallowed();
+        expect(kindsOf(await writer.write(deletes))).toEqual(['deleted', 'deleted']);
+        const restorations = images.map((image) => ({ undo: 'delete' as const, image }));
+        expect(await control.restore(restorations.slice(0, 1), first)).toEqual(['restored']);
+        expect(await control.restore(restorations, first)).toEqual(['untouched', 'restored']);
+        expect(await store.countRecords(null, 10)).toBe(2);
+      } finally {
+        await fixture.close();
+        await proxy.close();
+      }
+    });
+
     it('a lease that is gone is granted anew', async () => {
       const fixture = await openFixture(server, []);
       const application = new Etcd3({ hosts: [...server.endpoints] });

@@ -275,3 +275,30 @@ describe('an SQLite store', () => {
     database.close();
   });
 });
+
+describe('a file from before keyferry deleted anything', () => {
+  it('keeps its epoch, and gets the table that deletions need with the first write', async () => {
+    const file = newFile();
+    const open = () => openSqliteStore({ name: 'sqlite', file, nowMs: () => nowMs });
+    changeAsApplication(file, [{ put: { key: keyFromText('a'), value: bytes('v'), ttlMs: null } }]);
+    const migration = 'm' as MigrationId;
+    const before = await open();
+    await before.control(migration).raiseEpoch({ attempt: 3, token: 1 });
+    await before.close();
+    const older = new DatabaseSync(file);
+    older.exec('DROP TABLE keyferry_records_deletions');
+    older.close();
+    const store = await open();
+    const control = store.control(migration);
+    expect(await control.readEpoch()).toEqual({ attempt: 3, token: 1 });
+    const epoch = { attempt: 3, token: 2 };
+    expect(await control.raiseEpoch(epoch)).toEqual({ kind: 'raised' });
+    const claimed = await control.claimChunk(chunkId(0), epoch, epoch);
+    const [image] = await control.readBefore([keyFromText('a')]);
+    if (claimed.kind !== 'claimed' || image === null || image === undefined) throw new TypeError('nothing to delete');
+    const { key, version } = image;
+    expect(await claimed.writer.write([{ kind: 'delete', key, expect: { version } }])).toEqual([{ kind: 'deleted' }]);
+    expect(await control.restore([{ undo: 'delete', image }], epoch)).toEqual(['restored']);
+    await store.close();
+  });
+});

@@ -1,17 +1,20 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import type { ApplyResult } from '@keyferry/engine';
-import type { PlanReader } from '@keyferry/core';
+import type { PlanId, PlanReader } from '@keyferry/core';
 import { isPlanFile, planToApply } from '../apply-subject.ts';
 import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
-import { applyView, type AppliedView } from '../views/apply/index.ts';
+import { applyView } from '../views/apply/index.ts';
+import { alreadyDoneView } from '../views/finalize/index.ts';
+import type { View } from '../views/view.ts';
 import { loadAdapters, loadEngine, runOptions, withMigration, type Wired } from '../wiring.ts';
 
 interface WritingFlags {
   readonly accept?: string[] | undefined;
   readonly 'lock-timeout'?: number | undefined;
+  readonly 'chunks-max'?: number | undefined;
 }
 
 const applySubject =
@@ -28,14 +31,26 @@ export default class Apply extends BaseCommand {
   static override readonly args = {
     plan: Args.string({ required: true, description: applySubject }),
   };
-  static override readonly flags = { yes: yesFlag, accept: acceptFlag, 'lock-timeout': lockTimeoutFlag };
+  static override readonly flags = {
+    yes: yesFlag,
+    accept: acceptFlag,
+    'lock-timeout': lockTimeoutFlag,
+    'chunks-max': Flags.integer({
+      summary: 'Stop at a checkpoint after so many chunks; the next apply goes on.',
+      min: 1,
+      env: 'KEYFERRY_CHUNKS_MAX',
+      helpValue: 'N',
+    }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Apply);
     const subject = args.plan;
-    await this.perform<AppliedView>(flags, subject, async (run) => {
+    await this.perform<unknown>(flags, subject, async (run) => {
       if (!isPlanFile(subject)) {
         return await withMigration(run, subject, async (wired, config) => {
+          const done = await answerIfDone(wired, null);
+          if (done !== null) return done;
           const { reader, settle } = await planToApply(run, wired, config, {
             yes: flags.yes,
             accept: flags.accept ?? [],
@@ -50,8 +65,12 @@ export default class Apply extends BaseCommand {
       const { openPlanFile } = await loadAdapters();
       const reader = await openPlanFile(subject);
       try {
-        return await withMigration(run, reader.plan.migration, async (wired) =>
-          outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject),
+        return await withMigration(
+          run,
+          reader.plan.migration,
+          async (wired) =>
+            (await answerIfDone(wired, reader.plan.plan)) ??
+            outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject),
         );
       } finally {
         await reader.close();
@@ -60,19 +79,34 @@ export default class Apply extends BaseCommand {
   }
 }
 
-async function applyPlan(
+/** Shared with reconcile, which applies as apply does. */
+export async function applyPlan(
   run: CommandRun,
   { engine, spec }: Wired,
   reader: PlanReader,
   appliedAs: string,
-  { accept = [], 'lock-timeout': lockTimeoutMs = 0 }: WritingFlags,
+  { accept = [], 'lock-timeout': lockTimeoutMs = 0, 'chunks-max': chunksMax }: WritingFlags,
 ): Promise<ApplyResult> {
   const { applyOffline } = await loadEngine();
   run.progress.begin(`applying ${reader.plan.plan}`);
-  return await applyOffline(engine, spec, reader, { ...runOptions(run, lockTimeoutMs), accept, appliedAs });
+  return await applyOffline(engine, spec, reader, {
+    ...runOptions(run, lockTimeoutMs),
+    accept,
+    appliedAs,
+    chunksMax: chunksMax ?? null,
+  });
 }
 
-function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<AppliedView> {
+/** A migration that is over is what the caller wanted: the answer, and no failure. */
+async function answerIfDone({ engine, spec }: Wired, plan: PlanId | null): Promise<Outcome<unknown> | null> {
+  const { alreadyDone } = await loadEngine();
+  const { migration } = spec;
+  const marker = await alreadyDone(engine, migration, plan);
+  if (marker === null) return null;
+  return { result: { migration, marker }, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
+}
+
+export function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<unknown> {
   const exitCode = result.outcome === 'done' ? exitCodes.done : exitCodes.deviated;
-  return { result: { result, appliedAs }, view: applyView, exitCode };
+  return { result: { result, appliedAs }, view: applyView as View<unknown>, exitCode };
 }

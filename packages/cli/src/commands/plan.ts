@@ -45,5 +45,6 @@ export default class Plan extends BaseCommand {
 
 function planExitCode(plan: PlanDocument, detailed: boolean): ExitCode {
   if (!plan.applyable) return exitCodes.notAllowed;
-  return detailed && plan.totals.actions.create.keys > 0 ? exitCodes.changes : exitCodes.done;
+  const { create, overwrite, delete: deleted } = plan.totals.actions;
+  return detailed && create.keys + overwrite.keys + deleted.keys > 0 ? exitCodes.changes : exitCodes.done;
 }

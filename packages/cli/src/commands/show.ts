@@ -26,7 +26,7 @@ export default class Show extends BaseCommand {
     file: Args.string({ required: true, description: 'Plan file, as saved by plan --out.' }),
   };
   static override readonly flags = {
-    only: Flags.option({ options: ['create', 'conflict', 'blocked'] as const })({
+    only: Flags.option({ options: ['create', 'overwrite', 'delete', 'conflict', 'blocked'] as const })({
       summary: 'List the keys of one kind of action.',
       env: 'KEYFERRY_ONLY',
     }),

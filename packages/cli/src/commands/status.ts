@@ -43,4 +43,4 @@ function statusExitCode(all: readonly ShownStatus[], detailed: boolean): ExitCod
   return detailed && all.some(({ phase }) => !settled.includes(phase)) ? exitCodes.changes : exitCodes.done;
 }
 
-const settled: readonly Phase[] = ['new', 'verified', 'rolled-back'];
+const settled: readonly Phase[] = ['new', 'verified', 'rolled-back', 'finalized', 'reopened'];

@@ -2,6 +2,7 @@ import { Args } from '@oclif/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
+import { holderText, thisMachine } from '../lock-holder.ts';
 import { verifyView, type VerifyView } from '../views/verify/index.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
 
@@ -21,11 +22,11 @@ export default class Verify extends BaseCommand {
         const planned = await readAppliedPlan(engine, spec.migration);
         run.progress.tracker.expectKeys(planned?.totals.scanned ?? 0);
         run.progress.begin(`reading ${spec.sourceStore} and ${spec.targetStore}`);
-        const verified = await verifyApplied(engine, spec, run.signal);
+        const verified = await verifyApplied(engine, spec, holderText(thisMachine()), run.signal);
         const { step } = await readStatus(engine, spec.migration);
         const agree = verified.deviations.length === 0;
-        // What differs is best seen in a new plan, which also says what can be done about it.
-        const next = agree ? step.next : `keyferry plan ${spec.migration}`;
+        // It plans what differs and shows it before anything is done about it.
+        const next = agree ? step.next : `keyferry reconcile ${spec.migration}`;
         const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
         return {
           result: { ...verified, next, wayBack: step.wayBack },

@@ -2,7 +2,7 @@
  * Goal: a reader can follow a run by its events alone. Method: a stream with a clock of its own, its lines parsed again.
  */
 import { EventEmitter } from 'node:events';
-import { noCounts, type Message } from '@keyferry/core';
+import { noCounts, unlimited, type Message } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { EventStream, type EventLevel } from './event-stream.ts';
 import { streamSink } from './sinks.ts';
@@ -22,9 +22,15 @@ function record(least: EventLevel = 'info') {
   const events = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   return { stream, events, lines, wait: (ms: number) => (nowMs += ms), isClosed: () => closed };
 }
+const pace = {
+  limitedBy: 'nothing',
+  perSecondMax: null,
+  p99Ms: { target: null, source: null },
+  limits: unlimited,
+} as const;
 const progress = (written: number): Message => ({
   code: 'backfill.progress',
-  data: { counts: { ...noCounts, written }, total: 10, chunksDone: 0, chunksTotal: 1, elapsedMs: 0 },
+  data: { counts: { ...noCounts, written }, total: 10, chunksDone: 0, chunksTotal: 1, elapsedMs: 0, pace },
 });
 const started: Message = {
   code: 'apply.started',

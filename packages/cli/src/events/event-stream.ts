@@ -9,7 +9,7 @@
  * A stream that cannot be written (its disk is full, its reader is gone) is left behind, and the run goes on: events
  * tell of a migration and must never stop it.
  */
-import { instantText, messageLevels, type Level, type Message } from '@keyferry/core';
+import { instantText, messageLevels, type Code, type Level, type Message } from '@keyferry/core';
 import { keyferryVersion } from '@keyferry/adapters/version';
 import { messageText } from '../views/messages.ts';
 
@@ -18,6 +18,31 @@ const progressEveryMs = 1000;
 const levelWeights: Readonly<Record<EventLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
 
 export type EventLevel = Level | 'error';
+
+/** One line of a stream. Readers show `message` of types that they do not know, and ignore members that they do not. */
+export interface EventLine {
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  /** Counts from 1, without a gap. */
+  readonly seq: number;
+  readonly type: string;
+  readonly level: EventLevel;
+  /** For people. */
+  readonly message: string;
+  readonly migration: string | null;
+  readonly run: string | null;
+  readonly data: object;
+}
+
+/** `data` of the lines that the program adds to the engine's messages. */
+export interface OwnEventData {
+  /** The first line. */
+  readonly version: { readonly format: string; readonly formatVersion: string; readonly keyferryVersion: string };
+  readonly error: { readonly code: Code; readonly details: object };
+  readonly 'lock.broken': { readonly lock: string; readonly reason: string };
+  /** The last line. `error` is the code of the failure, or null. */
+  readonly end: { readonly exitCode: number; readonly error: string | null };
+}
 
 export interface EventFacts {
   readonly type: string;
@@ -56,7 +81,7 @@ export class EventStream {
   constructor(options: EventStreamOptions) {
     this.options = options;
     const version = keyferryVersion();
-    const data = { format: eventsFormat, formatVersion: '1.0', keyferryVersion: version };
+    const data: OwnEventData['version'] = { format: eventsFormat, formatVersion: '1.0', keyferryVersion: version };
     this.emit({ type: 'version', level: 'info', message: `keyferry ${version}`, data });
   }
 
@@ -75,8 +100,8 @@ export class EventStream {
     const { migration, run } = this;
     const at = instantText(this.options.nowMs());
     try {
-      const line = this.options.clean({ at, seq: this.seq, type, level, message, migration, run, data });
-      this.options.sink.write(`${JSON.stringify(line)}\n`);
+      const line: EventLine = { at, seq: this.seq, type, level, message, migration, run, data };
+      this.options.sink.write(`${JSON.stringify(this.options.clean(line))}\n`);
     } catch (error) {
       // Closed first: telling of it comes back here as a warning.
       this.close();
@@ -87,7 +112,8 @@ export class EventStream {
   /** The last line. Later events are dropped: after `end` a reader may stop. */
   end(exitCode: number, errorCode: string | null): void {
     const message = errorCode === null ? `ended with exit code ${exitCode}` : `ended with ${errorCode}`;
-    this.emit({ type: 'end', level: 'info', message, data: { exitCode, error: errorCode } });
+    const data: OwnEventData['end'] = { exitCode, error: errorCode };
+    this.emit({ type: 'end', level: 'info', message, data });
     if (!this.ended) this.close();
   }
 
@@ -114,6 +140,7 @@ const progressCodes = [
   'plan.scanning',
   'apply.checking',
   'backfill.progress',
+  'letters.progress',
   'verify.progress',
   'rollback.progress',
 ];

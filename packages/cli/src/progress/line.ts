@@ -1,4 +1,5 @@
 /** One line of progress: done of total, rate, time left, what went wrong so far. The same words live and in logs. */
+import { heldBackBy } from '../views/layout/limits.ts';
 import { countText, counted, durationText, rateText } from '../views/layout/numbers.ts';
 import type { Progress, Stage } from './tracker.ts';
 
@@ -7,16 +8,18 @@ const verbs: Readonly<Record<Stage, string>> = {
   plan: 'reading',
   check: 'checking the plan',
   backfill: 'copying',
+  retry: 'trying dead letters again',
   verify: 'verifying',
   rollback: 'removing',
 };
 
 export function progressLine(progress: Progress): string {
-  const { stage, done, total, unit, perSecond, etaMs, counts, chunks, retries } = progress;
+  const { stage, done, total, unit, perSecond, etaMs, counts, chunks, retries, pace } = progress;
   const amount =
     total === null ? counted(done, unit) : `${countText(done)} of ${counted(total, unit)} (${percent(done, total)} %)`;
   const parts = [`${verbs[stage]}  ${amount}`];
   if (perSecond !== null && unit === 'key') parts.push(rateText(perSecond));
+  if (pace !== null) parts.push(...heldBackBy(pace));
   if (etaMs !== null && done !== total) parts.push(`${etaText(etaMs)} left`);
   if (chunks !== null && chunks.total > 1) parts.push(`${countText(chunks.done)} of ${countText(chunks.total)} chunks`);
   if (counts.deadLetters > 0) parts.push(counted(counts.deadLetters, 'dead letter'));

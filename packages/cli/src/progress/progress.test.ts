@@ -1,7 +1,7 @@
 /**
  * Goal: a line of progress claims no more than is known. Method: messages with times go in, numbers and words come out.
  */
-import { noCounts, type Message } from '@keyferry/core';
+import { noCounts, unlimited, type Message, type ThrottleReport } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { Output } from '../terminal/output.ts';
 import { percent, progressLine } from './line.ts';
@@ -9,9 +9,15 @@ import { LineSchedule } from './line-schedule.ts';
 import { chooseProgress, ProgressReporter } from './reporter.ts';
 import { etaRange, ProgressTracker, type Progress } from './tracker.ts';
 
-const backfill = (written: number, total: number, deadLetters = 0): Message => ({
+const unpaced: ThrottleReport = {
+  limitedBy: 'nothing',
+  perSecondMax: null,
+  p99Ms: { target: null, source: null },
+  limits: unlimited,
+};
+const backfill = (written: number, total: number, deadLetters = 0, pace = unpaced): Message => ({
   code: 'backfill.progress',
-  data: { counts: { ...noCounts, written, deadLetters }, total, chunksDone: 0, chunksTotal: 4, elapsedMs: 0 },
+  data: { counts: { ...noCounts, written, deadLetters }, total, chunksDone: 0, chunksTotal: 4, elapsedMs: 0, pace },
 });
 const at = (tracker: ProgressTracker, nowMs: number): Progress => {
   const progress = tracker.at(nowMs);
@@ -90,6 +96,7 @@ describe('the line', () => {
     counts: noCounts,
     chunks: null,
     retries: 0,
+    pace: unpaced,
   };
   it('has a range', () =>
     expect(progressLine(progress)).toBe('copying  250 of 1,000 keys (25 %), 50 keys/s, 15 s to 22 s left'));
@@ -98,6 +105,41 @@ describe('the line', () => {
   });
   it('does not know a total where nobody does', () => {
     expect(progressLine({ ...progress, stage: 'plan', total: null, etaMs: null })).toBe('reading  250 keys, 50 keys/s');
+  });
+  const targetP99Ms = 50;
+  it.each<[string, Partial<ThrottleReport>, string]>([
+    ['the rate', { limitedBy: 'rate', perSecondMax: 500 }, 'limited by rate 500/s'],
+    [
+      'the target',
+      {
+        limitedBy: 'target-latency',
+        perSecondMax: 320.4,
+        p99Ms: { target: 81.6, source: null },
+        limits: { ...unlimited, targetP99Ms },
+      },
+      'limited by target latency 320/s (p99 82 ms, limit 50 ms)',
+    ],
+    [
+      'the source, which has told nothing yet',
+      { limitedBy: 'source-latency', perSecondMax: 10 },
+      'limited by source latency 10/s',
+    ],
+    [
+      'nothing, where there is a rate',
+      { perSecondMax: 2000, limits: { ...unlimited, ratePerSecond: 2000 } },
+      'limited by nothing, at most 2,000/s',
+    ],
+    ['nothing, where latency has a limit', { limits: { ...unlimited, targetP99Ms } }, 'limited by nothing'],
+  ])('says what limits: %s', (_, pace, want) =>
+    expect(progressLine({ ...progress, pace: { ...unpaced, ...pace } })).toBe(
+      `copying  250 of 1,000 keys (25 %), 50 keys/s, ${want}, 15 s to 22 s left`,
+    ),
+  );
+  it('says nothing of limits elsewhere', () => {
+    const tracker = new ProgressTracker();
+    tracker.take(backfill(1, 2, 0, { ...unpaced, limitedBy: 'rate', perSecondMax: 1 }), 0);
+    tracker.take({ code: 'letters.progress', data: { tried: { ...noCounts, written: 3, deadLetters: 1 } } }, 1);
+    expect(progressLine(at(tracker, 1))).toBe('trying dead letters again  4 keys, 1 dead letter');
   });
   it.each([
     [0, 0, 100],
@@ -119,6 +161,7 @@ describe('lines in a log', () => {
     counts: noCounts,
     chunks: null,
     retries: 0,
+    pace: null,
   });
   it('come at the start, after 5 %, after 10 s, at a new stage, and never twice a second', () => {
     const schedule = new LineSchedule();

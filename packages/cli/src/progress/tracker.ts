@@ -4,9 +4,9 @@
  * The rate is that of the last few seconds; the time left is a range, between the rate now and the rate since the
  * stage began, because a single number would claim to know more.
  */
-import { noCounts, scannedOf, type ChunkCounts, type Message } from '@keyferry/core';
+import { noCounts, scannedOf, type ChunkCounts, type Message, type ThrottleReport } from '@keyferry/core';
 
-export type Stage = 'sort' | 'plan' | 'check' | 'backfill' | 'verify' | 'rollback';
+export type Stage = 'sort' | 'plan' | 'check' | 'backfill' | 'retry' | 'verify' | 'rollback';
 
 export interface Progress {
   readonly stage: Stage;
@@ -22,6 +22,8 @@ export interface Progress {
   readonly counts: ChunkCounts;
   readonly chunks: { readonly done: number; readonly total: number } | null;
   readonly retries: number;
+  /** How fast the run may go, and what holds it back; null where nothing is paced. */
+  readonly pace: ThrottleReport | null;
 }
 
 interface Sample {
@@ -43,6 +45,7 @@ export class ProgressTracker {
   private counts = noCounts;
   private chunks: { done: number; total: number } | null = null;
   private retries = 0;
+  private pace: ThrottleReport | null = null;
   /** Keys that a verify will meet, when the plan says so. */
   private expectedKeys: number | null = null;
 
@@ -69,21 +72,30 @@ export class ProgressTracker {
         return false;
       case 'backfill.progress':
         this.counts = message.data.counts;
+        this.pace = message.data.pace;
         this.expectedKeys = message.data.total;
         return this.moved('backfill', scannedOf(message.data.counts), message.data.total, nowMs);
       case 'chunk.done':
         if (this.chunks !== null) this.chunks.done += 1;
         return this.stage === 'backfill';
+      case 'letters.progress':
+        this.counts = message.data.tried;
+        return this.moved('retry', scannedOf(message.data.tried), null, nowMs);
       case 'verify.progress':
         return this.moved('verify', message.data.keys, this.expectedKeys, nowMs);
       case 'rollback.progress':
-        return this.moved('rollback', message.data.removed, null, nowMs);
+        return this.moved('rollback', message.data.removed + message.data.restored, null, nowMs);
       case 'store.retrying':
         this.retries += 1;
         return this.stage !== null;
       case 'chunk.claimed':
       case 'chunk.lost':
       case 'chunk.moved':
+      case 'rollback.unrestorable':
+      case 'history.not-kept':
+      case 'run.throttled':
+      case 'run.unthrottled':
+      case 'run.stopping':
         return false;
     }
   }
@@ -106,6 +118,7 @@ export class ProgressTracker {
       counts: this.counts,
       chunks: stage === 'backfill' ? this.chunks : null,
       retries: this.retries,
+      pace: stage === 'backfill' ? this.pace : null,
     };
   }
 

@@ -1,6 +1,8 @@
 /** What each of the engine's messages says to people: in warnings, event streams and log files. */
 import { scannedOf, type Message } from '@keyferry/core';
+import { heldBackBy, limitsText } from './layout/limits.ts';
 import { counted, countText, durationText } from './layout/numbers.ts';
+import { unrestorableText } from './rollback/index.ts';
 
 export function messageText(message: Message): string {
   switch (message.code) {
@@ -16,8 +18,19 @@ export function messageText(message: Message): string {
       return `run ${run}, attempt ${attempt} of plan ${plan}, ${how} ${counted(chunksTotal, 'chunk')}`;
     }
     case 'backfill.progress': {
-      const { counts, total } = message.data;
-      return `${countText(scannedOf(counts))} of ${countText(total)} dealt with, ${countText(counts.written)} written`;
+      const { counts, total, pace } = message.data;
+      const done = `${countText(scannedOf(counts))} of ${countText(total)} dealt with`;
+      return [`${done}, ${countText(counts.written)} written`, ...heldBackBy(pace)].join(', ');
+    }
+    case 'run.throttled':
+      return `${message.data.by} has set other limits: ${limitsText(message.data.limits)}`;
+    case 'run.unthrottled':
+      return `the limits are those of the configuration again: ${limitsText(message.data.limits)}`;
+    case 'run.stopping':
+      return `${message.data.why}: finishing the writes in flight, then stopping at a checkpoint`;
+    case 'letters.progress': {
+      const { tried } = message.data;
+      return `tried ${counted(scannedOf(tried), 'dead letter')} again, ${countText(tried.deadLetters)} still dead`;
     }
     case 'chunk.claimed':
       return `${message.data.worker} works on chunk ${message.data.chunk}`;
@@ -33,7 +46,14 @@ export function messageText(message: Message): string {
     }
     case 'verify.progress':
       return `compared ${counted(message.data.keys, 'key')}`;
-    case 'rollback.progress':
-      return `removed ${counted(message.data.removed, 'key')}, left ${countText(message.data.changed)} that somebody changed`;
+    case 'rollback.unrestorable':
+      return unrestorableText(message.data.count);
+    case 'history.not-kept':
+      return `${message.data.type} could not be kept in the history (${message.data.code}); what was done stands`;
+    case 'rollback.progress': {
+      const { removed, restored, changed, notRestored } = message.data;
+      const back = restored > 0 ? `, put ${countText(restored)} back` : '';
+      return `removed ${counted(removed, 'key')}${back}, left ${countText(changed + notRestored)} that somebody changed`;
+    }
   }
 }

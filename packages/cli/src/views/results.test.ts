@@ -2,7 +2,7 @@
  * Goal: what a run did reads the same each time: counts that add up, keys by name, the next command and the way back.
  * Method: pages of made-up results as snapshots; documents by the members that scripts read.
  */
-import { scannedOf } from '@keyferry/core';
+import { nothingRolledBack, scannedOf, type PlanDocument } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { change, nowMs, samplePlan } from '../../test/fixtures/plan.ts';
 import { agreed, applied, applying, deviated, differing, lock, untouched } from '../../test/fixtures/results.ts';
@@ -10,7 +10,7 @@ import { plainPalette } from '../terminal/palette.ts';
 import { adaptersView } from './adapters/index.ts';
 import { applyView } from './apply/index.ts';
 import { brokenLockView, locksView } from './locks/index.ts';
-import { rollbackView } from './rollback/index.ts';
+import { rollbackIntent, rollbackView } from './rollback/index.ts';
 import { changesView } from './show/index.ts';
 import { statusView } from './status/index.ts';
 import { validateView } from './validate/index.ts';
@@ -42,12 +42,12 @@ describe('apply', () => {
         besides  1 that differ as planned
 
       Applied: 12,310 written; 0 deviations.
-      Next: keyferry verify config-v2-to-v3
+      Next: keyferry finalize config-v2-to-v3
       Way back: keyferry rollback config-v2-to-v3
       "
     `);
   });
-  it('shows what is not as planned, and goes on to verify', () => {
+  it('shows what is not as planned, and goes on to the dead letters', () => {
     expect(applyView.human({ result: deviated, appliedAs }, context)).toMatchInlineSnapshot(`
       "Applied pln_01JDA3WQ7K   config-v2-to-v3   not as planned
         run run_01JDA3XA7K, attempt 1, resumed, 8.4 s, 1,500 keys/s
@@ -74,7 +74,7 @@ describe('apply', () => {
         ! 1 record could not be written
 
       Applied: 12,308 written; 2 deviations.
-      Next: keyferry verify config-v2-to-v3
+      Next: keyferry runs show config-v2-to-v3 --dead-letters
       Way back: keyferry rollback config-v2-to-v3
       "
     `);
@@ -93,7 +93,7 @@ describe('apply', () => {
       warnings: ['w'],
       outcome: 'deviated',
       verify: { verdict: 'differ', differences: [{ key: { text: '/config/routes/b' } }, { key: { base64: '/wA=' } }] },
-      next: 'keyferry verify config-v2-to-v3',
+      next: 'keyferry runs show config-v2-to-v3 --dead-letters',
       wayBack: 'keyferry rollback config-v2-to-v3',
     });
   });
@@ -195,7 +195,8 @@ describe('status', () => {
 describe('rollback', () => {
   const result = {
     run: 'run_1',
-    counts: { removed: 12_300, changed: 8 },
+    counts: { ...nothingRolledBack, removed: 12_300, changed: 8 },
+    unrestorable: 0,
     written: 12_310,
     left: 10,
     changedKeys: [{ text: '/a' }, { text: '/b\n' }],
@@ -209,6 +210,82 @@ describe('rollback', () => {
             /a
             /b\\u000a
             and 6 more
+
+      Next: keyferry plan m --out m.kfplan
+      "
+    `);
+  });
+});
+
+describe('overwrites and deletes', () => {
+  const counts = { ...applied.counts, written: 12_300, overwritten: 9, changed: 1, deleted: 75, deletesChanged: 1 };
+  const { actions } = applied.plan.totals;
+  const plan: PlanDocument = {
+    ...applied.plan,
+    totals: {
+      ...applied.plan.totals,
+      actions: {
+        ...actions,
+        create: { keys: 12_300, bytes: 1 },
+        overwrite: { keys: 10, bytes: 1 },
+        delete: { keys: 76, bytes: 1 },
+      },
+    },
+  };
+  it('are counted beside the records of the source, and add up by themselves', () => {
+    const page = applyView.human({ result: { ...applied, plan, counts }, appliedAs }, context);
+    expect(page.split('\n').slice(3, 15).join('\n')).toMatchInlineSnapshot(`
+      "                   planned      done
+        + written         12,300    12,300   created by this migration
+        ~ overwritten         10         9   in place of what the plan saw
+        = equal                1         1   was there already
+        ! met a change         0         1   to be overwritten, but no longer as planned: left
+        ! kept                 1         1   target differs
+        x tombstoned           0         0
+        x dead letters         0         0
+        . not carried        292       292
+        scanned           12,604    12,604
+        - deleted             76        75   was in the target only
+        ! not deleted          0         1   no longer as planned: left"
+    `);
+    const document = applyView.json({ result: { ...applied, plan, counts }, appliedAs }, []);
+    expect(document).toMatchObject({
+      counts: { overwritten: 9, changed: 1, scanned: 12_604, deletes: 76 },
+      planned: { overwritten: 10, deleted: 76 },
+    });
+  });
+  it('stand in the status, with what could not be restored', () => {
+    const status = { ...applying, counts, unrestorable: 2, events: [] };
+    const lines = statusView.human([status], context).split('\n');
+    expect(lines.filter((line) => /counts|undo/.test(line)).join('\n')).toMatchInlineSnapshot(`
+      "  counts    12,300 written, 9 overwritten, 1 met a change, 75 deleted or gone, 1 not deleted, 1 equal, 1 kept, 0 tombstoned, 0 dead, 292 not carried
+        undo      2 records were overwritten or deleted without a before-image: nothing brings them back"
+    `);
+    expect(rollbackIntent(status, plainPalette)).toMatchInlineSnapshot(`
+      "Roll back config-v2-to-v3   applying
+        removes from the target the 12,300 keys that it created, if nobody changed them since; everything else stays
+        puts back 82 records that it overwrote or deleted, if nobody changed them since
+        2 records were overwritten or deleted without a before-image: nothing brings them back
+      "
+    `);
+  });
+  it('are restored by a rollback, as far as nobody changed them and their time is not over', () => {
+    const result = {
+      run: 'run_1',
+      counts: { ...nothingRolledBack, removed: 12_300, restored: 80, notRestored: 3, expired: 1 },
+      written: 12_300,
+      unrestorable: 2,
+      left: 5,
+      changedKeys: [{ text: '/a' }],
+      elapsedMs: 1500,
+    };
+    expect(rollbackView.human({ migration: 'm', result }, context)).toMatchInlineSnapshot(`
+      "Rolled back m   run run_1, 1.5 s
+        - removed    12,300 of 12,300 written
+        ~ restored   80 overwritten or deleted, 1 whose own time is over
+        ! left       5   changed since, or expired; 2 records were overwritten or deleted without a before-image: nothing brings them back
+            /a
+            and 2 more
 
       Next: keyferry plan m --out m.kfplan
       "

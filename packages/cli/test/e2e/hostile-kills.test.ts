@@ -8,6 +8,7 @@ import { loadV2Keys, serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readTexts, readV3 } from './etcd-data.ts';
 import { MigrationFolder, until, type LoggedRun } from './migration-folder.ts';
+import { randomOf } from './seeded-random.ts';
 
 const [old, current] = await Promise.all([serverOrSkip('etcd-3.4'), serverOrSkip('etcd-3.5')]);
 const note = [old, current].find((server) => !server.ok)?.note ?? '';
@@ -97,14 +98,3 @@ describe.skipIf(!old.ok || !current.ok)(`runs that are killed${note}`, () => {
     expect([...(await readV3(target, 'own/killed/')).keys()]).toEqual(['own/killed/move/epoch']);
   });
 });
-
-/** Mulberry32: the same numbers for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -21,6 +21,13 @@ describe('--json', () => {
     [['plan', 'config'], 'keyferry.plan', 0],
     [['status'], 'keyferry.status', 0],
     [['locks', 'list'], 'keyferry.locks', 0],
+    [['state', 'list'], 'keyferry.state-list', 0],
+    [['state', 'upgrade'], 'keyferry.state-upgraded', 0],
+    [['report', 'config'], 'keyferry.error', 64],
+    [['finalize', 'config', '--yes'], 'keyferry.error', 4],
+    [['reconcile', 'config', '--yes'], 'keyferry.error', 4],
+    [['state', 'forget', 'config', '--yes'], 'keyferry.error', 64],
+    [['runs', 'list'], 'keyferry.runs', 0],
     [['explain'], 'keyferry.codes', 0],
     [['adapters', 'list'], 'keyferry.adapters', 0],
     [['schema', 'config'], 'keyferry.schema', 0],
@@ -30,6 +37,10 @@ describe('--json', () => {
     [['plann'], 'keyferry.error', 64],
     [['verify', 'config'], 'keyferry.error', 4],
     [['locks', 'show', 'lck_none'], 'keyferry.error', 64],
+    [['runs', 'show', 'run_none'], 'keyferry.error', 64],
+    [['runs', 'throttle', 'config'], 'keyferry.error', 64],
+    [['runs', 'pause', 'config'], 'keyferry.error', 4],
+    [['runs', 'retry', 'config'], 'keyferry.error', 4],
     [['show', 'none.kfplan'], 'keyferry.error', 1],
     [['validate', '-c', 'none.yaml'], 'keyferry.error', 78],
   ])('%j prints one document, %s, with exit code %i', async (args, format, want) => {
@@ -95,8 +106,11 @@ describe('secrets', () => {
       await bench.run(['apply', 'a.kfplan', '--events', 'a.ndjson', ...common]),
       await bench.run(['verify', 'config', ...common]),
       await bench.run(['status', ...common]),
+      await bench.run(['runs', 'list', ...common]),
+      await bench.run(['runs', 'show', 'config', '--dead-letters', ...common]),
+      await bench.run(['runs', 'retry', 'config', ...common]),
     ];
-    expect(printed.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0]);
+    expect(printed.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     const all = printed.map(({ stdout, stderr }) => stdout + stderr).join('') + (await everything());
     expect(all).toContain('/config/db/password');
     expect(all).not.toContain('canary-value-7d1f');

@@ -39,12 +39,14 @@ export class RecordHasher {
 
   /** The hash of one record; valid until the next call. */
   hash(record: DigestedRecord): Lanes {
-    this.scratch.set(this.seed);
+    const { seed, scratch } = this;
     // Whether it expires and where the key ends go into the seed: fields cannot run together.
-    if (record.expiresAtMs !== null) this.scratch[0] = (this.scratch[0] as number) ^ 0x5bd1e995;
-    this.scratch[1] = (this.scratch[1] as number) ^ record.key.length;
-    this.hasher.hashPair(this.scratch, record.key, record.value);
-    return this.scratch;
+    scratch[0] = (seed[0] as number) ^ (record.expiresAtMs === null ? 0 : 0x5bd1e995);
+    scratch[1] = (seed[1] as number) ^ record.key.length;
+    scratch[2] = seed[2] as number;
+    scratch[3] = seed[3] as number;
+    this.hasher.hashPair(scratch, record.key, record.value);
+    return scratch;
   }
 
   /** As `hash`, over the version too: for records of a target that a plan rests on. */
@@ -103,7 +105,7 @@ export function digestsEqual(a: Digest, b: Digest): boolean {
 function addLanes(into: Lanes, other: Lanes): void {
   let carry = 0;
   for (let i = 3; i >= 0; i -= 1) {
-    const lane = (into[i] as number) + (other[i] as number) + carry;
+    const lane = ((into[i] as number) >>> 0) + ((other[i] as number) >>> 0) + carry;
     into[i] = lane;
     carry = lane > 0xffffffff ? 1 : 0;
   }

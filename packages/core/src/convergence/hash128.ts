@@ -6,7 +6,8 @@
  *
  * The result goes into an array that the caller owns, so that a million records allocate nothing.
  */
-export type Lanes = Uint32Array; // four lanes, the most significant first
+/** Four lanes, the most significant first; signed, so that reading one needs no number larger than a machine word. */
+export type Lanes = Int32Array;
 
 const c1 = 0x239b961b;
 const c2 = 0xab0e9789;
@@ -24,7 +25,7 @@ function finalMix(h: number): number {
 }
 
 export function lanes(): Lanes {
-  return new Uint32Array(4);
+  return new Int32Array(4);
 }
 
 /** Bytes that are hashed in one go; longer input is hashed piece by piece, each seeded by the one before. */
@@ -88,8 +89,8 @@ export class Hasher {
     }
     const rest = length & 15;
     if (rest > 0) {
-      // What an earlier input left behind the end counts as zero.
-      bytes.fill(0, length, (whole + 1) << 4);
+      // What an earlier input left behind the end counts as zero. At most 15 bytes: a call of fill would cost more.
+      for (let i = length; i < (whole + 1) << 4; i += 1) bytes[i] = 0;
       const at = whole << 2;
       if (rest > 12) h4 ^= Math.imul(rotl(Math.imul(words[at + 3] as number, c4), 18), c1);
       if (rest > 8) h3 ^= Math.imul(rotl(Math.imul(words[at + 2] as number, c3), 17), c4);

@@ -70,6 +70,16 @@ export const codes = {
     summary: 'the configuration has no migration {migration}',
     remedy: 'list them:   keyferry validate',
   }),
+  'fixtures.not-found': entry<{ file: string; migration: string }>({
+    retry: 'never',
+    summary: 'there are no fixtures for {migration}: {file} is not there',
+    remedy: 'write cases into it, or name the file:   keyferry test {migration} --fixtures FILE',
+  }),
+  'fixtures.invalid': entry<{ file: string; issues: readonly ConfigIssue[] }>({
+    retry: 'never',
+    summary: 'the fixtures {file} are not valid; no case was run',
+    remedy: 'correct the lines shown; the form is described in docs/guides/testing-rules.md',
+  }),
   'rule.module-invalid': entry<{ module: string; detail: string }>({
     retry: 'never',
     summary: 'the rule module {module} cannot be used: {detail}',
@@ -126,6 +136,22 @@ export const codes = {
     summary: '{migration} is {phase}, where {command} has nothing to do; nothing was written',
     remedy: 'the next safe command:   {next}',
   }),
+  'migration.finalized': entry<{ migration: string; command: string; by: string; at: string }>({
+    retry: 'never',
+    summary: '{migration} was finalized at {at} by {by}; {command} is not possible any more, and nothing was written',
+    remedy:
+      'to migrate once more, with no way back behind what was finalized:   keyferry finalize {migration} --reopen',
+  }),
+  'finalize.not-proven': entry<{ migration: string; what: readonly string[] }>({
+    retry: 'never',
+    summary: '{migration} could not be proven again; it was not finalized, and the way back is still open',
+    remedy: 'see what moved:   keyferry verify {migration}\nput it right:     keyferry reconcile {migration}',
+  }),
+  'done.unreadable': entry<{ migration: string }>({
+    retry: 'never',
+    summary: 'the done marker of {migration} in the target is not one that this version can read',
+    remedy: 'use the keyferry that wrote it, or find out who writes under the reserved prefix',
+  }),
   'lease.held': entry<{ migration: string; lock: string; holder: string; run: string; heartbeatAgoMs: number }>({
     retry: 'never',
     summary: '{migration} is being applied by someone else',
@@ -157,10 +183,68 @@ export const codes = {
     summary: '{migration} was stopped by {signal}; everything that was written before is checkpointed',
     remedy: 'go on with the same command',
   }),
+  'run.stopped': entry<{ migration: string; why: string; next: string }>({
+    retry: 'never',
+    summary: '{migration} was stopped at a checkpoint on purpose ({why}); what was written before stays',
+    remedy: 'go on:   {next}',
+  }),
+  'run.paused': entry<{ migration: string; by: string; since: string }>({
+    retry: 'never',
+    summary: '{migration} has been paused by {by} since {since}; nothing was written',
+    remedy: 'let it go on:   keyferry runs resume {migration}',
+  }),
+  'run.cancelled': entry<{ migration: string; by: string; since: string }>({
+    retry: 'never',
+    summary:
+      '{migration} was cancelled by {by} at {since}; what was written before stays, and nothing is written any more',
+    remedy: 'go back:        keyferry rollback {migration}\nor begin anew:  keyferry plan {migration} --out FILE',
+  }),
+  'run.not-found': entry<{ run: string }>({
+    retry: 'never',
+    summary: 'there is no run {run}, and no migration of that name',
+    remedy: 'list them:   keyferry runs list',
+  }),
+  'dead-letters.over-budget': entry<{ migration: string; letters: number; deadLettersMax: number }>({
+    retry: 'never',
+    summary:
+      '{migration} was stopped at a checkpoint: {letters} records of this run became dead letters, and deadLettersMax is {deadLettersMax}',
+    remedy:
+      'see them:         keyferry runs show {migration} --dead-letters\ntry them again:   keyferry runs retry {migration}',
+  }),
   'state.newer': entry<{ where: string; found: string; known: string }>({
     retry: 'never',
     summary: 'the state in {where} was written by a newer keyferry (format {found}, this one knows {known})',
     remedy: 'use the newer keyferry',
+  }),
+  'state.not-empty': entry<{ migration: string; what: string }>({
+    retry: 'never',
+    summary: 'the state already holds {what} of {migration}; nothing was overwritten',
+    remedy: 'look at it:        keyferry state show {migration}\nor throw it away:  keyferry state forget {migration}',
+  }),
+  'state.unknown-migration': entry<{ migration: string; known: readonly string[] }>({
+    retry: 'never',
+    summary: 'the state holds nothing of {migration}',
+    remedy: 'list what it holds:   keyferry state list',
+  }),
+  'state.document-invalid': entry<{ file: string; line: number; detail: string }>({
+    retry: 'never',
+    summary: 'line {line} of {file} is not part of an exported state: {detail}; nothing was imported',
+    remedy: 'export it again:   keyferry state export MIGRATION --out FILE',
+  }),
+  'state.nothing-to-adopt': entry<{ migration: string }>({
+    retry: 'never',
+    summary: 'the target knows nothing of {migration}: no attempt was ever begun there, so there is nothing to adopt',
+    remedy: 'check that it is the right target, then begin:   keyferry plan {migration}',
+  }),
+  'forget.unaccepted': entry<{ migration: string; findings: readonly string[]; lost: readonly string[] }>({
+    retry: 'never',
+    summary: 'forgetting {migration} now loses more than its history; nothing was removed',
+    remedy: 'if that is what you want, name it:   keyferry state forget {migration} --accept CODE',
+  }),
+  'run.unknown': entry<{ run: string }>({
+    retry: 'never',
+    summary: 'the state knows no run {run}',
+    remedy: 'list the runs of a migration:   keyferry state show MIGRATION',
   }),
   'state.busy': entry<{ where: string }>({
     retry: 'backoff',
@@ -266,3 +350,6 @@ export const codes = {
 
 export type Code = keyof typeof codes;
 export type DetailsOf<C extends Code> = NonNullable<(typeof codes)[C]['details']>;
+
+/** The facts that come with each code, for schemas and reference pages. */
+export type DetailsTable = { readonly [C in Code]: DetailsOf<C> };

@@ -62,7 +62,7 @@ describe('a claimed chunk', () => {
   });
 
   it('counts each entry once', () => {
-    const counts = { written: 1, equal: 2, kept: 4, tombstoned: 8, deadLetters: 16, notCarried: 32 };
+    const counts = { ...noCounts, written: 1, equal: 2, kept: 4, tombstoned: 8, deadLetters: 16, notCarried: 32 };
     expect(scannedOf(counts)).toBe(63);
   });
 });

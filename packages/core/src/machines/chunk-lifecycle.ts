@@ -13,40 +13,68 @@ import { emptyDigest, type Digest } from '../convergence/digest.ts';
 import { runOfWorker, type ChunkId, type RunId, type WorkerId } from '../model/ids.ts';
 import type { KeyJson } from '../model/key.ts';
 
-/** What became of the records of a chunk. They add up: see `scannedOf`. */
+/**
+ * What became of the records of a chunk, and of the target records that were to be deleted there. Each is under exactly
+ * one count, so that they add up: those of the source to `scannedOf`, the deletes to `deletesOf`.
+ */
 export interface ChunkCounts {
   readonly written: number;
+  /** In place of the record that the plan saw. */
+  readonly overwritten: number;
   readonly equal: number;
+  /** Was to be overwritten, but is another version by now, or gone: left as it is. */
+  readonly changed: number;
   /** The target differs and is kept, as the plan said. */
   readonly kept: number;
   readonly tombstoned: number;
   readonly deadLetters: number;
   readonly notCarried: number;
+  readonly deleted: number;
+  /** Was to be deleted, and was gone when its turn came. */
+  readonly deletesGone: number;
+  /** Was to be deleted, but is another version by now, or in the source: left as it is. */
+  readonly deletesChanged: number;
 }
 
 export const noCounts: ChunkCounts = {
   written: 0,
+  overwritten: 0,
   equal: 0,
+  changed: 0,
   kept: 0,
   tombstoned: 0,
   deadLetters: 0,
   notCarried: 0,
+  deleted: 0,
+  deletesGone: 0,
+  deletesChanged: 0,
 };
 
 export function addCounts(a: ChunkCounts, b: ChunkCounts): ChunkCounts {
   return {
     written: a.written + b.written,
+    overwritten: a.overwritten + b.overwritten,
     equal: a.equal + b.equal,
+    changed: a.changed + b.changed,
     kept: a.kept + b.kept,
     tombstoned: a.tombstoned + b.tombstoned,
     deadLetters: a.deadLetters + b.deadLetters,
     notCarried: a.notCarried + b.notCarried,
+    deleted: a.deleted + b.deleted,
+    deletesGone: a.deletesGone + b.deletesGone,
+    deletesChanged: a.deletesChanged + b.deletesChanged,
   };
 }
 
-/** Everything that was read. Nothing is silent: each record is under exactly one count. */
+/** Everything that was read of the source. Nothing is silent: each record is under exactly one count. */
 export function scannedOf(counts: ChunkCounts): number {
-  return counts.written + counts.equal + counts.kept + counts.tombstoned + counts.deadLetters + counts.notCarried;
+  const { written, overwritten, equal, changed, kept, tombstoned, deadLetters, notCarried } = counts;
+  return written + overwritten + equal + changed + kept + tombstoned + deadLetters + notCarried;
+}
+
+/** Every planned delete that was dealt with. */
+export function deletesOf({ deleted, deletesGone, deletesChanged }: ChunkCounts): number {
+  return deleted + deletesGone + deletesChanged;
 }
 
 export interface ChunkProgress {
@@ -120,6 +148,14 @@ export function checkpoint(claim: ChunkState, progress: ChunkProgress, leaseEnds
 
 export function release(claim: ChunkState): ChunkState {
   return { ...claim, phase: 'pending', worker: null, leaseEndsAtMs: null };
+}
+
+/**
+ * For the dead letters behind its cursor, which are tried again under a token of their own. A worker that still believes
+ * to have the chunk is shut out by it; what is done stays done.
+ */
+export function reopen(state: ChunkState, token: number): ChunkState {
+  return state.phase === 'done' ? { ...state, token } : release({ ...state, token });
 }
 
 export function finish(claim: ChunkState, progress: ChunkProgress): ChunkState {

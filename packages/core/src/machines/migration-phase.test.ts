@@ -26,6 +26,11 @@ describe('migration phases', () => {
         'rolling-back roll-back rolling-back',
         'rolling-back rolled-back rolled-back',
         'rolled-back start applying',
+        'verified finalize finalizing',
+        'finalizing finalize finalizing',
+        'finalizing finalized finalized',
+        'finalized reopen reopened',
+        'reopened start applying',
       ].toSorted(),
     );
   });
@@ -36,6 +41,11 @@ describe('migration phases', () => {
 
   it('quotes a plan file whose name a shell would break', () => {
     expect(nextStep('m' as MigrationId, 'applying', "it's.kfplan").next).toBe("keyferry apply 'it'\\''s.kfplan'");
+  });
+
+  it.each(['finalizing', 'finalized', 'reopened'] as const)('has no way back any more from %s', (phase) => {
+    expect(nextStep('m' as MigrationId, phase, 'm.kfplan').wayBack).toBeNull();
+    expect(phaseTable[phase]['roll-back']).toBeNull();
   });
 
   it.each(['applying', 'applied', 'verified'] as const)('has a way back from %s', (phase) => {

@@ -8,62 +8,68 @@
  *                                      ▼ roll-back
  *                                rolling-back ──rolled-back──► rolled-back ──start──► applying (a new attempt)
  *
+ *     verified ──finalize──► finalizing ──finalized──► finalized ──reopen──► reopened ──start──► applying
+ *
+ * `finalizing` is the point of no return: what tells a created record from another is dropped from there on, so there
+ * is no roll-back from it, and none of what a finalized attempt wrote after it was reopened.
+ *
  * The table has an answer for every pair, so that a new phase or event cannot be forgotten.
  */
 import type { MigrationId, PlanId, RunId } from '../model/ids.ts';
 import type { KeyJson } from '../model/key.ts';
 import { shellWord } from '../model/shell-word.ts';
 import type { ChunkCounts } from './chunk-lifecycle.ts';
+import type { DoneMarker } from './done-marker.ts';
 
-export type Phase = 'new' | 'applying' | 'applied' | 'verified' | 'rolling-back' | 'rolled-back';
-export type PhaseEvent = 'start' | 'backfilled' | 'verified' | 'differs' | 'roll-back' | 'rolled-back';
+export type Phase =
+  | 'new'
+  | 'applying'
+  | 'applied'
+  | 'verified'
+  | 'rolling-back'
+  | 'rolled-back'
+  | 'finalizing'
+  | 'finalized'
+  | 'reopened';
+export type PhaseEvent =
+  'start' | 'backfilled' | 'verified' | 'differs' | 'roll-back' | 'rolled-back' | 'finalize' | 'finalized' | 'reopen';
+
+/** A row in which nothing is allowed; a phase names what is. */
+const never: Readonly<Record<PhaseEvent, null>> = {
+  start: null,
+  backfilled: null,
+  verified: null,
+  differs: null,
+  'roll-back': null,
+  'rolled-back': null,
+  finalize: null,
+  finalized: null,
+  reopen: null,
+};
 
 /** The phase that follows, or null where the event is not allowed. */
 export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phase | null>>>> = {
-  new: { start: 'applying', backfilled: null, verified: null, differs: null, 'roll-back': null, 'rolled-back': null },
-  applying: {
-    start: 'applying',
-    backfilled: 'applied',
-    verified: null,
-    differs: null,
-    'roll-back': 'rolling-back',
-    'rolled-back': null,
-  },
-  applied: {
-    start: 'applying',
-    backfilled: null,
-    verified: 'verified',
-    differs: 'applied',
-    'roll-back': 'rolling-back',
-    'rolled-back': null,
-  },
+  new: { ...never, start: 'applying' },
+  applying: { ...never, start: 'applying', backfilled: 'applied', 'roll-back': 'rolling-back' },
+  applied: { ...never, start: 'applying', verified: 'verified', differs: 'applied', 'roll-back': 'rolling-back' },
   verified: {
+    ...never,
     start: 'applying',
-    backfilled: null,
     verified: 'verified',
     differs: 'applied',
     'roll-back': 'rolling-back',
-    'rolled-back': null,
+    finalize: 'finalizing',
   },
-  'rolling-back': {
-    start: null,
-    backfilled: null,
-    verified: null,
-    differs: null,
-    'roll-back': 'rolling-back',
-    'rolled-back': 'rolled-back',
-  },
-  'rolled-back': {
-    start: 'applying',
-    backfilled: null,
-    verified: null,
-    differs: null,
-    'roll-back': null,
-    'rolled-back': null,
-  },
+  'rolling-back': { ...never, 'roll-back': 'rolling-back', 'rolled-back': 'rolled-back' },
+  'rolled-back': { ...never, start: 'applying' },
+  finalizing: { ...never, finalize: 'finalizing', finalized: 'finalized' },
+  finalized: { ...never, reopen: 'reopened' },
+  reopened: { ...never, start: 'applying' },
 };
 
 export interface MigrationState {
+  /** Format of all items of this migration (state-layout.ts); the first where there is none. */
+  readonly format?: number;
   readonly migration: MigrationId;
   readonly phase: Phase;
   /** Grows with each plan that is started; also held by the target's epoch. */
@@ -80,8 +86,12 @@ export interface MigrationState {
     /** The target's identity; null where it has none. */
     readonly identity: string | null;
     readonly prefixes: readonly KeyJson[];
-    /** Records written by the attempts before this one. */
+    /** Those attempts, ascending. */
+    readonly attempts: readonly number[];
+    /** Records created by the attempts before this one. */
     readonly before: number;
+    /** Records that those overwrote or deleted without a before-image. */
+    readonly unkept: number;
   };
   readonly run: RunId;
   readonly startedAtMs: number;
@@ -89,6 +99,10 @@ export interface MigrationState {
   /** Totals of the attempt once backfill is done. */
   readonly counts: ChunkCounts | null;
   readonly rolledBack: RollbackCounts | null;
+  /** How far a rollback has come in putting before-images back: those up to an item of an attempt, and all of later ones. */
+  readonly restoredTo: { readonly attempt: number; readonly item: string } | null;
+  /** What was proven before the point of no return, as the target's done marker says it; null before. */
+  readonly done: DoneMarker | null;
 }
 
 export interface RollbackCounts {
@@ -96,7 +110,15 @@ export interface RollbackCounts {
   readonly removed: number;
   /** Changed by someone between being listed and being removed: left as they are. */
   readonly changed: number;
+  /** Overwritten or deleted, and put back. */
+  readonly restored: number;
+  /** Overwritten or deleted, and changed by someone since: left as they are. */
+  readonly notRestored: number;
+  /** Overwritten or deleted, and past their own time by now: what was there is over. */
+  readonly expired: number;
 }
+
+export const nothingRolledBack: RollbackCounts = { removed: 0, changed: 0, restored: 0, notRestored: 0, expired: 0 };
 
 /** The one safe next command, and the way back; both are full commands. */
 export interface NextStep {
@@ -109,14 +131,19 @@ export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string
   switch (phase) {
     case 'new':
     case 'rolled-back':
+    case 'reopened':
       return { next: `keyferry plan ${migration} --out ${migration}.kfplan`, wayBack: null };
     case 'applying':
       return { next: `keyferry apply ${shellWord(appliedAs)}`, wayBack: back };
     case 'applied':
       return { next: `keyferry verify ${migration}`, wayBack: back };
     case 'verified':
-      return { next: `keyferry verify ${migration}`, wayBack: back };
+      return { next: `keyferry finalize ${migration}`, wayBack: back };
     case 'rolling-back':
       return { next: back, wayBack: null };
+    case 'finalizing':
+      return { next: `keyferry finalize ${migration}`, wayBack: null };
+    case 'finalized':
+      return { next: `keyferry report ${migration}`, wayBack: null };
   }
 }

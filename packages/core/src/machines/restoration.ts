@@ -20,11 +20,11 @@ export type RestoreStep =
   /** What is there goes, if anything is. */
   | { readonly kind: 'remove'; readonly outcome: Extract<RestoreOutcome, 'removed' | 'expired'> }
   /** `own`: it was this migration's own, and must be known as such, for the images of earlier attempts. */
-  | { readonly kind: 'put'; readonly outcome: 'restored'; readonly own: boolean };
+  | { readonly kind: 'put'; readonly outcome: 'restored' | 'replaced'; readonly own: boolean };
 
 /**
  * @param present what is there now, and whose it is
- * @param wasDeleted the target remembers that this migration deleted the key
+ * @param wasDeleted the target remembers that this migration deleted the key, and no tombstone says that somebody has since
  */
 export function restoreStep(
   { undo, image }: Restoration,
@@ -43,7 +43,8 @@ export function restoreStep(
   if (!isOurs) return { kind: 'leave', outcome: 'changed' };
   if (origin === 'created') return { kind: 'remove', outcome: 'removed' };
   if (expiresAtMs !== null && expiresAtMs <= nowMs) return { kind: 'remove', outcome: 'expired' };
-  return { kind: 'put', outcome: 'restored', own: origin === 'overwritten' };
+  const outcome = present?.origin === 'created' ? 'replaced' : 'restored';
+  return { kind: 'put', outcome, own: origin === 'overwritten' };
 }
 
 /** A creation is undone when nothing is there; one that is still there, or there again, is removed with the others. */

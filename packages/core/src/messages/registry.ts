@@ -3,6 +3,8 @@
  * Core and engine never print; the CLI renders these, a function logs them, the simulator records them.
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
+import type { RollbackCounts } from '../machines/migration-phase.ts';
+import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
 
 export type Level = 'debug' | 'info' | 'warning';
 
@@ -26,14 +28,26 @@ export interface MessageData {
     readonly chunksDone: number;
     readonly chunksTotal: number;
     readonly elapsedMs: number;
+    readonly pace: ThrottleReport;
   };
+  /** Somebody changed the limits of a run from outside of it, or it began under such a change. */
+  'run.throttled': { readonly by: string; readonly limits: ThrottleLimits };
+  /** Somebody took such a change back. */
+  'run.unthrottled': { readonly limits: ThrottleLimits };
+  /** The run finishes what is in flight, then ends with the error of that code. */
+  'run.stopping': { readonly code: string; readonly why: string };
+  /** What became of the dead letters that were tried so far. */
+  'letters.progress': { readonly tried: ChunkCounts };
   'chunk.claimed': { readonly chunk: string; readonly worker: string; readonly token: number };
   'chunk.done': { readonly chunk: string; readonly counts: ChunkCounts };
   'chunk.lost': { readonly chunk: string; readonly worker: string; readonly token: number };
   'chunk.moved': { readonly chunk: string };
   'store.retrying': { readonly what: string; readonly code: string; readonly tries: number; readonly waitMs: number };
   'verify.progress': { readonly keys: number };
-  'rollback.progress': { readonly removed: number; readonly changed: number };
+  'history.not-kept': { readonly type: string; readonly code: string };
+  /** Said before it begins: so many records were overwritten or deleted without a before-image. */
+  'rollback.unrestorable': { readonly count: number };
+  'rollback.progress': RollbackCounts;
 }
 export type MessageCode = keyof MessageData;
 
@@ -43,12 +57,18 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'apply.checking': 'info',
   'apply.started': 'info',
   'backfill.progress': 'info',
+  'run.throttled': 'info',
+  'run.unthrottled': 'info',
+  'run.stopping': 'info',
+  'letters.progress': 'info',
   'chunk.claimed': 'debug',
   'chunk.done': 'debug',
   'chunk.lost': 'warning',
   'chunk.moved': 'warning',
   'store.retrying': 'warning',
   'verify.progress': 'info',
+  'rollback.unrestorable': 'warning',
+  'history.not-kept': 'warning',
   'rollback.progress': 'info',
 };
 

@@ -16,9 +16,10 @@ export interface Restoration {
 }
 
 /**
- * restored: the old value is there again, with what is left of its time. removed: the image was itself this migration's
+ * restored: the old value is there again, with what is left of its time. replaced: the same, in place of what this
+ * migration had created there after its delete. removed: the image was itself this migration's
  * creation, so what was there before is nothing. expired: the image's time has run out meanwhile; what this migration
  * wrote there is gone. untouched: it is as it should be, never changed or restored by an earlier try. changed: somebody
  * wrote or deleted it since; it is left as it is.
  */
-export type RestoreOutcome = 'restored' | 'removed' | 'expired' | 'untouched' | 'changed';
+export type RestoreOutcome = 'restored' | 'replaced' | 'removed' | 'expired' | 'untouched' | 'changed';

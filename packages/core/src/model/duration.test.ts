@@ -1,6 +1,6 @@
 /** Goal: a number without its unit is refused. */
 import { describe, expect, it } from 'vitest';
-import { parseDurationMs, parseSizeBytes } from './duration.ts';
+import { parseDurationMs, parseRatePerSecond, parseSizeBytes } from './duration.ts';
 
 describe('durations and sizes', () => {
   it.each([
@@ -23,5 +23,16 @@ describe('durations and sizes', () => {
     ['1', null],
   ])('reads the size %j as %j', (text, want) => {
     expect(parseSizeBytes(text)).toBe(want);
+  });
+
+  it.each([
+    ['2000/s', 2000],
+    ['0.5/s', 0.5],
+    ['0/s', null],
+    ['10/m', null],
+    ['-1/s', null],
+    ['10', null],
+  ])('reads the rate %j as %j', (text, want) => {
+    expect(parseRatePerSecond(text)).toBe(want);
   });
 });

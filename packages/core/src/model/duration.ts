@@ -17,3 +17,9 @@ export function parseDurationMs(text: string): number | null {
 export function parseSizeBytes(text: string): number | null {
   return parseWithUnit(text, sizeUnits);
 }
+
+/** Keys a second, or null when the text is not a number of more than 0 with `/s`. */
+export function parseRatePerSecond(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)\/s$/.exec(text.trim());
+  return match === null || Number(match[1]) === 0 ? null : Number(match[1]);
+}

@@ -8,7 +8,7 @@ import { addDigests, emptyDigest } from '../convergence/digest.ts';
 import { MergeJoin } from '../diff/merge-join.ts';
 import { keyFromJson, keyFromText, prefixEnd, type Key } from '../model/key.ts';
 import type { NotCarried, StoredRecord, Unplaced, Version } from '../model/record.ts';
-import { PlanBuilder, type PlanLimits } from './build-plan.ts';
+import { PlanBuilder, type PlanLimits, type PlanQuestions } from './build-plan.ts';
 import type { DiffRules } from './chunk-diff.ts';
 import type { PlannedChange, PlannedChunk } from './plan.ts';
 
@@ -19,6 +19,9 @@ const rules: DiffRules = {
   emptyKeys: false,
   reservedPrefix: keyFromText('/t/_own/'),
   isSensitive: (key) => key.includes('password'),
+  onConflict: 'keep-target' as const,
+  prune: false,
+  inScope: () => true,
 };
 const limits: PlanLimits = { chunkKeysMax: 3, chunkBytesMax: 1000, createRowsMax: 100 };
 
@@ -37,9 +40,15 @@ function build(
     limits: l = limits,
     notCarried = [],
     unplaced = [],
-  }: { limits?: PlanLimits; notCarried?: readonly NotCarried[]; unplaced?: readonly Unplaced[] } = {},
+    questions = { replacedText: false },
+  }: {
+    limits?: PlanLimits;
+    notCarried?: readonly NotCarried[];
+    unplaced?: readonly Unplaced[];
+    questions?: PlanQuestions;
+  } = {},
 ) {
-  const builder = new PlanBuilder(rules, l);
+  const builder = new PlanBuilder(rules, l, questions);
   const join = new MergeJoin(rules.rule, builder);
   const offer = {
     source: [{ records: source.toSorted(byKey), notCarried, unplaced }],
@@ -187,3 +196,17 @@ function expectCover(chunks: readonly PlannedChunk[]): void {
     expect(chunk.end).toEqual(next === undefined ? { text: end } : next.start);
   }
 }
+
+describe('leases', () => {
+  const expiring = [0, 1, 999, 1000, 1001, 2000].map((atMs, i) => record(`/s/${i}`, 'v', atMs + 60_000));
+  const permanent = record('/s/z');
+
+  it('are as many as spans that an expiry falls into, the end of a span within it', () => {
+    const questions = { replacedText: false, leaseBucketMs: 1000 };
+    expect(build([...expiring, permanent], [], { questions }).built.leases).toBe(3);
+  });
+
+  it('are not counted for a target that has none', () => {
+    expect(build([...expiring, permanent], []).built.leases).toBeNull();
+  });
+});

@@ -16,7 +16,7 @@ import {
   type Unplaced,
   type UnplacedReason,
 } from '../model/record.ts';
-import { targetSpanOf } from '../transform/prefix-rule.ts';
+import { targetSpanOf, toSourceKey } from '../transform/prefix-rule.ts';
 import {
   ChunkDiff,
   diffContext,
@@ -28,7 +28,7 @@ import {
 import type { FindingCase } from './finding.ts';
 import { LookFirst } from './look-first.ts';
 import { holdsReplacement } from './replaced-text.ts';
-import { PrefixTable } from './prefix-table.ts';
+import { PrefixTable, type DeletedShare } from './prefix-table.ts';
 import {
   actionKinds,
   type ActionKind,
@@ -51,6 +51,8 @@ export interface PlanLimits {
 export interface PlanQuestions {
   /** Which hold U+FFFD, in key or value: for a source that puts it in place of bytes that it cannot show. */
   readonly replacedText: boolean;
+  /** Into how many spans of this length do expiries fall? Each will be a lease. Absent: nobody asks. */
+  readonly leaseBucketMs?: number;
 }
 
 export interface CountedKeys {
@@ -67,6 +69,9 @@ export interface UnplacedRecords {
   readonly cases: readonly FindingCase[];
 }
 
+/** Leases are counted up to here: beyond it the number is as bad, and the memory of the count would grow with the keys. */
+export const leasesCountedMax = 100_000;
+
 /** How many keys of one finding are kept to be shown. */
 const findingKeysMax = 5;
 
@@ -81,9 +86,16 @@ export interface BuiltPlan {
   readonly conflictKeys: readonly KeyJson[];
   readonly replacedText: CountedKeys;
   readonly exceptions: Exceptions;
+  readonly deletions: Exceptions;
+  /** Records in the target now that match one of the source, or are to be deleted. */
+  readonly targetKeys: number;
+  /** Prefixes of which a larger share than this is to be deleted. */
+  readonly deletedBeyond: (shareMax: number) => readonly DeletedShare[];
   readonly chunks: number;
   readonly changesListed: number;
   readonly changesOmitted: number;
+  /** Leases that the expiries need, `leasesCountedMax` at most; null when nobody asked. */
+  readonly leases: number | null;
   /** How many source records expire before an instant, to the minute. */
   readonly expiringBefore: (atMs: number) => number;
 }
@@ -108,9 +120,12 @@ export class PlanBuilder implements JoinVisitor {
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
   private readonly exceptions: ExceptionList;
+  private readonly deletions: ExceptionList;
+  private readonly leaseBuckets = new Set<number>();
   private readonly expiryMinutes = new Map<number, number>();
   private expiring = 0;
   private targetOnlyCount = 0;
+  private targetKeys = 0;
   private listed = 0;
   private omitted = 0;
 
@@ -121,6 +136,7 @@ export class PlanBuilder implements JoinVisitor {
     this.context = diffContext(rules, () => this.listed < limits.createRowsMax);
     this.table = new PrefixTable(targetSpanOf(rules.rule));
     this.exceptions = new ExceptionList(this.context.hasher);
+    this.deletions = new ExceptionList(this.context.hasher);
     this.chunk = new ChunkDiff(this.context, chunkId(0));
     this.chunkStart = rules.rule.sourcePrefix;
     for (const kind of actionKinds) this.totals.set(kind, { keys: 0, bytes: 0 });
@@ -134,9 +150,18 @@ export class PlanBuilder implements JoinVisitor {
     this.add(source, target.key, target);
   }
 
-  targetOnly(_target: StoredRecord): void {
-    this.targetOnlyCount += 1;
-    this.chunk.addTargetOnly();
+  targetOnly(target: StoredRecord): void {
+    if (this.context.isPruned(target.key)) this.cutBefore(toSourceKey(this.rules.rule, target.key));
+    const row = this.chunk.addTargetOnly(target);
+    if (row === null) {
+      this.targetOnlyCount += 1;
+      return;
+    }
+    this.targetKeys += 1;
+    this.table.addDelete(target);
+    this.count('delete', recordBytes(target));
+    this.deletions.add(target, target.expiresAtMs !== null);
+    this.list(row);
   }
 
   notCarried(entry: NotCarried): void {
@@ -174,7 +199,7 @@ export class PlanBuilder implements JoinVisitor {
     this.closeChunk(prefixEnd(this.rules.rule.sourcePrefix));
     const actions = Object.fromEntries(this.totals) as Record<ActionKind, KeysAndBytes> as ActionTotals;
     let scanned = 0;
-    for (const { keys } of this.totals.values()) scanned += keys;
+    for (const [kind, { keys }] of this.totals) if (kind !== 'delete') scanned += keys;
     for (const count of this.notCarriedBy.values()) scanned += count;
     return {
       totals: {
@@ -192,7 +217,11 @@ export class PlanBuilder implements JoinVisitor {
       conflictKeys: this.conflictKeys,
       replacedText: this.replacedText,
       exceptions: this.exceptions.value(),
+      deletions: this.deletions.value(),
+      targetKeys: this.targetKeys,
+      deletedBeyond: (shareMax) => this.table.deletedBeyond(shareMax),
       chunks: this.chunkCount,
+      leases: this.questions.leaseBucketMs === undefined ? null : this.leaseBuckets.size,
       changesListed: this.listed,
       changesOmitted: this.omitted,
       expiringBefore: (atMs) => this.expiringBefore(atMs),
@@ -200,20 +229,34 @@ export class PlanBuilder implements JoinVisitor {
   }
 
   private add(source: StoredRecord, targetKey: Key, target: StoredRecord | null): void {
-    const { chunkKeysMax, chunkBytesMax } = this.limits;
-    if (this.chunk.keys >= chunkKeysMax || (this.chunk.keys > 0 && this.chunk.bytes >= chunkBytesMax)) {
-      this.closeChunk(source.key);
-    }
+    if (target !== null) this.targetKeys += 1;
+    this.cutBefore(source.key);
     const diffed = this.chunk.addSource(source, targetKey, target);
-    const bytes = recordBytes(source);
-    const total = this.totals.get(diffed.action);
-    if (total !== undefined) {
-      total.keys += 1;
-      total.bytes += bytes;
-    }
-    this.table.add(targetKey, diffed.action, source);
+    this.count(diffed.action, recordBytes(source));
+    this.table.add(targetKey, diffed.action, source, target !== null);
     if (diffed.action === 'conflict' && target !== null) this.exceptions.add(target, source.expiresAtMs !== null);
     this.note(source, targetKey, diffed);
+  }
+
+  /** Ends the chunk in front of a source key, or of the place of one, when it is full. */
+  private cutBefore(sourceKey: Key): void {
+    const { chunkKeysMax, chunkBytesMax } = this.limits;
+    if (this.chunk.keys >= chunkKeysMax || (this.chunk.keys > 0 && this.chunk.bytes >= chunkBytesMax)) {
+      this.closeChunk(sourceKey);
+    }
+  }
+
+  private count(action: ActionKind, bytes: number): void {
+    const total = this.totals.get(action);
+    if (total === undefined) return;
+    total.keys += 1;
+    total.bytes += bytes;
+  }
+
+  private list(row: PlannedChange): void {
+    this.listed += 1;
+    this.changes.push(row);
+    this.look.offer(row);
   }
 
   private note(source: StoredRecord, targetKey: Key, diffed: DiffedRecord): void {
@@ -221,6 +264,7 @@ export class PlanBuilder implements JoinVisitor {
       this.expiring += 1;
       const minute = Math.floor(source.expiresAtMs / 60_000);
       this.expiryMinutes.set(minute, (this.expiryMinutes.get(minute) ?? 0) + 1);
+      this.countLease(source.expiresAtMs);
     }
     if (diffed.blocked !== null) {
       const seen = this.blocked.get(diffed.blocked) ?? { count: 0, keys: [] };
@@ -233,12 +277,16 @@ export class PlanBuilder implements JoinVisitor {
       this.conflictKeys.push(keyToJson(targetKey));
     }
     if (diffed.row !== null) {
-      this.listed += 1;
-      this.changes.push(diffed.row);
-      this.look.offer(diffed.row);
+      this.list(diffed.row);
     } else if (diffed.action === 'create') {
       this.omitted += 1;
     }
+  }
+
+  private countLease(expiresAtMs: number): void {
+    const { leaseBucketMs } = this.questions;
+    if (leaseBucketMs === undefined || this.leaseBuckets.size >= leasesCountedMax) return;
+    this.leaseBuckets.add(Math.ceil(expiresAtMs / leaseBucketMs));
   }
 
   private closeChunk(end: Key | null): void {

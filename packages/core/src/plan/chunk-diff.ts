@@ -10,7 +10,7 @@ import { keyToJson, type Key } from '../model/key.ts';
 import { sourceKeyOf, recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
-import type { ActionKind, PlannedChange, PlannedChunk } from './plan.ts';
+import { noActions, type ActionKind, type ConflictPolicy, type PlannedChange, type PlannedChunk } from './plan.ts';
 
 /** Why a record cannot be written as it is, or null. */
 export type BlockReason = 'value.too-large' | 'key.empty' | 'key.reserved';
@@ -19,6 +19,10 @@ export interface ChunkDiffContext {
   readonly hasher: RecordHasher;
   readonly blockReason: (targetKey: Key, source: StoredRecord) => BlockReason | null;
   readonly isSensitive: (targetKey: Key) => boolean;
+  /** What becomes of a record that differs. */
+  readonly differing: 'overwrite' | 'conflict';
+  /** Whether a record that no source key maps to is to be deleted. */
+  readonly isPruned: (targetKey: Key) => boolean;
   /** A permanent create gets a row only while this is true; all other changes always do. */
   readonly listCreates: () => boolean;
 }
@@ -32,6 +36,9 @@ export interface DiffRules {
   /** Keys under it are keyferry's own; null when the target keeps them elsewhere. */
   readonly reservedPrefix: Key | null;
   readonly isSensitive: (targetKey: Key) => boolean;
+  readonly onConflict: ConflictPolicy;
+  readonly prune: boolean;
+  readonly inScope: (targetKey: Key) => boolean;
 }
 
 export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
@@ -39,6 +46,9 @@ export function diffContext(rules: DiffRules, listCreates: () => boolean): Chunk
   return {
     hasher: new RecordHasher(rules.salt),
     isSensitive: rules.isSensitive,
+    differing: rules.onConflict === 'overwrite' ? 'overwrite' : 'conflict',
+    // A key beside those that are mapped to, in a wider span, has no place in any chunk, and no rule carries one there.
+    isPruned: (targetKey) => rules.prune && targetKey.startsWith(rules.rule.targetPrefix) && rules.inScope(targetKey),
     listCreates,
     blockReason: (targetKey, source) => {
       if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
@@ -68,7 +78,7 @@ export class ChunkDiff {
   private readonly matched = new DigestSum();
   private readonly equalExpiring = new DigestSum();
   private equalExpiresAtMs: number | null = null;
-  private readonly actions: Record<ActionKind, number> = { create: 0, equal: 0, conflict: 0, blocked: 0 };
+  private readonly actions: Record<ActionKind, number> = noActions();
   private listed = true;
   private targetOnly = 0;
   keys = 0;
@@ -84,7 +94,7 @@ export class ChunkDiff {
     this.bytes += recordBytes(source);
     const equal = target !== null && recordsEqual(source, target);
     const blocked = equal ? null : this.context.blockReason(targetKey, source);
-    const action: ActionKind = equal ? 'equal' : blocked !== null ? 'blocked' : target === null ? 'create' : 'conflict';
+    const action = equal ? 'equal' : blocked !== null ? 'blocked' : target === null ? 'create' : this.context.differing;
     this.actions[action] += 1;
     this.sum(source, target, equal);
     if (action === 'equal') return { action, blocked, row: null };
@@ -95,8 +105,26 @@ export class ChunkDiff {
     return { action, blocked, row: this.row(action, source, targetKey, target) };
   }
 
-  addTargetOnly(): void {
-    this.targetOnly += 1;
+  /** A target record that no source key maps to; the row of its delete, or null: it is left as it is. */
+  addTargetOnly(target: StoredRecord): PlannedChange | null {
+    if (!this.context.isPruned(target.key)) {
+      this.targetOnly += 1;
+      return null;
+    }
+    this.keys += 1;
+    this.actions.delete += 1;
+    const digest = this.context.hasher.short(target);
+    return {
+      action: 'delete',
+      chunk: this.chunk,
+      sourceKey: null,
+      targetKey: keyToJson(target.key),
+      bytes: target.value.length,
+      digest,
+      expiresAt: target.expiresAtMs === null ? null : instantText(target.expiresAtMs),
+      sensitive: this.context.isSensitive(target.key),
+      target: { version: target.version, bytes: target.value.length, digest },
+    };
   }
 
   finish(start: Key, end: Key | null): PlannedChunk {
@@ -134,7 +162,7 @@ export class ChunkDiff {
   }
 
   private row(
-    action: Exclude<ActionKind, 'equal'>,
+    action: Exclude<ActionKind, 'equal' | 'delete'>,
     source: StoredRecord,
     targetKey: Key,
     target: StoredRecord | null,

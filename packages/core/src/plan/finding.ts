@@ -5,6 +5,18 @@
 import type { KeyJson } from '../model/key.ts';
 
 export const findingCodes = {
+  'done.already': { level: 'blocking', accept: false, summary: 'the target says that this migration was finalized' },
+  'done.unseen': {
+    level: 'warning',
+    accept: false,
+    summary: 'whether this migration was finalized cannot be seen: no right to read where the target says it',
+  },
+  'forget.strands-data': {
+    level: 'warning',
+    accept: true,
+    summary: 'the target is in the middle of something that only this state can end',
+  },
+  'forget.way-back': { level: 'warning', accept: true, summary: 'rollback goes by this state and ends with it' },
   'target.not-empty': { level: 'blocking', accept: false, summary: 'the target already holds records' },
   'members.apart': { level: 'blocking', accept: false, summary: 'the members of the source do not agree' },
   'same-store': {
@@ -22,6 +34,18 @@ export const findingCodes = {
     level: 'blocking',
     accept: false,
     summary: 'a rule takes keys out of the prefix of the target',
+  },
+  'prune.source-empty': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the source is empty, and everything in the target would be deleted',
+  },
+  'guard.deletes': { level: 'warning', accept: true, summary: 'more keys would be deleted than the guards allow' },
+  'backup.none': { level: 'warning', accept: true, summary: 'what is overwritten or deleted could not be restored' },
+  'prune.unproven': {
+    level: 'warning',
+    accept: true,
+    summary: 'keys would be deleted although the source may not have shown all that it holds',
   },
   'ttl.dropped': { level: 'warning', accept: true, summary: 'the target has no expiry: keys become permanent' },
   'conflict.kept': { level: 'warning', accept: false, summary: 'the target holds other values, which are kept' },

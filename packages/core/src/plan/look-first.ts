@@ -1,18 +1,22 @@
-/** What a reviewer should look at first: conflicts, the largest value, the shortest time left, a sensitive key. */
+/** What a reviewer should look at first: conflicts, overwrites and deletes, the largest value, the shortest time left, a sensitive key. */
 import { instantMs } from '../model/instant.ts';
 import type { PlannedChange } from './plan.ts';
 
-const conflictsMax = 5;
+/** Of each kind but creates. */
+const eachMax = 5;
+const lookOrder = ['blocked', 'conflict', 'delete', 'overwrite'] as const;
 
 export class LookFirst {
-  private readonly conflicts: PlannedChange[] = [];
+  private readonly first = new Map<PlannedChange['action'], PlannedChange[]>();
   private largest: PlannedChange | null = null;
   private shortest: PlannedChange | null = null;
   private sensitive: PlannedChange | null = null;
 
   offer(row: PlannedChange): void {
     if (row.action !== 'create') {
-      if (this.conflicts.length < conflictsMax) this.conflicts.push(row);
+      const rows = this.first.get(row.action) ?? [];
+      this.first.set(row.action, rows);
+      if (rows.length < eachMax) rows.push(row);
       return;
     }
     if (this.largest === null || row.bytes > this.largest.bytes) this.largest = row;
@@ -21,7 +25,7 @@ export class LookFirst {
   }
 
   rows(): readonly PlannedChange[] {
-    const rows = [...this.conflicts];
+    const rows = lookOrder.flatMap((action) => this.first.get(action) ?? []);
     for (const row of [this.largest, this.shortest, this.sensitive]) {
       if (row !== null && !rows.includes(row)) rows.push(row);
     }

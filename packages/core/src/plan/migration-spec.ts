@@ -2,12 +2,19 @@
  * One migration as the configuration resolves it: what a plan is made from and held against. Whoever wires it (CLI,
  * functions, simulator) fills it in; the engine asks nothing else about where it came from.
  */
+import type { ThrottleLimits } from '../machines/throttle.ts';
 import type { MigrationId } from '../model/ids.ts';
 import type { Key } from '../model/key.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
-import type { ConflictPolicy, RequireEmpty } from './plan.ts';
+import type { ConflictPolicy, DeleteGuards, RequireEmpty } from './plan.ts';
+
+/** How hard a run may go. No part of what a plan promises: it may differ from one run of a plan to the next. */
+export interface RunLimits extends ThrottleLimits {
+  /** Once more records than that have become dead letters, a run stops. */
+  readonly deadLettersMax: number;
+}
 
 export interface MigrationSpec {
   readonly migration: MigrationId;
@@ -19,9 +26,17 @@ export interface MigrationSpec {
   /** What the rules make of each record; null: it stays as it is. */
   readonly transform: Transform | null;
   readonly onConflict: ConflictPolicy;
+  /** Target keys that no source key maps to are deleted, if the rules would carry such a key at all. */
+  readonly prune: boolean;
+  /** Whether the rules carry a key: what they leave out is none of the migration's business. */
+  readonly inScope: (targetKey: Key) => boolean;
+  readonly guards: DeleteGuards;
+  /** Before-images are kept of what is overwritten or deleted. */
+  readonly keepBefore: boolean;
   readonly requireEmpty: RequireEmpty;
   readonly workers: number;
   readonly limits: PlanLimits;
+  readonly runLimits: RunLimits;
   readonly planMaxAgeMs: number;
   readonly isSensitive: (targetKey: Key) => boolean;
   /** SHA-256, in hexadecimal digits, of the resolved configuration and of the rules alone; secrets are references. */

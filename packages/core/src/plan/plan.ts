@@ -17,12 +17,20 @@ export const planFormat = 'keyferry.plan';
 export const planFormatVersion = '1.0';
 
 /**
- * create: not in the target. equal: there, the same. conflict: there, different, and kept (or blocking, when the
- * policy is `fail`). blocked: cannot be written as it is; a finding says why.
+ * create: not in the target. overwrite: there, different, and replaced. delete: only in the target, and taken away.
+ * equal: there, the same. conflict: there, different, and kept (or blocking, when the policy is `fail`). blocked: cannot
+ * be written as it is; a finding says why. Each but `delete` is one of a source record.
  */
-export type ActionKind = 'create' | 'equal' | 'conflict' | 'blocked';
+export type ActionKind = 'create' | 'overwrite' | 'delete' | 'equal' | 'conflict' | 'blocked';
 
-export type ConflictPolicy = 'keep-target' | 'fail';
+export type ConflictPolicy = 'keep-target' | 'overwrite' | 'fail';
+
+/** How many deletes a plan may hold before they must be accepted by name. */
+export interface DeleteGuards {
+  /** Of the keys under the target prefix, and under each first part of it; 0 to 1. */
+  readonly deleteShareMax: number;
+  readonly deletesMax: number;
+}
 
 export interface KeysAndBytes {
   readonly keys: number;
@@ -44,17 +52,19 @@ export interface PlannedSide {
 export interface PlanTotals {
   readonly actions: ActionTotals;
   readonly notCarried: Readonly<Partial<Record<NotCarriedReason, number>>>;
-  /** Everything that the scan of the source met: all actions and all that is not carried. */
+  /** Everything that the scan of the source met: all actions but `delete`, and all that is not carried. */
   readonly scanned: number;
   /** Source records that expire. */
   readonly expiring: number;
-  /** Keys under the target prefix that no source key maps to; left as they are. 0 where they were not looked at (`targetRead`). */
+  /** Keys under the target prefix that no source key maps to, and that are left as they are; 0 where they were not looked at (`targetRead`). */
   readonly targetOnly: number;
 }
 
 export interface PrefixSummary {
   readonly prefix: KeyJson;
   readonly create: number;
+  readonly overwrite: number;
+  readonly delete: number;
   readonly equal: number;
   readonly conflict: number;
   readonly blocked: number;
@@ -67,20 +77,24 @@ export interface PrefixSummary {
 export interface MeaningChange {
   readonly code: 'ttl.to-lease' | 'dir.empty' | 'index.changed';
   readonly count: number;
+  /** `ttl.to-lease`, where records share leases: how many at most; 100,000 is that many or more. */
+  readonly leases?: number;
 }
 
 /** One planned change. Rows stand in ascending order of target keys. */
 export interface PlannedChange {
   readonly action: Exclude<ActionKind, 'equal'>;
   readonly chunk: ChunkId;
-  readonly sourceKey: KeyJson;
+  /** Null for a delete: no source key maps to it. */
+  readonly sourceKey: KeyJson | null;
   readonly targetKey: KeyJson;
+  /** Of the value that is to be there; for a delete, of the one that goes. */
   readonly bytes: number;
-  /** Salted, 16 hexadecimal digits. */
+  /** Of the same. Salted, 16 hexadecimal digits. */
   readonly digest: string;
   readonly expiresAt: string | null;
   readonly sensitive: boolean;
-  /** What is there now; null for a create. */
+  /** What is there now, at the version that an overwrite or a delete will expect; null for a create. */
   readonly target: { readonly version: string; readonly bytes: number; readonly digest: string } | null;
 }
 
@@ -102,6 +116,7 @@ export interface PlannedChunk {
   readonly equalExpiring: Digest;
   /** When the first of those ends in the source, so that they may be fewer; null when there are none. */
   readonly equalExpiresAt: string | null;
+  /** Target records that are left as they are: those without a source key, less the deletes. */
   readonly targetOnly: number;
   /** Every change of this chunk has its row; false past the row limit, where the digests stand in for permanent creates. */
   readonly listed: boolean;
@@ -121,6 +136,10 @@ export interface PlanDocument {
   readonly source: PlannedSide;
   readonly target: PlannedSide;
   readonly onConflict: ConflictPolicy;
+  /** Target keys that no source key maps to are deleted. */
+  readonly prune: boolean;
+  /** What is overwritten or deleted is kept in the state first, so that rollback can put it back. */
+  readonly keepBefore: boolean;
   readonly requireEmpty: RequireEmpty;
   /** Largest time that a key may outlive its TTL in the target, from sharing leases. */
   readonly leaseBucketMs: number;
@@ -132,6 +151,8 @@ export interface PlanDocument {
   readonly lookFirst: readonly PlannedChange[];
   /** Target records that differ and are kept, with their versions: verify admits these differences and no others. */
   readonly exceptions: Exceptions;
+  /** Target records that are to be deleted, with their versions: verify looks whether they are gone. */
+  readonly deletions: Exceptions;
   readonly meaning: readonly MeaningChange[];
   readonly findings: readonly Finding[];
   readonly chunks: number;
@@ -144,7 +165,7 @@ export interface PlanDocument {
   readonly order: 'merged' | 'spilled';
   /** scanned: all of the target under its prefix was read. looked-up: the planned keys alone, as it holds far more than those. */
   readonly targetRead: 'scanned' | 'looked-up';
-  /** Whether what the rules made of keys and values can be undone exactly. Rollback, which only removes, always can. */
+  /** Whether what the rules made of keys and values can be undone exactly. Rollback, which restores, needs no inverse. */
   readonly wayBack: 'lossless' | 'none';
   /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */
   readonly oneWay: number;
@@ -161,4 +182,21 @@ export interface Estimate {
 }
 
 /** All action kinds, in the order in which they are printed. */
-export const actionKinds = ['create', 'equal', 'conflict', 'blocked'] as const satisfies readonly ActionKind[];
+export const actionKinds = [
+  'create',
+  'overwrite',
+  'delete',
+  'equal',
+  'conflict',
+  'blocked',
+] as const satisfies readonly ActionKind[];
+
+/** Changes to records that are there: the ones that expect a version, and that a before-image is kept of. */
+export function guardedCount(actions: Readonly<Record<'overwrite' | 'delete', number>>): number {
+  return actions.overwrite + actions.delete;
+}
+
+/** A count for each kind of action. */
+export function noActions(): Record<ActionKind, number> {
+  return Object.fromEntries(actionKinds.map((kind) => [kind, 0])) as Record<ActionKind, number>;
+}

@@ -20,6 +20,9 @@ const rules: DiffRules = {
   emptyKeys: false,
   reservedPrefix: null,
   isSensitive: () => false,
+  onConflict: 'keep-target' as const,
+  prune: false,
+  inScope: () => true,
 };
 
 const record = (key: string, value = 'v', expiresAtMs: number | null = null, version = '1'): StoredRecord => ({

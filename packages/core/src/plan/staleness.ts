@@ -4,7 +4,7 @@
  * that have no row: equal ones, and permanent creates past the row limit.
  *
  * A key whose TTL ended since the plan is no staleness: that is what a TTL is for. Neither are target keys that no
- * source key maps to. Everything else that a planned key rests on is. Records that expire have rows, but for those that
+ * source key maps to and that the plan does not delete: new ones are left as they are. Everything else that a planned key rests on is. Records that expire have rows, but for those that
  * are equal: these may become fewer once the first of them has ended, and nothing else of the chunk may move with them.
  *
  * Memory is the chunk's planned rows, however much it has grown since.
@@ -45,6 +45,8 @@ export class ChunkRecheck implements JoinVisitor {
   private readonly orphans: Key[] = [];
   /** Keys that were named as such, so that they are not named once more as gone. */
   private readonly withoutPlace = new Set<Key>();
+  /** Target keys without a source that the plan does not delete. */
+  private orphansTotal = 0;
   private readonly named: StaleKey[] = [];
   private total = 0;
 
@@ -66,7 +68,16 @@ export class ChunkRecheck implements JoinVisitor {
   }
 
   targetOnly(target: StoredRecord): void {
-    this.diff.addTargetOnly();
+    this.passRowsBefore(target.key);
+    const now = this.diff.addTargetOnly(target);
+    const then = this.takeRow(target.key);
+    if (then?.action === 'delete') {
+      // What the rules would no longer delete is another configuration, which is refused before this.
+      if (now === null || then.target?.version !== now.target?.version) this.stale(target.key, 'changed in the target');
+      return;
+    }
+    if (then !== null && !this.hasEnded(then.expiresAt)) this.stale(target.key, 'gone from the source');
+    this.orphansTotal += 1;
     if (this.orphans.length < orphansMax) this.orphans.push(target.key);
   }
 
@@ -98,16 +109,21 @@ export class ChunkRecheck implements JoinVisitor {
       if (now !== null && !mayBeUnlisted) this.stale(targetKey, whatAppeared(now));
       return;
     }
+    if (then.action === 'delete') {
+      this.stale(targetKey, 'was to be deleted, and is in the source now');
+      return;
+    }
     const what = now === null ? 'equal in the target by now' : whatChanged(then, now);
     if (what !== null) this.stale(targetKey, what);
   }
 
-  /** Planned rows that the source has no record for any more. */
+  /** Planned rows that the source, or for a delete the target, has no record for any more. */
   private passRowsBefore(targetKey: Key | null): void {
     for (let row = this.rows[this.at]; row !== undefined; row = this.rows[this.at]) {
       const key = keyFromJson(row.targetKey);
       if (targetKey !== null && key >= targetKey) return;
-      if (!this.hasEnded(row.expiresAt) && !this.withoutPlace.has(key)) this.stale(key, 'gone from the source');
+      const where = row.action === 'delete' ? 'target' : 'source';
+      if (!this.hasEnded(row.expiresAt) && !this.withoutPlace.has(key)) this.stale(key, `gone from the ${where}`);
       this.at += 1;
     }
   }
@@ -137,9 +153,9 @@ export class ChunkRecheck implements JoinVisitor {
     const holds = digestsEqual(planned.permanent, now.permanent) && digestsEqual(planned.matched, now.matched);
     if (holds && this.onlyEnded(now)) return;
     const wentFromSource = now.permanent.count < planned.permanent.count && this.sameExpiring(now);
-    if (wentFromSource && planned.targetOnly === 0 && now.targetOnly > 0) {
+    if (wentFromSource && planned.targetOnly === 0 && this.orphansTotal > 0) {
       for (const key of this.orphans) this.stale(key, 'no longer in the source');
-      this.total = now.targetOnly;
+      this.total = this.orphansTotal;
       return;
     }
     const end = planned.end === null ? '(end)' : keyForDisplay(keyFromJson(planned.end));

@@ -6,21 +6,75 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { Digest } from '../convergence/digest.ts';
+import type { PlanId, RunId } from '../model/ids.ts';
+import type { ImagePiece } from '../model/image-pieces.ts';
 import type { KeyJson } from '../model/key.ts';
-import type { ChunkState } from '../machines/chunk-lifecycle.ts';
+import type { Unplaced } from '../model/record.ts';
+import type { ChunkCounts, ChunkState } from '../machines/chunk-lifecycle.ts';
+import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
+import type { RunControl } from '../machines/run-control.ts';
+import type { ThrottleReport } from '../machines/throttle.ts';
 import type { PlanDocument, PlannedChunk } from '../plan/plan.ts';
 
 export type StateVersion = Brand<string, 'StateVersion'>;
 
-/** A record that could not be written and that no retry can help; kept until someone decides. */
+/**
+ * A record that could not be written and that no repeat of the call can help; kept until someone has mended the cause.
+ * The chunk's own counts keep it among its dead letters for good; `resolved` moves it to another count (`totals` in
+ * engine/src/dead-letters.ts). So one conditional write both settles a letter and counts it, and nothing is counted twice.
+ */
 export interface DeadLetter {
   readonly sourceKey: KeyJson;
   readonly targetKey: KeyJson;
   readonly chunk: string;
   readonly reason: string;
   readonly atMs: number;
+  /** Its key is one of the sensitive ones. */
+  readonly sensitive?: boolean;
+  /** The rules found no place for it, or for so many records that would all get one key. */
+  readonly unplaced?: Pick<Unplaced, 'reason' | 'count'>;
+  /** What became of it when it was tried again; null: it is still dead. */
+  readonly resolved: { readonly as: Exclude<keyof ChunkCounts, 'deadLetters'>; readonly atMs: number } | null;
+}
+
+/** How a run is getting on, as it says itself every few seconds; who reads it must look at the run's lock too. */
+export interface RunPace extends Pick<ThrottleReport, 'limitedBy' | 'perSecondMax'> {
+  readonly run: RunId;
+  readonly startedAtMs: number;
+  readonly atMs: number;
+  /** Records dealt with a second, since it last said so. */
+  readonly perSecond: number;
+}
+
+/** A record that was to be overwritten or deleted and was left as it is, because it is no longer the planned one. */
+export interface MetChange {
+  readonly targetKey: KeyJson;
+  readonly chunk: string;
+  readonly action: 'overwrite' | 'delete';
+  readonly what: string;
+  readonly atMs: number;
+}
+
+/** A record that may be changed only at the version that the plan saw. */
+export interface GuardRow {
+  readonly targetKey: KeyJson;
+  readonly action: 'overwrite' | 'delete';
+  readonly version: string;
+}
+
+/** A part of a chunk's rows of that kind, ascending, so that any worker can work on the chunk without the plan file. */
+export interface GuardPage {
+  readonly chunk: string;
+  readonly rows: readonly GuardRow[];
+}
+
+/** What a batch was about to overwrite or delete, written before it was sent. Holds values: the state is as secret as they. */
+export interface BeforePage {
+  readonly chunk: string;
+  readonly pieces: readonly ImagePiece[];
 }
 
 /** What happened, for `status` and for whoever asks later. */
@@ -29,13 +83,54 @@ export interface EventItem {
   readonly run: string;
   readonly type: string;
   readonly message: string;
+  /** Who did it: `user@host, pid N`. */
+  readonly by?: string;
+}
+
+/** What a comparison of both sides found; keys and counts, no values. */
+export interface VerifyRecord {
+  readonly verdict: 'agree' | 'differ';
+  readonly atMs: number;
+  readonly source: Digest;
+  readonly target: Digest;
+  /** The same in buckets by key; equal in number. */
+  readonly sourceBuckets: readonly Digest[];
+  readonly targetBuckets: readonly Digest[];
+  readonly sourcePosition: string;
+  readonly targetPosition: string;
+  readonly kept: number;
+  readonly targetOnly: number;
+  readonly expired: number;
+  /** The first of them. */
+  readonly differences: readonly { readonly key: KeyJson; readonly what: string }[];
+  readonly differencesTotal: number;
+}
+
+/** What one run keeps of itself, for its report. Bounded, however long it is. */
+export interface RunRecord {
+  readonly run: RunId;
+  readonly command: 'apply' | 'verify' | 'finalize';
+  readonly plan: PlanId;
+  readonly attempt: number;
+  /** `user@host, pid N`; empty where nobody said it. */
+  readonly by: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** `done`, `deviated`, or the code of the error that it ended in; null while it runs, or when it was killed. */
+  readonly outcome: string | null;
+  readonly samples: RunSamples;
+  readonly chunks: readonly ChunkSpan[];
+  readonly verify: VerifyRecord | null;
+  readonly deviations: readonly string[];
 }
 
 /**
  * The items by kind. Scope and id of each: migration (`migrations`, name), lock (`locks`, migration name), plan
- * (migration, plan id), chunk-plan, chunk and dead-letter (`migration/attempt`, chunk id, or canonical JSON of the target key;
- * of what the rules find no place for, why and where), event (migration, a
- * sortable id).
+ * (migration, plan id), chunk-plan and chunk (`migration/attempt`, chunk id), guards (the same, chunk id and page),
+ * before (the same, chunk id, token, batch and part), dead-letter and met-change (the same, canonical JSON of the target
+ * key; for a letter about what the rules find no place for, why and where), run-control (the same, `control`: absent
+ * until somebody asks for something), run-pace (the same, run id), event (migration, a sortable id), run-record
+ * (migration, run id).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -43,8 +138,14 @@ export interface StateItems {
   readonly plan: PlanDocument;
   readonly 'chunk-plan': PlannedChunk;
   readonly chunk: ChunkState;
+  readonly guards: GuardPage;
+  readonly before: BeforePage;
   readonly 'dead-letter': DeadLetter;
+  readonly 'met-change': MetChange;
   readonly event: EventItem;
+  readonly 'run-record': RunRecord;
+  readonly 'run-control': RunControl;
+  readonly 'run-pace': RunPace;
 }
 export type StateKind = keyof StateItems;
 

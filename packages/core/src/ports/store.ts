@@ -94,6 +94,8 @@ export interface TargetCapabilities extends StoreCapabilities {
   readonly reservedPrefix: Key | null;
   /** Longest time, in milliseconds, that a record may outlive its expiry (shared leases, sweep intervals). */
   readonly expiryToleranceMs: number;
+  /** Records whose expiries fall into the same span of this length share a lease; absent: there are none to share. */
+  readonly leaseBucketMs?: number;
 }
 
 /** A record that is to be there. */
@@ -165,7 +167,7 @@ export interface CreatedRecord {
 export type RemoveOutcome = 'removed' | 'changed' | 'absent';
 
 /**
- * A migration's own keys in the target: epoch, fences, marks, tombstones. They live under a reserved prefix that no
+ * A migration's own keys in the target: epoch, fences, marks, tombstones, done marker. They live under a reserved prefix that no
  * scan returns.
  */
 export interface TargetControl {
@@ -200,10 +202,19 @@ export interface TargetControl {
    */
   restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]>;
   /**
-   * Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again.
+   * Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again, and so does
+   * the done marker.
    * @throws {KeyferryError} `fence.lost` when the target holds another epoch.
    */
   dropControl(epoch: Fence): Promise<void>;
+  /** The done marker as it was written; null: there is none. */
+  readDone(): Promise<string | null>;
+  /**
+   * Writes the done marker, or takes it away (`null`), under the epoch. It stays when control keys are dropped. Harmless
+   * to repeat.
+   * @throws {KeyferryError} `fence.lost` when the target holds another epoch; nothing was changed then.
+   */
+  writeDone(marker: string | null, epoch: Fence): Promise<void>;
 }
 
 export interface TargetStore extends ReadableStore {

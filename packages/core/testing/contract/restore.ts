@@ -160,6 +160,16 @@ export function restoreSuite(harness: TargetHarness): void {
         expect(await createdKeys(begun.control)).toEqual([key('k')]);
       }));
 
+    it('does not bring back what it deleted and an application deleted too, with a tombstone', ({ skip }) =>
+      withFixture(harness.open([seedOf(harness, 'k', 'before')]), async ({ store, putTombstone }) => {
+        if (putTombstone === undefined) return skip('the store cannot hold tombstones');
+        const begun = await begin(store);
+        const restoration = await change(begun, 'k', null);
+        await putTombstone(begun.migration, key('k'));
+        expect(await begun.control.restore([restoration], first)).toEqual(['changed']);
+        expect(await content(store)).toEqual([]);
+      }));
+
     it('goes back through several attempts to what was there before the first', () =>
       withFixture(
         harness.open(['twice', 'gone-later', 'gone', 'gone-again'].map((name) => seedOf(harness, name, 'before'))),
@@ -188,7 +198,7 @@ export function restoreSuite(harness: TargetHarness): void {
           const { control } = one;
           expect(await control.restore(thirdImages, epoch)).toEqual(['untouched']);
           expect(await control.restore(secondImages, epoch)).toEqual(['restored', 'restored', 'removed', 'untouched']);
-          expect(await control.restore(firstImages, epoch)).toEqual(['restored', 'restored', 'restored', 'restored']);
+          expect(await control.restore(firstImages, epoch)).toEqual(['restored', 'restored', 'replaced', 'restored']);
           expect(await createdKeys(control)).toEqual([]);
           expect(await content(store)).toEqual(before);
         },

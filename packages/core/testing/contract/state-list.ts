@@ -53,7 +53,14 @@ export function stateListSuite(harness: StateHarness): void {
         await create(store, 'x', eventOf('m/p'), 'm/p');
         await create(store, 'x/y', eventOf('longer id'), 'm');
         await create(store, 'y', eventOf('longer scope'), 'm/x');
-        const letter = { sourceKey: { text: 's' }, targetKey: { text: 't' }, chunk: 'c', reason: 'r', atMs: 1 };
+        const letter = {
+          sourceKey: { text: 's' },
+          targetKey: { text: 't' },
+          chunk: 'c',
+          reason: 'r',
+          atMs: 1,
+          resolved: null,
+        };
         await store.write('dead-letter', 'm', 'x', letter, 'absent');
         expect((await listAll(store, 'event', 'm', 1)).map(({ id }) => id)).toEqual(['x', 'x/y']);
         expect((await listAll(store, 'event', 'm/p', 1)).map(({ item }) => item)).toEqual([eventOf('m/p')]);

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { batchSuite } from './batches.ts';
 import { guardedDeleteSuite } from './deletes.ts';
+import { doneSuite } from './done.ts';
 import { epochSuite } from './epoch.ts';
 import { fenceSuite } from './fences.ts';
 import { bytes, rangeOf, readAll, seedOf, withFixture, type TargetHarness } from './harness.ts';
@@ -27,6 +28,7 @@ export function targetContract(name: string, harness: TargetHarness): void {
     epochSuite(harness);
     undoSuite(harness);
     restoreSuite(harness);
+    doneSuite(harness);
 
     describe('records', () => {
       it('are counted in a range and in the whole store, up to a maximum', () =>

@@ -2,20 +2,12 @@
  * Goal: what a user sees of an offline migration from plan to rollback, when nothing or one thing goes wrong.
  * Method: the real engine on memory stores (testing/stage.ts). What many faults at once do is the simulator's.
  */
-import { keyFromText, KeyferryError, scannedOf, type ChunkCounts } from '@keyferry/core';
+import { keyFromText, KeyferryError, noCounts, nothingRolledBack, scannedOf, type ChunkCounts } from '@keyferry/core';
 import { MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, Stage } from '../../testing/stage.ts';
 
-const counts = (changed: Partial<ChunkCounts>): ChunkCounts => ({
-  written: 0,
-  equal: 0,
-  kept: 0,
-  tombstoned: 0,
-  deadLetters: 0,
-  notCarried: 0,
-  ...changed,
-});
+const counts = (changed: Partial<ChunkCounts>): ChunkCounts => ({ ...noCounts, ...changed });
 
 describe('plan, apply, verify, rollback', () => {
   it('copies every record, proves it, and goes back to exactly what was there', async () => {
@@ -34,7 +26,7 @@ describe('plan, apply, verify, rollback', () => {
     expect((await stage.status()).phase).toBe('verified');
 
     const back = await stage.rollBack();
-    expect(back.counts).toEqual({ removed: 4, changed: 0 });
+    expect(back.counts).toEqual({ ...nothingRolledBack, removed: 4 });
     expect(back.written).toBe(4);
     expect(stage.targetValues()).toEqual({ 'z-own': 'was here' });
     expect((await stage.status()).phase).toBe('rolled-back');

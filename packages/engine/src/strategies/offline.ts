@@ -4,24 +4,36 @@
  *     lock ─► does the plan fit? ─► preflight ─► staleness ─► begin the attempt ─► backfill ─► verify
  *                                   └───── skipped on a resume: checked before its first write ─────┘
  *
- * Way back at every point: `rollback` removes what was created and nobody changed since. Writers that were not
+ * Way back at every point: `rollback` removes what was created, and puts back what was overwritten or deleted, as far as
+ * nobody changed it since. Writers that were not
  * stopped show up three times: as a stale plan before the first write, as a chunk whose digest moved, and as a source
  * whose permanent records are not the plan's any more when everything is done. The last two end in exit code 7.
  */
 import {
   addCounts,
+  counted,
+  countText,
   KeyferryError,
+  shellWord,
+  standingOf,
   type ChunkCounts,
+  type MetChange,
   type MigrationState,
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
 } from '@keyferry/core';
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
-import { runBackfill, summarizeChunks, type BackfillSummary } from '../backfill.ts';
+import { runBackfill } from '../backfill.ts';
+import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
+import { dropUncountedLetters } from '../dead-letters.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
+import { recordHistory } from '../events.ts';
 import { assertPlanFits } from '../plan-fits.ts';
+import { RunRecorder } from '../run-record.ts';
+import { assertMayRun, readControl } from '../run-control.ts';
+import { RunWatch } from '../run-watch.ts';
 import { withSession, type Session } from '../session.ts';
 import { attemptScope } from '../state-items.ts';
 import { verify, type VerifyResult } from '../verify.ts';
@@ -35,6 +47,8 @@ export interface ApplyResult {
   readonly outcome: 'done' | 'deviated';
   readonly counts: ChunkCounts;
   readonly verify: VerifyResult;
+  /** The first of the records that were to be overwritten or deleted, and that were left because they had changed. */
+  readonly met: readonly MetChange[];
   readonly deviations: readonly string[];
   readonly elapsedMs: number;
 }
@@ -48,27 +62,46 @@ export async function applyOffline(
   const startedAtMs = engine.clock.monotonicMs();
   assertApplyable(reader.plan);
   return withSession(engine, spec, options, async (session) => {
-    const resuming = isResume(session, reader.plan);
-    if (!resuming) assertAccepted(reader.plan, options.accept);
+    const control = await readControl(engine, spec.migration, session.state);
+    const resuming = isResume(session, reader.plan, standingOf(control));
+    if (resuming) assertMayRun(spec.migration, control);
+    else assertAccepted(reader.plan, options.accept);
     await assertPlanFits(engine, reader.plan, spec, { resuming });
     const begun = resuming
       ? await goOnWithAttempt(engine, spec, session, reader, options)
       : await beginAttempt(engine, spec, session, reader, options);
-    const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, options);
-    const verified = await verify(engine, spec, reader.plan, options.signal);
-    const deviations = deviationsOf(reader.plan, summary, verified);
-    await recordVerdict(engine, spec, session, deviations.length === 0);
-    return {
-      plan: reader.plan,
-      run: session.run,
-      attempt: begun.attempt,
-      resumed: resuming,
-      outcome: deviations.length === 0 ? 'done' : 'deviated',
-      counts: summary.counts,
-      verify: verified,
-      deviations,
-      elapsedMs: engine.clock.monotonicMs() - startedAtMs,
-    };
+    const { migration } = spec;
+    const { plan } = reader.plan;
+    const facts = { run: session.run, command: 'apply', plan, attempt: begun.attempt, by: options.holder } as const;
+    const recorder = new RunRecorder(engine, migration, facts);
+    const started = `${resuming ? 'went on with' : 'started'} plan ${plan}, attempt ${begun.attempt}`;
+    await recordHistory(engine, migration, { type: 'apply.started', message: started, ...facts });
+    return await recorder.during(
+      async () => {
+        const summary = await backfillAndClose(engine, spec, reader.plan, session, begun, recorder, options);
+        const verified = await verify(engine, spec, reader.plan, options.signal);
+        const deviations = deviationsOf(reader.plan, summary, verified);
+        recorder.verified(verified, deviations);
+        await recordVerdict(engine, spec, session, deviations.length === 0);
+        const outcome = deviations.length === 0 ? ('done' as const) : ('deviated' as const);
+        const how = outcome === 'done' ? 'as planned' : `not as planned: ${deviations.join('; ')}`;
+        const ended = `applied plan ${plan}, ${countText(summary.counts.written)} written, ${how}`;
+        await recordHistory(engine, migration, { type: 'apply.ended', message: ended, ...facts });
+        return {
+          plan: reader.plan,
+          run: session.run,
+          attempt: begun.attempt,
+          resumed: resuming,
+          outcome,
+          counts: summary.counts,
+          verify: verified,
+          met: summary.met,
+          deviations,
+          elapsedMs: engine.clock.monotonicMs() - startedAtMs,
+        };
+      },
+      ({ outcome }) => outcome,
+    );
   });
 }
 
@@ -101,9 +134,11 @@ async function backfillAll(
   plan: PlanDocument,
   session: Session,
   { attempt, epoch, resumed, view }: Attempt,
-  { signal }: ApplyOptions,
+  recorder: RunRecorder,
+  { signal, appliedAs, chunksMax }: ApplyOptions,
 ): Promise<BackfillSummary> {
   const scope = attemptScope(spec.migration, attempt);
+  if (resumed) await dropUncountedLetters(engine, spec, scope);
   const startedAtMs = engine.clock.monotonicMs();
   const before = await summarizeChunks(engine, scope);
   const { chunksTotal } = before;
@@ -112,29 +147,64 @@ async function backfillAll(
     code: 'apply.started',
     data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
   });
+  const control = await readControl(engine, spec.migration, session.state);
+  const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
+  const { pace } = watch;
   const onSettled = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
+    watch.settled(added);
     const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
     engine.host.emit({
       code: 'backfill.progress',
-      data: { counts, total: plan.totals.scanned, chunksDone, chunksTotal, elapsedMs },
+      data: { counts, total: plan.totals.scanned, chunksDone, chunksTotal, elapsedMs, pace: pace.report() },
     });
   };
   const onChunkDone = (): void => {
     chunksDone += 1;
   };
   const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
-  const control = engine.target.control(spec.migration);
-  const backfill = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, onSettled, onChunkDone };
-  await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal]));
+  const backfill = {
+    engine,
+    spec,
+    plan,
+    attempt,
+    epoch,
+    control: engine.target.control(spec.migration),
+    view,
+    scope,
+    deadRuns,
+    recorder,
+    onSettled,
+    onChunkDone,
+    pace,
+    chunksMax,
+  };
+  try {
+    await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal, watch.signal]));
+  } finally {
+    await watch.close();
+  }
   session.lock.assertHeld();
   assertNotStopped(spec.migration, signal);
+  watch.assertGoing();
   const summary = await summarizeChunks(engine, scope);
+  assertAllTaken(spec, summary, { chunksMax, appliedAs });
   await recordBackfilled(engine, spec, session, summary);
   return summary;
 }
 
-async function recordBackfilled(
+/** @throws {KeyferryError} `run.stopped` when the run was told to take on fewer chunks than there were. */
+function assertAllTaken(
+  { migration }: MigrationSpec,
+  { chunksDone, chunksTotal }: BackfillSummary,
+  { chunksMax, appliedAs }: Pick<ApplyOptions, 'chunksMax' | 'appliedAs'>,
+): void {
+  if (chunksMax === null || chunksDone === chunksTotal) return;
+  const why = `after ${counted(chunksMax, 'chunk')}; ${countText(chunksDone)} of ${countText(chunksTotal)} are done`;
+  throw new KeyferryError('run.stopped', { migration, why, next: `keyferry apply ${shellWord(appliedAs)}` });
+}
+
+export async function recordBackfilled(
   engine: Engine,
   spec: MigrationSpec,
   session: Session,
@@ -146,7 +216,12 @@ async function recordBackfilled(
   await session.write({ ...state, phase, counts, changedAtMs: engine.clock.nowMs() });
 }
 
-async function recordVerdict(engine: Engine, spec: MigrationSpec, session: Session, agree: boolean): Promise<void> {
+export async function recordVerdict(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  agree: boolean,
+): Promise<void> {
   const state = session.state as MigrationState;
   const phase = session.after(agree ? 'verified' : 'differs', spec, 'apply');
   await session.write({ ...state, phase, changedAtMs: engine.clock.nowMs() });

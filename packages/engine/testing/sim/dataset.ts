@@ -81,6 +81,10 @@ export function fillStores(
     const equal = prng.chance(0.5);
     target.put(map.toTarget(key), valueOf(equal ? value : `old${i}`), equal ? expiresAtMs : null);
   }
+  // For plans that prune: between the source's keys, before and behind them.
+  for (let i = prng.pick([0, 0, 1, 4, 9]); i > 0; i -= 1) {
+    target.put(keyFromText(`dst/${prng.pick(['a', 'a/b', 'b', 'zz'])}~${i}`), valueOf(`stray${i}`));
+  }
   source.put(keyFromText('src0'), valueOf('beside the prefix'));
   if (prng.chance(0.3)) target.put(keyFromText('dst/a-only-here'), valueOf('foreign'));
   if (prng.chance(0.3)) target.put(keyFromText('elsewhere'), valueOf('foreign'));

@@ -2,19 +2,27 @@
  * The people and schedules that run keyferry: they plan, apply, apply again after a crash or an error, break locks,
  * roll back. Each command is a process of its own; what it ends with is judged here.
  */
-import { KeyferryError, type LockState, type Code } from '@keyferry/core';
+import { keyFromJson, KeyferryError, type Key, type LockState, type Code } from '@keyferry/core';
 import {
   applyOffline,
   breakLock,
+  finalize,
   listLocks,
   makePlan,
+  requestControl,
+  retryDeadLetters,
   rollBack,
   type ApplyResult,
+  type FinalizeResult,
+  type ControlChange,
+  type ControlRequest,
+  type RetryResult,
   type RollbackResult,
 } from '../../src/index.ts';
-import { judgeApplied } from './judge-applied.ts';
+import { judgeApplied, judgeRetried } from './judge-applied.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { describeError, type Ending, type SimProcess } from './process.ts';
+import type { PlannedGuards } from './target-witness.ts';
 import type { Planned, World } from './world.ts';
 
 /** How a command may end while faults happen: by codes that tell its user what to do, and by no others. */
@@ -33,6 +41,13 @@ const expectedCodes: ReadonlySet<Code> = new Set<Code>([
   'plan.other-in-progress',
   'phase.not-allowed',
   'lock.not-found',
+  'migration.finalized',
+  'plan.not-applyable', // a start that lost its lock meets the marker of the run that took it
+  'finalize.not-proven',
+  'run.stopped',
+  'run.paused',
+  'run.cancelled',
+  'dead-letters.over-budget',
 ]);
 
 export class Operators {
@@ -47,6 +62,7 @@ export class Operators {
     const { world } = this;
     const archive = new MemoryPlan();
     const creationsBefore = world.witness.creations.length;
+    const changesBefore = world.witness.guardedChanges.length;
     const removalsBefore = world.witness.removals;
     const ending = await this.command('plan', '', (engine) => makePlan(engine, world.spec, archive));
     if (ending.kind !== 'returned') throw new Error(`a plan without faults ended in ${ending.kind}`);
@@ -54,34 +70,86 @@ export class Operators {
     const sourceThen = world.snapshots.source.get(source.position);
     const targetThen = world.snapshots.target.get(target.position);
     if (sourceThen === undefined || targetThen === undefined) throw new Error('a plan at a position nobody saw');
-    return { archive, id: plan, source: sourceThen, target: targetThen, creationsBefore, removalsBefore };
+    const guards = await guardsOf(archive);
+    world.witness.planned(plan, guards);
+    return {
+      archive,
+      guards,
+      id: plan,
+      source: sourceThen,
+      target: targetThen,
+      creationsBefore,
+      changesBefore,
+      removalsBefore,
+    };
   }
 
   async apply(planned: Planned): Promise<Ending<ApplyResult>> {
     const { world } = this;
-    const putsBefore = world.witness.creations.length;
+    const { creations, guardedChanges } = world.witness;
+    const [putsBefore, changesBefore] = [creations.length, guardedChanges.length];
     let name = '';
     const ending = await this.command('apply', planned.id, (engine, process) => {
       name = process.name;
-      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan' };
+      const options = { ...this.runOptions(process), accept: [], appliedAs: 'shop.kfplan', chunksMax: null };
       return applyOffline(engine, world.spec, planned.archive.reader(), options);
     });
     if (ending.kind === 'returned') {
       world.note(`apply ${ending.value.outcome}`);
       if (ending.value.resumed) world.note('apply resumed');
+      const { overwritten, changed, deleted, deletesChanged } = ending.value.counts;
+      if (overwritten > 0) world.note('apply overwrote');
+      if (deleted > 0) world.note('apply deleted');
+      if (changed + deletesChanged > 0) world.note('apply met a change');
       await judgeApplied(world, planned, ending.value);
     }
-    if (codeOf(ending) === 'plan.stale') {
-      const wrote = world.witness.creations.slice(putsBefore).some(({ by }) => by === name);
-      if (wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    const code = codeOf(ending);
+    const writes = [...creations.slice(putsBefore), ...guardedChanges.slice(changesBefore)];
+    const wrote = writes.some(({ by }) => by === name);
+    if (code === 'plan.stale' && wrote) world.violate({ property: 'wrote-when-stale', detail: name });
+    if (code === 'run.paused' && wrote) world.violate({ property: 'wrote-when-stopped', detail: name });
+    return ending;
+  }
+
+  /** On a target that takes what apply's refused: the cause has been mended. */
+  async retry(planned: Planned): Promise<Ending<RetryResult>> {
+    const ending = await this.command('retry', '', (engine, process) =>
+      retryDeadLetters(engine, this.world.spec, this.runOptions(process)),
+    );
+    if (ending.kind === 'returned') {
+      this.world.note(`retry ${ending.value.outcome}`);
+      if (ending.value.tried.written > 0) this.world.note('letter written');
+      judgeRetried(this.world, planned, ending.value);
     }
     return ending;
   }
 
-  rollBack(plan: string): Promise<Ending<RollbackResult>> {
-    return this.command('rollback', plan, (engine, process) =>
-      rollBack(engine, this.world.spec, this.runOptions(process)),
+  async request(request: ControlRequest): Promise<Ending<ControlChange>> {
+    const { migration } = this.world.spec;
+    return await this.command(request.kind, '', (engine, process) =>
+      requestControl(engine, migration, request, process.name),
     );
+  }
+
+  async rollBack(plan: string): Promise<Ending<RollbackResult>> {
+    const { world } = this;
+    const ending = await this.command('rollback', plan, (engine, process) =>
+      rollBack(engine, world.spec, this.runOptions(process)),
+    );
+    if (ending.kind === 'returned') {
+      const { restored, notRestored } = ending.value.counts;
+      if (restored > 0) world.note('rollback restored');
+      if (notRestored > 0) world.note('rollback left a change');
+    }
+    return ending;
+  }
+
+  async finalize(plan: string): Promise<Ending<FinalizeResult>> {
+    const ending = await this.command('finalize', plan, (engine, process) =>
+      finalize(engine, this.world.spec, { ...this.runOptions(process), by: process.name }),
+    );
+    if (ending.kind === 'returned') this.world.note(ending.value.resumed ? 'finalize resumed' : 'finalized');
+    return ending;
   }
 
   async breakSomeLock(): Promise<void> {
@@ -129,6 +197,17 @@ export class Operators {
     const left = world.viewsLeft.get(name) ?? 0;
     if (left !== 0) world.violate({ property: 'leak', detail: `${name} left ${left} views open` });
   }
+}
+
+async function guardsOf(archive: MemoryPlan): Promise<PlannedGuards> {
+  const guards = new Map<Key, { action: 'overwrite' | 'delete'; version: string }>();
+  for await (const rows of archive.reader().readChanges()) {
+    for (const { action, targetKey, target } of rows) {
+      if ((action !== 'overwrite' && action !== 'delete') || target === null) continue;
+      guards.set(keyFromJson(targetKey), { action, version: target.version });
+    }
+  }
+  return guards;
 }
 
 export function codeOf(ending: Ending<unknown>): Code | null {

@@ -16,7 +16,8 @@ export interface SeedResult {
 }
 
 export async function runSeed(seed: number, options: Partial<Omit<WorldOptions, 'seed'>> = {}): Promise<SeedResult> {
-  const world = new World({ seed, rules: options.rules ?? {}, keepTrace: options.keepTrace ?? false });
+  const { rules = {}, keepTrace = false, losesImages = false } = options;
+  const world = new World({ seed, rules, keepTrace, losesImages });
   const { kernel } = world;
   const bornMs = kernel.nowMs;
   try {

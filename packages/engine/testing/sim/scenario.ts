@@ -7,7 +7,7 @@
  * In the storm everything fails that can; afterwards nothing does, and then all must come to a good end. Requests of
  * the storm may still arrive, and sleepers of the storm still wake, while the last command runs and after it.
  */
-import { judgeEnd } from './judge-end.ts';
+import { judgeEnd, phaseOf } from './judge-end.ts';
 import { codeOf, Operators } from './operators.ts';
 import type { Ending } from './process.ts';
 import { calm, drawClimate } from './weather.ts';
@@ -22,7 +22,15 @@ export interface Story {
   readonly breaksLocks: boolean;
   readonly rollsBackInStorm: boolean;
   readonly losesState: boolean;
+  /** Somebody finalizes as soon as it is verified, in the storm. */
+  readonly finalizesInStorm: boolean;
   readonly finale: Finale;
+  /** Somebody at another terminal pauses, resumes and throttles while runs work. */
+  readonly controls: boolean;
+  /** And cancels one, at last. */
+  readonly cancels: boolean;
+  /** Whether dead letters are tried again at the end. */
+  readonly retries: boolean;
 }
 
 const lastTriesMax = 30;
@@ -32,14 +40,22 @@ const stores = ['source', 'state', 'target', 'target'] as const;
 
 export async function play(world: World): Promise<void> {
   const draw = world.prng.fork('story');
-  const story: Story = {
+  const drawn: Story = {
     operators: draw.pick([1, 1, 2, 3]),
     stormMs: draw.pick([5_000, 60_000, 150_000]),
     breaksLocks: draw.chance(0.3),
     rollsBackInStorm: draw.chance(0.25),
     losesState: draw.chance(0.2),
     finale: draw.pick(['apply', 'apply', 'rollback', 'rollback-and-again']),
+    finalizesInStorm: false,
+    controls: draw.chance(0.35),
+    cancels: draw.chance(0.08),
+    retries: draw.chance(0.5),
   };
+  // Drawn apart, so that the stories of older seeds stay what they were.
+  const ends = world.prng.fork('finalize');
+  const story: Story = { ...drawn, finalizesInStorm: !drawn.losesState && ends.chance(0.3) };
+  const finalizesAtLast = story.finale === 'apply' && ends.chance(0.5);
   world.kernel.trace(`story ${JSON.stringify(story)}`);
   const operators = new Operators(world);
   let planned = await operators.plan();
@@ -56,13 +72,26 @@ export async function play(world: World): Promise<void> {
     world.wipeState();
     planned = await newPlan(world, operators);
   }
-  if (story.finale === 'apply') await applyToTheEnd(world, operators, planned);
-  else {
-    await applyToTheEnd(world, operators, planned);
+  planned = await applyToTheEnd(world, operators, planned);
+  if (story.retries) await retryToTheEnd(world, operators, planned);
+  if (story.finale === 'apply') {
+    if (finalizesAtLast) {
+      // What was verified may be so no more by then.
+      if (world.prng.fork('late').chance(0.2)) world.application.touchTarget();
+      world.weather.change(drawClimate(ends.fork('climate')));
+      for (let tries = ends.below(6); tries > 0; tries -= 1) {
+        const ending = await operators.finalize(planned.id);
+        if (ending.kind === 'returned') break;
+        await world.kernel.sleep(20_000);
+      }
+      world.weather.change(calm);
+      await finalizeToTheEnd(world, operators, planned);
+    }
+  } else {
     const rolledBack = await rollBackToTheEnd(world, operators, planned);
     if (rolledBack && story.finale === 'rollback-and-again') {
       planned = await newPlan(world, operators);
-      await applyToTheEnd(world, operators, planned);
+      planned = await applyToTheEnd(world, operators, planned);
     }
   }
   await world.kernel.sleep(drainMs);
@@ -89,9 +118,11 @@ async function storm(world: World, operators: Operators, story: Story, planned: 
   const actors = Array.from({ length: story.operators }, (_, i) =>
     applyAgainAndAgain(world, operators, planned, i, endMs),
   );
+  if (story.controls) actors.push(askAgainAndAgain(world, operators, planned, story.cancels, endMs));
   if (story.breaksLocks) actors.push(breakLocks(world, operators, endMs));
   if (story.rollsBackInStorm)
     actors.push(rollBackAgainAndAgain(world, operators, planned, kernel.nowMs + draw.below(story.stormMs), endMs));
+  if (story.finalizesInStorm) actors.push(finalizeAgainAndAgain(world, operators, planned, endMs));
   await Promise.race([kernel.sleep(story.stormMs), Promise.all(actors)]);
 }
 
@@ -109,6 +140,38 @@ async function applyAgainAndAgain(
     const ending = await operators.apply(planned);
     if (ending.kind === 'returned' && draw.chance(0.7)) return;
     await world.kernel.sleep(draw.pick([1, 10, 1000, 30_000]));
+  }
+}
+
+/** Another terminal: pauses and takes them back, other rates, dead letters tried again; perhaps a cancel at the end. */
+async function askAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  cancels: boolean,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork('terminal');
+  const cancelAtMs = cancels ? world.kernel.nowMs + draw.below(20_000) : Infinity;
+  while (world.kernel.nowMs < endMs) {
+    await world.kernel.sleep(draw.pick([100, 1000, 5000]));
+    if (world.kernel.nowMs >= cancelAtMs) await operators.request({ kind: 'cancel' });
+    switch (draw.pick(['pause', 'resume', 'resume', 'throttle', 'retry'] as const)) {
+      case 'pause':
+        await operators.request({ kind: 'pause' });
+        break;
+      case 'resume':
+        await operators.request({ kind: 'resume' });
+        break;
+      case 'throttle': {
+        const override = draw.pick([null, { ratePerSecond: 1 }, { ratePerSecond: 100 }, { targetP99Ms: 10 }]);
+        await operators.request({ kind: 'throttle', override });
+        break;
+      }
+      case 'retry':
+        await operators.retry(planned);
+        break;
+    }
   }
 }
 
@@ -138,6 +201,21 @@ async function rollBackAgainAndAgain(
   }
 }
 
+/** Finalizes, and once more whenever it died or was refused: often while others still apply. */
+async function finalizeAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork('finalizer');
+  while (world.kernel.nowMs < endMs) {
+    await world.kernel.sleep(draw.pick([100, 1000, 3000]));
+    const ending = await operators.finalize(planned.id);
+    if (ending.kind === 'returned') return;
+  }
+}
+
 /** Ends that only mean: somebody else is at it, or something of the storm is not over yet. */
 const passing = new Set([
   'lease.held',
@@ -146,6 +224,8 @@ const passing = new Set([
   'epoch.lost',
   'store.position-compacted',
   'fence.lost',
+  'run.stopped',
+  'dead-letters.over-budget',
 ]);
 
 /** Repeats a command until it ends in a way that repeating will not change. */
@@ -161,15 +241,30 @@ async function toTheEnd<T>(world: World, what: string, command: () => Promise<En
   return null;
 }
 
-async function applyToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
-  for (let tries = 1; tries <= 5; tries += 1) {
+/** @returns the plan that was applied in the end: after a cancel it is another one. */
+async function applyToTheEnd(world: World, operators: Operators, first: Planned): Promise<Planned> {
+  let planned = first;
+  for (let tries = 1; tries <= 8; tries += 1) {
     const ending = await toTheEnd(world, 'apply', () => operators.apply(planned));
-    if (ending === null) return;
+    if (ending === null) return planned;
     const code = codeOf(ending);
-    if (code === 'phase.not-allowed') {
-      // A rollback was begun in the storm: it comes first.
-      await rollBackToTheEnd(world, operators, planned);
+    if (code === 'run.paused') {
+      await operators.request({ kind: 'resume' });
       continue;
+    }
+    if (code === 'run.cancelled') {
+      planned = await newPlan(world, operators);
+      continue;
+    }
+    if (code === 'phase.not-allowed') {
+      // A rollback or a finalize was begun in the storm: it comes first.
+      if ((await phaseOf(world)) === 'finalizing') await finalizeToTheEnd(world, operators, planned);
+      else await rollBackToTheEnd(world, operators, planned);
+      continue;
+    }
+    if (code === 'migration.finalized') {
+      world.note('last apply finds it finalized');
+      return planned;
     }
     const outcome = ending.kind === 'returned' ? ending.value.outcome : (code ?? ending.kind);
     world.note(`last apply ${outcome}`);
@@ -179,9 +274,30 @@ async function applyToTheEnd(world: World, operators: Operators, planned: Planne
       const why = ending.kind === 'returned' ? ending.value.deviations.join('; ') : '';
       world.violate({ property: 'not-done', detail: `the last apply ended in ${outcome} ${why}` });
     }
-    return;
+    return planned;
   }
   world.violate({ property: 'stuck', detail: 'apply and rollback keep each other from their ends' });
+  return planned;
+}
+
+/** The cause is mended: no letter may be left behind that the target would take now. */
+async function retryToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
+  const ending = await toTheEnd(world, 'retry', () => operators.retry(planned));
+  const left = ending?.kind === 'returned' ? ending.value.tried.deadLetters : 0;
+  if (left > 0) world.violate({ property: 'not-done', detail: `the last retry left ${left} dead letters` });
+}
+
+/** What was proven can be finalized; what nobody disturbed is proven. */
+async function finalizeToTheEnd(world: World, operators: Operators, planned: Planned): Promise<void> {
+  const before = await phaseOf(world);
+  const ending = await toTheEnd(world, 'finalize', () => operators.finalize(planned.id));
+  if (ending === null) return;
+  const code = codeOf(ending);
+  world.note(`last finalize ${code ?? ending.kind}`);
+  const mayFail = before === 'finalizing' ? false : before !== 'verified' || !isUndisturbed(world, planned);
+  if (ending.kind !== 'returned' && code !== 'migration.finalized' && !mayFail) {
+    world.violate({ property: 'not-done', detail: `the last finalize ended in ${code ?? ending.kind} from ${before}` });
+  }
 }
 
 async function rollBackToTheEnd(world: World, operators: Operators, planned: Planned): Promise<boolean> {
@@ -196,7 +312,11 @@ async function rollBackToTheEnd(world: World, operators: Operators, planned: Pla
  */
 function isUndisturbed(world: World, planned: Planned): boolean {
   const { application, data, witness } = world;
-  const rivals = witness.creations.slice(planned.creationsBefore).some(({ plan }) => plan !== planned.id);
+  const writes = [
+    ...witness.creations.slice(planned.creationsBefore),
+    ...witness.guardedChanges.slice(planned.changesBefore),
+  ];
+  const rivals = writes.some(({ plan }) => plan !== planned.id);
   const rolledBack = witness.removals !== planned.removalsBefore;
   const wrote = application.wroteTarget || application.wroteSource;
   const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(data.map.toTarget(key), value));

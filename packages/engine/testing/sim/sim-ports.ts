@@ -12,6 +12,7 @@ import type {
   Scratch,
   SourceStore,
   StateStore,
+  StateVersion,
   StoreView,
   TargetControl,
   TargetStore,
@@ -109,11 +110,13 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
     fence: Fence,
     epoch: Fence,
   ) => ({
-    write: (puts: Parameters<ChunkWriter['write']>[0]) =>
+    write: (changes: Parameters<ChunkWriter['write']>[0]) =>
       via('write', async () => {
-        const keys = puts.map(({ key }) => key);
+        const keys = changes.map(({ key }) => key);
         events.aroundWrite(keys);
-        const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () => writer.write(puts));
+        const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () =>
+          writer.write(changes),
+        );
         events.aroundWrite(keys);
         return written;
       }),
@@ -145,11 +148,18 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
         witness.removeCreated(records, epoch, process.name, () => control.removeCreated(records, epoch)),
       ),
     readBefore: (keys) => via('readBefore', () => control.readBefore(keys)),
-    restore: (restorations, epoch) => via('restore', () => control.restore(restorations, epoch)),
+    restore: (restorations, epoch) =>
+      via('restore', () => witness.restore(epoch, process.name, () => control.restore(restorations, epoch))),
     dropControl: (epoch) =>
       via('dropControl', async () => {
         await control.dropControl(epoch);
         witness.droppedControl(epoch, process.name);
+      }),
+    readDone: () => via('readDone', () => control.readDone()),
+    writeDone: (marker, epoch) =>
+      via('writeDone', async () => {
+        await control.writeDone(marker, epoch);
+        witness.wroteDone(epoch, process.name);
       }),
   };
 }
@@ -176,13 +186,19 @@ export function simScratch({ process, events }: PortContext, scratch: MemoryScra
   };
 }
 
-export function simState({ process }: PortContext, store: MemoryStateStore, witness: StateWitness): StateStore {
+export function simState(
+  { process }: PortContext,
+  store: MemoryStateStore,
+  witness: StateWitness,
+  losesImages: boolean,
+): StateStore {
   const via = <T>(operation: string, effect: () => Promise<T>) =>
     process.call('state' satisfies StoreName, operation, effect);
   return {
     read: (kind, scope, id) => via('read', () => store.read(kind, scope, id)),
     write: (kind, scope, id, item, expected) =>
       via(`write ${kind} ${id}`, async () => {
+        if (losesImages && kind === 'before') return { kind: 'written', version: '0' as StateVersion };
         const before = await store.read(kind, scope, id);
         const outcome = await store.write(kind, scope, id, item, expected);
         if (outcome.kind === 'written') witness.changed(process, kind, id, before?.item ?? null, item);

@@ -7,11 +7,13 @@ import {
   lockIsHeld,
   phaseTable,
   type ChunkState,
+  type DeadLetter,
   type KeyJson,
   type LockState,
   type MigrationState,
   type Phase,
   type PhaseEvent,
+  type RunControl,
   type StateItems,
   type StateKind,
 } from '@keyferry/core';
@@ -49,9 +51,18 @@ export class StateWitness {
         return this.judgeLock(by, before as LockState, after as LockState);
       case 'migration':
         return judgeMigration(before as MigrationState, after as MigrationState);
+      case 'run-record':
+      case 'run-pace':
+        return null; // a run's own account of itself, written again and again
+      case 'dead-letter':
+        return judgeLetter(before as DeadLetter, after as DeadLetter);
+      case 'run-control':
+        return judgeControl(before as RunControl, after as RunControl);
       case 'chunk-plan':
       case 'plan':
-      case 'dead-letter':
+      case 'guards':
+      case 'before':
+      case 'met-change':
       case 'event':
         return JSON.stringify(before) === JSON.stringify(after) ? null : 'it was replaced';
     }
@@ -66,7 +77,7 @@ export class StateWitness {
 
 function judgeChunk(before: ChunkState, after: ChunkState): string | null {
   if (after.token < before.token) return `token ${before.token} became ${after.token}`;
-  if (before.phase === 'done') return 'it was done';
+  if (before.phase === 'done') return isSameEnd(before, after) ? null : 'it was done';
   if (
     before.worker !== null &&
     after.worker !== null &&
@@ -78,9 +89,25 @@ function judgeChunk(before: ChunkState, after: ChunkState): string | null {
   return isBefore(after.progress.cursor, before.progress.cursor) ? 'its cursor went back' : null;
 }
 
+/** Its dead letters are tried again under a higher token; nothing else of it may change. */
+const isSameEnd = (before: ChunkState, after: ChunkState): boolean =>
+  JSON.stringify({ ...before, token: after.token }) === JSON.stringify(after);
+
 function isBefore(a: KeyJson | null, b: KeyJson | null): boolean {
   if (b === null) return false;
   return a === null || keyFromJson(a) < keyFromJson(b);
+}
+
+/** Settled once, and for good. */
+function judgeLetter(before: DeadLetter, after: DeadLetter): string | null {
+  if (before.resolved !== null) return 'it was resolved';
+  const { reason: _was, resolved: _none, ...about } = before;
+  const { reason: _is, resolved: _then, ...same } = after;
+  return JSON.stringify(about) === JSON.stringify(same) ? null : 'it was replaced';
+}
+
+function judgeControl(before: RunControl, after: RunControl): string | null {
+  return before.cancelled !== null && after.cancelled === null ? 'it was cancelled' : null;
 }
 
 function judgeMigration(before: MigrationState, after: MigrationState): string | null {

@@ -3,11 +3,14 @@
  * gives each process its ports.
  */
 import {
+  keyFromJson,
   keyFromText,
   rangeHolds,
   prefixRange,
   recordBytes,
+  type BeforePage,
   type Key,
+  type RunLimits,
   type StoredRecord,
   type MigrationSpec,
 } from '@keyferry/core';
@@ -23,7 +26,7 @@ import { Prng } from './prng.ts';
 import { SimProcess } from './process.ts';
 import { simScratch, simSource, simState, simTarget, type PortContext } from './sim-ports.ts';
 import { StateWitness } from './state-witness.ts';
-import { TargetWitness } from './target-witness.ts';
+import { TargetWitness, type PlannedGuards } from './target-witness.ts';
 import type { Violation } from './violation.ts';
 import { calm, Weather } from './weather.ts';
 
@@ -32,15 +35,19 @@ export type Snapshot = ReadonlyMap<Key, StoredRecord>;
 /** A plan, and what both sides were when it was made. */
 export interface Planned {
   readonly archive: MemoryPlan;
+  readonly guards: PlannedGuards;
   readonly id: string;
   readonly source: Snapshot;
   readonly target: Snapshot;
   /** How many records had been put into the target by then, and taken out of it. */
   readonly creationsBefore: number;
+  readonly changesBefore: number;
   readonly removalsBefore: number;
 }
 
 export interface WorldOptions {
+  /** The state says that it has kept a before-image, and has not. */
+  readonly losesImages: boolean;
   readonly seed: number;
   readonly rules: Partial<ProtocolRules>;
   readonly keepTrace: boolean;
@@ -76,8 +83,10 @@ export class World {
   private readonly stateWitness: StateWitness;
   private readonly pageKeysMax: number;
   private readonly skewMs: number;
+  private readonly losesImages: boolean;
 
-  constructor({ seed, rules, keepTrace }: WorldOptions) {
+  constructor({ seed, rules, keepTrace, losesImages }: WorldOptions) {
+    this.losesImages = losesImages;
     this.prng = new Prng(`keyferry ${seed}`);
     const draw = this.prng.fork('world');
     this.kernel = new Kernel(keepTrace);
@@ -100,7 +109,11 @@ export class World {
     this.data = fillStores(this.prng.fork('data'), keys, this, this.kernel.nowMs);
     this.initialTarget = this.target.snapshot();
     const report = (violation: Violation): void => this.violate(violation);
-    this.witness = new TargetWitness(this.target, (key, value) => this.sourceHeld(key, value), report);
+    this.witness = new TargetWitness(this.target, {
+      mayHold: (key, value) => this.sourceHeld(key, value),
+      isKept: (attempt, key, version) => this.isKept(attempt, key, version),
+      report,
+    });
     this.stateWitness = new StateWitness((holder) => this.processes.get(holder)?.isDead === true, report);
     this.application = new Application(this.prng.fork('application'), this.kernel, this.data, this.source, {
       witness: this.witness,
@@ -109,6 +122,7 @@ export class World {
     this.pageKeysMax = draw.pick([1, 2, 5, 1000]);
     // With records that expire, clocks that differ by much make a record end early: no fault of the protocol.
     this.skewMs = draw.pick(this.data.expiring ? [0, 0] : [0, 1500, 30_000]);
+    const policy = this.prng.fork('policy');
     this.spec = {
       migration,
       strategy: 'offline',
@@ -116,7 +130,12 @@ export class World {
       targetStore: 'new',
       rule,
       transform: keys.transform,
-      onConflict: 'keep-target',
+      onConflict: policy.pick(['keep-target', 'overwrite'] as const),
+      // With few keys the source may run empty, and a plan that would delete everything is no story of the protocol.
+      prune: this.data.keys.length >= 5 && policy.chance(0.5),
+      inScope: () => true,
+      guards: { deleteShareMax: 1, deletesMax: 1000 },
+      keepBefore: true,
       requireEmpty: null,
       workers: draw.pick([1, 2, 4]),
       limits: {
@@ -124,6 +143,7 @@ export class World {
         chunkBytesMax: 1_000_000,
         createRowsMax: draw.pick([0, 10, 1000]),
       },
+      runLimits: drawRunLimits(this.prng.fork('limits')),
       planMaxAgeMs: 86_400_000,
       isSensitive: () => false,
       configDigest: 'config',
@@ -149,7 +169,7 @@ export class World {
     return process;
   }
 
-  /** The engine as `process` sees it. */
+  /** The engine as `process` sees it. With a plan, the target may be narrower than the plan thought. */
   engineFor(process: SimProcess, plan: string): Engine {
     const context: PortContext = {
       process,
@@ -166,7 +186,7 @@ export class World {
     return {
       source: simSource(context, this.source),
       target: simTarget(context, plan === '' ? this.target : this.narrowTarget, this.witness),
-      state: simState(context, this.state, this.stateWitness),
+      state: simState(context, this.state, this.stateWitness, this.losesImages),
       scratch: simScratch(context, new MemoryScratch({ pageKeysMax: this.pageKeysMax })),
       clock: process.clock,
       random: process.random,
@@ -174,8 +194,9 @@ export class World {
     };
   }
 
-  /** Somebody deletes the file or table with the state. */
+  /** Somebody deletes the file or table with the state, and with it what was kept in it. */
   wipeState(): void {
+    this.witness.imagesAreLost();
     this.kernel.trace('the state is wiped');
     this.state.database.scopes.clear();
   }
@@ -184,11 +205,32 @@ export class World {
     return recordBytes({ key, value }) > (this.narrowTarget.capabilities.recordBytesMax ?? Number.POSITIVE_INFINITY);
   }
 
+  /** Looks into the state itself, in the instant in which the target is changed. */
+  private isKept(attempt: number, key: Key, version: string): boolean {
+    const scope = `${migration}/${String(attempt).padStart(10, '0')}`;
+    for (const { body } of this.state.database.scope('before', scope).values()) {
+      const { pieces } = JSON.parse(body) as BeforePage;
+      if (pieces.some((piece) => piece.version === version && keyFromJson(piece.key) === key && !piece.goesOn))
+        return true;
+    }
+    return false;
+  }
+
   private sourceHeld(targetKey: Key, value: Uint8Array): boolean {
     const key = this.data.map.toSource(targetKey);
     if (!rangeHolds(prefixRange(rule.sourcePrefix), key)) return false;
     return this.data.history.get(key)?.some((text) => keyFromText(text) === textOf(value)) ?? false;
   }
+}
+
+/** Most seeds are paced in some way; a rate of five makes a run last for many looks at its control. */
+function drawRunLimits(draw: Prng): RunLimits {
+  return {
+    ratePerSecond: draw.pick([null, null, 5, 50]),
+    targetP99Ms: draw.pick([null, null, 30]),
+    sourceP99Ms: draw.pick([null, null, 30]),
+    deadLettersMax: draw.pick([0, 3, 1000]),
+  };
 }
 
 function textOf(value: Uint8Array): Key {

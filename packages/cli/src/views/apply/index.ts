@@ -1,15 +1,16 @@
 /**
  * What an apply did, held against its plan: each record of the source is under exactly one count, and the counts add
- * up to what was scanned, so that nothing can go missing without a number that says so.
+ * up to what was scanned, so that nothing can go missing without a number that says so. Deletes are counted apart: the
+ * source has no record of them.
  */
-import { nextStep, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
+import { deletesOf, nextStep, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
 import type { ApplyResult } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
+import { countLabels, plannedCounts, shownCounts } from '../counts.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
 import { differenceLines, sideLines, verdictText, verifyBody } from '../verify/sides.ts';
-import { notCarriedCount } from '../plan/not-carried.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface AppliedView {
@@ -21,7 +22,7 @@ export interface AppliedView {
 export const applyView: View<AppliedView> = {
   human: applyHuman,
   json: ({ result, appliedAs }, warnings) => {
-    const { plan, run, attempt, resumed, outcome, counts, deviations, elapsedMs } = result;
+    const { plan, run, attempt, resumed, outcome, counts, met, deviations, elapsedMs } = result;
     return envelope('keyferry.apply', warnings, {
       migration: plan.migration,
       plan: plan.plan,
@@ -29,9 +30,10 @@ export const applyView: View<AppliedView> = {
       attempt,
       resumed,
       outcome,
-      counts: { ...counts, scanned: scannedOf(counts) },
+      counts: { ...counts, scanned: scannedOf(counts), deletes: deletesOf(counts) },
       planned: plannedCounts(result),
       verify: verifyBody(result.verify),
+      metChanges: met.map(({ targetKey, action, what }) => ({ key: targetKey, action, what })),
       deviations,
       elapsedMs: Math.round(elapsedMs),
       ...stepAfter(result, appliedAs),
@@ -58,27 +60,18 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
       ? ['', palette.strong('Not as planned'), ...deviations.map((each) => `  ${palette.bad('!')} ${each}`)]
       : []),
     '',
-    `Applied: ${countText(counts.written)} written; ${counted(deviations.length, 'deviation')}.`,
+    `Applied: ${doneText(counts)}; ${counted(deviations.length, 'deviation')}.`,
     ...stepLines(next, wayBack, context),
     '',
   ].join('\n');
 }
 
-const labels: Readonly<Record<keyof ChunkCounts, readonly [symbol: string, label: string, note: string]>> = {
-  written: ['+', 'written', 'created by this migration'],
-  equal: ['=', 'equal', 'was there already'],
-  kept: ['!', 'kept', 'target differs'],
-  tombstoned: ['x', 'tombstoned', 'deleted in the target meanwhile, not brought back'],
-  deadLetters: ['x', 'dead letters', 'the target refused them'],
-  notCarried: ['.', 'not carried', ''],
-};
-const kinds = Object.keys(labels) as (keyof ChunkCounts)[];
-
 function countsTable(result: ApplyResult, palette: Palette): string[] {
   const { counts } = result;
   const planned = plannedCounts(result);
-  const rows = kinds.map((kind) => {
-    const [symbol, label, note] = labels[kind];
+  const { ofSource, ofTarget } = shownCounts(counts, planned);
+  const rowOf = (kind: keyof ChunkCounts): string[] => {
+    const [symbol, label, note] = countLabels[kind];
     const differs = counts[kind] !== planned[kind];
     const count = countText(counts[kind]);
     return [
@@ -87,9 +80,14 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
       differs ? palette.caution(count) : count,
       counts[kind] > 0 ? note : '',
     ];
-  });
+  };
   return columns(
-    [['', 'planned', 'done', ''], ...rows, ['  scanned', countText(planned.scanned), countText(scannedOf(counts)), '']],
+    [
+      ['', 'planned', 'done', ''],
+      ...ofSource.map(rowOf),
+      ['  scanned', countText(planned.scanned), countText(scannedOf(counts)), ''],
+      ...ofTarget.map(rowOf),
+    ],
     [
       { align: 'left', min: 16 },
       { align: 'right', min: 10 },
@@ -99,21 +97,15 @@ function countsTable(result: ApplyResult, palette: Palette): string[] {
   );
 }
 
-function plannedCounts({ plan: { totals } }: ApplyResult): ChunkCounts & { readonly scanned: number } {
-  const { create, equal, conflict, blocked } = totals.actions;
-  const notCarried = notCarriedCount(totals);
-  return {
-    written: create.keys,
-    equal: equal.keys,
-    kept: conflict.keys,
-    tombstoned: 0,
-    // A plan that blocks is never applied, so this is zero; it keeps the sum true by construction.
-    deadLetters: blocked.keys,
-    notCarried,
-    scanned: totals.scanned,
-  };
+function doneText({ written, overwritten, deleted }: ChunkCounts): string {
+  return [
+    `${countText(written)} written`,
+    ...(overwritten > 0 ? [`${countText(overwritten)} overwritten`] : []),
+    ...(deleted > 0 ? [`${countText(deleted)} deleted`] : []),
+  ].join(', ');
 }
 
-function stepAfter({ plan, outcome }: ApplyResult, appliedAs: string): NextStep {
-  return nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
+function stepAfter({ plan, outcome, counts }: ApplyResult, appliedAs: string): NextStep {
+  const step = nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
+  return counts.deadLetters > 0 ? { ...step, next: `keyferry runs show ${plan.migration} --dead-letters` } : step;
 }

@@ -201,6 +201,7 @@ describe('every code', () => {
     known: ['k'],
     suggestion: 'near',
     findings: ['f'],
+    lost: ['l'],
     keys: [],
     keysTotal: 0,
     heartbeatAgoMs: 1,

@@ -25,6 +25,18 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
     const rest = keysTotal - keys.length;
     return rowsOf('moved', rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows);
   }
+  if (isKeyferryError(error, 'forget.unaccepted')) {
+    const { findings, lost } = error.details;
+    return rowsOf(
+      'lost',
+      findings.map((code, i) => `${code}   ${lost[i] ?? ''}`),
+    );
+  }
+  if (isKeyferryError(error, 'state.unknown-migration')) {
+    const { known } = error.details;
+    return [['known', known.length === 0 ? 'none' : known.join(', ')]];
+  }
+  if (isKeyferryError(error, 'finalize.not-proven')) return rowsOf('moved', error.details.what);
   if (isKeyferryError(error, 'plan.mismatch')) return rowsOf('differs', error.details.what);
   if (isKeyferryError(error, 'plan.not-applyable') || isKeyferryError(error, 'plan.unaccepted')) {
     return rowsOf('findings', error.details.findings);

@@ -27,9 +27,10 @@ export function errorHuman(report: ErrorReport, palette: Palette): string {
       : []),
     ...(error.code === 'usage.invalid' ? [] : [['more', `keyferry explain ${error.code}`] as const]),
   ];
-  const issues = isKeyferryError(error, 'config.invalid')
-    ? configIssueLines(error.details.file, error.details.issues, configText)
-    : [];
+  const issues =
+    isKeyferryError(error, 'config.invalid') || isKeyferryError(error, 'fixtures.invalid')
+      ? configIssueLines(error.details.file, error.details.issues, configText)
+      : [];
   return [
     `${palette.bad(`Error ${error.code}:`)} ${summaryOf(report)}`,
     ...indent(issues),
@@ -45,7 +46,7 @@ export function errorHuman(report: ErrorReport, palette: Palette): string {
 }
 
 /** Commands that read the configuration; the others would refuse the flag's sense, if not the flag. */
-const reads = /keyferry (?:plan|apply|verify|status|rollback|locks|doctor) /;
+const reads = /keyferry (?:plan|apply|verify|status|rollback|finalize|reconcile|report|state|locks|doctor) /;
 
 function withConfig(line: string, report: ErrorReport): string {
   return reads.test(line) && !line.includes('--config') ? pasteable(line, report) : line;

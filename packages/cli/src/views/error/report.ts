@@ -10,7 +10,8 @@ export interface ErrorReport {
   readonly argument: string | null;
   /** Codes that the call accepted by name: the same call again has to name them again. */
   readonly accept: readonly string[];
-  /** Text of the configuration file, where the error points into it. */
+  readonly flags?: readonly string[];
+  /** Text of the configuration or fixture file, where the error points into it. */
   readonly configText: string | null;
   /** Shown with --verbose and for bugs; null else. */
   readonly stack: string | null;

@@ -12,14 +12,21 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'plan.stale': 'a plan is applied exactly as it was reviewed, or not at all',
   'plan.expired': 'the longer a plan waits, the less it is what its reviewer saw',
   'plan.mismatch': 'its reviewer approved what another configuration would do',
+  'migration.finalized': 'finalize is the point of no return: what told its records from others is gone',
+  'forget.unaccepted': 'the state is what lets a migration go on, or back; the target alone does not say all of it',
+  'state.not-empty': 'two states of one migration would each think that they are the only one',
+  'finalize.not-proven': 'a done marker tells everybody that both sides agree, so that they have to when it is written',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
+  'run.paused': 'whoever paused it wants nothing to be written until somebody resumes it',
+  'run.cancelled': 'a cancelled attempt never goes on; what it wrote is known and can be taken back',
+  'dead-letters.over-budget': 'so many records that the target refuses have one cause more often than many',
   'config.plaintext-secret': 'files like this one are shared and kept in version control',
   'fence.unreadable': 'writing on would not be safe while something else writes there',
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 
-const writes = ['apply', 'rollback'];
+const writes = ['apply', 'rollback', 'finalize', 'reconcile', 'runs retry'];
 const readingCommands = [
   'plan',
   'show',
@@ -28,8 +35,16 @@ const readingCommands = [
   'validate',
   'doctor',
   'explain',
+  'test',
   'locks list',
   'locks show',
+  'report',
+  'state list',
+  'state show',
+  'state history',
+  'state export',
+  'runs list',
+  'runs show',
 ];
 
 export function summaryOf({ error, command }: ErrorReport): string {
@@ -57,8 +72,8 @@ export function fixLines(report: ErrorReport): readonly string[] {
 }
 
 /** This call once more, with the findings that it accepts. */
-function sameCall({ command, argument }: ErrorReport, accept: readonly string[]): string {
-  return ['keyferry', command, ...(argument === null ? [] : [shellWord(argument)]), acceptFlags(accept)]
+function sameCall({ command, argument, flags = [] }: ErrorReport, accept: readonly string[]): string {
+  return ['keyferry', command, ...(argument === null ? [] : [shellWord(argument)]), ...flags, acceptFlags(accept)]
     .filter((word) => word !== '')
     .join(' ');
 }

@@ -7,7 +7,7 @@ export interface Explanation {
   readonly code: string;
   readonly kind: 'error' | 'finding';
   readonly summary: string;
-  /** Errors: what to do. Findings: null, their fix depends on what was found. */
+  /** What to do; null where it depends on what was found. */
   readonly remedy: string | null;
   readonly why: string | null;
   /** Errors. */
@@ -33,12 +33,12 @@ function explainOne(explanation: Explanation, { palette }: ViewContext): string 
   if (kind === 'error') {
     rows.push(['exit', exitCodes.join(' or ')]);
     rows.push(['retry', retryTexts[retry ?? 'never'] ?? '']);
-    rows.push(...(remedy ?? '').split('\n').map((line, i) => [i === 0 ? 'fix' : '', line]));
   } else {
     rows.push(['level', level === 'blocking' ? 'blocking: the plan cannot be applied' : 'warning']);
     rows.push(['apply', accept ? `only with --accept ${code}` : level === 'blocking' ? 'never' : 'goes on']);
-    rows.push(['fix', 'the plan that has it says what would solve it']);
   }
+  const fixes = (remedy ?? 'the plan that has it says what would solve it').split('\n');
+  rows.push(...fixes.map((line, i) => [i === 0 ? 'fix' : '', line]));
   const lines = columns(rows, [{ align: 'left' }, { align: 'left', gap: 3 }]);
   return [wrapAnsi(`${palette.strong(code)} (${kind}): ${summary}`, widthMax), ...indent(lines), ''].join('\n');
 }

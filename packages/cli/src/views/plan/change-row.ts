@@ -7,10 +7,12 @@ export function changeText(row: PlannedChange, createdAt: string): string {
   const { action, bytes, digest, target, sensitive } = row;
   const size = sizeText(row, createdAt);
   if (sensitive) {
-    const change = target === null ? size : `changes, ${bytesText(target.bytes)} -> ${bytesText(bytes)}`;
+    const change =
+      target === null || action === 'delete' ? size : `changes, ${bytesText(target.bytes)} -> ${bytesText(bytes)}`;
     return `${change} (sensitive)`;
   }
   if (target === null) return action === 'blocked' ? `${size}, see findings` : size;
+  if (action === 'delete') return `${size}, at version ${target.version}`;
   const short = (whole: string): string => whole.slice(0, 8);
   const there = `target ${bytesText(target.bytes)} ${short(target.digest)} version ${target.version}`;
   return `source ${size} ${short(digest)}, ${there}`;
@@ -20,6 +22,10 @@ export function symbolOf({ action }: Pick<PlannedChange, 'action'>, palette: Pal
   switch (action) {
     case 'create':
       return palette.good('+');
+    case 'overwrite':
+      return palette.caution('~');
+    case 'delete':
+      return palette.caution('-');
     case 'conflict':
       return palette.caution('!');
     case 'blocked':

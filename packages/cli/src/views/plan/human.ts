@@ -13,7 +13,7 @@ import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, orderText, summaryLine, wayBackText } from './sentences.ts';
+import { meaningRows, orderText, summaryLine, undoSentences, wayBackText } from './sentences.ts';
 import { prefixTable, totalsTable } from './tables.ts';
 
 export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
@@ -46,10 +46,11 @@ function sides(plan: PlanDocument): string[] {
   const { source, target, totals } = plan;
   const sameCluster =
     source.description.identity !== null && source.description.identity === target.description.identity;
-  const { equal, conflict, blocked } = totals.actions;
+  const { overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
+  const inTarget = overwrite.keys + deleted.keys + equal.keys + conflict.keys + totals.targetOnly;
   // A blocked record may be in the target or not, so the number is known only where nothing is blocked and all was read.
   const isKnown = blocked.keys === 0 && plan.targetRead === 'scanned';
-  const there = isKnown ? `, ${counted(equal.keys + conflict.keys + totals.targetOnly, 'key')} there` : '';
+  const there = isKnown ? `, ${counted(inTarget, 'key')} there` : '';
   const left = [
     { align: 'left' },
     { align: 'left' },
@@ -123,18 +124,45 @@ function meaningLines(plan: PlanDocument): string[] {
 }
 
 function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
-  const { estimate, totals, chunks, migration } = plan;
-  const keys = counted(totals.actions.create.keys, 'key');
+  const { estimate, totals, chunks, migration, keepBefore } = plan;
+  const { create, overwrite, delete: deleted } = totals.actions;
+  const guarded = overwrite.keys + deleted.keys;
+  const keys = counted(create.keys + guarded, 'key');
   const { transactions, keysPerTransaction, workers } = estimate;
   const how = `${counted(transactions, 'transaction')} (at most ${counted(keysPerTransaction, 'guarded key')} each)`;
   const by = `${counted(chunks, 'chunk')}, ${counted(workers, 'worker')}`;
   return [
     palette.strong(plan.applyable ? 'Apply would' : 'Apply would (once nothing blocks)'),
-    totals.actions.create.keys === 0 ? '  write    nothing' : `  write    ${keys} in ${how}, ${by}`,
+    ...(create.keys + guarded === 0
+      ? ['  write    nothing']
+      : [`  write    ${keys} in ${how}, ${by}`, `  take     ${timeText(plan)}`]),
+    ...(keepBefore && guarded > 0
+      ? [
+          `  keep     ${counted(guarded, 'record')} as they are now, in the state, before the first of a batch is changed`,
+        ]
+      : []),
     '  verify   digests of both sides, then stop',
-    `  undo     keyferry rollback ${migration}: removes what this run created and nobody changed`,
+    ...undoSentences(plan).map((sentence, i) =>
+      i === 0 ? `  undo     keyferry rollback ${migration}: ${sentence}` : `           ${palette.bad(sentence)}`,
+    ),
     ...(plan.rules.length === 0 ? [] : [`  way back ${wayBackText(plan)}`]),
   ];
+}
+
+/** Round enough that nobody takes it for more than it is. */
+const sampleTransactionMs = 10;
+
+/**
+ * What is known is how fast this scan was, and into how many transactions the keys go; how long each takes is the
+ * target's matter, so it is said what it would add.
+ */
+function timeText({ scanMs, totals, estimate: { transactions, workers } }: PlanDocument): string {
+  const perSecond = scanMs > 0 ? (totals.scanned * 1000) / scanMs : 0;
+  const writingMs = (transactions * sampleTransactionMs) / Math.max(1, workers);
+  return (
+    `about ${durationText(scanMs)} (${countText(Math.round(perSecond))} entries/s, as in this scan), plus ` +
+    `${durationText(writingMs)} for each ${sampleTransactionMs} ms that a transaction takes`
+  );
 }
 
 function lastLines(

@@ -1,6 +1,6 @@
 /**
  * The plan as a document. It is the plan file's own, less what only apply and verify need and what would help to guess
- * values: the salt of its digests, the digests of what is kept, and those of sensitive keys.
+ * values: the salt of its digests, the digests of what is kept or deleted, and those of sensitive keys.
  */
 import type { PlanDocument, PlannedChange } from '@keyferry/core';
 import { envelope, type Envelope } from '../view.ts';
@@ -12,7 +12,7 @@ export function planJson({ plan, file }: PlanResult, warnings: readonly string[]
 
 export function planBody(plan: PlanDocument) {
   const { format: _format, formatVersion: _version, keyferryVersion: _keyferry, ...rest } = plan;
-  const { salt: _salt, exceptions: _exceptions, ...body } = rest;
+  const { salt: _salt, exceptions: _exceptions, deletions: _deletions, ...body } = rest;
   return { ...body, lookFirst: plan.lookFirst.map(changeJson) };
 }
 

@@ -1,4 +1,4 @@
-/** What a reviewer sees first: conflicts, the largest value, the shortest time left, a sensitive key by size only. */
+/** What a reviewer sees first: conflicts, deletes, overwrites, the largest value, the shortest time left, a sensitive key by size only. */
 import type { PlanDocument, PlannedChange } from '@keyferry/core';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns } from '../layout/columns.ts';

@@ -11,7 +11,7 @@ import type { ViewContext } from '../view.ts';
 import { changeText, symbolOf } from './change-row.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, orderText, summaryLine, wayBackText } from './sentences.ts';
+import { meaningRows, orderText, summaryLine, undoSentences, wayBackText } from './sentences.ts';
 
 export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): string {
   const { source, target } = plan;
@@ -34,6 +34,7 @@ export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): 
     ),
     ...section('By prefix', prefixRows(plan)),
     '',
+    ...(takesAway(plan) ? [...undoSentences(plan).map((sentence) => `Rollback ${text(sentence)}.`), ''] : []),
     plan.applyable
       ? `Next: ${code(pasteable(applyCommand(plan, file ?? 'FILE'), context))}`
       : `Not applyable: solve ${listText(blockingCodes(plan).map(code))}.`,
@@ -42,10 +43,12 @@ export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): 
 }
 
 function totalRows({ totals }: PlanDocument): string[][] {
-  const { create, equal, conflict, blocked } = totals.actions;
+  const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const row = (name: string, { keys, bytes }: typeof create): string[] => [name, countText(keys), bytesText(bytes)];
   return [
     row('create', create),
+    ...(overwrite.keys > 0 ? [row('overwrite', overwrite)] : []),
+    ...(deleted.keys > 0 ? [row('delete', deleted)] : []),
     row('equal', equal),
     row('conflict', conflict),
     row('blocked', blocked),
@@ -75,13 +78,20 @@ function lookFirstItems({ lookFirst, createdAt }: PlanDocument): string[] {
   );
 }
 
-function prefixRows({ byPrefix }: PlanDocument): string[] {
+/** Most migrations only create; what does more has columns and lines of its own. */
+function takesAway({ totals }: PlanDocument): boolean {
+  return totals.actions.overwrite.keys + totals.actions.delete.keys > 0;
+}
+
+function prefixRows(plan: PlanDocument): string[] {
+  const { byPrefix } = plan;
   if (byPrefix.length === 0) return [];
+  const more = takesAway(plan);
   return table(
-    ['prefix', 'create', 'equal', 'conflict', 'blocked', 'bytes', 'largest'],
-    byPrefix.map(({ prefix, create, equal, conflict, blocked, bytes, largestBytes }) => [
+    ['prefix', 'create', ...(more ? ['overwrite', 'delete'] : []), 'equal', 'conflict', 'blocked', 'bytes', 'largest'],
+    byPrefix.map(({ prefix, create, overwrite, delete: deleted, equal, conflict, blocked, bytes, largestBytes }) => [
       cell(code(keyText(prefix))),
-      ...[create, equal, conflict, blocked].map(countText),
+      ...[create, ...(more ? [overwrite, deleted] : []), equal, conflict, blocked].map(countText),
       bytesText(bytes),
       bytesText(largestBytes),
     ]),

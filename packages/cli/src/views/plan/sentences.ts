@@ -1,10 +1,10 @@
 /** What the page and the Markdown of a plan say in the same words: its sum, and what changes its meaning. */
-import type { PlanDocument } from '@keyferry/core';
+import { leasesCountedMax, type PlanDocument } from '@keyferry/core';
 import { counted, countText, durationText } from '../layout/numbers.ts';
 import { notCarriedCount, notCarriedTexts } from './not-carried.ts';
 
 export function summaryLine({ totals, findings }: PlanDocument): string {
-  const { create, equal, conflict, blocked } = totals.actions;
+  const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const notCarried = notCarriedCount(totals);
   const rest = [
     `${countText(equal.keys)} equal`,
@@ -13,7 +13,9 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
     `${countText(notCarried)} not carried`,
   ].join(', ');
   const warnings = findings.filter(({ level }) => level === 'warning').length;
-  const work = `Plan: ${countText(create.keys)} to create, 0 to overwrite, 0 to delete`;
+  const work =
+    `Plan: ${countText(create.keys)} to create, ${countText(overwrite.keys)} to overwrite, ` +
+    `${countText(deleted.keys)} to delete`;
   return `${work}; ${rest}; ${counted(warnings, 'warning')}.`;
 }
 
@@ -24,12 +26,25 @@ export function orderText({ order, targetRead }: PlanDocument): string {
   return targetRead === 'scanned' ? sorted : `${sorted}; in the target these keys alone were looked up`;
 }
 
-/** Whether what the rules do can be undone; rollback, which only removes, always can. */
+/** Whether what the rules do can be undone; rollback, which removes and restores, always can. */
 export function wayBackText({ wayBack, oneWay }: PlanDocument): string {
   if (wayBack === 'lossless') return 'lossless: what the rules do can be undone exactly';
   return oneWay > 0
     ? `none: ${counted(oneWay, 'key')} that no rule renames would be taken for renamed ones`
     : 'none: a rule changes keys or values in a way that cannot be undone';
+}
+
+/** What rollback would do with what the plan does, in a sentence of its own for the records that it cannot bring back. */
+export function undoSentences({ totals, keepBefore }: PlanDocument): readonly string[] {
+  const { overwrite, delete: deleted } = totals.actions;
+  const guarded = overwrite.keys + deleted.keys;
+  if (guarded === 0) return ['removes what this run created and nobody changed'];
+  if (keepBefore)
+    return ['removes what this run created and puts back what it overwrote or deleted, if nobody changed it'];
+  return [
+    'removes what this run created and nobody changed',
+    `cannot bring back ${counted(guarded, 'record')} that it overwrites or deletes: keepBefore is false`,
+  ];
 }
 
 /** Code and sentence of each change of meaning. */
@@ -38,10 +53,11 @@ export function meaningRows({
   target,
   leaseBucketMs,
 }: PlanDocument): (readonly [code: string, what: string])[] {
-  return meaning.map(({ code, count }) => {
+  return meaning.map(({ code, count, leases }) => {
     switch (code) {
       case 'ttl.to-lease': {
         const longer = leaseBucketMs > 0 ? `; a key may live up to ${durationText(leaseBucketMs)} longer` : '';
+        if (leases !== undefined) return [code, `${sharedLeases(count, leases)}${longer}`];
         const keys = counted(count, 'key with a TTL expires', 'keys with a TTL expire');
         return [code, `${keys} in the target too${longer}`];
       }
@@ -53,4 +69,12 @@ export function meaningRows({
         return [code, 'versions begin anew in the target; clients that compare them have to read them again'];
     }
   });
+}
+
+/** Many leases are what slows an etcd, so that their number is worth a look. */
+function sharedLeases(keys: number, leases: number): string {
+  if (keys === 1) return '1 key with a TTL gets a lease';
+  const number =
+    leases >= leasesCountedMax ? `${countText(leases)} leases or more` : `at most ${counted(leases, 'lease')}`;
+  return `${countText(keys)} keys with a TTL share ${number}`;
 }

@@ -6,16 +6,26 @@ import { keyText, prefixText } from '../layout/keys.ts';
 import { bytesText, countText } from '../layout/numbers.ts';
 import { notCarriedCount, notCarriedText } from './not-carried.ts';
 
-export function totalsTable({ totals, onConflict, target }: PlanDocument, palette: Palette): string[] {
-  const { create, equal, conflict, blocked } = totals.actions;
+export function totalsTable({ totals, onConflict, prune, target }: PlanDocument, palette: Palette): string[] {
+  const { create, overwrite, delete: deleted, equal, conflict, blocked } = totals.actions;
   const notCarried = notCarriedCount(totals);
   const bytes = (count: number): string => (count === 0 ? '0' : bytesText(count));
   const conflictNote = onConflict === 'fail' ? 'target differs: settle it first' : 'target differs and is kept';
   const rows = [
     ['', 'keys', 'bytes', ''],
     [palette.good('  + create'), countText(create.keys), bytes(create.bytes), 'only if absent'],
-    ['  ~ overwrite', '0', '0', `onConflict: ${onConflict}`],
-    ['  - delete', '0', '0', 'never in this migration'],
+    [
+      palette.caution('  ~ overwrite'),
+      countText(overwrite.keys),
+      bytes(overwrite.bytes),
+      onConflict === 'overwrite' ? 'only at the version recorded here' : `onConflict: ${onConflict}`,
+    ],
+    [
+      palette.caution('  - delete'),
+      countText(deleted.keys),
+      bytes(deleted.bytes),
+      prune ? 'in the target only, at the version recorded here' : 'never in this migration',
+    ],
     ['  = equal', countText(equal.keys), bytes(equal.bytes), ''],
     [
       palette.caution('  ! conflict'),
@@ -44,11 +54,16 @@ export function totalsTable({ totals, onConflict, target }: PlanDocument, palett
 
 export function prefixTable({ byPrefix, totals }: PlanDocument): string[] {
   if (byPrefix.length === 0) return [];
-  const withBlocked = totals.actions.blocked.keys > 0;
+  const { overwrite, delete: deleted, blocked } = totals.actions;
+  const withOverwrites = overwrite.keys > 0;
+  const withDeletes = deleted.keys > 0;
+  const withBlocked = blocked.keys > 0;
   const withTtl = totals.expiring > 0;
   const head = [
     '  by prefix',
     'create',
+    ...(withOverwrites ? ['overwrite'] : []),
+    ...(withDeletes ? ['delete'] : []),
     'equal',
     'conflict',
     ...(withBlocked ? ['blocked'] : []),
@@ -57,6 +72,8 @@ export function prefixTable({ byPrefix, totals }: PlanDocument): string[] {
   const rows = byPrefix.map((row) => [
     `  ${keyText(row.prefix)}`,
     countText(row.create),
+    ...(withOverwrites ? [countText(row.overwrite)] : []),
+    ...(withDeletes ? [countText(row.delete)] : []),
     countText(row.equal),
     countText(row.conflict),
     ...(withBlocked ? [countText(row.blocked)] : []),
@@ -67,6 +84,8 @@ export function prefixTable({ byPrefix, totals }: PlanDocument): string[] {
   const spec: Column[] = [
     { align: 'left' },
     { align: 'right', min: 12 },
+    ...(withOverwrites ? [{ align: 'right', min: 11 } as const] : []),
+    ...(withDeletes ? [{ align: 'right', min: 8 } as const] : []),
     { align: 'right', min: 8 },
     { align: 'right', min: 10 },
     ...(withBlocked ? [{ align: 'right', min: 9 } as const] : []),

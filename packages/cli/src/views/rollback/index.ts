@@ -19,6 +19,7 @@ export const rollbackView: View<RolledBackView> = {
       run: result.run,
       ...result.counts,
       written: result.written,
+      unrestorable: result.unrestorable,
       left: result.left,
       changedKeys: result.changedKeys,
       elapsedMs: Math.round(result.elapsedMs),
@@ -27,29 +28,45 @@ export const rollbackView: View<RolledBackView> = {
 };
 
 /** Shown before the question. */
-export function rollbackIntent({ migration, phase, counts }: Status, palette: Palette): string {
+export function rollbackIntent({ migration, phase, counts, unrestorable }: Status, palette: Palette): string {
   const written = counts === null ? 'what it created' : `the ${counted(counts.written, 'key')} that it created`;
+  const restorable = counts === null ? 0 : Math.max(0, counts.overwritten + counts.deleted - unrestorable);
   return [
     `${palette.strong(`Roll back ${migration}`)}   ${phase}`,
     `  removes from the target ${written}, if nobody changed them since; everything else stays`,
+    ...(restorable > 0
+      ? [`  puts back ${counted(restorable, 'record')} that it overwrote or deleted, if nobody changed them since`]
+      : []),
+    ...(unrestorable > 0 ? [`  ${palette.bad(unrestorableText(unrestorable))}`] : []),
     '',
   ].join('\n');
 }
 
 function rollbackHuman({ migration, result }: RolledBackView, context: ViewContext): string {
   const { palette } = context;
-  const { run, counts, left, changedKeys, elapsedMs } = result;
-  const rest = counts.changed - changedKeys.length;
+  const { run, counts, left, changedKeys, elapsedMs, unrestorable } = result;
+  const { restored, expired } = counts;
+  const rest = counts.changed + counts.notRestored - changedKeys.length;
+  const over = expired > 0 ? `, ${countText(expired)} whose own time is over` : '';
   return [
     `${palette.strong(`Rolled back ${migration}`)}   run ${run}, ${durationText(elapsedMs)}`,
     `  - removed    ${removedText(result)}`,
-    ...(left === null ? [] : [`  ! left       ${countText(left)}${left > 0 ? '   changed since, or expired' : ''}`]),
+    ...(restored + expired > 0 ? [`  ~ restored   ${countText(restored)} overwritten or deleted${over}`] : []),
+    ...(left === null
+      ? []
+      : [
+          `  ! left       ${countText(left)}${left > 0 ? '   changed since, or expired' : ''}${unrestorable > 0 ? `; ${unrestorableText(unrestorable)}` : ''}`,
+        ]),
     ...changedKeys.map((key) => `      ${keyText(key)}`),
     ...(changedKeys.length > 0 && rest > 0 ? [`      and ${countText(rest)} more`] : []),
     '',
     ...stepLines(nextAfter(migration), null, context),
     '',
   ].join('\n');
+}
+
+export function unrestorableText(count: number): string {
+  return `${counted(count, 'record was', 'records were')} overwritten or deleted without a before-image: nothing brings ${count === 1 ? 'it' : 'them'} back`;
 }
 
 /** A rollback that was killed may have removed more than it could count. */

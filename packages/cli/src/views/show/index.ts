@@ -48,6 +48,8 @@ const omittedText = (only: PlannedChange['action']): string =>
 
 const verbs: Readonly<Record<PlannedChange['action'], string>> = {
   create: 'create',
+  overwrite: 'overwrite',
+  delete: 'delete',
   conflict: 'leave in conflict',
   blocked: 'block',
 };

@@ -1,11 +1,14 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
-import { instantText, keyForDisplay, keyFromText, scannedOf, type EventItem, type LockState } from '@keyferry/core';
+import { deletesOf, instantText, scannedOf, type ChunkCounts, type EventItem, type LockState } from '@keyferry/core';
 import type { Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
+import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
-import { keyText } from '../layout/keys.ts';
+import { keyText, textForDisplay } from '../layout/keys.ts';
+import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
+import { unrestorableText } from '../rollback/index.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 /** Events that the document has, and of these the last that people are shown. */
@@ -23,8 +26,28 @@ export const statusView: View<readonly ShownStatus[]> = {
 };
 
 function statusHuman(status: ShownStatus, context: ViewContext): string {
-  const { palette, nowMs } = context;
-  const { migration, phase, state, plan, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+  const { palette } = context;
+  const { migration, phase, state, deadLetters, events, step } = status;
+  const done = state?.done ?? null;
+  return [
+    `${palette.strong(migration)}   ${phase}`,
+    ...columns(
+      statusFacts(status, context).map(([name, text]) => [`  ${name}`, text]),
+      [{ align: 'left' }, { align: 'left' }],
+    ),
+    ...(done === null ? [] : markerLines(done)),
+    ...deadLetters.map(
+      ({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${textForDisplay(reason)}`,
+    ),
+    ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${textForDisplay(message)}`),
+    ...stepLines(step.next, step.wayBack, context),
+    '',
+  ].join('\n');
+}
+
+/** Plan, run, progress, counts, rollback and lock, as far as there are any. */
+export function statusFacts(status: Status, { nowMs, palette }: ViewContext): readonly (readonly [string, string])[] {
+  const { state, plan, lock, counts, chunksDone, chunksTotal, control } = status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
     const since = durationText(Math.max(0, nowMs - state.changedAtMs));
@@ -36,14 +59,19 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
     facts.push(['progress', `${done}, ${countText(chunksDone)} of ${counted(chunksTotal, 'chunk')}`]);
     facts.push([
       'counts',
-      `${countText(counts.written)} written, ${countText(counts.equal)} equal, ${countText(counts.kept)} kept, ` +
+      `${countText(counts.written)} written, ${guardedText(counts)}${countText(counts.equal)} equal, ${countText(counts.kept)} kept, ` +
         `${countText(counts.tombstoned)} tombstoned, ${countText(counts.deadLetters)} dead, ${countText(counts.notCarried)} not carried`,
     ]);
   }
   if (state !== null && state.rolledBack !== null) {
-    const { removed, changed } = state.rolledBack;
-    facts.push(['rollback', `${countText(removed)} removed, ${countText(changed)} changed meanwhile and left`]);
+    const { removed, changed, restored, notRestored, expired } = state.rolledBack;
+    const back =
+      restored + expired > 0 ? `, ${countText(restored)} put back, ${countText(expired)} past their time` : '';
+    const left = countText(changed + notRestored);
+    facts.push(['rollback', `${countText(removed)} removed${back}, ${left} changed meanwhile and left`]);
   }
+  if (status.unrestorable > 0) facts.push(['undo', palette.bad(unrestorableText(status.unrestorable))]);
+  facts.push(...controlFacts(control));
   if (lock !== null) {
     const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
     facts.push([
@@ -51,21 +79,22 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       `${lock.lock} of ${holderForPeople(lock.holder)}, ${beat}${lock.held ? '' : '; its lease has ended'}`,
     ]);
   }
-  return [
-    `${palette.strong(migration)}   ${phase}`,
-    ...columns(
-      facts.map(([name, text]) => [`  ${name}`, text]),
-      [{ align: 'left' }, { align: 'left' }],
-    ),
-    ...deadLetters.map(({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${reason}`),
-    ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${visible(message)}`),
-    ...stepLines(step.next, step.wayBack, context),
-    '',
-  ].join('\n');
+  return facts;
 }
 
-function statusJson(status: ShownStatus) {
-  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+/** Only where there is something to say: most migrations only create. */
+function guardedText({ overwritten, changed, deleted, deletesGone, deletesChanged }: ChunkCounts): string {
+  const parts = [
+    [overwritten, 'overwritten'],
+    [changed, 'met a change'],
+    [deleted + deletesGone, 'deleted or gone'],
+    [deletesChanged, 'not deleted'],
+  ] as const;
+  return parts.map(([count, what]) => (count > 0 ? `${countText(count)} ${what}, ` : '')).join('');
+}
+
+export function statusJson(status: ShownStatus) {
+  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step, control } = status;
   return {
     migration,
     phase,
@@ -76,8 +105,11 @@ function statusJson(status: ShownStatus) {
     startedAt: state === null ? null : instantText(state.startedAtMs),
     changedAt: state === null ? null : instantText(state.changedAtMs),
     chunks: { done: chunksDone, total: chunksTotal },
-    counts: counts === null ? null : { ...counts, scanned: scannedOf(counts) },
+    counts: counts === null ? null : { ...counts, scanned: scannedOf(counts), deletes: deletesOf(counts) },
+    unrestorable: status.unrestorable,
     rolledBack: state?.rolledBack ?? null,
+    doneMarker: state?.done ?? null,
+    control: controlJson(control),
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
       sourceKey,
@@ -105,6 +137,3 @@ export function lockJson({ lock, holder, run, command, acquiredAtMs, heartbeatAt
 }
 
 export const sinceText = (atMs: number): string => instantForPeople(instantText(atMs));
-
-/** A reason may have been pasted from anywhere: its control characters are escaped, as those of keys are. */
-const visible = (message: string): string => keyForDisplay(keyFromText(message));

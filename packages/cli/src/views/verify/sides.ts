@@ -12,7 +12,7 @@ export function verdictText({ verdict }: VerifyResult, palette: Palette): string
 }
 
 export function sideLines(result: VerifyResult): string[] {
-  const { source, target, sourcePosition, targetPosition, kept, targetOnly, expired } = result;
+  const { source, target, sourcePosition, targetPosition, kept, targetOnly, expired, prunes } = result;
   const sides = columns(
     [
       ['source', counted(source.count, 'record'), `digest ${source.sum}`, `position ${positionText(sourcePosition)}`],
@@ -22,7 +22,9 @@ export function sideLines(result: VerifyResult): string[] {
   );
   const besides = [
     ...(kept > 0 ? [`${countText(kept)} that differ as planned`] : []),
-    ...(targetOnly > 0 ? [`${countText(targetOnly)} in the target only`] : []),
+    ...(targetOnly > 0
+      ? [`${countText(targetOnly)} in the target only${prunes ? ', new since the plan or left out by its rules' : ''}`]
+      : []),
     ...(expired > 0 ? [`${countText(expired)} whose time ran out meanwhile`] : []),
   ];
   return indent([...sides, ...(besides.length > 0 ? [`besides  ${besides.join(', ')}`] : [])]);
@@ -47,6 +49,7 @@ export function verifyBody(result: VerifyResult) {
     target: sideJson(target, result.targetPosition),
     kept,
     targetOnly,
+    prunes: result.prunes,
     expired,
     differences,
     differencesTotal,

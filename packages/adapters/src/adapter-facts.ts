@@ -1,0 +1,72 @@
+/**
+ * What each kind of store can do, needs and was tested with: `adapters describe KIND` and docs/reference/capabilities.md
+ * are made from it. The capabilities are the very objects that the planner reads, at the adapters' defaults; none of this
+ * loads a store's client. The adapters' own README files say more, and why.
+ */
+import { keyFromText, type StoreCapabilities, type TargetCapabilities } from '@keyferry/core';
+import type { StoreKind } from './config/resolved-config.ts';
+import { etcdV2Capabilities } from './etcd-v2/capabilities.ts';
+import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './etcd-v3/capabilities.ts';
+import { capabilitiesByFormat } from './file/capabilities.ts';
+import { sqliteCapabilities } from './sqlite/capabilities.ts';
+
+export interface SideFacts<C extends StoreCapabilities = StoreCapabilities> {
+  /** Where a kind has several forms, which one; null else. */
+  readonly form: string | null;
+  readonly capabilities: C;
+  /** What the user or process needs there, as a clause. */
+  readonly permission: string;
+}
+
+export interface AdapterFacts {
+  /** Releases that the contract suite runs against. */
+  readonly testedWith: string;
+  /** None: it cannot be a source. */
+  readonly source: readonly SideFacts[];
+  readonly target: readonly SideFacts<TargetCapabilities>[];
+}
+
+const etcdVersions = 'etcd 3.3.25, 3.4.23 and 3.5.16';
+const etcdV3AtDefaults = etcdV3Capabilities(keyFromText(defaultReservedPrefix), defaultLeaseBucketMs);
+const nodeSqlite = 'the SQLite that Node carries (node:sqlite)';
+const readFile = 'read on the file; write on TMPDIR, for a sorted scratch file';
+
+/** Partial only so that a kind can be wired before it is described; adapter-facts.test.ts wants every one. */
+export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = {
+  'etcd-v2': {
+    testedWith: etcdVersions,
+    source: [
+      {
+        form: null,
+        capabilities: etcdV2Capabilities,
+        permission:
+          'read on the prefix (pattern /app/* for the prefix /app/); write on TMPDIR, for a sorted scratch file',
+      },
+    ],
+    target: [],
+  },
+  'etcd-v3': {
+    testedWith: etcdVersions,
+    source: [{ form: null, capabilities: etcdV3AtDefaults, permission: 'read on the prefix' }],
+    target: [
+      {
+        form: null,
+        capabilities: etcdV3AtDefaults,
+        permission: `read and write on the prefix and on ${defaultReservedPrefix}; read on everything for requireEmpty: keyspace`,
+      },
+    ],
+  },
+  sqlite: {
+    testedWith: nodeSqlite,
+    source: [{ form: null, capabilities: sqliteCapabilities, permission: 'read on the file and write on its folder' }],
+    target: [{ form: null, capabilities: sqliteCapabilities, permission: 'read and write on the file and its folder' }],
+  },
+  file: {
+    testedWith: 'files of its own formats, plain and packed with gzip',
+    source: [
+      { form: 'ndjson', capabilities: capabilitiesByFormat.ndjson, permission: readFile },
+      { form: 'etcd-v2-json', capabilities: capabilitiesByFormat['etcd-v2-json'], permission: readFile },
+    ],
+    target: [],
+  },
+};

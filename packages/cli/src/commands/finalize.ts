@@ -1,0 +1,59 @@
+import { Args, Flags } from '@oclif/core';
+import { phaseTable } from '@keyferry/core';
+import { requireApproval } from '../approval.ts';
+import { BaseCommand } from '../base-command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
+import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
+import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
+import type { View } from '../views/view.ts';
+import { loadEngine, runOptions, withMigration } from '../wiring.ts';
+
+export default class Finalize extends BaseCommand {
+  static override readonly summary =
+    'End a verified migration: prove it once more, leave a done marker in the target, give up the way back.';
+  static override readonly examples = [
+    '<%= config.bin %> finalize config-v2-to-v3',
+    { description: 'Take the done marker away again.', command: '<%= config.bin %> finalize config-v2-to-v3 --reopen' },
+  ];
+  static override readonly args = {
+    migration: Args.string({ required: true, description: 'Name of a migration that was verified.' }),
+  };
+  static override readonly flags = {
+    reopen: Flags.boolean({
+      summary: 'Take the done marker away, so that the migration can be planned and applied once more.',
+    }),
+    yes: yesFlag,
+    'lock-timeout': lockTimeoutFlag,
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Finalize);
+    await this.perform<unknown>(flags, args.migration, (run) =>
+      withMigration(run, args.migration, async ({ engine, spec }) => {
+        const { finalize, readStatus, reopen } = await loadEngine();
+        const { migration } = spec;
+        const status = await readStatus(engine, migration);
+        const intent = flags.reopen ? reopenIntent : finalizeIntent;
+        // Where it is not allowed the engine says so; nobody is asked for nothing.
+        if (phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
+          run.showBeforeAsking(intent(status, run.errorPalette), !flags.yes);
+          const purpose = flags.reopen ? 'reopen it' : 'finalize it';
+          await requireApproval(run.approver(), { migration, purpose, given: flags.yes });
+        }
+        const options = {
+          ...runOptions(run, flags['lock-timeout'] ?? 0),
+          by: holderForPeople(holderText(thisMachine())),
+        };
+        if (flags.reopen) {
+          const result = await reopen(engine, spec, options);
+          return { result: { migration, result }, view: reopenedView as View<unknown>, exitCode: exitCodes.done };
+        }
+        run.progress.tracker.expectKeys(status.plan?.totals.scanned ?? 0);
+        run.progress.begin(`proving ${migration} once more`);
+        const result = await finalize(engine, spec, options);
+        return { result: { migration, result }, view: finalizedView as View<unknown>, exitCode: exitCodes.done };
+      }),
+    );
+  }
+}

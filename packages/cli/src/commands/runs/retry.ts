@@ -1,0 +1,30 @@
+import { Args } from '@oclif/core';
+import type { RetryResult } from '@keyferry/engine';
+import { BaseCommand } from '../../base-command.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { lockTimeoutFlag } from '../../flags/writing.ts';
+import { retryView } from '../../views/runs/retry.ts';
+import { loadEngine, runOptions, withMigration } from '../../wiring.ts';
+
+export default class RunsRetry extends BaseCommand {
+  static override readonly summary =
+    'Try the dead letters of a migration again, once their cause is mended; then verify.';
+  static override readonly examples = ['<%= config.bin %> runs retry config-v2-to-v3'];
+  static override readonly args = {
+    migration: Args.string({ required: true, description: 'Name of a migration that was applied.' }),
+  };
+  static override readonly flags = { 'lock-timeout': lockTimeoutFlag };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(RunsRetry);
+    await this.perform<RetryResult>(flags, args.migration, (run) =>
+      withMigration(run, args.migration, async ({ engine, spec }) => {
+        const { retryDeadLetters } = await loadEngine();
+        run.progress.begin(`trying the dead letters of ${spec.migration} again`);
+        const result = await retryDeadLetters(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0));
+        const isGood = result.outcome !== 'deviated' && result.tried.deadLetters === 0;
+        return { result, view: retryView, exitCode: isGood ? exitCodes.done : exitCodes.deviated };
+      }),
+    );
+  }
+}

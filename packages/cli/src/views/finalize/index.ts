@@ -1,0 +1,128 @@
+/** What finalize and its undoing would do, for the question; what they did; and the done marker wherever it is shown. */
+import { nextStep, scannedOf, type DoneMarker, type MigrationId } from '@keyferry/core';
+import type { FinalizeResult, ReopenResult, Status } from '@keyferry/engine';
+import type { Palette } from '../../terminal/palette.ts';
+import { columns, indent } from '../layout/columns.ts';
+import { stepLines } from '../layout/commands.ts';
+import { prefixText } from '../layout/keys.ts';
+import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
+import { positionText } from '../layout/positions.ts';
+import { envelope, type View, type ViewContext } from '../view.ts';
+
+export interface FinalizedView {
+  readonly migration: MigrationId;
+  readonly result: FinalizeResult;
+}
+
+export interface ReopenedView {
+  readonly migration: MigrationId;
+  readonly result: ReopenResult;
+}
+
+/** Shown before the question. */
+export function finalizeIntent({ migration, phase, counts }: Status, palette: Palette): string {
+  const written = counts === null ? 'records' : counted(counts.written, 'record');
+  return [
+    `${palette.strong(`Finalize ${migration}`)}   ${phase}`,
+    '  reads both sides once more; if nothing moved, writes the done marker into the target',
+    `  then drops what tells the ${written} of this migration from others: ${palette.strong('rollback ends here')}`,
+    '  the source is left as it is',
+    '',
+  ].join('\n');
+}
+
+export function reopenIntent({ migration, phase, state }: Status, palette: Palette): string {
+  return [
+    `${palette.strong(`Reopen ${migration}`)}   ${phase}`,
+    ...(state === null || state.done === null ? [] : markerLines(state.done)),
+    '  takes the done marker away: whoever waits for it sees an unfinished migration again',
+    '  what was finalized stays in the target and cannot be rolled back; the next plan finds it as equal',
+    '',
+  ].join('\n');
+}
+
+export const finalizedView: View<FinalizedView> = {
+  human: ({ migration, result }, context) => {
+    const { palette } = context;
+    const { run, marker, resumed, elapsedMs } = result;
+    const how = `run ${run}${resumed ? ', resumed' : ''}, ${durationText(elapsedMs)}`;
+    return [
+      `${palette.strong(`Finalized ${migration}`)}   ${palette.good('proven and marked as done')}   ${how}`,
+      ...markerLines(marker),
+      '',
+      'The way back ends here; fences, marks and tombstones are gone from the target.',
+      ...stepLines(nextStep(migration, 'finalized', '').next, null, context),
+      '',
+    ].join('\n');
+  },
+  json: ({ migration, result: { run, marker, resumed, elapsedMs } }, warnings) =>
+    envelope('keyferry.finalize', warnings, {
+      migration,
+      run,
+      resumed,
+      marker,
+      elapsedMs: Math.round(elapsedMs),
+      next: nextStep(migration, 'finalized', '').next,
+      wayBack: null,
+    }),
+};
+
+export const reopenedView: View<ReopenedView> = {
+  human: ({ migration, result: { run, marker } }, context) =>
+    [
+      `${context.palette.strong(`Reopened ${migration}`)}   run ${run}`,
+      ...markerLines(marker),
+      '',
+      'The done marker is gone. What was finalized stays, and cannot be rolled back.',
+      ...stepLines(nextStep(migration, 'reopened', '').next, null, context),
+      '',
+    ].join('\n'),
+  json: ({ migration, result: { run, marker } }, warnings) =>
+    envelope('keyferry.reopen', warnings, {
+      migration,
+      run,
+      marker,
+      next: nextStep(migration, 'reopened', '').next,
+      wayBack: null,
+    }),
+};
+
+export interface AlreadyDone {
+  readonly migration: MigrationId;
+  readonly marker: DoneMarker;
+}
+
+/** What `apply` answers where there is nothing left to do. */
+export const alreadyDoneView: View<AlreadyDone> = {
+  human: ({ migration, marker }, context: ViewContext) =>
+    [
+      `${context.palette.strong(migration)}   already done by ${marker.by} at ${instantForPeople(marker.finalizedAt)}; nothing was written`,
+      ...markerLines(marker),
+      '',
+      ...stepLines(nextStep(migration, 'finalized', '').next, null, context),
+      '',
+    ].join('\n'),
+  json: ({ migration, marker }, warnings) =>
+    envelope('keyferry.already-done', warnings, {
+      migration,
+      plan: marker.plan,
+      outcome: 'already-done',
+      marker,
+      next: nextStep(migration, 'finalized', '').next,
+      wayBack: null,
+    }),
+};
+
+export function markerLines({ by, finalizedAt, plan, attempt, source, target, counts }: DoneMarker): string[] {
+  const rows = [
+    ['done', `${instantForPeople(finalizedAt)} by ${by}`],
+    ['plan', `${plan}, attempt ${attempt}`],
+    ...[source, target].map((side, i) => [
+      i === 0 ? 'source' : 'target',
+      `${side.store} ${prefixText(side.prefix)}, ${counted(side.digest.count, 'record')}, digest ${side.digest.sum}, ` +
+        `position ${positionText(side.position)}`,
+    ]),
+    ['counts', `${countText(counts.written)} written of ${countText(scannedOf(counts))} dealt with`],
+  ];
+  return indent(columns(rows, [{ align: 'left' }, { align: 'left' }]));
+}

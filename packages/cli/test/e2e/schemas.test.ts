@@ -1,0 +1,135 @@
+/**
+ * Goal: whoever validates what --json and --events print against `keyferry schema NAME` is never surprised.
+ * Method: every document of a whole migration, its failures included, held against the schema that the same binary
+ * prints. The schemas admit members of later versions; here they are closed first, so that a member they do not know fails.
+ */
+import { Ajv } from 'ajv';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rows, Workbench } from './workbench.ts';
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** Schemas of other things than documents, and documents that need what is not here. */
+const notHere = new Map([
+  ['config', 'the configuration file'],
+  ['events', 'below'],
+  ['lock-broken', 'needs a run that was killed'],
+]);
+
+let bench: Workbench;
+const seen = new Map<string, number>();
+const schemas = new Map<string, Schema>();
+const ajv = new Ajv({
+  allErrors: true,
+  strict: true,
+  allowUnionTypes: true,
+  strictRequired: false,
+  strictTypes: false,
+});
+
+beforeAll(async () => {
+  bench = await Workbench.create([
+    ...rows(400),
+    { key: '/config/db/password', value: 'secret' },
+    { key: '/config/sessions/a', value: 's', expiresAt: '2099-01-01T00:00:00Z' },
+  ]);
+});
+afterAll(() => bench.remove());
+
+async function schemaOf(name: string): Promise<Schema> {
+  const known = schemas.get(name);
+  if (known !== undefined) return known;
+  const { code, stdout } = await bench.run(['schema', name]);
+  expect(code, `schema ${name}`).toBe(0);
+  const schema = closed(JSON.parse(stdout)) as Schema;
+  schemas.set(name, schema);
+  return schema;
+}
+
+/** The same schema, refusing members that it does not name. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  const names = 'properties' in schema && 'type' in schema && !('additionalProperties' in schema);
+  return names ? { ...inner, additionalProperties: false } : inner;
+}
+
+function problems(schema: Schema, document: unknown): unknown {
+  const validate = ajv.compile(schema);
+  return validate(document) ? [] : validate.errors;
+}
+
+/** Runs, and holds the document against the schema of its own format. */
+async function expectDocument(args: readonly string[], name: string): Promise<void> {
+  const { document } = await bench.json(args);
+  expect(document['format'], `${args.join(' ')}: ${JSON.stringify(document)}`).toBe(`keyferry.${name}`);
+  expect(problems(await schemaOf(name), document), `keyferry ${args.join(' ')}`).toEqual([]);
+  seen.set(name, (seen.get(name) ?? 0) + 1);
+}
+
+describe('documents of --json', () => {
+  it('of commands that read are what their schemas say', async () => {
+    await expectDocument(['validate'], 'validate');
+    await expectDocument(['status'], 'status');
+    await expectDocument(['doctor'], 'doctor');
+    await expectDocument(['locks', 'list'], 'locks');
+    await expectDocument(['explain'], 'codes');
+    await expectDocument(['adapters', 'list'], 'adapters');
+    for (const kind of ['etcd-v3', 'file']) await expectDocument(['adapters', 'describe', kind], 'adapter');
+    await expectDocument(['schema'], 'schemas');
+    await expectDocument(['schema', 'plan'], 'schema');
+    await expectDocument(['init', '--out', 'other.yaml'], 'init');
+    await bench.write('a.ndjson', '{"given":{"key":"/config/a","value":"v"},"expect":{"value":"w"}}\n');
+    await expectDocument(['test', 'config', '--fixtures', 'a.ndjson'], 'test');
+  });
+
+  it('of a whole migration are what their schemas say', async () => {
+    await expectDocument(['plan', 'config', '--out', 'a.kfplan'], 'plan');
+    await expectDocument(['show', 'a.kfplan', '--only', 'create'], 'changes');
+    await expectDocument(['show', 'a.kfplan', '--finding', 'ttl.short'], 'error');
+    await expectDocument(['apply', 'a.kfplan', '--events', 'events.ndjson', '--log-file', 'log.ndjson'], 'apply');
+    await expectDocument(['status'], 'status');
+    await expectDocument(['verify', 'config'], 'verify');
+    await bench.writeRows([...rows(3), { key: '/config/features/000000', value: 'changed' }].slice(1));
+    await expectDocument(['verify', 'config'], 'verify');
+    await expectDocument(['plan', 'config', '--out', 'b.kfplan'], 'plan');
+    await expectDocument(['show', 'b.kfplan', '--finding', 'conflict.found'], 'findings');
+    await expectDocument(['apply', 'b.kfplan'], 'error');
+    await expectDocument(['rollback', 'config', '--yes'], 'rollback');
+    await expectDocument(['status'], 'status');
+  });
+
+  it('of failures are what the schema of errors says', async () => {
+    await expectDocument(['plan', 'nothing'], 'error');
+    await expectDocument(['plann'], 'error');
+    await expectDocument(['show', 'none.kfplan'], 'error');
+    await bench.write('wrong.yaml', 'version: 1\nstoresss: {}\n');
+    await expectDocument(['validate', '-c', 'wrong.yaml'], 'error');
+  });
+
+  it('are all seen here, but for those that take more than this folder', async () => {
+    const { document } = await bench.json(['schema']);
+    const unseen = (document['schemas'] as string[]).filter((name) => !seen.has(name) && !notHere.has(name));
+    expect(unseen, 'run the command that prints it in a test above, or say in notHere why not').toEqual([]);
+  });
+});
+
+describe('lines of --events and --log-file', () => {
+  it.each(['events.ndjson', 'log.ndjson'])('of %s are what the schema says', async (file) => {
+    const schema = await schemaOf('events');
+    const events = await bench.readEvents(file);
+    expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['version', 'apply.started', 'end']));
+    for (const event of events) expect(problems(schema, event), `event ${JSON.stringify(event)}`).toEqual([]);
+  });
+});
+
+describe('a schema', () => {
+  it('refuses a document that is not so, and admits what a later minor version adds', async () => {
+    const { document } = await bench.json(['validate']);
+    const schema = JSON.parse((await bench.run(['schema', 'validate'])).stdout) as Schema;
+    expect(problems(schema, { ...document, formatVersion: '1.7', added: true })).toEqual([]);
+    expect(problems(schema, { ...document, formatVersion: '2.0' })).not.toEqual([]);
+    expect(problems(schema, { ...document, stores: null })).not.toEqual([]);
+  });
+});
