@@ -15,6 +15,7 @@ export * from './model/shell-word.ts';
 export * from './model/latency.ts';
 
 export * from './errors/codes.ts';
+export * from './errors/details.ts';
 export * from './errors/keyferry-error.ts';
 export * from './errors/invariant.ts';
 

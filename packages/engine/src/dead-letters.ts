@@ -71,14 +71,19 @@ export function isCounted(letter: DeadLetter, { phase, progress }: ChunkState, s
 }
 
 /**
- * Before a run goes on: letters that a worker named and no checkpoint passed go away. Their records come up again, and
- * those that can be written by then would be dead and written at once.
+ * Before a worker goes on with a chunk that another one had: letters that were named and that no checkpoint passed go
+ * away. Their records come up again, and those that can be written by then would be dead and written at once. Only behind
+ * the claim: before it, a checkpoint of the former worker may still be on its way, and would count what was dropped.
  */
-export async function dropUncountedLetters(env: Environment, spec: MigrationSpec, scope: string): Promise<void> {
+export async function dropUncountedLetters(
+  env: Environment,
+  spec: MigrationSpec,
+  scope: string,
+  claim: ChunkState,
+): Promise<void> {
   for await (const letters of openLetters(env, scope)) {
     for (const { id, item, version } of letters) {
-      const chunk = await withRetry(env, 'state', () => env.state.read('chunk', scope, item.chunk));
-      if (chunk === null || isCounted(item, chunk.item, spec)) continue;
+      if (item.chunk !== claim.chunk || isCounted(item, claim, spec)) continue;
       await withRetry(env, 'drop letter', () => env.state.remove('dead-letter', scope, id, version));
     }
   }

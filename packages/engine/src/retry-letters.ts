@@ -11,11 +11,8 @@
  */
 import {
   addCounts,
-  compareKeys,
   countText,
   imageRule,
-  keyAfter,
-  keyForDisplay,
   keyFromJson,
   KeyferryError,
   nextStep,
@@ -25,35 +22,30 @@ import {
   RecordHasher,
   reopen,
   scannedOf,
-  sourceKeyOf,
   type ChunkCounts,
   type ChunkId,
   type ChunkState,
   type ChunkWriter,
-  type DeadLetter,
   type Fence,
-  type Key,
   type KeyJson,
   type MigrationSpec,
   type MigrationState,
   type PlanDocument,
   type StateEntry,
-  type StoredRecord,
   type TargetControl,
-  type Unplaced,
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill-summary.ts';
 import { keepBeforeImages } from './before-images.ts';
-import { countOf, deadLetterReason, unplacedReason } from './change-outcomes.ts';
+import { countOf, deadLetterReason } from './change-outcomes.ts';
 import { ChunkBatches } from './chunk-batches.ts';
 import { readGuards, type ChunkGuards } from './chunk-guards.ts';
-import { endOf, isCounted, openLetters, placeOf, recordsOf, type LetterEnd } from './dead-letters.ts';
+import { endOf, isCounted, openLetters, recordsOf, type LetterEnd } from './dead-letters.ts';
 import { deviationsOf } from './deviations.ts';
 import { assertNotOvertaken, assertSameEpoch, ensureEpoch } from './epoch.ts';
 import { recordHistory } from './events.ts';
-import { imagesOf, openImage, type Image } from './image.ts';
+import { openImage } from './image.ts';
+import { recordsOfLetters } from './letter-records.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
-import { scanPages } from './pages.ts';
 import { assertPlanFits } from './plan-fits.ts';
 import { withRetry } from './retry.ts';
 import { assertMayRun, readControl } from './run-control.ts';
@@ -207,7 +199,7 @@ class LetterRetry {
     const { writer, state } = await this.claim(chunk);
     const open = letters.filter(({ item }) => isCounted(item, state, spec));
     this.notReached += letters.length - open.length;
-    const { records, letterOf, without } = await this.look(open, view);
+    const { records, letterOf, without } = await recordsOfLetters(engine, spec, open, view, this.options.signal);
     const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
     const limits = { batchBytesMax, batchKeysMax: () => watch.pace.batchKeysMax(batchKeysMax) };
     const progress = { cursor: null, counts: noCounts, digest: emptyDigest };
@@ -272,64 +264,6 @@ class LetterRetry {
     throw new KeyferryError('fence.lost', { chunk });
   }
 
-  /**
-   * What there is of the letters' records now, each looked for where scans meet it. A letter of a sorted image may have
-   * left that place since, so the source is asked what becomes of its record.
-   */
-  private async look(letters: readonly Letter[], shared: SharedView): Promise<Looked> {
-    const { engine, spec, options } = this;
-    const byPlace = Map.groupBy(letters, ({ item }) => placeOf(item, spec));
-    const places = await this.readPlaces([...byPlace.keys()].toSorted(compareKeys), shared);
-    const records: StoredRecord[] = [];
-    const letterOf = new Map<Key, Letter>();
-    const without: LetterWithout[] = [];
-    const gone: Letter[] = [];
-    for (const [key, { record, unplaced }] of places) {
-      for (const letter of byPlace.get(key) ?? []) {
-        const still = unplaced.find((entry) => isSameTrouble(letter.item, entry));
-        if (record !== null && mayBecome(letter.item, record) && !letterOf.has(sourceKeyOf(record))) {
-          letterOf.set(sourceKeyOf(record), letter);
-          records.push(record);
-        } else if (still === undefined) gone.push(letter);
-        else without.push({ letter, reason: unplacedReason(still) });
-      }
-    }
-    if (imageRule(spec).order === 'merged') {
-      return { records, letterOf, without: [...without, ...gone.map((letter) => ({ letter, reason: null }))] };
-    }
-    const sourceKeys = gone.map(({ item }) => keyFromJson(item.sourceKey));
-    const images = await imagesOf(engine, spec, sourceKeys, options.signal);
-    for (const letter of gone) {
-      const image = images.get(keyFromJson(letter.item.sourceKey));
-      without.push({ letter, reason: image === undefined ? null : whereItWent(image) });
-    }
-    return { records, letterOf, without };
-  }
-
-  private async readPlaces(keys: readonly Key[], shared: SharedView): Promise<ReadonlyMap<Key, Place>> {
-    const { engine, spec, options } = this;
-    for (;;) {
-      const view = await shared.view();
-      const places = new Map<Key, Place>();
-      try {
-        for (const key of keys) {
-          assertNotStopped(spec.migration, options.signal);
-          const range = { start: key, end: keyAfter(key) };
-          let record: StoredRecord | null = null;
-          const unplaced: Unplaced[] = [];
-          for await (const page of scanPages(engine, view, range, options.signal)) {
-            record = page.records[0] ?? record;
-            unplaced.push(...(page.unplaced ?? []));
-          }
-          places.set(key, { record, unplaced });
-        }
-        return places;
-      } catch (error) {
-        await shared.renew(view, error);
-      }
-    }
-  }
-
   private async resolve({ id, item, version }: Letter, as: LetterEnd): Promise<void> {
     const resolved = { as, atMs: this.engine.clock.nowMs() };
     await writeItemOrFail(this.engine, 'dead-letter', this.scope, id, { ...item, resolved }, version);
@@ -355,47 +289,5 @@ class LetterRetry {
 
   private tell(): void {
     this.engine.host.emit({ code: 'letters.progress', data: { tried: { ...this.counts } } });
-  }
-}
-
-interface Place {
-  readonly record: StoredRecord | null;
-  readonly unplaced: readonly Unplaced[];
-}
-
-/** A letter for which there is nothing to write; it stays dead for a reason, or there is nothing to be carried any more. */
-interface LetterWithout {
-  readonly letter: Letter;
-  readonly reason: string | null;
-}
-
-interface Looked {
-  /** To be tried, ascending. */
-  readonly records: readonly StoredRecord[];
-  /** By the key of its record in the source. */
-  readonly letterOf: Map<Key, Letter>;
-  readonly without: readonly LetterWithout[];
-}
-
-/** Whether a record that now has a letter's place is the letter's: of several that collided, whichever has been left. */
-function mayBecome({ sourceKey, unplaced }: DeadLetter, record: StoredRecord): boolean {
-  return unplaced?.reason === 'key.collision' || keyFromJson(sourceKey) === sourceKeyOf(record);
-}
-
-function isSameTrouble({ sourceKey, unplaced }: DeadLetter, { reason, sourceKeys }: Unplaced): boolean {
-  if (reason === 'key.collision') return unplaced === undefined || unplaced.reason === reason;
-  return sourceKeys.includes(keyFromJson(sourceKey));
-}
-
-/** Why a record that is no longer where its letter was written stays dead; null: the rules leave it out. */
-function whereItWent(image: Image): string | null {
-  switch (image.kind) {
-    case 'dropped':
-      return null;
-    case 'unplaced':
-      return unplacedReason(image.unplaced);
-    case 'kept':
-      // It may be another chunk's by now, and another record's as well: only a new plan tells.
-      return `it becomes ${keyForDisplay(image.record.key)} by now, which this plan does not have: reconcile carries it`;
   }
 }

@@ -38,6 +38,7 @@ import { countOutcomes, deadLetterReason, metChanges, unplacedReason } from './c
 import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
 import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
+import { dropUncountedLetters } from './dead-letters.ts';
 import { scanPages } from './pages.ts';
 import { withRetry } from './retry.ts';
 import type { SharedView } from './shared-view.ts';
@@ -60,6 +61,8 @@ export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worke
   host.emit({ code: 'chunk.claimed', data: { chunk: chunk.chunk, worker, token: claim.state.token } });
   const run = new ChunkRun(backfill, chunk, claim);
   try {
+    const { engine, spec, scope } = backfill;
+    if (claim.state.token > 1) await dropUncountedLetters(engine, spec, scope, claim.state);
     return await run.copy();
   } catch (error) {
     if (!isKeyferryError(error, 'fence.lost')) {

@@ -2,7 +2,7 @@
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
  * `keyferry explain CODE` are made from this table; a new failure is one entry here.
  */
-import type { KeyJson } from '../model/key.ts';
+import type { ConfigIssue, StaleKey, StateDetails, StoreDetails } from './details.ts';
 
 export type RetryClass = 'never' | 'backoff' | 'restart';
 
@@ -17,32 +17,6 @@ interface Entry<D extends object> {
 }
 
 const entry = <D extends object>(e: Omit<Entry<D>, 'details'>): Entry<D> => e;
-
-/** One complaint about a configuration file; line and column count from 1. */
-export interface ConfigIssue {
-  readonly path: string;
-  readonly message: string;
-  readonly line: number | null;
-  readonly column: number | null;
-  readonly suggestion: string | null;
-}
-
-/** A key that moved since the plan was made, and how. For a range, its first key; `what` then names the range. */
-export interface StaleKey {
-  readonly key: KeyJson;
-  readonly what: string;
-}
-
-interface StoreDetails {
-  /** The store's name in the configuration. */
-  readonly store: string;
-  readonly detail: string;
-}
-
-interface StateDetails {
-  readonly where: string;
-  readonly detail: string;
-}
 
 export const codes = {
   'usage.invalid': entry<{ what: string; fix: string }>({

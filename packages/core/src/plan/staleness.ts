@@ -11,7 +11,7 @@
  */
 import { digestsEqual } from '../convergence/digest.ts';
 import type { JoinVisitor } from '../diff/merge-join.ts';
-import type { StaleKey } from '../errors/codes.ts';
+import type { StaleKey } from '../errors/details.ts';
 import { instantMs } from '../model/instant.ts';
 import { keyForDisplay, keyFromJson, keyToJson, type Key } from '../model/key.ts';
 import type { StoredRecord, Unplaced } from '../model/record.ts';

@@ -28,7 +28,6 @@ import {
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
 import { runBackfill } from '../backfill.ts';
 import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
-import { dropUncountedLetters } from '../dead-letters.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { recordHistory } from '../events.ts';
@@ -141,7 +140,6 @@ async function backfillAll(
   { signal, appliedAs, chunksMax }: ApplyOptions,
 ): Promise<BackfillSummary> {
   const scope = attemptScope(spec.migration, attempt);
-  if (resumed) await dropUncountedLetters(engine, spec, scope);
   const startedAtMs = engine.clock.monotonicMs();
   const before = await summarizeChunks(engine, scope);
   const { chunksTotal } = before;
