@@ -74,7 +74,11 @@ for (const version of versions) {
         const writer = await claim(store);
         const control = store.control('faults' as MigrationId);
         const images = (await control.readBefore(['a' as Key, 'b' as Key])).filter((image) => image !== null);
-        const deletes = images.map(({ key, version: expected }) => ({ kind: 'delete' as const, key, expect: { version: expected } }));
+        const deletes = images.map(({ key, version: expected }) => ({
+          kind: 'delete' as const,
+          key,
+          expect: { version: expected },
+        }));
         proxy.swallowNext();
         await expect(writer.write(deletes)).rejects.toMatchObject({ code: 'store.unreachable' });
         await proxy.swallowed();
