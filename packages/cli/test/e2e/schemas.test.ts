@@ -19,9 +19,7 @@ const notHere = new Map([
   ['state-table', 'needs DynamoDB: shared-state.test.ts'],
 ]);
 
-const datadir = fileURLToPath(
-  new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url),
-);
+const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url));
 
 let bench: Workbench;
 const seen = new Map<string, number>();

@@ -56,7 +56,7 @@ function judgeOwnWrites(world: World, rolledBack: boolean): void {
   for (const [key, { value, expiresAtMs }] of world.initialTarget) {
     if (world.witness.appActions.has(key) || expiresAtMs !== null || found(target.get(key), value)) continue;
     if (!rolledBack && world.witness.guardedChanges.some((change) => change.key === key)) continue;
-    if (world.witness.isBeyondRestoring(key)) continue;
+    if (world.witness.isBeyondRestoring(key) || world.witness.endedInItsPlace(key, world.kernel.nowMs)) continue;
     world.violate({ property: 'overwritten', detail: `${keyForDisplay(key)} was there before and is not as it was` });
   }
 }

@@ -43,6 +43,7 @@ export interface Creation {
   readonly plan: string;
   readonly value: Uint8Array;
   readonly version: string;
+  readonly expiresAtMs: number | null;
   /** It took the place of another one. */
   readonly over: boolean;
 }
@@ -101,6 +102,12 @@ export class TargetWitness {
   /** Changed by an attempt whose before-images are gone: nobody can put it back. */
   isBeyondRestoring(key: Key): boolean {
     return this.guardedChanges.some((change) => change.key === key && change.attempt <= this.imagesLostTo);
+  }
+
+  /** Overwritten by a record with a TTL that has ended: nothing is there, and that it was no delete cannot be told. */
+  endedInItsPlace(key: Key, nowMs: number): boolean {
+    const last = this.creations.findLast((creation) => creation.key === key);
+    return last !== undefined && last.over && last.expiresAtMs !== null && last.expiresAtMs <= nowMs;
   }
 
   /** The application acts: at once, past the engine. */
@@ -219,6 +226,7 @@ export class TargetWitness {
       plan,
       value,
       version: record.version,
+      expiresAtMs: record.expiresAtMs,
       over: before !== undefined,
     });
   }
