@@ -61,6 +61,8 @@ export interface WitnessQuestions {
   readonly mayHold: (key: Key, value: Uint8Array) => boolean;
   /** Whether the state holds a before-image of that version, kept by that attempt. */
   readonly isKept: (attempt: number, key: Key, version: string) => boolean;
+  /** Whether a record that the source held for this key has come to its end by now. */
+  readonly mayHaveEnded: (key: Key) => boolean;
   readonly report: (violation: Violation) => void;
 }
 
@@ -234,9 +236,19 @@ export class TargetWitness {
   private judgeDelete(context: WriteContext, record: StoredRecord): void {
     const { process, chunk, fence } = context;
     const where = `delete of ${keyForDisplay(record.key)} by ${process}, ${chunk} ${fence.attempt}.${fence.token}`;
-    this.judgeGuarded(context, record, 'delete', where);
+    // A record can end in the very instant in which it is put over another one.
+    const isOverwrite =
+      this.plannedAction(context.plan, record) === 'overwrite' && this.questions.mayHaveEnded(record.key);
+    this.judgeGuarded(context, record, isOverwrite ? 'overwrite' : 'delete', where);
     this.judgeFence(context, where);
-    this.absentBy.set(record.key, 'keyferry');
+    if (!isOverwrite) this.absentBy.set(record.key, 'keyferry');
+  }
+
+  /** What a plan has to do with a record at that version; a retry names no plan, and goes by the one that the state knows. */
+  private plannedAction(plan: string, { key, version }: StoredRecord): GuardedChange['kind'] | null {
+    const plans = plan === '' ? [...this.guards.values()] : [this.guards.get(plan)];
+    const guard = plans.map((guards) => guards?.get(key)).find((each) => each?.version === version);
+    return guard?.action ?? null;
   }
 
   /** Only what the plan names, at the version that it saw, and only once an image of it is kept. */
@@ -247,13 +259,7 @@ export class TargetWitness {
     where: string,
   ): void {
     const { key, version } = before;
-    const isPlannedBy = (guards?: PlannedGuards): boolean => {
-      const guard = guards?.get(key);
-      return guard?.action === kind && guard.version === version;
-    };
-    // A retry goes by the plan that the state knows: whoever starts it names none.
-    const isPlanned = plan === '' ? [...this.guards.values()].some(isPlannedBy) : isPlannedBy(this.guards.get(plan));
-    if (!isPlanned) {
+    if (this.plannedAction(plan, before) !== kind) {
       this.violate(kind === 'delete' ? 'deleted' : 'overwritten', where);
     } else if (attempt > this.imagesLostTo && !this.questions.isKept(attempt, key, version)) {
       this.violate('unkept', where);

@@ -79,6 +79,7 @@ export class World {
   readonly snapshots = { source: new Map<string, Snapshot>(), target: new Map<string, Snapshot>() };
   /** The target before anything happened. */
   readonly initialTarget: Snapshot;
+  private readonly initialSource: Snapshot;
   readonly viewsLeft = new Map<string, number>();
   private readonly stateWitness: StateWitness;
   private readonly pageKeysMax: number;
@@ -108,10 +109,12 @@ export class World {
     const keys = this.prng.fork('rules').chance(0.3) ? reversedKeys : plainKeys;
     this.data = fillStores(this.prng.fork('data'), keys, this, this.kernel.nowMs);
     this.initialTarget = this.target.snapshot();
+    this.initialSource = this.source.snapshot();
     const report = (violation: Violation): void => this.violate(violation);
     this.witness = new TargetWitness(this.target, {
       mayHold: (key, value) => this.sourceHeld(key, value),
       isKept: (attempt, key, version) => this.isKept(attempt, key, version),
+      mayHaveEnded: (key) => this.mayHaveEnded(key),
       report,
     });
     this.stateWitness = new StateWitness((holder) => this.processes.get(holder)?.isDead === true, report);
@@ -214,6 +217,11 @@ export class World {
         return true;
     }
     return false;
+  }
+
+  private mayHaveEnded(targetKey: Key): boolean {
+    const expiresAtMs = this.initialSource.get(this.data.map.toSource(targetKey))?.expiresAtMs ?? null;
+    return expiresAtMs !== null && expiresAtMs <= this.kernel.nowMs;
   }
 
   private sourceHeld(targetKey: Key, value: Uint8Array): boolean {
