@@ -13,6 +13,8 @@ import { startKeyferry, type Finished, type Running } from './run-keyferry.ts';
 const waitMaxMs = 120_000;
 
 export interface LogLine {
+  /** RFC 3339. */
+  readonly at: string;
   readonly type: string;
   readonly message: string;
   readonly data: Readonly<Record<string, unknown>>;
