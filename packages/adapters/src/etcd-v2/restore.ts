@@ -79,7 +79,9 @@ async function restoreOne(
     const found = recordOf(image.key, await writes.read(image.key), nowMs());
     const [present = null] = await origins.of([found]);
     const note = await writes.read(gone);
-    const step = restoreStep(restoration, present, note !== null, nowMs());
+    // A tombstone says that an application deleted it too: then it stays deleted.
+    const wasDeleted = note !== null && (await writes.read(keys.tomb(image.key))) === null;
+    const step = restoreStep(restoration, present, wasDeleted, nowMs());
     if (step.kind === 'leave') return step.outcome;
     const answer =
       step.kind === 'put' ? await putBack(context, image, found) : await takeAway(context, image.key, found);
