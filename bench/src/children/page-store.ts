@@ -14,6 +14,7 @@ import {
   type SourceStore,
   type StoredRecord,
   type StoreView,
+  type TargetControl,
   type TargetStore,
   type Version,
 } from '@keyferry/core';
@@ -66,7 +67,8 @@ export function pageStore(name: string, pages: readonly RecordPage[]): SourceSto
     readMembers: () => Promise.resolve(null),
     countRecords: (_range, max) => Promise.resolve(Math.min(max, 1)),
     lookUp: refuse,
-    control: refuse,
+    // A plan asks for the done marker, and for nothing else.
+    control: () => ({ readDone: () => Promise.resolve(null) }) as unknown as TargetControl,
     close: () => Promise.resolve(),
   };
 }
