@@ -35,10 +35,11 @@ function visit(node: ts.Node, look: (node: ts.Node) => void): void {
 }
 
 function documentSchema(program: Program, format: string, body: ts.Type): JsonSchema {
-  const { properties = {}, required = [] } = schemaOfType(program, body, format) as {
+  const { properties, required = [] } = schemaOfType(program, body, format) as {
     readonly properties?: object;
     readonly required?: readonly string[];
   };
+  if (properties === undefined) throw new TypeError(`the body of ${format} is not one object: give it one type`);
   return {
     $schema: draft07,
     title: `${format} 1`,

@@ -13,10 +13,12 @@ export const inspectView: View<DatadirReport> = {
 };
 
 function jsonBody({ content, ...report }: DatadirReport) {
-  if (content === null) return { ...report, content };
-  const { largest } = content.v2;
+  return { ...report, content: content === null ? null : { ...content, v2: v2Json(content.v2) } };
+}
+
+function v2Json({ largest, ...v2 }: Content['v2']) {
   const key = largest === null ? null : { key: keyToJson(largest.key as Key), valueBytes: largest.valueBytes };
-  return { ...report, content: { ...content, v2: { ...content.v2, largest: key } } };
+  return { ...v2, largest: key };
 }
 
 const left = { align: 'left' } as const;
