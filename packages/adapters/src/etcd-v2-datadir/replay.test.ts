@@ -395,6 +395,13 @@ describe('a damaged record', () => {
     });
   });
 
+  it('is left where the first pass left it, also at a record that is framed well and says another member', async () => {
+    const log = aloneLog(3).metadata(3n).entry(4, put('/k4', '4')).hardState(4);
+    const result = await read({ segments: [[0, log.bytes()]] }, 'last-good');
+    expect(filesOf(result)).toEqual(['/k2=2', '/k3=3']);
+    expect(result.facts.log.end.kind).toBe('damaged');
+  });
+
   it('ends what is read when that is asked for', async () => {
     const { bytes, at } = damagedLog();
     const result = await read({ segments: [[0, bytes]] }, 'last-good');

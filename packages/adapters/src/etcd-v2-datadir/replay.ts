@@ -175,7 +175,9 @@ async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Ap
         crc,
         isLast,
         take: ({ type, bytes, start, end }) => {
-          if (type === recordTypes.entry) applier.take(bytes, start, end);
+          // The first pass may have stopped at a record that is no entry and framed well, such as another member's name.
+          const isBeyond = stop !== null && applier.taken === log.entries;
+          if (type === recordTypes.entry && !isBeyond) applier.take(bytes, start, end);
         },
       });
       ({ crc } = read);
@@ -216,6 +218,11 @@ class Applier {
 
   get entries(): EntryCounts {
     return { ...this.counts };
+  }
+
+  /** Records of type entry, carried out or not. */
+  get taken(): number {
+    return this.seen;
   }
 
   /** @throws {Malformed} */
