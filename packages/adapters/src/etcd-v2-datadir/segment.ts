@@ -71,6 +71,7 @@ export async function readSegment({ file, crc, isLast, take }: SegmentOptions): 
       }
       const frame = frameAt(window.bytes, window.start);
       if (frame.length === 0 && frame.padding === 0) return ended(await endAtZeros(window, isLast));
+      if (!frame.isWritten) throw damaged(file, offset, 'its length is written as no etcd writes one');
       const whole = lengthBytes + frame.length + frame.padding;
       if (whole > window.remaining) {
         const bytes = window.remaining;
@@ -112,13 +113,19 @@ interface Frame {
   readonly length: number;
   readonly padding: number;
   readonly marked: boolean;
+  /** Some etcd writes such a frame: without a mark, or marked and padded to a multiple of 8 that it was not yet. */
+  readonly isWritten: boolean;
 }
 
+/** etcd 3.0 to 3.5, wal/encoder.go, encodeFrameSize; before 3.0 a length alone. */
 function frameAt(bytes: Buffer, at: number): Frame {
   const high = bytes.readUInt32LE(at + 4);
   const length = bytes.readUInt32LE(at) + (high & 0xffffff) * 2 ** 32;
-  const marked = high >>> 31 === 1;
-  return { length, padding: marked ? (high >>> 24) & 7 : 0, marked };
+  const top = high >>> 24;
+  const marked = top >= 0x80;
+  const padding = marked ? top & 7 : 0;
+  const isWritten = marked ? padding > 0 && top === (0x80 | ((8 - (length % 8)) % 8)) : top === 0;
+  return { length, padding, marked, isWritten };
 }
 
 /** Zeros to the end of the file; if not, what follows was part of a write that did not come to its end. */
