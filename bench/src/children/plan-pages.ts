@@ -36,6 +36,7 @@ const spec: MigrationSpec = {
   isSensitive: () => false,
   configDigest: '',
   rulesDigest: '',
+  selection: null,
   keyferryVersion: '0.1.0',
 };
 const engine: Engine = {

@@ -165,6 +165,7 @@ function buildSpec(
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
+    selection: settings.selection ?? null,
     transform: buildTransform(settings.rules, modules),
     onConflict: settings.onConflict,
     prune: settings.prune,

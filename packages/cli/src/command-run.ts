@@ -44,6 +44,8 @@ export class CommandRun {
   readonly call: CallFacts;
   readonly output: Output;
   readonly progress: ProgressReporter;
+  /** For the engine. */
+  readonly host: Host;
   readonly warnings: string[] = [];
   /** Of stdout and of stderr. */
   readonly palette: Palette;
@@ -63,6 +65,7 @@ export class CommandRun {
     this.palette = choosePalette({ flag: flags.color, env, isTty: resultIsTty });
     this.errorPalette = choosePalette({ flag: flags.color, env, isTty: process.stderr.isTTY });
     this.progress = new ProgressReporter(progressMode(flags), output, redraw, Date.now);
+    this.host = { emit: (message) => this.hear(message), wantsKeys: flags['events-detail'] === 'keys' };
     this.interrupt = new Interrupt(process, {
       timeoutMs: flags.timeout ?? null,
       onStop: (reason) => this.sayStopping(reason),
@@ -75,6 +78,9 @@ export class CommandRun {
     const { flags } = call;
     if (flags.json && flags.events === '-') {
       throw usageError('--json and --events - both want stdout', 'write the events to a file:   --events FILE');
+    }
+    if (flags['events-detail'] !== undefined && flags.events === undefined && flags['log-file'] === undefined) {
+      throw usageError('--events-detail says what goes into --events', 'name a file for them:   --events FILE');
     }
     const output = new Output(flags.events === '-' ? process.stderr : process.stdout, process.stderr);
     const redraw = progressMode(flags) === 'live' ? await loadRedraw() : null;
@@ -118,19 +124,6 @@ export class CommandRun {
   get viewContext(): ViewContext {
     return { palette: this.palette, nowMs: Date.now(), configFlag: configFlagOf(this.call.flags) };
   }
-
-  /** What is told never stops what is done: a failure in here would end the engine between two writes. */
-  readonly host: Host = {
-    emit: (message: Message): void => {
-      try {
-        this.tell(message);
-      } catch (error) {
-        if (this.tellingFailed) return;
-        this.tellingFailed = true;
-        this.warn(`progress could not be told (${error instanceof Error ? error.message : String(error)})`);
-      }
-    },
-  };
 
   /** The migration that events and the log name from now on. */
   about(migration: string): void {
@@ -183,6 +176,17 @@ export class CommandRun {
     this.progress.end();
     this.interrupt.dispose();
     for (const stream of this.streams.splice(0)) stream.end(exitCode, errorCode);
+  }
+
+  /** What is told never stops what is done: a failure in here would end the engine between two writes. */
+  private hear(message: Message): void {
+    try {
+      this.tell(message);
+    } catch (error) {
+      if (this.tellingFailed) return;
+      this.tellingFailed = true;
+      this.warn(`progress could not be told (${error instanceof Error ? error.message : String(error)})`);
+    }
   }
 
   private tell(message: Message): void {

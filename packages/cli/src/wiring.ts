@@ -2,7 +2,7 @@
  * From flags to a running engine. Adapters and engine are loaded here and nowhere else, and only when a command needs
  * them, so that `--help` and wrong calls answer at once.
  */
-import { shellWord, type MigrationSpec } from '@keyferry/core';
+import { shellWord, type KeySelection, type MigrationId, type MigrationSpec } from '@keyferry/core';
 import type { PlanConfig, ResolvedConfig, ReviewPolicy, WiredMigration } from '@keyferry/adapters';
 import type { Engine, Environment, RunOptions } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
@@ -45,16 +45,18 @@ export interface Wired {
   readonly review: ReviewPolicy;
 }
 
-/** For commands that talk to the stores. */
+/** For commands that talk to the stores. `part`: which keys it is about, if not all of the migration's. */
 export async function withMigration<T>(
   run: CommandRun,
   migration: string,
   work: (wired: Wired, config: ResolvedConfig) => Promise<T>,
+  part: (env: Environment) => Promise<KeySelection | null> | KeySelection | null = () => null,
 ): Promise<T> {
-  const { config, redactor } = await openConfig(run);
+  const { config: whole, redactor } = await openConfig(run);
   run.about(migration);
-  const { wireMigration } = await loadAdapters();
-  return await withState(run, config, async (env) => {
+  const { selectPart, wireMigration } = await loadAdapters();
+  return await withState(run, whole, async (env) => {
+    const config = selectPart(whole, migration, await part(env));
     const wired: WiredMigration = await wireMigration(config, migration, { redactor });
     try {
       const { source, target, scratch, spec, config: planConfig, review } = wired;
@@ -62,6 +64,19 @@ export async function withMigration<T>(
     } finally {
       await wired.close();
     }
+  });
+}
+
+/** As `withMigration`, about the keys that the plan applied last was about. */
+export async function withAppliedMigration<T>(
+  run: CommandRun,
+  migration: string,
+  work: (wired: Wired, config: ResolvedConfig) => Promise<T>,
+): Promise<T> {
+  const { readAppliedPlan } = await loadEngine();
+  return await withMigration(run, migration, work, async (env) => {
+    const plan = await readAppliedPlan(env, migration as MigrationId);
+    return plan?.selection ?? null;
   });
 }
 

@@ -41,6 +41,7 @@ export * from './plan/plan.ts';
 export * from './plan/finding.ts';
 export * from './plan/chunk-diff.ts';
 export * from './plan/build-plan.ts';
+export * from './plan/key-selection.ts';
 export * from './plan/migration-spec.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';

@@ -40,6 +40,16 @@ export function countOf(change: GuardedChange, outcome: ChangeOutcome): keyof Ch
   }
 }
 
+/** Every target key of a batch with the count that it is under. */
+export function* settledKeys(batch: Batch, outcomes: readonly ChangeOutcome[]): Generator<[Key, keyof ChunkCounts]> {
+  for (const [i, outcome] of outcomes.entries()) {
+    const change = batch.changes[i] as GuardedChange;
+    yield [change.key, countOf(change, outcome)];
+  }
+  for (const key of batch.spared) yield [key, 'deletesChanged'];
+  for (const { targetKey } of batch.unplaced) yield [targetKey, 'deadLetters'];
+}
+
 /** Why a source record is a dead letter; null when it is none. */
 export function deadLetterReason(change: GuardedChange, outcome: ChangeOutcome): string | null {
   return outcome.kind === 'refused' && change.kind === 'put' ? outcome.detail : null;

@@ -8,6 +8,7 @@ import {
   instantMs,
   KeyferryError,
   keyFromJson,
+  selectionText,
   type PlanDocument,
   type PlannedSide,
   type MigrationSpec,
@@ -24,7 +25,10 @@ export async function assertPlanFits(
 ): Promise<void> {
   const what: string[] = [];
   if (plan.migration !== spec.migration) what.push(`it is for ${plan.migration}`);
-  if (plan.rulesDigest !== spec.rulesDigest) what.push('the prefixes or rules of the migration');
+  const partial = selectionText(plan.selection) !== selectionText(spec.selection);
+  if (partial)
+    what.push(`it carries ${selectionText(plan.selection)}, and this is about ${selectionText(spec.selection)}`);
+  else if (plan.rulesDigest !== spec.rulesDigest) what.push('the prefixes or rules of the migration');
   if (plan.onConflict !== spec.onConflict) what.push(`onConflict was ${plan.onConflict}, is ${spec.onConflict}`);
   if (plan.source.store !== spec.sourceStore) what.push(`the source was store ${plan.source.store}`);
   if (plan.target.store !== spec.targetStore) what.push(`the target was store ${plan.target.store}`);

@@ -95,6 +95,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     plan: planId(startedAtMs, [random.uint32(), random.uint32()]),
     migration: spec.migration,
     strategy: spec.strategy,
+    selection: spec.selection,
     createdAt: instantText(nowMs),
     expiresAt: instantText(nowMs + spec.planMaxAgeMs),
     scanMs: nowMs - startedAtMs,

@@ -36,7 +36,8 @@ import {
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill-summary.ts';
 import { keepBeforeImages } from './before-images.ts';
-import { countOf, deadLetterReason } from './change-outcomes.ts';
+import { countOf, deadLetterReason, settledKeys } from './change-outcomes.ts';
+import { tellKeys } from './key-messages.ts';
 import { ChunkBatches } from './chunk-batches.ts';
 import { readGuards, type ChunkGuards } from './chunk-guards.ts';
 import { endOf, isCounted, openLetters, recordsOf, type LetterEnd } from './dead-letters.ts';
@@ -226,6 +227,7 @@ class LetterRetry {
         if (reason === null) await this.resolve(letter, countOf(change, outcome) as LetterEnd);
         else await this.keepDead(letter, reason);
       }
+      tellKeys(engine.host, settledKeys(batch, outcomes));
       this.tell();
     }
     for (const { letter, reason } of without) {

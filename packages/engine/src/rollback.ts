@@ -30,6 +30,7 @@ import {
 import { listBeforeImages, removeBeforeImages, unkeptChanges } from './before-images.ts';
 import { assertNotOvertaken, ensureEpoch } from './epoch.ts';
 import { recordHistory } from './events.ts';
+import { tellKeys } from './key-messages.ts';
 import { assertNotStopped, pageKeysMax, type Engine } from './migration.ts';
 import { iterateWithRetry, withRetry } from './retry.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
@@ -162,30 +163,32 @@ class Undo {
     this.assertMayGoOn();
     const outcomes = await withRetry(engine, 'restore', () => control.restore(restorations, epoch));
     const counts = { ...this.counts };
+    const settled: (readonly [Key, keyof RollbackCounts])[] = [];
     for (const [i, outcome] of outcomes.entries()) {
       const { undo, image } = restorations[i] as Restoration;
-      for (const counted of restoreCounts(outcome, undo === 'delete' && image.origin === 'created'))
-        counts[counted] += 1;
+      const counted = restoreCounts(outcome, undo === 'delete' && image.origin === 'created');
+      for (const count of counted) counts[count] += 1;
+      settled.push(...counted.map((count) => [image.key, count] as const));
       if (outcome === 'changed') this.nameChanged(image.key);
     }
     await this.record(counts, restoredTo);
+    tellKeys(engine.host, settled);
   }
 
   private async removePage(page: readonly CreatedRecord[]): Promise<void> {
     const { engine, epoch, control } = this;
     this.assertMayGoOn();
     const outcomes = await withRetry(engine, 'remove', () => control.removeCreated(page, epoch));
-    let { removed, changed } = this.counts;
-    for (const [i, outcome] of outcomes.entries()) {
-      if (outcome !== 'changed') {
-        removed += 1;
-        continue;
-      }
-      changed += 1;
-      const record = page[i];
-      if (record !== undefined) this.nameChanged(record.key);
-    }
-    await this.record({ ...this.counts, removed, changed }, (this.session.state as MigrationState).restoredTo);
+    const counts = { ...this.counts };
+    const settled = outcomes.map((outcome, i) => {
+      const { key } = page[i] as CreatedRecord;
+      const counted = outcome === 'changed' ? ('changed' as const) : ('removed' as const);
+      counts[counted] += 1;
+      if (counted === 'changed') this.nameChanged(key);
+      return [key, counted] as const;
+    });
+    await this.record(counts, (this.session.state as MigrationState).restoredTo);
+    tellKeys(engine.host, settled);
   }
 
   private assertMayGoOn(): void {

@@ -34,11 +34,12 @@ import {
 } from '@keyferry/core';
 import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
 import { keepBeforeImages } from './before-images.ts';
-import { countOutcomes, deadLetterReason, metChanges, unplacedReason } from './change-outcomes.ts';
+import { countOutcomes, deadLetterReason, metChanges, settledKeys, unplacedReason } from './change-outcomes.ts';
 import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
 import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
 import { dropUncountedLetters } from './dead-letters.ts';
+import { tellKeys } from './key-messages.ts';
 import { scanPages } from './pages.ts';
 import { withRetry } from './retry.ts';
 import type { SharedView } from './shared-view.ts';
@@ -206,6 +207,7 @@ class ChunkRun {
     const added = countOutcomes(batch, outcomes);
     await this.recordDeadLetters(batch, outcomes);
     await this.recordMetChanges(batch, outcomes);
+    tellKeys(this.backfill.engine.host, settledKeys(batch, outcomes));
     this.progress = {
       cursor: cursorOf(batch),
       counts: addCounts(this.progress.counts, added),

@@ -107,6 +107,7 @@ export class Stage {
       isSensitive: () => false,
       configDigest: 'config',
       rulesDigest: 'rules',
+      selection: null,
       keyferryVersion: '0.1.0',
       ...options.spec,
     };

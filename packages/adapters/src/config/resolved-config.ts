@@ -5,7 +5,7 @@
  * configuration is the same in every checkout, and a plan can carry it without a secret or a machine's own path.
  * `directory` is what relative paths are resolved against, at use (secrets.ts, wire.ts).
  */
-import type { ConflictPolicy, DeleteGuards, JsonEdit, RequireEmpty, RunLimits } from '@keyferry/core';
+import type { ConflictPolicy, DeleteGuards, JsonEdit, KeySelection, RequireEmpty, RunLimits } from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
 export type SecretReference = { readonly env: string } | { readonly file: string };
@@ -77,6 +77,8 @@ export interface MigrationConfig {
   readonly target: { readonly store: string; readonly prefix: string; readonly requireEmpty: RequireEmpty };
   readonly strategy: 'offline';
   readonly rules: readonly RuleConfig[];
+  /** No part of the file: which keys a plan was asked for (selection.ts). Absent: all of them. */
+  readonly selection?: KeySelection;
   readonly onConflict: ConflictPolicy;
   readonly prune: boolean;
   readonly guards: DeleteGuards;

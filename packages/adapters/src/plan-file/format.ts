@@ -30,6 +30,7 @@ export const planSchema = z.looseObject({
   plan: z.string(),
   migration: z.string(),
   strategy: z.literal('offline'),
+  selection: z.object({ only: z.array(z.string()), exclude: z.array(z.string()) }).nullable(),
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
   salt: z.string(),

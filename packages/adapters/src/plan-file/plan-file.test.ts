@@ -74,6 +74,7 @@ const document = (changes: number, chunks: number): PlanDocument =>
     salt: '00',
     configDigest: 'c',
     rulesDigest: 'r',
+    selection: null,
     chunks,
     changesListed: changes,
     applyable: true,

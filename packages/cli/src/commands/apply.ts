@@ -71,6 +71,7 @@ export default class Apply extends BaseCommand {
           async (wired) =>
             (await answerIfDone(wired, reader.plan.plan)) ??
             outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject),
+          () => reader.plan.selection,
         );
       } finally {
         await reader.close();

@@ -3,6 +3,7 @@ import type { PlanDocument, PlanWriter } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
+import { excludeFlag, onlyFlag, selectionOf } from '../flags/key-selection.ts';
 import { makePlanFor } from '../plan-making.ts';
 import { planView } from '../views/plan/index.ts';
 import type { PlanResult } from '../views/plan/result.ts';
@@ -13,6 +14,7 @@ export default class Plan extends BaseCommand {
   static override readonly examples = [
     '<%= config.bin %> plan config-v2-to-v3 --out config.kfplan',
     '<%= config.bin %> plan config-v2-to-v3 --detailed-exitcode --json',
+    "<%= config.bin %> plan config-v2-to-v3 --only '/config/routes/**' --out routes.kfplan",
   ];
   static override readonly args = {
     migration: Args.string({ required: true, description: 'Name of a migration in the configuration.' }),
@@ -24,21 +26,28 @@ export default class Plan extends BaseCommand {
       helpValue: 'FILE',
       env: 'KEYFERRY_OUT',
     }),
+    only: onlyFlag,
+    exclude: excludeFlag,
     'detailed-exitcode': detailedExitcodeFlag,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Plan);
     await this.perform<PlanResult>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, async (wired) => {
-        const { createPlanFile, discardPlan } = await loadAdapters();
-        const { out } = flags;
-        const writer: PlanWriter =
-          out === undefined ? discardPlan() : createPlanFile(out, { config: wired.planConfig });
-        const plan = await makePlanFor(run, wired, writer);
-        const result = { plan, file: out ?? null, occasion: 'made' } as const;
-        return { result, view: planView, exitCode: planExitCode(plan, flags['detailed-exitcode']) };
-      }),
+      withMigration(
+        run,
+        args.migration,
+        async (wired) => {
+          const { createPlanFile, discardPlan } = await loadAdapters();
+          const { out } = flags;
+          const writer: PlanWriter =
+            out === undefined ? discardPlan() : createPlanFile(out, { config: wired.planConfig });
+          const plan = await makePlanFor(run, wired, writer);
+          const result = { plan, file: out ?? null, occasion: 'made' } as const;
+          return { result, view: planView, exitCode: planExitCode(plan, flags['detailed-exitcode']) };
+        },
+        () => selectionOf(flags),
+      ),
     );
   }
 }

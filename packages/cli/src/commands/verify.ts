@@ -4,7 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
 import { holderText, thisMachine } from '../lock-holder.ts';
 import { verifyView, type VerifyView } from '../views/verify/index.ts';
-import { loadEngine, withMigration } from '../wiring.ts';
+import { loadEngine, withAppliedMigration } from '../wiring.ts';
 
 export default class Verify extends BaseCommand {
   static override readonly summary = 'Compare both sides, key by key, and say whether they agree. Writes to neither.';
@@ -17,7 +17,7 @@ export default class Verify extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Verify);
     await this.perform<VerifyView>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, async ({ engine, spec }) => {
+      withAppliedMigration(run, args.migration, async ({ engine, spec }) => {
         const { readAppliedPlan, readStatus, verifyApplied } = await loadEngine();
         const planned = await readAppliedPlan(engine, spec.migration);
         run.progress.tracker.expectKeys(planned?.totals.scanned ?? 0);

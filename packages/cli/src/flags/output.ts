@@ -21,6 +21,11 @@ export const outputFlags = {
     helpValue: 'FILE|-',
     helpGroup,
   }),
+  'events-detail': Flags.option({ options: ['keys'] as const })({
+    summary: 'Events, and log lines, for each key that is settled too.',
+    env: 'KEYFERRY_EVENTS_DETAIL',
+    helpGroup,
+  }),
   quiet: Flags.boolean({
     char: 'q',
     summary: 'No progress and no notes; results, warnings and errors only.',
@@ -59,6 +64,7 @@ export interface OutputFlags {
   readonly config: string;
   readonly json: boolean;
   readonly events?: string | undefined;
+  readonly 'events-detail'?: 'keys' | undefined;
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly 'log-file'?: string | undefined;

@@ -90,6 +90,7 @@ export class ProgressTracker {
         return this.stage !== null;
       case 'chunk.claimed':
       case 'chunk.lost':
+      case 'key.settled':
       case 'chunk.moved':
       case 'rollback.unrestorable':
       case 'history.not-kept':

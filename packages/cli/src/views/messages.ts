@@ -1,8 +1,27 @@
 /** What each of the engine's messages says to people: in warnings, event streams and log files. */
-import { scannedOf, type Message } from '@keyferry/core';
+import { scannedOf, type Message, type MessageData } from '@keyferry/core';
+import { keyText } from './layout/keys.ts';
 import { heldBackBy, limitsText } from './layout/limits.ts';
 import { counted, countText, durationText } from './layout/numbers.ts';
 import { unrestorableText } from './rollback/index.ts';
+
+const outcomeWords: Readonly<Record<MessageData['key.settled']['outcome'], string>> = {
+  written: 'written',
+  overwritten: 'overwritten',
+  equal: 'there already, and equal',
+  kept: 'differs in the target, and is kept',
+  changed: 'not written over: it is not what was planned',
+  tombstoned: 'deleted in the target since, and left so',
+  deadLetters: 'a dead letter',
+  notCarried: 'not carried',
+  deleted: 'deleted',
+  deletesGone: 'to be deleted, and gone already',
+  deletesChanged: 'not deleted: it is not what was planned',
+  removed: 'removed',
+  restored: 'put back',
+  notRestored: 'not put back: somebody changed it since',
+  expired: 'not put back: its time is over',
+};
 
 export function messageText(message: Message): string {
   switch (message.code) {
@@ -40,6 +59,8 @@ export function messageText(message: Message): string {
       return `${message.data.worker} lost chunk ${message.data.chunk} to another worker, where it goes on`;
     case 'chunk.moved':
       return `the source changed under chunk ${message.data.chunk} while it was copied`;
+    case 'key.settled':
+      return `${keyText(message.data.key)}: ${outcomeWords[message.data.outcome]}`;
     case 'store.retrying': {
       const { what, code, tries, waitMs } = message.data;
       return `${what} failed (${code}); try ${countText(tries + 1)} in ${durationText(waitMs)}`;

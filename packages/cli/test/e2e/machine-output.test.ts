@@ -15,6 +15,15 @@ beforeEach(async () => {
 });
 afterEach(() => bench.remove());
 
+/** Outcomes by key, each told once. */
+async function settledKeys(file: string): Promise<ReadonlyMap<string, string>> {
+  const events = (await bench.readEvents(file)).filter(({ type }) => type === 'key.settled');
+  const told = events.map(({ data }) => data as { readonly key: { readonly text: string }; readonly outcome: string });
+  const settled = new Map(told.map(({ key, outcome }) => [key.text, outcome]));
+  expect(told.length).toBe(settled.size);
+  return settled;
+}
+
 describe('--json', () => {
   it.each([
     [['validate'], 'keyferry.validate', 0],
@@ -76,6 +85,25 @@ describe('--events', () => {
     expect(events.map(({ type }) => type)).toContain('apply.started');
     expect(events.map(({ level }) => level)).not.toContain('debug');
     expect((await bench.readEvents('log.ndjson')).map(({ type }) => type)).toContain('chunk.claimed');
+  });
+
+  it('tell of each key with --events-detail keys, once and with its outcome, and count as the result does', async () => {
+    const detail = ['--events-detail', 'keys', '--events'];
+    const { document } = await bench.json(['apply', 'config', '--yes', ...detail, 'apply.ndjson']);
+    const settled = await settledKeys('apply.ndjson');
+    expect(settled.size).toBe(1501);
+    expect(new Set(settled.values())).toEqual(new Set(['written']));
+    expect(document).toMatchObject({ counts: { written: 1501 } });
+    await bench.run(['rollback', 'config', '--yes', ...detail, 'rollback.ndjson']);
+    const removed = await settledKeys('rollback.ndjson');
+    expect([...removed.keys()].toSorted()).toEqual([...settled.keys()].toSorted());
+    expect(new Set(removed.values())).toEqual(new Set(['removed']));
+  });
+
+  it('take no detail where there is nowhere to tell it', async () => {
+    const { code, stderr } = await bench.run(['apply', 'config', '--yes', '--events-detail', 'keys']);
+    expect(code).toBe(64);
+    expect(stderr).toContain('--events FILE');
   });
 
   it('go to stdout with -, and the result to stderr', async () => {

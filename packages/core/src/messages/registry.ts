@@ -4,6 +4,7 @@
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
+import type { KeyJson } from '../model/key.ts';
 import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
 
 export type Level = 'debug' | 'info' | 'warning';
@@ -42,6 +43,8 @@ export interface MessageData {
   'chunk.done': { readonly chunk: string; readonly counts: ChunkCounts };
   'chunk.lost': { readonly chunk: string; readonly worker: string; readonly token: number };
   'chunk.moved': { readonly chunk: string };
+  /** Only for a host that asks for them (`Host.wantsKeys`): what became of one target key, once it is known. */
+  'key.settled': { readonly key: KeyJson; readonly outcome: keyof ChunkCounts | keyof RollbackCounts };
   'store.retrying': { readonly what: string; readonly code: string; readonly tries: number; readonly waitMs: number };
   'verify.progress': { readonly keys: number };
   'history.not-kept': { readonly type: string; readonly code: string };
@@ -65,6 +68,7 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'chunk.done': 'debug',
   'chunk.lost': 'warning',
   'chunk.moved': 'warning',
+  'key.settled': 'info',
   'store.retrying': 'warning',
   'verify.progress': 'info',
   'rollback.unrestorable': 'warning',

@@ -8,7 +8,7 @@ import type { Key } from '../model/key.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
-import type { ConflictPolicy, DeleteGuards, RequireEmpty } from './plan.ts';
+import type { ConflictPolicy, DeleteGuards, KeySelection, RequireEmpty } from './plan.ts';
 
 /** How hard a run may go. No part of what a plan promises: it may differ from one run of a plan to the next. */
 export interface RunLimits extends ThrottleLimits {
@@ -23,6 +23,8 @@ export interface MigrationSpec {
   readonly sourceStore: string;
   readonly targetStore: string;
   readonly rule: PrefixRule;
+  /** The part of the migration that is planned; already among the transforms. Null: all of it. */
+  readonly selection: KeySelection | null;
   /** What the rules make of each record; null: it stays as it is. */
   readonly transform: Transform | null;
   readonly onConflict: ConflictPolicy;

@@ -129,6 +129,8 @@ export interface PlanDocument {
   readonly plan: PlanId;
   readonly migration: MigrationId;
   readonly strategy: 'offline';
+  /** Null: the whole migration. */
+  readonly selection: KeySelection | null;
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly scanMs: number;
@@ -170,6 +172,12 @@ export interface PlanDocument {
   /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */
   readonly oneWay: number;
   readonly applyable: boolean;
+}
+
+/** A part of a migration, by globs over target keys: those that match one of `only`, if any is given, and none of `exclude`. */
+export interface KeySelection {
+  readonly only: readonly string[];
+  readonly exclude: readonly string[];
 }
 
 /** `keyspace`: no record anywhere in the target; `prefix`: none under its prefix; null: the diff decides. */

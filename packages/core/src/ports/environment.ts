@@ -26,4 +26,6 @@ export interface Random {
 /** Receives coded messages. Core and engine never print. */
 export interface Host {
   emit(message: Message): void;
+  /** A message for each key that is settled, besides those for chunks and pages. */
+  readonly wantsKeys?: boolean;
 }

@@ -151,6 +151,7 @@ export class World {
       isSensitive: () => false,
       configDigest: 'config',
       rulesDigest: 'rules',
+      selection: null,
       keyferryVersion: '0.1.0',
     };
   }

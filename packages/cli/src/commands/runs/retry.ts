@@ -4,7 +4,7 @@ import { BaseCommand } from '../../base-command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { lockTimeoutFlag } from '../../flags/writing.ts';
 import { retryView } from '../../views/runs/retry.ts';
-import { loadEngine, runOptions, withMigration } from '../../wiring.ts';
+import { loadEngine, runOptions, withAppliedMigration } from '../../wiring.ts';
 
 export default class RunsRetry extends BaseCommand {
   static override readonly summary =
@@ -18,7 +18,7 @@ export default class RunsRetry extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(RunsRetry);
     await this.perform<RetryResult>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, async ({ engine, spec }) => {
+      withAppliedMigration(run, args.migration, async ({ engine, spec }) => {
         const { retryDeadLetters } = await loadEngine();
         run.progress.begin(`trying the dead letters of ${spec.migration} again`);
         const result = await retryDeadLetters(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0));

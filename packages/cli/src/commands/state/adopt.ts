@@ -3,7 +3,7 @@ import { BaseCommand } from '../../base-command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { lockTimeoutFlag } from '../../flags/writing.ts';
 import { adoptedView, type Adopted } from '../../views/state/adopt.ts';
-import { loadAdapters, loadEngine, runOptions, withMigration } from '../../wiring.ts';
+import { loadAdapters, loadEngine, runOptions, withMigration, type Wired } from '../../wiring.ts';
 
 export default class StateAdopt extends BaseCommand {
   static override readonly summary =
@@ -22,13 +22,14 @@ export default class StateAdopt extends BaseCommand {
       const { adopt, readStatus } = await loadEngine();
       const reader = await openPlanFile(file);
       try {
-        const { migration, plan } = reader.plan;
-        return await withMigration(run, migration, async ({ engine, spec }) => {
+        const { migration, plan, selection } = reader.plan;
+        const work = async ({ engine, spec }: Wired) => {
           const options = { ...runOptions(run, flags['lock-timeout'] ?? 0), appliedAs: file };
           const result = await adopt(engine, spec, reader, options);
           const { step } = await readStatus(engine, spec.migration);
           return { result: { migration, plan, result, step }, view: adoptedView, exitCode: exitCodes.done };
-        });
+        };
+        return await withMigration(run, migration, work, () => selection);
       } finally {
         await reader.close();
       }

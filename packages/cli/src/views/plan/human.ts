@@ -2,7 +2,7 @@
  * The plan as a page to review: what is on both sides, what would be done in numbers and by prefix, what to look at
  * first, what changes its meaning, what stands in the way, and what applying it would be like.
  */
-import { keyFromJson, shellWord, type PlanDocument, type PlannedSide } from '@keyferry/core';
+import { keyFromJson, selectionText, shellWord, type PlanDocument, type PlannedSide } from '@keyferry/core';
 import { columns } from '../layout/columns.ts';
 import { pasteable } from '../layout/commands.ts';
 import { prefixText } from '../layout/keys.ts';
@@ -80,6 +80,9 @@ function sides(plan: PlanDocument): string[] {
   return [
     ...rows,
     ...membersLine(source),
+    ...(plan.selection === null
+      ? []
+      : [`  part    ${selectionText(plan.selection)}; the rest of the migration stays as it is`]),
     `  scan    ${scanText(plan)} in ${durationText(plan.scanMs)}`,
     `  rules   ${rulesText(plan)}   digest ${plan.rulesDigest.slice(0, 8)}`,
     ...plan.rules.map((rule) => `          ${rule}`),

@@ -2,7 +2,7 @@
  * The plan as Markdown, for the description of a pull request: what a reviewer there needs, shorter than the page. Keys
  * stand in code spans and all else is escaped, so that a key cannot become a heading, a link or a table of its own.
  */
-import type { PlanDocument } from '@keyferry/core';
+import { selectionText, type PlanDocument } from '@keyferry/core';
 import { plainPalette } from '../../terminal/palette.ts';
 import { pasteable } from '../layout/commands.ts';
 import { keyText, prefixText } from '../layout/keys.ts';
@@ -21,6 +21,7 @@ export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): 
     '',
     `${plan.strategy}, from ${side(source)} to ${side(target)}; made ${instantForPeople(plan.createdAt)}, ` +
       `valid until ${instantForPeople(plan.expiresAt)}.`,
+    ...(plan.selection === null ? [] : ['', `A part of it: ${text(selectionText(plan.selection))}.`]),
     '',
     `**${text(summaryLine(plan))}**`,
     '',
