@@ -5,8 +5,9 @@ import { addDigests, digestsEqual, DigestSum, emptyDigest, RecordHasher, type Di
 import { Hasher, hashPieceBytes, lanes, lanesFromHex, lanesToHex } from './hash128.ts';
 
 const salt = '00112233445566778899aabbccddeeff';
+const anyByte = fc.nat(255).map((byte) => String.fromCharCode(byte));
 const anyRecord: fc.Arbitrary<DigestedRecord> = fc.record({
-  key: fc.string({ unit: 'binary-ascii', maxLength: 20 }),
+  key: fc.string({ unit: anyByte, maxLength: 20 }),
   value: fc.uint8Array({ maxLength: 40 }),
   expiresAtMs: fc.option(fc.nat()),
 });
@@ -67,6 +68,25 @@ describe('digests', () => {
         expect(addDigests(digestOf(a), digestOf(b))).toEqual(whole);
       }),
     ));
+
+  it('law: sums are those of whole numbers of 128 bits, carries included', () => {
+    const lane = fc.constantFrom('00000000', '00000001', '7fffffff', '80000000', 'ffffffff');
+    const sum = fc.tuple(lane, lane, lane, lane).map((lanesOf) => lanesOf.join(''));
+    fc.assert(
+      fc.property(sum, sum, (a, b) => {
+        const whole = (BigInt(`0x${a}`) + BigInt(`0x${b}`)) & (2n ** 128n - 1n);
+        const added = addDigests({ count: 1, sum: a }, { count: 1, sum: b });
+        expect(added).toEqual({ count: 2, sum: whole.toString(16).padStart(32, '0') });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('tells keys apart by each of their bytes, those above ASCII too', () => {
+    const keys = ['a', 'ab', 'ac', '\u{7f}', '\u{80}', '\u{c2}\u{80}', '\u{ff}', '\u{c3}\u{bf}'];
+    const sums = keys.map((key) => digestOf([{ ...base, key }]).sum);
+    expect(new Set(sums).size).toBe(keys.length);
+  });
 
   it('a record counted twice does not cancel out', () => {
     const record = { key: 'a', value: Uint8Array.of(1), expiresAtMs: null };

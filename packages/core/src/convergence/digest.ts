@@ -101,12 +101,14 @@ export function digestsEqual(a: Digest, b: Digest): boolean {
   return a.count === b.count && a.sum === b.sum;
 }
 
-/** 128-bit addition, wrapping. */
+/** 128-bit addition, wrapping. Lanes stay machine words; unsigned, a sum is less than what went into it if it carried. */
 function addLanes(into: Lanes, other: Lanes): void {
   let carry = 0;
   for (let i = 3; i >= 0; i -= 1) {
-    const lane = ((into[i] as number) >>> 0) + ((other[i] as number) >>> 0) + carry;
-    into[i] = lane;
-    carry = lane > 0xffffffff ? 1 : 0;
+    const lane = into[i] as number;
+    const sum = (lane + (other[i] as number)) | 0;
+    const withCarry = (sum + carry) | 0;
+    into[i] = withCarry;
+    carry = sum >>> 0 < lane >>> 0 || (carry === 1 && withCarry === 0) ? 1 : 0;
   }
 }

@@ -9,6 +9,8 @@
 /** Four lanes, the most significant first; signed, so that reading one needs no number larger than a machine word. */
 export type Lanes = Int32Array;
 
+const encoder = new TextEncoder();
+
 const c1 = 0x239b961b;
 const c2 = 0xab0e9789;
 const c3 = 0x38b34ae5;
@@ -53,20 +55,20 @@ export class Hasher {
     }
   }
 
-  /** Hashes a byte string and bytes behind it, as one input when they fit. */
+  /**
+   * Hashes a byte string and bytes behind it, as one input when they fit. The string goes in as UTF-8, in which each of
+   * its bytes has one form: the platform's encoder takes half the time of a loop over characters.
+   */
   hashPair(into: Lanes, key: string, value: Uint8Array): void {
     const { bytes } = this;
-    const { length } = key;
-    if (length + value.length > hashPieceBytes) {
-      const keyBytes = new Uint8Array(length);
-      for (let i = 0; i < length; i += 1) keyBytes[i] = key.charCodeAt(i);
-      this.hash(into, keyBytes);
+    if (2 * key.length + value.length > hashPieceBytes) {
+      this.hash(into, encoder.encode(key));
       this.hash(into, value);
       return;
     }
-    for (let i = 0; i < length; i += 1) bytes[i] = key.charCodeAt(i);
-    bytes.set(value, length);
-    this.mix(into, length + value.length);
+    const { written } = encoder.encodeInto(key, bytes);
+    bytes.set(value, written);
+    this.mix(into, written + value.length);
   }
 
   /** Hashes the first `length` bytes of the buffer. */
