@@ -12,6 +12,7 @@ import {
 } from './etcd-v2/capabilities.ts';
 import { etcdV2DatadirCapabilities } from './etcd-v2-datadir/capabilities.ts';
 import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './etcd-v3/capabilities.ts';
+import { etcdV3SnapshotCapabilities, etcdV3SnapshotTargetCapabilities } from './etcd-v3-snapshot/capabilities.ts';
 import { capabilitiesByFormat, targetCapabilitiesByFormat } from './file/capabilities.ts';
 import { sqliteCapabilities } from './sqlite/capabilities.ts';
 
@@ -84,6 +85,13 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
         permission: `read and write on the prefix and on ${defaultReservedPrefix}; read on everything for requireEmpty: keyspace`,
         refuses: null,
       },
+    ],
+  },
+  'etcd-v3-snapshot': {
+    testedWith: 'snapshot save and restore of etcd 3.3.25, 3.4.23 and 3.5.16',
+    source: [{ form: null, capabilities: etcdV3SnapshotCapabilities, permission: readFile }],
+    target: [
+      { form: null, capabilities: etcdV3SnapshotTargetCapabilities(), permission: newFile, refuses: 'an empty key' },
     ],
   },
   sqlite: {

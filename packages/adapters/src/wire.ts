@@ -209,6 +209,10 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     }
     case 'etcd-v3':
       return await openEtcdV3(name, store, context);
+    case 'etcd-v3-snapshot': {
+      const { openEtcdV3SnapshotStore } = await import('./etcd-v3-snapshot/index.ts');
+      return openEtcdV3SnapshotStore({ name, nowMs, file: shortPath(directory, store.path) });
+    }
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs, readOnly: true, ...sqliteOptions(store, directory) });
@@ -227,6 +231,13 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs: context.nowMs, ...sqliteOptions(store, context.directory) });
+    }
+    case 'etcd-v3-snapshot': {
+      const { openEtcdV3SnapshotTarget } = await import('./etcd-v3-snapshot/index.ts');
+      const { nowMs, directory, settings } = context;
+      const file = shortPath(directory, store.path);
+      const leaseBucketMs = leaseBucketOf(settings.rules);
+      return openEtcdV3SnapshotTarget({ name, nowMs, file, leaseBucketMs, firstRevision: store.firstRevision });
     }
     case 'file': {
       const { openFileTarget } = await import('./file/index.ts');

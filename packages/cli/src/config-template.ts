@@ -25,7 +25,7 @@ export function configTemplate(source: StoreKind, target: StoreKind): string {
     '    source: { store: old, prefix: /config/ } # an empty prefix is all keys',
     '    target: { store: new, prefix: /config/ } # requireEmpty: keyspace | prefix   refuses a target that holds records',
     '    strategy: offline # writers of the source are stopped until verify is done',
-    ...(target === 'etcd-v3'
+    ...(target === 'etcd-v3' || target === 'etcd-v3-snapshot'
       ? [
           '    rules:',
           '      - ttl: { toLease: { bucket: 1m } } # keys that expire within the same minute share a lease',
@@ -66,6 +66,8 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
         '# walDir: /var/lib/etcd-wal # if the member was started with --wal-dir',
         '# hidden: carry # names that begin with _ are left out and counted by default',
       ];
+    case 'etcd-v3-snapshot':
+      return [`kind: ${kind}`, `path: ${store}.snapshot`];
     case 'sqlite':
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':

@@ -121,6 +121,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'datadir.not-found': 'failed',
   'datadir.in-use': 'failed',
   'datadir.damaged': 'failed',
+  'snapshot.damaged': 'failed',
   'datadir.incomplete': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',

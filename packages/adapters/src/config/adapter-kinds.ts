@@ -15,6 +15,11 @@ export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
     target: false,
   },
   'etcd-v3': { description: 'the v3 keys of a running etcd', source: true, target: true },
+  'etcd-v3-snapshot': {
+    description: 'a snapshot file of etcd v3, as etcdctl saves and etcdutl restores it',
+    source: true,
+    target: true,
+  },
   sqlite: { description: 'a table of keys in an SQLite file', source: true, target: true },
   file: { description: 'a snapshot file: NDJSON, or the JSON of an etcd v2 tree', source: true, target: true },
 };

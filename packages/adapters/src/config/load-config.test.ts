@@ -50,7 +50,7 @@ const withMigration = (line: string) => `${valid}    ${line}\n`;
 const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
 const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
-const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, sqlite, file is expected';
+const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, sqlite, file is expected';
 
 describe('a wrong configuration', () => {
   it.each<[name: string, text: string, ...issues: string[]]>([
@@ -310,7 +310,7 @@ describe('a wrong configuration', () => {
         /new: .*/,
         'new: { kind: sqlite, file: a.db }',
       ),
-      '11:22 migrations.move.rules[0].ttl.toLease: there are leases in etcd-v3 only, and the target is sqlite',
+      '11:22 migrations.move.rules[0].ttl.toLease: there are leases in etcd-v3 and etcd-v3-snapshot only, and the target is sqlite',
     ],
     [
       'has a rule that says two things',

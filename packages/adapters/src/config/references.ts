@@ -85,7 +85,13 @@ function checkRules(yaml: YamlText, root: unknown, migration: string): readonly 
   return leases.flatMap((at, nth) => {
     const path = ['migrations', migration, 'rules', at, 'ttl'];
     if (nth > 0) return [yaml.issue(path, 'key', 'a second rule for ttl; one is expected')];
-    if (target === null || target === 'etcd-v3') return [];
-    return [yaml.issue([...path, 'toLease'], 'key', `there are leases in etcd-v3 only, and the target is ${target}`)];
+    if (target === null || target === 'etcd-v3' || target === 'etcd-v3-snapshot') return [];
+    return [
+      yaml.issue(
+        [...path, 'toLease'],
+        'key',
+        `there are leases in etcd-v3 and etcd-v3-snapshot only, and the target is ${target}`,
+      ),
+    ];
   });
 }

@@ -34,6 +34,8 @@ function resolveStore(store: CheckedStore): StoreConfig {
       return { kind: store.kind, ...resolveEtcd(store), reservedPrefix: store.reservedPrefix ?? null };
     case 'etcd-v2-datadir':
       return { ...store, walDir: store.walDir ?? null };
+    case 'etcd-v3-snapshot':
+      return { kind: store.kind, path: store.path, firstRevision: store.firstRevision };
     case 'sqlite':
       return { kind: store.kind, file: store.file, table: store.table ?? null };
     case 'file':

@@ -43,6 +43,7 @@ export type StoreConfig =
       readonly hidden: 'leave-out' | 'carry';
     }
   | ({ readonly kind: 'etcd-v3'; readonly reservedPrefix: string | null } & EtcdConfig)
+  | { readonly kind: 'etcd-v3-snapshot'; readonly path: string; readonly firstRevision: number }
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
   | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };
 

@@ -94,6 +94,15 @@ const store = z.discriminatedUnion(
       .describe('the v3 keys of a running etcd'),
     z
       .strictObject({
+        kind: z.literal('etcd-v3-snapshot'),
+        path: text.describe('path of the snapshot file'),
+        firstRevision: integer('a revision', 2, 2 ** 52)
+          .default(2)
+          .describe('as a target: revision of the first key; those after it count up'),
+      })
+      .describe('a snapshot file of etcd v3: read as etcdctl saves it, written for etcdutl snapshot restore'),
+    z
+      .strictObject({
         kind: z.literal('sqlite'),
         file: text.describe('path of the SQLite file'),
         table: z
@@ -119,7 +128,7 @@ function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
   if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
-  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, sqlite, file')({ input: kind });
+  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, sqlite, file')({ input: kind });
 }
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });

@@ -18,6 +18,7 @@ import {
   writeDatadir,
   type Framing,
 } from '../../test/datadir-writer.ts';
+import { anyDamage } from '../../test/damage.ts';
 import { findDataDirectory } from './layout.ts';
 import { Malformed } from './protobuf.ts';
 import { replay } from './replay.ts';
@@ -30,43 +31,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'keyferry-fuzz-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
-
-type Damage = (bytes: Buffer) => Buffer;
-
-const anyDamage: fc.Arbitrary<Damage> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ at: fc.nat(), bit: fc.nat(7) }).map(({ at, bit }) => flip(at, bit)) },
-  fc.record({ at: fc.nat(), byte: fc.nat(255) }).map(({ at, byte }) => overwrite(at, Buffer.of(byte))),
-  fc
-    .record({ at: fc.nat(), length: fc.integer({ min: 1, max: 700 }) })
-    .map(({ at, length }) => overwrite(at, Buffer.alloc(length))),
-  fc.nat().map((at) => (bytes: Buffer) => bytes.subarray(0, at % bytes.length)),
-  fc.record({ from: fc.nat(), to: fc.nat(), length: fc.integer({ min: 1, max: 300 }) }).map(
-    ({ from, to, length }) =>
-      (bytes: Buffer) =>
-        overwrite(to, Buffer.from(bytes.subarray(from % bytes.length, (from % bytes.length) + length)))(bytes),
-  ),
-  fc.record({ at: fc.nat(), length: fc.integer({ min: 1, max: 300 }) }).map(
-    ({ at, length }) =>
-      (bytes: Buffer) =>
-        Buffer.concat([bytes.subarray(0, at % bytes.length), bytes.subarray((at % bytes.length) + length)]),
-  ),
-);
-
-const flip =
-  (at: number, bit: number): Damage =>
-  (bytes) => {
-    const spoiled = Buffer.from(bytes);
-    spoiled[at % bytes.length] = (spoiled[at % bytes.length] ?? 0) ^ (1 << bit);
-    return spoiled;
-  };
-
-const overwrite =
-  (at: number, by: Buffer): Damage =>
-  (bytes) => {
-    const spoiled = Buffer.from(bytes);
-    by.copy(spoiled, at % bytes.length);
-    return spoiled;
-  };
 
 /** Everything that a tree says. */
 function stateOf(tree: V2Tree): string {

@@ -39,8 +39,11 @@ type Row = readonly [
   value: Uint8Array | null,
   version: string | null,
   expiresAtMs: number | null,
-  reason: NotCarriedReason | null,
+  reason: NotCarriedReason | typeof nothing | null,
 ];
+
+/** In the place of a reason: the key is taken, by no entry. */
+const nothing = '';
 
 /** NUL apart, which ends a TEXT. */
 const asciiText = /^[\x01-\x7f]*$/;
@@ -67,6 +70,14 @@ export class RecordSpool implements Spool {
   /** False, and nothing kept, when an entry with this key is already there. */
   addNotCarried({ key, reason }: NotCarried): boolean {
     return this.put(key, null, null, null, reason);
+  }
+
+  /**
+   * Keeps the place of a key that nothing is at: later entries with it are not kept, and no scan shows it. False, and nothing
+   * done, when an entry with this key is already there.
+   */
+  addNothing(key: Key): boolean {
+    return this.put(key, null, null, null, nothing);
   }
 
   seal(): void {
@@ -124,7 +135,7 @@ export class RecordSpool implements Spool {
     value: Uint8Array | null,
     version: Version | null,
     expiresAtMs: number | null,
-    reason: NotCarriedReason | null,
+    reason: NotCarriedReason | typeof nothing | null,
   ): boolean {
     invariant(this.state === 'filling', 'a sealed spool takes no more entries');
     this.allKeysAscii &&= asciiText.test(key);
@@ -164,15 +175,18 @@ function readPage(rows: Iterable<unknown>, pageKeysMax: number): PageRead {
   const page = { records, notCarried };
   let last: Key | null = null;
   let bytes = 0;
+  let count = 0;
   for (const [keyBytes, value, version, expiresAtMs, reason] of rows as Iterable<Row>) {
     const key = typeof keyBytes === 'string' ? (keyBytes as Key) : keyOf(keyBytes);
     last = key;
+    count += 1;
+    if (reason === nothing) continue;
     bytes += key.length + (value?.byteLength ?? 0);
     if (reason !== null) notCarried.push({ key, reason });
     else records.push({ key, value: value ?? new Uint8Array(0), version: (version ?? '') as Version, expiresAtMs });
     if (bytes >= pageBytesMax) return { page, last, more: true };
   }
-  return { page, last, more: records.length + notCarried.length === pageKeysMax };
+  return { page, last, more: count === pageKeysMax };
 }
 
 function bytesOf(key: Key): Uint8Array {

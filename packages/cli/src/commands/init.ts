@@ -17,13 +17,20 @@ export default class Init extends BaseCommand {
   ];
   static override readonly flags = {
     'source-kind': Flags.option({
-      options: ['etcd-v2', 'etcd-v2-datadir', 'etcd-v3', 'sqlite', 'file'] as const satisfies StoreKind[],
+      options: [
+        'etcd-v2',
+        'etcd-v2-datadir',
+        'etcd-v3',
+        'etcd-v3-snapshot',
+        'sqlite',
+        'file',
+      ] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to read.',
       default: 'etcd-v2',
       env: 'KEYFERRY_SOURCE_KIND',
     }),
-    'target-kind': Flags.option({ options: ['etcd-v3', 'sqlite'] as const satisfies StoreKind[] })({
+    'target-kind': Flags.option({ options: ['etcd-v3', 'etcd-v3-snapshot', 'sqlite'] as const satisfies StoreKind[] })({
       summary: 'Kind of the store to write.',
       default: 'etcd-v3',
       env: 'KEYFERRY_TARGET_KIND',

@@ -359,6 +359,13 @@ export const codes = {
     summary: 'the files in {directory} do not fit together: {detail}; nothing was written',
     remedy: "copy the whole directory of a stopped member (and its --wal-dir), or read another member's",
   }),
+  'snapshot.damaged': entry<{ file: string; offset: number; detail: string }>({
+    retry: 'never',
+    summary: '{file} is not a whole snapshot of etcd v3: at byte {offset}: {detail}; nothing was written',
+    remedy:
+      'copy it again from where it was made, or take another one:   etcdctl snapshot save FILE\n' +
+      'a copy of member/snap/db is no snapshot: it lacks the digest at its end',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',

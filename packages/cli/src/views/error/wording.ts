@@ -25,6 +25,7 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'fence.unreadable': 'writing on would not be safe while something else writes there',
   'datadir.in-use': 'what the server writes next would be missing from what is read',
   'datadir.damaged': 'records behind a damaged one cannot be told from ones that never were',
+  'snapshot.damaged': 'etcd itself refuses to restore a file whose digest does not match',
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 

@@ -6,13 +6,11 @@
  * A link is made only if nothing has the name: no moment lies between looking and writing. What a kill leaves is a part
  * file, which the next try removes.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { constants, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { open, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { KeyferryError, type Position } from '@keyferry/core';
-
-const pieceChars = 256 * 1024;
 
 export interface PartFile {
   /** Of its content, as the position of a file is. */
@@ -22,13 +20,16 @@ export interface PartFile {
   remove(): Promise<void>;
 }
 
+/** Writes the content of an empty file; @returns its digest */
+export type FillPart = (handle: FileHandle) => Promise<Position>;
+
 /** @throws {KeyferryError} `file.unwritable` */
-export async function writePart(file: string, content: AsyncIterable<string>): Promise<PartFile> {
+export async function writePart(file: string, fill: FillPart): Promise<PartFile> {
   const path = join(dirname(file), `.${basename(file)}.${randomUUID()}.part`);
   const remove = (): Promise<void> => rm(path, { force: true });
   try {
     await removeParts(file);
-    const digest = await write(path, content);
+    const digest = await write(path, fill);
     return { digest, publish: () => publish(file, path), remove };
   } catch (error) {
     await remove();
@@ -55,25 +56,13 @@ export async function syncFolderOf(file: string): Promise<void> {
   }
 }
 
-async function write(path: string, content: AsyncIterable<string>): Promise<Position> {
-  const { O_CREAT, O_EXCL, O_WRONLY } = constants;
-  const handle = await open(path, O_CREAT | O_EXCL | O_WRONLY, 0o600);
+async function write(path: string, fill: FillPart): Promise<Position> {
+  const { O_CREAT, O_EXCL, O_RDWR } = constants;
+  const handle = await open(path, O_CREAT | O_EXCL | O_RDWR, 0o600);
   try {
-    const hash = createHash('sha256');
-    let pending = '';
-    const flush = async (): Promise<void> => {
-      const bytes = Buffer.from(pending, 'utf8');
-      pending = '';
-      hash.update(bytes);
-      await handle.appendFile(bytes);
-    };
-    for await (const text of content) {
-      pending += text;
-      if (pending.length >= pieceChars) await flush();
-    }
-    await flush();
+    const digest = await fill(handle);
     await handle.sync();
-    return `sha256:${hash.digest('hex')}` as Position;
+    return digest;
   } finally {
     await handle.close();
   }

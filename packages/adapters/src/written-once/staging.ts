@@ -36,6 +36,7 @@ export interface StagingOptions {
   /** The file that is to be written. */
   readonly file: string;
   readonly nowMs: () => number;
+  readonly emptyKeys: boolean;
   /** A key may hold a value above others. */
   readonly parentKeys: boolean;
   readonly unfit: ((put: GuardedPut) => string | null) | null;
@@ -113,8 +114,8 @@ export class Staging {
         const rows = connection.all(
           `SELECT record.key AS key, record.value AS value, CAST(record.version AS TEXT) AS version, record.expires_at_ms
            FROM ${names.records} AS record JOIN ${names.marks} AS mark ON mark.key = record.key
-           WHERE mark.migration = ? AND mark.version = record.version AND record.key ${operator} ? AND ${isAlive}
-           ORDER BY record.key LIMIT ?`,
+           WHERE mark.migration = ? AND mark.version = record.version AND mark.key ${operator} ? AND ${isAlive}
+           ORDER BY mark.key LIMIT ?`,
           migration,
           beyond,
           this.options.nowMs(),
@@ -206,7 +207,8 @@ export class Staging {
 
   /** A plan has found these before; here they come only from what changed since. */
   private refusal(connection: Connection, put: GuardedPut): string | null {
-    const { unfit, parentKeys } = this.options;
+    const { unfit, parentKeys, emptyKeys } = this.options;
+    if (put.key === '' && !emptyKeys) return 'a key cannot be empty there';
     const detail = unfit?.(put) ?? null;
     if (detail !== null || parentKeys) return detail;
     const isThere = `SELECT 1 FROM ${names.records} WHERE key = ?`;

@@ -1,0 +1,72 @@
+/** Reads what `key` and `lease` of a snapshot hold. Nothing of it is trusted; see key-value.ts for the form. */
+import type { Key } from '@keyferry/core';
+import type { LeafEntry } from '../bbolt/reader.ts';
+import { FieldReader, Malformed } from '../etcd-v2-datadir/protobuf.ts';
+import { readRevision } from './key-value.ts';
+
+/** One revision of one key; one object is filled again and again. */
+export class KeyValueReader {
+  key = '' as Key;
+  /** Of the value, in the bytes that it was read from. */
+  valueStart = 0;
+  valueEnd = 0;
+  revision = 0;
+  /** In decimal digits; null: none. */
+  lease: string | null = null;
+  isDeletion = false;
+
+  /** @throws {Malformed} */
+  read({ bytes, keyStart, keyEnd, valueEnd, isBucket }: LeafEntry): this {
+    const revision = isBucket ? null : readRevision(bytes, keyStart, keyEnd);
+    if (revision === null) throw new Malformed('an entry of "key" is no revision');
+    this.revision = revision.main;
+    this.isDeletion = revision.isDeletion;
+    this.valueStart = 0;
+    this.valueEnd = 0;
+    this.lease = null;
+    let key: string | null = null;
+    const message = new FieldReader(bytes, keyEnd, valueEnd);
+    while (message.next()) {
+      switch (message.field) {
+        case 1:
+          key = message.byteString();
+          break;
+        case 3:
+          if (message.number() !== revision.main) throw new Malformed('a record states another revision than its own');
+          break;
+        case 5:
+          message.byteLength();
+          this.valueStart = message.start;
+          this.valueEnd = message.end;
+          break;
+        case 6: {
+          const lease = message.unsigned();
+          this.lease = lease === 0n ? null : lease.toString();
+          break;
+        }
+        default: // create_revision, version
+      }
+    }
+    if (key === null) throw new Malformed('a record has no key');
+    this.key = key as Key;
+    return this;
+  }
+}
+
+export interface Lease {
+  readonly id: string;
+  /** What is left of it when a server starts on the file. */
+  readonly seconds: number;
+}
+
+/** leasepb.Lease { 1 ID, 2 TTL, 3 RemainingTTL }; the last one from 3.4 on, 0 for all of it. @throws {Malformed} */
+export function readLease({ bytes, keyEnd, valueEnd }: LeafEntry): Lease {
+  let [id, ttl, remaining] = ['0', 0, 0];
+  const message = new FieldReader(bytes, keyEnd, valueEnd);
+  while (message.next()) {
+    if (message.field === 1) id = message.unsigned().toString();
+    else if (message.field === 2) ttl = message.number();
+    else if (message.field === 3) remaining = message.number();
+  }
+  return { id, seconds: remaining > 0 ? remaining : ttl };
+}

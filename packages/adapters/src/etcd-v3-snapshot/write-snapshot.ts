@@ -1,0 +1,108 @@
+/**
+ * Writes a snapshot file from records in the order of their keys, in one pass.
+ *
+ *     records ──► pages of "key" ──► "lease" ──► eight empty buckets ──► root ──► the two meta pages ──► digest at the end
+ *
+ * Each record is as if it had been put once into an etcd that nothing was written to before, one after another: version 1,
+ * and revisions that count up from `firstRevision` in the order of the keys. So the same records give the same
+ * file, and "key", which etcd keeps in the order of revisions, is written from start to end.
+ *
+ * Records that end within the same bucket of time share a lease, as on a live etcd. A server counts a lease from
+ * when it starts on the file: time in between is on top.
+ *
+ * `etcdutl snapshot restore` needs "key" and from 3.5 on "meta"; it fills in members, term and index by itself. The others
+ * are those that every server has, empty.
+ */
+import { createHash } from 'node:crypto';
+import { writeSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { invariant, type Position, type StoredRecord } from '@keyferry/core';
+import { firstPage, writtenPageBytes } from '../bbolt/format.ts';
+import { BoltWriter, metaPages } from '../bbolt/writer.ts';
+import { encodeLease, keyValueBytes, revisionBytes, writeBig, writeKeyValue, writeRevision } from './key-value.ts';
+
+export interface SnapshotWriting {
+  readonly records: AsyncIterable<readonly StoredRecord[]>;
+  /** What counts as past, and from when leases count. */
+  readonly nowMs: number;
+  readonly leaseBucketMs: number;
+  /** 2 or more: 1 is an etcd in which nothing was written. */
+  readonly firstRevision: number;
+}
+
+const emptyBuckets = ['alarm', 'auth', 'authRoles', 'authUsers', 'cluster', 'members', 'members_removed', 'meta'];
+/** lease/lessor.go: no less is granted with default timings, and no more at all. */
+const [ttlMinSeconds, ttlMaxSeconds] = [2, 9_000_000_000];
+const pieceBytes = 1024 * 1024;
+
+/** Into an empty file. @returns sha256 of the file, as `sha256sum` prints it */
+export async function writeSnapshot(handle: FileHandle, writing: SnapshotWriting): Promise<Position> {
+  let end = firstPage * writtenPageBytes;
+  const bolt = new BoltWriter({
+    write: (bytes) => {
+      writeAll(handle, bytes, end);
+      end += bytes.length;
+    },
+  });
+  const leases = await writeKeys(bolt, writing);
+  writeLeases(bolt, leases, writing.nowMs);
+  for (const name of emptyBuckets) bolt.bucket(name).end();
+  const meta = bolt.finish();
+  invariant(meta.highWater * meta.pageBytes === end, 'the pages written are those of the file');
+  writeAll(handle, metaPages(meta), 0);
+  const digest = await hashOf(handle, end);
+  const image = digest.copy().digest();
+  writeAll(handle, image, end);
+  return `sha256:${digest.update(image).digest('hex')}` as Position;
+}
+
+/** @returns the ends of the leases, each its id too, in milliseconds since 1970 */
+async function writeKeys(bolt: BoltWriter, writing: SnapshotWriting): Promise<readonly number[]> {
+  const { records, leaseBucketMs, firstRevision, nowMs } = writing;
+  const leases = new Set<number>();
+  const bucket = bolt.bucket('key');
+  let revision = firstRevision;
+  for await (const page of records) {
+    for (const { key, value, expiresAtMs } of page) {
+      const lease = expiresAtMs === null ? 0 : Math.ceil(Math.max(expiresAtMs, nowMs) / leaseBucketMs) * leaseBucketMs;
+      if (lease > 0) leases.add(lease);
+      const keyValue = { key, value, revision, lease };
+      const at = bucket.reserve(revisionBytes, keyValueBytes(keyValue));
+      writeRevision(bucket.data, at, revision);
+      writeKeyValue(bucket.data, at + revisionBytes, keyValue);
+      revision += 1;
+    }
+  }
+  bucket.end();
+  return [...leases].toSorted((a, b) => a - b);
+}
+
+function writeLeases(bolt: BoltWriter, leases: readonly number[], nowMs: number): void {
+  const bucket = bolt.bucket('lease');
+  for (const endsAtMs of leases) {
+    const id = Buffer.alloc(8);
+    writeBig(id, 0, endsAtMs);
+    const seconds = Math.ceil((endsAtMs - nowMs) / 1000);
+    bucket.put(id, encodeLease(endsAtMs, Math.min(Math.max(ttlMinSeconds, seconds), ttlMaxSeconds)));
+  }
+  bucket.end();
+}
+
+function writeAll({ fd }: FileHandle, bytes: Buffer, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
+}
+
+/** The meta pages come first in the file and last in time: only now it can be hashed from its start. */
+async function hashOf(handle: FileHandle, size: number) {
+  const hash = createHash('sha256');
+  const piece = Buffer.allocUnsafeSlow(pieceBytes);
+  for (let at = 0; at < size;) {
+    const { bytesRead } = await handle.read(piece, 0, Math.min(pieceBytes, size - at), at);
+    invariant(bytesRead > 0, 'the file became shorter while it was written');
+    hash.update(piece.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return hash;
+}
