@@ -28,7 +28,7 @@ export const usage = `Usage: keyferry-servers <command>
   fetch [server …]         Fetch and verify servers; all of them when none is named.
   start server [options] [server [options] …] [--detach] [--json]
       --v2                 etcd: serve the v2 API beside v3 (3.3 does so anyway)
-      --members 1|3        etcd: size of the cluster
+      --members 1|3        etcd, consul: size of the cluster
       --tls                serve TLS with a certificate made on the spot
       --port N             port of the first member; the others follow it
       --data-dir PATH      use and keep this directory

@@ -4,15 +4,17 @@
  * A new server is one file with its definition and its start function, one line here, and one line in starters.ts.
  * Nothing in this file starts anything, so that asking whether a server is available loads no more than needed.
  */
+import { consulDefinitions, type ConsulKind } from './consul/release.ts';
 import { dynamoDbDefinitions, type DynamoDbKind } from './dynamodb/release.ts';
 import { etcdDefinitions, type EtcdKind } from './etcd/releases.ts';
 import type { ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
-export type ServerKind = EtcdKind | DynamoDbKind;
+export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind;
 
 export const definitions: Readonly<Record<ServerKind, ServerDefinition>> = {
   ...etcdDefinitions,
+  ...consulDefinitions,
   ...dynamoDbDefinitions,
 };
 

@@ -17,6 +17,11 @@ export type { AuthEnabled, AuthOptions } from './etcd/auth.ts';
 export { loadV2Keys, v2KeyUrl } from './etcd/load-v2-keys.ts';
 export type { LoadOptions, V2Entry } from './etcd/load-v2-keys.ts';
 
+export { startConsul } from './consul/start-consul.ts';
+export type { ConsulOptions, ConsulServer } from './consul/start-consul.ts';
+export type { ConsulMember } from './consul/server.ts';
+export type { ConsulKind } from './consul/release.ts';
+
 export { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.ts';
 export { startFaultyDynamoDb } from './dynamodb/faulty-proxy.ts';

@@ -2,6 +2,7 @@
  * How the command line starts each kind of server: the few options that a person types, mapped to the full ones.
  * Tests call the start functions themselves, which know more.
  */
+import { startConsul } from './consul/start-consul.ts';
 import { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 import { startEtcd } from './etcd/start-etcd.ts';
 import type { EtcdVersion } from './etcd/releases.ts';
@@ -32,8 +33,17 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'etcd-3.3': etcdStarter('3.3'),
   'etcd-3.4': etcdStarter('3.4'),
   'etcd-3.5': etcdStarter('3.5'),
+  'consul-1.8': startConsulServer,
   'dynamodb-local': startDynamoDbServer,
 };
+
+async function startConsulServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
+  const { v2, members, tls, port, dataDir } = request;
+  if (v2) throw new ServerError('server.bad-argument', 'consul-1.8 has no v2.', 'Leave it out.');
+  const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
+  const server = await startConsul({ members, tls, detached, ...optional });
+  return { ...server, caFile: server.tls?.caFile };
+}
 
 async function startDynamoDbServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
   const { v2, members, tls, port, dataDir } = request;
