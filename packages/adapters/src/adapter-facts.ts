@@ -6,6 +6,13 @@
 import { keyFromText, type StoreCapabilities, type TargetCapabilities } from '@keyferry/core';
 import type { StoreKind } from './config/resolved-config.ts';
 import {
+  consulSourceCapabilities,
+  consulTargetCapabilities,
+  defaultReservedPrefix as defaultConsulPrefix,
+  defaultTransactionBytes,
+} from './consul/capabilities.ts';
+import { ValueForm } from './consul/value-form.ts';
+import {
   defaultReservedPrefix as defaultV2ReservedPrefix,
   etcdV2Capabilities,
   etcdV2TargetCapabilities,
@@ -39,6 +46,11 @@ export interface AdapterFacts {
 
 const etcdVersions = 'etcd 3.3.25, 3.4.23 and 3.5.16';
 const etcdV3AtDefaults = etcdV3Capabilities(keyFromText(defaultReservedPrefix), defaultLeaseBucketMs);
+const consulTarget = consulTargetCapabilities(
+  keyFromText(defaultConsulPrefix),
+  defaultTransactionBytes,
+  new ValueForm(null),
+);
 const nodeSqlite = 'the SQLite that Node carries (node:sqlite)';
 const newFile = 'write on the folder of the file, which must not be there yet';
 const readFile = 'read on the file; write on TMPDIR, for a sorted scratch file';
@@ -92,6 +104,24 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
     source: [{ form: null, capabilities: etcdV3SnapshotCapabilities, permission: readFile }],
     target: [
       { form: null, capabilities: etcdV3SnapshotTargetCapabilities(), permission: newFile, refuses: 'an empty key' },
+    ],
+  },
+  consul: {
+    testedWith: 'Consul 1.8.7',
+    source: [
+      {
+        form: null,
+        capabilities: consulSourceCapabilities(true),
+        permission: 'key_prefix read on the prefix; write on TMPDIR, for a sorted scratch file',
+      },
+    ],
+    target: [
+      {
+        form: null,
+        capabilities: consulTarget,
+        permission: `key_prefix write on the prefix and on ${defaultConsulPrefix}; read on everything for requireEmpty: keyspace`,
+        refuses: 'keys that no path names (a slash at the start, empty parts, "." and ".."), keys that are not UTF-8',
+      },
     ],
   },
   sqlite: {

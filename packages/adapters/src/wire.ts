@@ -28,7 +28,7 @@ import type {
   StateConfig,
   StoreConfig,
 } from './config/resolved-config.ts';
-import { readAuth, readTls, type SecretContext } from './config/secrets.ts';
+import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 import { pruneScope } from './config/rule-scope.ts';
 import { buildTransform, leaseBucketOf } from './config/rules.ts';
 import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
@@ -213,6 +213,11 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
       const { openEtcdV3SnapshotStore } = await import('./etcd-v3-snapshot/index.ts');
       return openEtcdV3SnapshotStore({ name, nowMs, file: shortPath(directory, store.path) });
     }
+    case 'consul': {
+      const { openConsulSource } = await import('./consul/index.ts');
+      const { prefix } = settings.source;
+      return openConsulSource({ name, nowMs, prefix, flags: store.flags, ...(await consulOptions(store, context)) });
+    }
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs, readOnly: true, ...sqliteOptions(store, directory) });
@@ -228,6 +233,12 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
   switch (store.kind) {
     case 'etcd-v3':
       return await openEtcdV3(name, store, context);
+    case 'consul': {
+      const { openConsulTarget } = await import('./consul/index.ts');
+      const { prefix } = context.settings.target;
+      const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
+      return openConsulTarget({ ...options, transactionBytes: store.transactionBytes ?? undefined });
+    }
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs: context.nowMs, ...sqliteOptions(store, context.directory) });
@@ -274,7 +285,25 @@ async function openEtcdV3(
   });
 }
 
-async function networkOptions(store: Extract<StoreConfig, { readonly endpoints: unknown }>, context: SecretContext) {
+async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {
+  const { endpoints, tls, token, datacenter, namespace, partition, flagsFrom, reservedPrefix } = store;
+  return {
+    endpoints,
+    datacenter: datacenter ?? undefined,
+    namespace: namespace ?? undefined,
+    partition: partition ?? undefined,
+    flagsFrom: flagsFrom ?? undefined,
+    reservedPrefix: reservedPrefix ?? undefined,
+    requestTimeoutMs: store.requestTimeoutMs ?? undefined,
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    ...(token === null ? {} : { token: await readSecret(token, context) }),
+  };
+}
+
+async function networkOptions(
+  store: Extract<StoreConfig, { readonly kind: 'etcd-v2' | 'etcd-v3' }>,
+  context: SecretContext,
+) {
   const { endpoints, tls, auth, requestTimeoutMs } = store;
   return {
     endpoints,

@@ -22,8 +22,8 @@ export function configTemplate(source: StoreKind, target: StoreKind): string {
     '',
     'migrations:',
     `  ${migrationName(source, target)}:`,
-    '    source: { store: old, prefix: /config/ } # an empty prefix is all keys',
-    '    target: { store: new, prefix: /config/ } # requireEmpty: keyspace | prefix   refuses a target that holds records',
+    `    source: { store: old, prefix: ${prefixOf(source)} } # an empty prefix is all keys`,
+    `    target: { store: new, prefix: ${prefixOf(target)} } # requireEmpty: keyspace | prefix   refuses a target that holds records`,
     '    strategy: offline # writers of the source are stopped until verify is done',
     ...(target === 'etcd-v3' || target === 'etcd-v3-snapshot'
       ? [
@@ -44,6 +44,11 @@ export function configTemplate(source: StoreKind, target: StoreKind): string {
 
 export function migrationName(source: StoreKind, target: StoreKind): string {
   return `${source}-to-${target}`;
+}
+
+/** Keys of Consul do not begin with a slash. */
+function prefixOf(kind: StoreKind): string {
+  return kind === 'consul' ? 'config/' : '/config/';
 }
 
 function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
@@ -68,6 +73,16 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
       ];
     case 'etcd-v3-snapshot':
       return [`kind: ${kind}`, `path: ${store}.snapshot`];
+    case 'consul':
+      return [
+        'kind: consul',
+        `endpoints: ['http://127.0.0.1:8500'] # agents, servers or clients; others are asked where one fails`,
+        '# With ACLs; secrets are references, { env: NAME } or { file: PATH }:',
+        `# token: { env: ${store.toUpperCase()}_CONSUL_TOKEN }`,
+        '# With https endpoints:',
+        '# tls: { ca: { file: ca.pem }, cert: { file: client.pem }, key: { file: client.key } }',
+        '# flags: carry # records with flags are left out of a source and counted by default',
+      ];
     case 'sqlite':
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':

@@ -55,6 +55,9 @@ function whyUnproven(
 ): string | null {
   if (hidesKeys !== null) return `${hidesKeys} in no scan of the source`;
   if (!pinnedView) return 'the source cannot be read at one position';
+  const { 'flags.set': flags = 0, 'key.not-text': notText = 0, 'lock.held': locks = 0 } = totals.notCarried;
+  const leftOut = flags + notText + locks;
+  if (leftOut > 0) return `${counted(leftOut, 'record')} of the source ${leftOut === 1 ? 'is' : 'are'} left out`;
   // Rules that select keys can be asked about a key; what a module drops it drops by looking at the record.
   const dropped = totals.notCarried['rule.dropped'] ?? 0;
   return dropped > 0

@@ -174,7 +174,7 @@ function findingsOf(
       }),
     );
   }
-  findings.push(...replacedTextFindings(built));
+  findings.push(...leftOutFindings(built), ...replacedTextFindings(built));
   const { create, overwrite, delete: deleted } = built.totals.actions;
   const changes = create.keys + overwrite.keys + deleted.keys;
   if (before.targetExists && changes > 0) {
@@ -225,6 +225,19 @@ function unplacedFindings({ unplaced }: BuiltPlan): readonly Finding[] {
     const { detail, fix } = unplacedWords[reason];
     return finding(reason, { count, cases, detail: detail(count, places), fix });
   });
+}
+
+/** Records, unlike directories and what has expired; each line of `not carried` says how many and why. */
+function leftOutFindings({ totals: { notCarried } }: BuiltPlan): readonly Finding[] {
+  const [flags, notText] = [notCarried['flags.set'] ?? 0, notCarried['key.not-text'] ?? 0];
+  if (flags + notText === 0) return [];
+  const parts = [
+    ...(flags > 0 ? [`${counted(flags, 'record has', 'records have')} flags beside the value`] : []),
+    ...(notText > 0 ? [`${counted(notText, 'key is', 'keys are')} not UTF-8 and cannot be named`] : []),
+  ];
+  const carry = flags > 0 ? 'say in the store what is to become of flags:   flags: carry   (or drop)\n' : '';
+  const fix = `${carry}or leave them where they are:   --accept source.left-out`;
+  return [finding('source.left-out', { count: flags + notText, detail: `${parts.join(', and ')}: left out`, fix })];
 }
 
 function replacedTextFindings({ replacedText: { count, keys } }: BuiltPlan): readonly Finding[] {

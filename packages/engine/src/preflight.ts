@@ -111,7 +111,7 @@ function sourceFindings({ source: { capabilities } }: Engine, { cutShort }: Stor
       finding('source.hidden-keys', {
         count: 1,
         detail: `${capabilities.hidesKeys} are not listed: neither plan nor verify can see them`,
-        fix: 'ask whether an application has any; a prefix that names their directory shows them',
+        fix: 'ask whether an application has any; a prefix that names them, or a right to read them, shows them',
       }),
     );
   }

@@ -74,6 +74,9 @@ function checkSide(
   ) {
     return [yaml.issue([...path, 'prefix'], 'value', `keys of ${kind} start with a slash, so a prefix does too`)];
   }
+  if (kind === 'consul' && side === 'target' && typeof prefix === 'string' && prefix.startsWith('/')) {
+    return [yaml.issue([...path, 'prefix'], 'value', 'keys of consul do not begin with a slash: no path names them')];
+  }
   return [];
 }
 

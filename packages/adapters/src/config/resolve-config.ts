@@ -11,7 +11,8 @@ import type { CheckedConfig } from './schema.ts';
 
 type CheckedStore = CheckedConfig['stores'][string];
 type CheckedMigration = CheckedConfig['migrations'][string];
-type CheckedEtcd = Extract<CheckedStore, { readonly endpoints: unknown }>;
+type CheckedEtcd = Extract<CheckedStore, { readonly kind: 'etcd-v2' | 'etcd-v3' }>;
+type CheckedConsul = Extract<CheckedStore, { readonly kind: 'consul' }>;
 
 export function resolveConfig(checked: CheckedConfig, file: string, directory: string): ResolvedConfig {
   return {
@@ -36,6 +37,8 @@ function resolveStore(store: CheckedStore): StoreConfig {
       return { ...store, walDir: store.walDir ?? null };
     case 'etcd-v3-snapshot':
       return { kind: store.kind, path: store.path, firstRevision: store.firstRevision };
+    case 'consul':
+      return { kind: store.kind, ...resolveConsul(store) };
     case 'sqlite':
       return { kind: store.kind, file: store.file, table: store.table ?? null };
     case 'file':
@@ -50,6 +53,15 @@ function resolveEtcd({ endpoints, tls, auth, requestTimeout }: CheckedEtcd) {
     auth: auth === undefined ? null : resolveAuth(auth),
     requestTimeoutMs: requestTimeout ?? null,
   };
+}
+
+function resolveConsul(store: CheckedConsul) {
+  const { endpoints, tls, flags, requestTimeout = null, transactionSize = null } = store;
+  const { token = null, datacenter = null, namespace = null, partition = null } = store;
+  const { flagsFrom = null, reservedPrefix = null } = store;
+  const where = { endpoints, tls: tls === undefined ? null : resolveTls(tls), token, datacenter, namespace, partition };
+  const limits = { transactionBytes: transactionSize, requestTimeoutMs: requestTimeout };
+  return { ...where, flags, flagsFrom, reservedPrefix, ...limits };
 }
 
 function resolveTls(tls: NonNullable<CheckedEtcd['tls']>): TlsConfig {

@@ -32,6 +32,22 @@ interface EtcdConfig {
   readonly requestTimeoutMs: number | null;
 }
 
+interface ConsulConfig {
+  readonly endpoints: readonly string[];
+  readonly tls: TlsConfig | null;
+  readonly token: SecretReference | null;
+  readonly datacenter: string | null;
+  readonly namespace: string | null;
+  readonly partition: string | null;
+  readonly flags: 'leave-out' | 'carry' | 'drop';
+  /** JSON pointer; null: flags are expected to be 0. */
+  readonly flagsFrom: string | null;
+  /** Null, as for the others: the adapter's own default. */
+  readonly transactionBytes: number | null;
+  readonly reservedPrefix: string | null;
+  readonly requestTimeoutMs: number | null;
+}
+
 export type StoreConfig =
   | ({ readonly kind: 'etcd-v2'; readonly reservedPrefix: string | null } & EtcdConfig)
   | {
@@ -44,6 +60,7 @@ export type StoreConfig =
     }
   | ({ readonly kind: 'etcd-v3'; readonly reservedPrefix: string | null } & EtcdConfig)
   | { readonly kind: 'etcd-v3-snapshot'; readonly path: string; readonly firstRevision: number }
+  | ({ readonly kind: 'consul' } & ConsulConfig)
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
   | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };
 

@@ -42,14 +42,42 @@ const auth = z.strictObject({
   password: secret.describe('a reference to the password'),
 });
 
-const etcd = {
-  endpoints: z
-    .array(endpoint, { error: expects('a list of URLs') })
-    .min(1, 'at least one URL is expected')
-    .describe('client URLs of the members'),
+const endpoints = z.array(endpoint, { error: expects('a list of URLs') }).min(1, 'at least one URL is expected');
+
+const network = {
   tls: tls.optional().describe('for https endpoints'),
-  auth: auth.optional(),
   requestTimeout: duration.optional().describe('how long one request may take'),
+};
+
+const etcd = { endpoints: endpoints.describe('client URLs of the members'), ...network, auth: auth.optional() };
+
+const tenant = (what: string) => text.optional().describe(`${what}; by default the one that the token is in`);
+
+const consul = {
+  endpoints: endpoints.describe('URLs of agents, servers or clients'),
+  ...network,
+  token: secret.optional().describe('a reference to the secret of an ACL token'),
+  datacenter: text.optional().describe("the datacenter whose keys are meant; by default the agents' own"),
+  namespace: tenant('the namespace (Consul Enterprise)'),
+  partition: tenant('the admin partition (Consul Enterprise from 1.11 on)'),
+  flags: choice(['leave-out', 'carry', 'drop'])
+    .default('leave-out')
+    .describe(
+      'as a source: what becomes of records with flags: left out and counted, carried in their values, or carried ' +
+        'without the flags. A target always carries them',
+    ),
+  flagsFrom: z
+    .string({ error: expects('a JSON pointer, such as /version,') })
+    .regex(/^\//, 'a JSON pointer begins with a slash')
+    .optional()
+    .describe('JSON pointer into values: the number there is what the flags of a record are to be; 0 by default'),
+  transactionSize: size
+    .optional()
+    .describe("what the servers' limits.txn_max_req_len is set to, where it is not their default; 512KiB by default"),
+  reservedPrefix: text
+    .regex(/^(?:(?!\.{1,2}\/)[^/]+\/)+$/, 'a prefix such as _keyferry/, of names with a slash behind each, is expected')
+    .optional()
+    .describe('where keyferry keeps its own keys in this store; _keyferry/ by default'),
 };
 
 const tableWords = 'the name of a table, of letters, digits and underscores,';
@@ -92,6 +120,7 @@ const store = z.discriminatedUnion(
           .describe('where keyferry keeps its own keys in this store; _keyferry/ by default'),
       })
       .describe('the v3 keys of a running etcd'),
+    z.strictObject({ kind: z.literal('consul'), ...consul }).describe("Consul's KV store"),
     z
       .strictObject({
         kind: z.literal('etcd-v3-snapshot'),
@@ -128,7 +157,7 @@ function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
   if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
-  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, sqlite, file')({ input: kind });
+  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file')({ input: kind });
 }
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });

@@ -7,7 +7,8 @@
 import { KeyferryError, type Key, type Position } from '@keyferry/core';
 import type { HttpAnswer } from '../http/answer.ts';
 import type { HttpClient, HttpRequest } from '../http/client.ts';
-import { encodePath, type Directory } from './directory.ts';
+import { encodePath } from '../http/key-path.ts';
+import type { Directory } from './directory.ts';
 import { readRefusal, unexpected, type Refusal } from './errors.ts';
 
 const smallBytesMax = 16 * 1024 * 1024;

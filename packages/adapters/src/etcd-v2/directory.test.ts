@@ -3,7 +3,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyFromText, prefixRange, rangeHolds, type Key } from '@keyferry/core';
 import { anyRange, anyTextKey } from '@keyferry/core/testing';
-import { directoryOf, encodePath, startsAmongHidden } from './directory.ts';
+import { encodePath } from '../http/key-path.ts';
+import { directoryOf, startsAmongHidden } from './directory.ts';
 
 describe('directoryOf', () => {
   it.each([

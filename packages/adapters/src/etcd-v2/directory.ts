@@ -10,7 +10,7 @@
  * is read, even if it holds more. Its path always ends with a slash in the request: with read permission on `/app/*`
  * alone, `/app/?recursive=true` is allowed while `/app?recursive=true` is not [measured, 3.3 to 3.5].
  */
-import { intersectRanges, keyToBytes, prefixEnd, prefixRange, type Key, type KeyRange } from '@keyferry/core';
+import { commonPrefix, intersectRanges, prefixRange, type Key, type KeyRange } from '@keyferry/core';
 
 /** A directory's path without a slash at its end; the root is empty. */
 export type Directory = Key;
@@ -28,16 +28,6 @@ export function directoryOf(range: KeyRange): Directory | null {
   return segments.some((segment) => segment === '' || segment === '.' || segment === '..') ? null : directory;
 }
 
-/** The longest prefix of all keys that the range can hold. */
-function commonPrefix({ start, end }: KeyRange): Key {
-  for (let length = start.length; length > 0; length -= 1) {
-    const prefix = start.slice(0, length) as Key;
-    const last = prefixEnd(prefix);
-    if (last === null || (end !== null && end <= last)) return prefix;
-  }
-  return '' as Key;
-}
-
 /**
  * A range that begins within hidden names (`/_x`, `/a/_b`), whose directory the API answers as if they were not there.
  * `/_x/` is none: a hidden directory that is named itself is listed.
@@ -45,14 +35,4 @@ function commonPrefix({ start, end }: KeyRange): Key {
 export function startsAmongHidden(range: KeyRange): boolean {
   const common = commonPrefix(range);
   return common.startsWith('_', common.lastIndexOf(slash) + 1) && common.includes(slash);
-}
-
-/** Percent-encodes every byte that is not unreserved (RFC 3986), segment by segment; the slashes between stay. */
-export function encodePath(key: Key): string {
-  let path = '';
-  for (const byte of keyToBytes(key)) {
-    const character = String.fromCharCode(byte);
-    path += /[A-Za-z0-9\-._~/]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
-  return path;
 }

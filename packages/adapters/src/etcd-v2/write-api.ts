@@ -8,7 +8,7 @@
 import { isKeyferryError, KeyferryError, keyForDisplay, type Key } from '@keyferry/core';
 import type { HttpAnswer } from '../http/answer.ts';
 import type { HttpClient, HttpRequest } from '../http/client.ts';
-import { encodePath } from './directory.ts';
+import { encodePath } from '../http/key-path.ts';
 import { escapeForm } from './form.ts';
 import { errorCodes, readErrorAnswer, unexpected } from './errors.ts';
 

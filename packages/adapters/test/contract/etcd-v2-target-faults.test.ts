@@ -3,9 +3,6 @@
  * knows what was written; what cannot be known is decided as README.md says. Method: a proxy that swallows answers,
  * writers that are abandoned in the middle, members that are killed, on real servers.
  */
-import { createServer, request as httpRequest, type Server } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { enableV2Auth, serverOrSkip, startEtcd, waitUntil, type EtcdServer } from '@keyferry/servers';
 import {
   chunkId,
@@ -24,6 +21,7 @@ import {
 } from '@keyferry/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { send, versions } from './etcd-v2-fixture.ts';
+import { startSwallower } from './swallower.ts';
 import { openTargetFixture, treeOf, type EtcdV2Store } from './etcd-v2-target-fixture.ts';
 
 const first: Fence = { attempt: 1, token: 1 };
@@ -52,48 +50,6 @@ async function createdIn(control: TargetControl): Promise<readonly string[]> {
     keys.push(...page.map(({ key }) => keyToText(key) ?? ''));
   }
   return keys;
-}
-
-interface Swallower {
-  readonly endpoint: string;
-  /** The next so many answers to requests that `matches` are dropped with their connections, after they were given. */
-  swallow(matches: RegExp, count: number): void;
-  close(): Promise<void>;
-}
-
-/** A proxy between one store and one member: `METHOD path` is what `matches` sees. */
-async function startSwallower(memberEndpoint: string): Promise<Swallower> {
-  let left = 0;
-  let wanted = /^$/;
-  const server: Server = createServer((incoming, outgoing) => {
-    const line = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
-    const { method, headers } = incoming;
-    const forward = httpRequest(`${memberEndpoint}${incoming.url ?? ''}`, { method, headers }, (answer) => {
-      if (left > 0 && wanted.test(line)) {
-        left -= 1;
-        answer.resume();
-        answer.on('end', () => incoming.socket.destroy());
-        return;
-      }
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(outgoing);
-    });
-    forward.on('error', () => incoming.socket.destroy());
-    incoming.pipe(forward);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    swallow: (matches, count) => {
-      [wanted, left] = [matches, count];
-    },
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }
 
 for (const version of versions) {

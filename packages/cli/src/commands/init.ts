@@ -22,6 +22,7 @@ export default class Init extends BaseCommand {
         'etcd-v2-datadir',
         'etcd-v3',
         'etcd-v3-snapshot',
+        'consul',
         'sqlite',
         'file',
       ] as const satisfies StoreKind[],
@@ -30,7 +31,9 @@ export default class Init extends BaseCommand {
       default: 'etcd-v2',
       env: 'KEYFERRY_SOURCE_KIND',
     }),
-    'target-kind': Flags.option({ options: ['etcd-v3', 'etcd-v3-snapshot', 'sqlite'] as const satisfies StoreKind[] })({
+    'target-kind': Flags.option({
+      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'sqlite'] as const satisfies StoreKind[],
+    })({
       summary: 'Kind of the store to write.',
       default: 'etcd-v3',
       env: 'KEYFERRY_TARGET_KIND',

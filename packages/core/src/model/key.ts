@@ -106,3 +106,13 @@ export function intersectRanges(a: KeyRange, b: KeyRange): KeyRange | null {
   const end = a.end === null ? b.end : b.end === null ? a.end : a.end < b.end ? a.end : b.end;
   return end !== null && end <= start ? null : { start, end };
 }
+
+/** The longest prefix of all keys that the range can hold. */
+export function commonPrefix({ start, end }: KeyRange): Key {
+  for (let length = start.length; length > 0; length -= 1) {
+    const prefix = start.slice(0, length) as Key;
+    const last = prefixEnd(prefix);
+    if (last === null || (end !== null && end <= last)) return prefix;
+  }
+  return '' as Key;
+}

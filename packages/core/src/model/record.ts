@@ -27,7 +27,15 @@ export const sourceKeyOf = ({ key, sourceKey }: Pick<StoredRecord, 'key' | 'sour
 
 /** Why something in a source is not carried over. Counted and printed in the plan, each under its own line. */
 export type NotCarriedReason =
-  'dir.with-children' | 'dir.empty' | 'ttl.expired' | 'key.hidden' | 'rule.excluded' | 'rule.dropped';
+  | 'dir.with-children'
+  | 'dir.empty'
+  | 'ttl.expired'
+  | 'key.hidden'
+  | 'key.not-text'
+  | 'lock.held'
+  | 'flags.set'
+  | 'rule.excluded'
+  | 'rule.dropped';
 
 export interface NotCarried {
   readonly key: Key;

@@ -64,6 +64,11 @@ export const findingCodes = {
     accept: true,
     summary: 'the source is damaged, and is read only up to the damage',
   },
+  'source.left-out': {
+    level: 'warning',
+    accept: true,
+    summary: 'records of the source cannot be carried as they are, and are left out',
+  },
   'source.hidden-keys': { level: 'warning', accept: false, summary: 'the source does not list all that it holds' },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
 } as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;

@@ -74,9 +74,13 @@ export const findingAdvice: Partial<Readonly<Record<FindingCode, { readonly why:
     why: 'the source shows U+FFFD in place of bytes that are not UTF-8: what it really holds there cannot be told',
     fix: 'find out what wrote them; if the text is meant:   keyferry apply FILE --accept value.replaced-text',
   },
+  'source.left-out': {
+    why: 'they stay in the source alone; the plan counts them by reason under "not carried"',
+    fix: 'carry what can be carried (flags of a Consul store), or accept it:   keyferry apply FILE --accept source.left-out',
+  },
   'source.hidden-keys': {
     why: 'neither plan nor verify can see what the source does not list',
-    fix: 'ask whether an application has such keys; a prefix that names their directory shows them',
+    fix: 'ask whether an application has such keys; a prefix that names them, or a right to read them, shows them',
   },
   'read.not-pinned': {
     why: 'a write during the scan may be half seen; apply proves afterwards that nothing moved',

@@ -7,6 +7,9 @@ export const notCarriedTexts: Readonly<Record<NotCarriedReason, (count: number) 
   'dir.empty': (count) => `${countText(count)} empty ${count === 1 ? 'directory' : 'directories'}`,
   'ttl.expired': (count) => `${countText(count)} whose time ran out`,
   'key.hidden': (count) => `${countText(count)} with a hidden name`,
+  'key.not-text': (count) => `${counted(count, 'key')} that ${count === 1 ? 'is' : 'are'} not UTF-8`,
+  'lock.held': (count) => `${counted(count, 'lock')} that a session holds`,
+  'flags.set': (count) => `${countText(count)} with flags`,
   'rule.excluded': (count) => `${counted(count, 'key')} that the rules exclude`,
   'rule.dropped': (count) => `${counted(count, 'key')} that a rule drops`,
 };

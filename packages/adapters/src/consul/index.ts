@@ -1,0 +1,178 @@
+/**
+ * Consul's KV store as a source and as a target; see README.md for what it can and cannot do.
+ *
+ * @example
+ * const store = openConsulTarget({ name: 'new', endpoints: ['https://127.0.0.1:8501'], token, nowMs: Date.now });
+ */
+import {
+  invariant,
+  keyFromText,
+  prefixRange,
+  rangeHolds,
+  type Key,
+  type KeyRange,
+  type MemberPosition,
+  type MigrationId,
+  type Position,
+  type SourceStore,
+  type StoredRecord,
+  type StoreDescription,
+  type StoreView,
+  type TargetCapabilities,
+  type TargetControl,
+  type TargetStore,
+} from '@keyferry/core';
+import { HttpClient } from '../http/client.ts';
+import type { TlsOptions } from '../http/options.ts';
+import { assertTokenWhereNeeded } from './access.ts';
+import { ConsulApi, type ConsulTenancy } from './api.ts';
+import {
+  consulSourceCapabilities,
+  consulTargetCapabilities,
+  defaultReservedPrefix,
+  defaultTransactionBytes,
+} from './capabilities.ts';
+import { ConsulControl } from './control.ts';
+import { ControlKeys } from './control-keys.ts';
+import { describe } from './describe.ts';
+import { recordOf } from './entry.ts';
+import { listingPrefix, readablePrefix } from './key-form.ts';
+import { lookUp } from './look-up.ts';
+import { ValueForm } from './value-form.ts';
+import { openView, type ViewContext } from './view.ts';
+
+export interface ConsulOptions extends ConsulTenancy {
+  /** The store's name in the configuration: errors carry it. */
+  readonly name: string;
+  /** `http://host:port` or `https://host:port` of agents, servers or clients; at least one. */
+  readonly endpoints: readonly string[];
+  readonly tls?: TlsOptions | undefined;
+  /** Secret of an ACL token. */
+  readonly token?: string | undefined;
+  /** JSON pointer into values: what stands there is what a record's flags are expected to be. Default: they are 0. */
+  readonly flagsFrom?: string | undefined;
+  /** Where keyferry keeps its own keys. Default `_keyferry/`. */
+  readonly reservedPrefix?: string | undefined;
+  /** Milliseconds since 1970, by which a before-image's time may be over. */
+  readonly nowMs: () => number;
+  /** Until the head of an answer; ten times this for a listing. Default 15 000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Where `head()` looks, for tokens that may not read everything: the migration's prefix. Default: everywhere. */
+  readonly prefix?: string | undefined;
+}
+
+export interface ConsulSourceOptions extends ConsulOptions {
+  /**
+   * What becomes of records whose flags their values do not say: left out and counted (the default), carried in their
+   * values, or carried without their flags.
+   */
+  readonly flags?: 'leave-out' | 'carry' | 'drop' | undefined;
+}
+
+export interface ConsulTargetOptions extends ConsulOptions {
+  /** What the servers' `limits.txn_max_req_len` is set to, in bytes. Default 524,288. */
+  readonly transactionBytes?: number | undefined;
+}
+
+const everything: KeyRange = { start: '' as Key, end: null };
+
+/** Connects with the first call. */
+export function openConsulSource(options: ConsulSourceOptions): SourceStore {
+  return new ConsulSource(options);
+}
+
+/** Connects with the first call. May be used as a source too, for reading what keyferry itself may meet. */
+export function openConsulTarget(options: ConsulTargetOptions): SourceStore & TargetStore {
+  return new ConsulTarget(options);
+}
+
+/** What both sides do. */
+class ConsulReader {
+  protected readonly options: ConsulOptions;
+  protected readonly client: HttpClient;
+  protected readonly api: ConsulApi;
+  protected readonly form: ValueForm;
+  protected readonly reservedPrefix: Key;
+  protected readonly reserved: KeyRange;
+  private readonly view: ViewContext;
+
+  constructor(options: ConsulOptions, { flags, locks }: Pick<ViewContext, 'flags' | 'locks'>) {
+    const { name: store, endpoints, tls, requestTimeoutMs = 15_000 } = options;
+    const { token, namespace, partition, datacenter } = options;
+    const { reservedPrefix = defaultReservedPrefix } = options;
+    invariant(endpoints.length > 0, `store ${store} has no endpoints`);
+    invariant(reservedPrefix !== '', `store ${store} has an empty reserved prefix`);
+    this.options = options;
+    this.client = new HttpClient({ store, endpoints, tls, timeouts: { headersMs: requestTimeoutMs } });
+    const tenancy = { namespace, partition, datacenter };
+    this.api = new ConsulApi({ store, client: this.client, token, requestTimeoutMs, ...tenancy });
+    this.form = new ValueForm(options.flagsFrom ?? null);
+    this.reservedPrefix = keyFromText(reservedPrefix);
+    this.reserved = prefixRange(this.reservedPrefix);
+    this.view = { api: this.api, form: this.form, reserved: this.reserved, flags, locks };
+  }
+
+  describe(): Promise<StoreDescription> {
+    return describe(this.api, this.client.endpoints);
+  }
+
+  /** Agents speak for the cluster, and every read is a consistent one: there is no member to be asked by itself. */
+  readMembers(): Promise<readonly MemberPosition[] | null> {
+    return Promise.resolve(null);
+  }
+
+  head(): Promise<Position> {
+    return this.api.readPosition(readablePrefix(keyFromText(this.options.prefix ?? '')));
+  }
+
+  openView(range: KeyRange): Promise<StoreView> {
+    return openView(this.view, range);
+  }
+
+  close(): Promise<void> {
+    this.client.close();
+    return Promise.resolve();
+  }
+}
+
+class ConsulSource extends ConsulReader implements SourceStore {
+  readonly capabilities;
+
+  constructor(options: ConsulSourceOptions) {
+    super(options, { flags: options.flags ?? 'leave-out', locks: 'leave-out' });
+    this.capabilities = consulSourceCapabilities(options.token !== undefined);
+  }
+}
+
+class ConsulTarget extends ConsulReader implements SourceStore, TargetStore {
+  readonly capabilities: TargetCapabilities;
+  readonly publication = null;
+  private readonly transactionBytes: number;
+
+  constructor(options: ConsulTargetOptions) {
+    super(options, { flags: 'carry', locks: 'carry' });
+    this.transactionBytes = options.transactionBytes ?? defaultTransactionBytes;
+    this.capabilities = consulTargetCapabilities(this.reservedPrefix, this.transactionBytes, this.form);
+  }
+
+  /** The server lists all keys of the range, whatever `max` is. */
+  async countRecords(range: KeyRange | null, max: number): Promise<number> {
+    await assertTokenWhereNeeded(this.api);
+    const counted = range ?? everything;
+    const isCounted = (key: Key) => rangeHolds(counted, key) && !rangeHolds(this.reserved, key);
+    return await this.api.countKeys(listingPrefix(counted), isCounted, max);
+  }
+
+  async lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]> {
+    const found = await lookUp(this.api, keys);
+    return found.map((entry) => (entry === null ? null : recordOf(entry, this.form)));
+  }
+
+  control(migration: MigrationId): TargetControl {
+    const { api, form, reserved, transactionBytes } = this;
+    const { name: store, nowMs } = this.options;
+    const keys = new ControlKeys(this.reservedPrefix, migration);
+    const { operations } = api;
+    return new ConsulControl({ store, migration, api, operations, keys, form, reserved, transactionBytes, nowMs });
+  }
+}
