@@ -123,6 +123,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'datadir.damaged': 'failed',
   'snapshot.damaged': 'failed',
   'datadir.incomplete': 'failed',
+  'switch.unreadable': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',
   'internal.invariant': 'failed',

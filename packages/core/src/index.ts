@@ -55,6 +55,14 @@ export * from './machines/run-samples.ts';
 export * from './machines/state-layout.ts';
 export * from './machines/throttle.ts';
 export * from './machines/run-control.ts';
+export * from './machines/online/mode-ladder.ts';
+export * from './machines/online/barrier.ts';
+export * from './machines/online/operation-gate.ts';
+export * from './machines/online/client-operation.ts';
+export * from './machines/online/list-merge.ts';
+export * from './machines/online/dual-read-steps.ts';
+export * from './machines/online/switch-record.ts';
+export * from './machines/online/marker-text.ts';
 
 export * from './messages/registry.ts';
 

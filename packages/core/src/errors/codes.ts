@@ -366,6 +366,11 @@ export const codes = {
       'copy it again from where it was made, or take another one:   etcdctl snapshot save FILE\n' +
       'a copy of member/snap/db is no snapshot: it lacks the digest at its end',
   }),
+  'switch.unreadable': entry<{ where: string }>({
+    retry: 'never',
+    summary: 'what is at {where} is no switch that this version can read; nothing was written',
+    remedy: 'name another place for the switch, or use the keyferry that wrote it',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',
