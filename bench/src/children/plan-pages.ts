@@ -23,6 +23,7 @@ const spec: MigrationSpec = {
   targetStore: 'target',
   rule: { sourcePrefix: prefix, targetPrefix: prefix },
   transform: null,
+  program: null,
   onConflict: 'keep-target',
   prune: false,
   inScope: () => true,

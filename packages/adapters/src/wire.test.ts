@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { keyFromText, keyToText, prefixRange, type MigrationId } from '@keyferry/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig, redacted, Redactor } from './config/index.ts';
-import { checkRuleModules } from './rule-modules/load-rule-modules.ts';
+import { checkUserCode } from './rule-modules/load-rule-modules.ts';
 import { wireMigration, wireRules, wireState } from './wire.ts';
 
 let folder = '';
@@ -152,7 +152,7 @@ describe('wireMigration', () => {
     const refused = { code: 'config.invalid', details: { issues: [{ path: 'migrations.import.prune' }] } };
     await expect(wireMigration(await config(), 'import', { redactor })).rejects.toMatchObject(refused);
     const validated = await config();
-    expect(() => checkRuleModules(validated)).toThrow(expect.objectContaining({ code: 'config.invalid' }) as Error);
+    expect(() => checkUserCode(validated)).toThrow(expect.objectContaining({ code: 'config.invalid' }) as Error);
     await write(untold, false);
     await (await wireMigration(await config(), 'import', { redactor })).close();
   });
@@ -164,7 +164,7 @@ describe('wireMigration', () => {
       join(folder, 'upper.ts'),
       'export default { transform: (r) => ({ kind: "kept", record: { ...r, key: "b/" + r.key.slice(2).toUpperCase() } }) };',
     );
-    const { rule, transform } = await wireRules(await config(), 'import');
+    const { rule, transform } = (await wireRules(await config(), 'import', { redactor })).spec;
     expect(rule).toEqual({ sourcePrefix: '/a/', targetPrefix: 'b/' });
     const moving = { key: keyFromText('b/xy'), value: new Uint8Array(), expiresAtMs: null };
     expect(transform?.apply(moving)).toMatchObject({ kind: 'kept', record: { key: 'b/YY' } });

@@ -13,6 +13,7 @@ import {
   keyFromText,
   type MigrationId,
   type MigrationSpec,
+  type ProgramStage,
   type Scratch,
   type SourceStore,
   type StateStore,
@@ -30,7 +31,8 @@ import type {
 } from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 import { pruneScope } from './config/rule-scope.ts';
-import { buildTransform, leaseBucketOf } from './config/rules.ts';
+import { aroundProgram, buildTransform, leaseBucketOf } from './config/rules.ts';
+import { loadProgram, type LoadedProgram } from './programs/index.ts';
 import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
@@ -78,7 +80,7 @@ export async function wireMigration(
     nowMs: options.nowMs ?? (() => systemClock.nowMs()),
     settings,
   };
-  const spec = buildSpec(config, migration, settings, loadRuleModules(config.directory, settings.rules));
+  const spec = buildSpec(config, migration, settings, loadRules(config, migration, settings, options));
   const storeOf = (name: string): StoreConfig => {
     const store = stores[name];
     invariant(store !== undefined, `a checked configuration has no store ${name}`);
@@ -107,15 +109,39 @@ export async function wireMigration(
 
 /**
  * What the rules of a migration do, without its stores: for `test`.
- * @throws {KeyferryError} `config.unknown-migration`, `rule.module-invalid`
+ * @throws {KeyferryError} `config.unknown-migration`, `rule.module-invalid`, `program.unusable`
  */
 export async function wireRules(
   config: ResolvedConfig,
   migration: string,
-): Promise<Pick<MigrationSpec, 'rule' | 'transform'>> {
+  options: Pick<WireOptions, 'redactor' | 'env'>,
+): Promise<{ readonly spec: MigrationSpec; readonly scratch: Scratch }> {
   const { settings } = planConfig(config, migration);
-  const { rule, transform } = buildSpec(config, migration, settings, loadRuleModules(config.directory, settings.rules));
-  return { rule, transform };
+  const spec = buildSpec(config, migration, settings, loadRules(config, migration, settings, options));
+  const { diskScratch: scratch } = await import('./spool/record-spool.ts');
+  return { spec, scratch };
+}
+
+interface Rules extends LoadedRules {
+  readonly program: LoadedProgram | null;
+}
+
+function loadRules(
+  { directory }: ResolvedConfig,
+  migration: string,
+  { rules }: PlannedSettings,
+  { redactor, env = process.env }: Pick<WireOptions, 'redactor' | 'env'>,
+): Rules {
+  const { program } = aroundProgram(rules);
+  return {
+    ...loadRuleModules(directory, rules),
+    program: program === null ? null : loadProgram(program, { migration, directory, redactor, env }),
+  };
+}
+
+function programStage(rules: PlannedSettings['rules'], { modules, program }: Rules): ProgramStage | null {
+  if (program === null) return null;
+  return { program: program.program, after: buildTransform(aroundProgram(rules).after, modules) };
 }
 
 /** @throws {KeyferryError} `state.unusable`, `state.newer`, `state.busy`; in DynamoDB also what openDynamoDbState says */
@@ -150,12 +176,8 @@ function dynamoDbOptions({ table, region, endpoint, requestTimeoutMs, eventsKept
   };
 }
 
-function buildSpec(
-  config: ResolvedConfig,
-  migration: string,
-  settings: PlannedSettings,
-  { modules, digests }: LoadedRules,
-): MigrationSpec {
+function buildSpec(config: ResolvedConfig, migration: string, settings: PlannedSettings, rules: Rules): MigrationSpec {
+  const { modules, digests, program } = rules;
   const { source, target, limits } = settings;
   const runLimits = config.migrations[migration]?.runLimits;
   invariant(runLimits !== undefined, `a configuration has the digest of ${migration} and not its limits`);
@@ -166,7 +188,8 @@ function buildSpec(
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
     selection: settings.selection ?? null,
-    transform: buildTransform(settings.rules, modules),
+    transform: buildTransform(aroundProgram(settings.rules).before, modules),
+    program: programStage(settings.rules, rules),
     onConflict: settings.onConflict,
     prune: settings.prune,
     inScope: pruneScope(config, migration, modules),
@@ -179,7 +202,10 @@ function buildSpec(
     planMaxAgeMs: settings.plan.maxAgeMs,
     isSensitive: sensitiveMatcher(settings.sensitive),
     configDigest: configDigest(config, migration),
-    rulesDigest: rulesDigest(config, migration, digests),
+    rulesDigest: rulesDigest(config, migration, {
+      modules: digests,
+      programs: program === null ? {} : { [program.name]: program.digest },
+    }),
     keyferryVersion: keyferryVersion(),
   };
 }

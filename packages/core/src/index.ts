@@ -69,5 +69,6 @@ export * from './messages/registry.ts';
 export * from './ports/store.ts';
 export * from './ports/state-store.ts';
 export * from './ports/spool.ts';
+export * from './ports/record-program.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';

@@ -47,8 +47,9 @@ class MemorySpool implements Spool {
     this.onClose = onClose;
   }
 
-  add({ key, value, version, expiresAtMs }: StoredRecord): boolean {
-    return this.put(key, { record: { key, value: value.slice(), version, expiresAtMs } });
+  add({ key, value, version, expiresAtMs, created }: StoredRecord): boolean {
+    const made = created === undefined ? {} : { created };
+    return this.put(key, { record: { key, value: value.slice(), version, expiresAtMs, ...made } });
   }
 
   addNotCarried({ key, reason }: NotCarried): boolean {

@@ -32,7 +32,10 @@ import {
 const sourceKeysNamed = 3;
 
 /** What stands at an image key, by what sorts first. */
-type Kind = 'n' | 'o' | 'r' | 'u';
+type Kind = 'd' | 'n' | 'o' | 'r' | 'u';
+/** The same key made of the same record once more, as only a program can; a number of its own tells them apart. */
+const repeatedKind: Kind = 'd';
+const repeatDigits = 8;
 const notCarriedKind: Kind = 'n';
 const oneWayKind: Kind = 'o';
 const recordKind: Kind = 'r';
@@ -42,23 +45,36 @@ const unplacedKind: Kind = 'u';
 export interface SpilledImage extends StoreView {
   /** Records in it; of those that collide each is counted. */
   readonly keys: number;
+  /** Of these, those of which nobody can say what record they were made of. */
+  readonly untraced: number;
 }
 
 type ImageRecord = StoredRecord & { readonly sourceKey: Key };
 
 export class ImageSpool {
   private readonly spool: Spool;
+  private readonly mayRepeat: boolean;
   private keys = 0;
+  private repeats = 0;
+  private untraced = 0;
 
-  constructor(spool: Spool) {
+  /** @param options.mayRepeat one record may become one key more than once, which is a collision like any other */
+  constructor(spool: Spool, { mayRepeat }: { readonly mayRepeat: boolean }) {
     this.spool = spool;
+    this.mayRepeat = mayRepeat;
   }
 
   add(record: ImageRecord): void {
     this.keys += 1;
     const kind = record.oneWay === true ? oneWayKind : recordKind;
     const isNew = this.spool.add({ ...record, key: pairKey(record.key, kind + record.sourceKey) });
-    invariant(isNew, () => `a scan met ${keyForDisplay(record.sourceKey)} twice`);
+    if (!isNew) this.addRepeated(record);
+  }
+
+  /** One of which nobody can say what record it was made of: it stands under its own key on both sides. */
+  addUntraced(record: StoredRecord): void {
+    this.untraced += 1;
+    this.add({ ...record, sourceKey: record.key });
   }
 
   addNotCarried(sourceKey: Key, { key, reason }: NotCarried): void {
@@ -70,12 +86,20 @@ export class ImageSpool {
     this.spool.add({ key: pairKey(key, unplacedKind + sourceKey), value, version: '' as Version, expiresAtMs: null });
   }
 
+  private addRepeated(record: ImageRecord): void {
+    invariant(this.mayRepeat, () => `a scan met ${keyForDisplay(record.sourceKey)} twice`);
+    this.repeats += 1;
+    const number = String(this.repeats).padStart(repeatDigits, '0');
+    this.spool.add({ ...record, key: pairKey(record.key, repeatedKind + number + record.sourceKey) });
+  }
+
   /** What was added, as a view; the spool goes with it. */
   sealed(position: Position): SpilledImage {
-    const { spool, keys } = this;
+    const { spool, keys, untraced } = this;
     spool.seal();
     return {
       keys,
+      untraced,
       position,
       scan: (range, options) => scanImage(spool, range, options),
       close: async () => spool.close(),
@@ -136,7 +160,8 @@ class ImagePages {
     const { first: key, second } = splitPair(record.key);
     this.moveTo(key);
     const { here } = this;
-    const [kind, sourceKey] = [second.charAt(0), second.slice(1) as Key];
+    const kind = second.charAt(0);
+    const sourceKey = second.slice(kind === repeatedKind ? 1 + repeatDigits : 1) as Key;
     if (kind === unplacedKind) {
       const entry = JSON.parse(new TextDecoder().decode(record.value)) as {
         reason: UnplacedReason;

@@ -3,6 +3,7 @@
  *
  *     merged     source view ──rules──► image                                    a page at a time, in the source's order
  *     spilled    source view ──rules──► spool, sorted by image key ──► image     where the rules change the order
+ *                             (program)
  *
  * Which of the two is core's to say (image-rule.ts); everything that scans takes its prefix rule from there. What the
  * rules leave out is not carried, with its reason. What they find no place for is named and never written: a record
@@ -12,9 +13,7 @@ import {
   imageRule,
   isKeyferryError,
   keyAfter,
-  keyForDisplay,
   prefixRange,
-  recordBytes,
   toTargetKey,
   type Key,
   type MigrationSpec,
@@ -26,6 +25,7 @@ import {
   type StoreView,
   type Unplaced,
 } from '@keyferry/core';
+import { imageOf, imagesThrough, unplacedRecord, type Image } from './image-records.ts';
 import { ImageSpool, type SpilledImage } from './image-spool.ts';
 import { isWorthLookingUp, openLookedUp } from './looked-up-target.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
@@ -40,6 +40,8 @@ export interface Views {
   readonly target: StoreView;
   /** looked-up: of the target only the keys of the image are seen. */
   readonly targetRead: PlanDocument['targetRead'];
+  /** Records of the image of which nobody can say what record of the source they were made of. */
+  readonly untraced: number;
   close(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export async function openViews(engine: Engine, spec: MigrationSpec, signal?: St
       source,
       target,
       targetRead: looksUp ? 'looked-up' : 'scanned',
+      untraced: isSpilled(source) ? source.untraced : 0,
       close: async () => {
         await Promise.all([source.close(), target.close()]);
       },
@@ -73,7 +76,8 @@ export async function openViews(engine: Engine, spec: MigrationSpec, signal?: St
 
 /**
  * A view of the image of the source. Retries what may pass.
- * @throws {KeyferryError} `run.interrupted` when `signal` aborts while it is being sorted.
+ * @throws {KeyferryError} `run.interrupted` when `signal` aborts while it is being sorted; what a program among the rules
+ *   fails with.
  */
 export async function openImage(
   engine: Engine,
@@ -108,11 +112,15 @@ export async function imagesOf(
   if (sourceKeys.length === 0) return images;
   const view = await openSource(engine, spec, signal);
   try {
-    for (const key of sourceKeys) {
-      assertNotStopped(spec.migration, signal);
-      for await (const { records } of scanPages(engine, view, { start: key, end: keyAfter(key) }, signal)) {
-        for (const record of records) images.set(key, imageOf(record, spec));
+    const pages = async function* (): AsyncGenerator<RecordPage> {
+      for (const key of sourceKeys) {
+        assertNotStopped(spec.migration, signal);
+        yield* scanPages(engine, view, { start: key, end: keyAfter(key) }, signal);
       }
+    };
+    for await (const made of imagesThrough(engine, spec, pages(), signal)) {
+      // Of several that a program made of one record, the first: where that one went is what is asked.
+      for (const image of made) if (!images.has(image.sourceKey)) images.set(image.sourceKey, image);
     }
     return images;
   } finally {
@@ -151,61 +159,44 @@ function mergedPage(page: RecordPage, spec: MigrationSpec): RecordPage {
 
 async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signal?: StopSignal): Promise<SpilledImage> {
   const { rule } = spec;
-  const spool = new ImageSpool(engine.scratch.openSpool());
+  const spool = new ImageSpool(engine.scratch.openSpool(), { mayRepeat: spec.program !== null });
   let sourceKeys = 0;
-  try {
+  const pages = async function* (): AsyncGenerator<RecordPage> {
     for await (const page of scanPages(engine, view, prefixRange(rule.sourcePrefix), signal)) {
       assertNotStopped(spec.migration, signal);
       for (const { key, reason } of page.notCarried) spool.addNotCarried(key, { key: toTargetKey(rule, key), reason });
-      for (const record of page.records) {
-        const image = imageOf(record, spec);
-        if (image.kind === 'kept') spool.add(image.record);
-        else if (image.kind === 'unplaced') spool.addUnplaced(image.unplaced);
-        else spool.addNotCarried(record.key, { key: toTargetKey(rule, record.key), reason: image.reason });
-      }
+      yield page;
       sourceKeys += page.records.length;
       engine.host.emit({ code: 'image.sorting', data: { sourceKeys } });
+    }
+  };
+  try {
+    for await (const images of imagesThrough(engine, spec, pages(), signal)) {
+      for (const image of images) addTo(spool, image, spec);
     }
     return spool.sealed(view.position);
   } catch (error) {
     spool.close();
+    // A program that was ended because the run was has failed for no other reason.
+    assertNotStopped(spec.migration, signal);
     throw error;
   }
 }
 
-export type Image =
-  | { readonly kind: 'kept'; readonly record: StoredRecord & { readonly sourceKey: StoredRecord['key'] } }
-  | { readonly kind: 'dropped'; readonly reason: NotCarried['reason'] }
-  | { readonly kind: 'unplaced'; readonly unplaced: Unplaced };
-
-/** One record under the rules, in keys of the target; rules see the key as it will be written. */
-function imageOf(record: StoredRecord, { transform, rule }: MigrationSpec): Image {
-  const { key: sourceKey, version } = record;
-  const key = toTargetKey(rule, sourceKey);
-  const moving = { key, value: record.value, expiresAtMs: record.expiresAtMs };
-  const outcome = transform === null ? ({ kind: 'kept', record: moving } as const) : transform.apply(moving);
-  switch (outcome.kind) {
-    case 'dropped':
-      return outcome;
-    case 'failed':
-      return { kind: 'unplaced', unplaced: unplacedRecord(record, key, 'rule.failed', outcome.detail) };
-    case 'kept': {
-      const image = outcome.record;
-      if (!image.key.startsWith(rule.targetPrefix)) {
-        const detail = `becomes ${keyForDisplay(image.key)}, which is not under ${keyForDisplay(rule.targetPrefix)}`;
-        return { kind: 'unplaced', unplaced: unplacedRecord(record, key, 'key.outside-prefix', detail) };
-      }
-      const oneWay = outcome.oneWay === true ? ({ oneWay: true } as const) : {};
-      return { kind: 'kept', record: { ...image, version, sourceKey, ...oneWay } };
+function addTo(spool: ImageSpool, image: Image, { rule }: MigrationSpec): void {
+  switch (image.kind) {
+    case 'kept':
+      spool.add(image.record);
+      return;
+    case 'untraced':
+      spool.addUntraced(image.record);
+      return;
+    case 'unplaced':
+      spool.addUnplaced(image.unplaced);
+      return;
+    case 'dropped': {
+      const { sourceKey, reason } = image;
+      spool.addNotCarried(sourceKey, { key: toTargetKey(rule, sourceKey), reason });
     }
   }
-}
-
-function unplacedRecord(
-  record: StoredRecord,
-  key: StoredRecord['key'],
-  reason: Unplaced['reason'],
-  detail: string,
-): Unplaced {
-  return { key, reason, sourceKeys: [record.key], count: 1, bytes: recordBytes(record), detail };
 }

@@ -2,6 +2,7 @@
 export type { Engine, Environment } from './migration.ts';
 
 export { makePlan } from './plan.ts';
+export { rulesOnRecords } from './rules-on-records.ts';
 export type { ApplyOptions } from './attempt.ts';
 export { applyOffline, type ApplyResult } from './strategies/offline.ts';
 export { verify, type Difference, type VerifyResult } from './verify.ts';

@@ -17,7 +17,8 @@ import {
 } from '@keyferry/core';
 import { unplacedReason } from './change-outcomes.ts';
 import { placeOf } from './dead-letters.ts';
-import { imagesOf, type Image } from './image.ts';
+import { imagesOf } from './image.ts';
+import type { Image } from './image-records.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
 import { scanPages } from './pages.ts';
 import type { SharedView } from './shared-view.ts';
@@ -129,6 +130,7 @@ function whereItWent(image: Image): string | null {
     case 'unplaced':
       return unplacedReason(image.unplaced);
     case 'kept':
+    case 'untraced':
       // It may be another chunk's by now, and another record's as well: only a new plan tells.
       return `it becomes ${keyForDisplay(image.record.key)} by now, which this plan does not have: reconcile carries it`;
   }

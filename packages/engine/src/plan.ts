@@ -5,6 +5,7 @@
 import {
   counted,
   finding,
+  haveInverse,
   imageRule,
   findingCodes,
   instantText,
@@ -13,6 +14,7 @@ import {
   planFormat,
   planFormatVersion,
   planId,
+  ruleNames,
   type BlockReason,
   type BuiltPlan,
   type DiffRules,
@@ -81,7 +83,11 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   await flush();
 
   const nowMs = clock.nowMs();
-  const findings = [...before.findings, ...findingsOf(engine, spec, built, before, nowMs)].toSorted(byWeight);
+  const findings = [
+    ...before.findings,
+    ...findingsOf(engine, spec, built, before, nowMs),
+    ...untracedFindings(spec, built, views.untraced),
+  ].toSorted(byWeight);
   const sideOf = (side: 'source' | 'target') => ({
     store: side === 'source' ? spec.sourceStore : spec.targetStore,
     prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
@@ -120,10 +126,10 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     changesListed: built.changesListed,
     changesOmitted: built.changesOmitted,
     estimate: estimate(engine, spec, built),
-    rules: spec.transform?.parts ?? [],
+    rules: ruleNames(spec),
     order: imageRule(spec).order,
     targetRead: views.targetRead,
-    wayBack: built.oneWay === 0 && (spec.transform === null || spec.transform.inverse !== null) ? 'lossless' : 'none',
+    wayBack: built.oneWay === 0 && haveInverse(spec) ? 'lossless' : 'none',
     oneWay: built.oneWay,
     applyable: findings.every(({ level }) => level !== 'blocking'),
   };
@@ -238,6 +244,18 @@ function leftOutFindings({ totals: { notCarried } }: BuiltPlan): readonly Findin
   const carry = flags > 0 ? 'say in the store what is to become of flags:   flags: carry   (or drop)\n' : '';
   const fix = `${carry}or leave them where they are:   --accept source.left-out`;
   return [finding('source.left-out', { count: flags + notText, detail: `${parts.join(', and ')}: left out`, fix })];
+}
+
+/** What a program's answers do not say, nothing else can. */
+function untracedFindings({ program }: MigrationSpec, { totals }: BuiltPlan, untraced: number): readonly Finding[] {
+  if (program === null || untraced === 0) return [];
+  const unanswered = totals.notCarried['rule.dropped'] ?? 0;
+  const detail =
+    `of ${counted(untraced, 'record')} that ${program.program.name} made, nothing says what they were made of: they ` +
+    `do not expire, and whether it left out the ${counted(unanswered, 'source record')} without an answer cannot be told`;
+  const fix =
+    "let it copy each node's modifiedIndex into mod_revision, or accept it at apply:   --accept rule.untraced";
+  return [finding('rule.untraced', { count: untraced, detail, fix })];
 }
 
 function replacedTextFindings({ replacedText: { count, keys } }: BuiltPlan): readonly Finding[] {

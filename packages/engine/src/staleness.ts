@@ -1,7 +1,8 @@
 /**
  * Does the plan still hold? Asked once, before the first write. Positions that did not move answer it, where both stores
  * say who they are and are who they were: another store can stand at the same number. Else both sides are read again,
- * chunk by chunk, and what moved is named.
+ * chunk by chunk, and what moved is named. So they are where a program stands among the rules: only its answers show that
+ * it still makes the same of the same records.
  */
 import {
   ChunkRecheck,
@@ -33,7 +34,7 @@ export function chunkRange(chunk: PlannedChunk, spec: MigrationSpec): KeyRange {
   return { start: keyFromJson(chunk.start), end };
 }
 
-/** @throws {KeyferryError} `plan.stale`, naming the keys; nothing was written then. */
+/** @throws {KeyferryError} `plan.stale` or `program.unsteady`, naming the keys; nothing was written then. */
 export async function assertPlanHolds(
   engine: Engine,
   spec: MigrationSpec,
@@ -45,7 +46,7 @@ export async function assertPlanHolds(
     standsStill(engine, engine.source, plan.source, views.source),
     standsStill(engine, engine.target, plan.target, views.target),
   ]);
-  if (stands.every(Boolean)) return;
+  if (stands.every(Boolean) && spec.program === null) return;
   const rules = diffRules(engine, spec, plan.salt);
   const rows = new RowsByChunk(reader.readChanges());
   const stale: StaleKey[] = [];
@@ -64,10 +65,17 @@ export async function assertPlanHolds(
       engine.host.emit({ code: 'apply.checking', data: { chunksDone: index, chunksTotal: plan.chunks } });
     }
   }
-  if (keysTotal > 0) {
-    throw new KeyferryError('plan.stale', { plan: plan.plan, migration: plan.migration, keys: stale, keysTotal });
+  if (keysTotal === 0) return;
+  const details = { plan: plan.plan, migration: plan.migration, keys: stale, keysTotal };
+  // With nothing that points to a store, it is the program that makes something else.
+  const moved = [movedFrom(plan.source, views.source), movedFrom(plan.target, views.target)];
+  if (spec.program !== null && !moved.includes(true)) {
+    throw new KeyferryError('program.unsteady', { program: spec.program.program.name, ...details });
   }
+  throw new KeyferryError('plan.stale', details);
 }
+
+const movedFrom = (planned: PlannedSide, { position }: StoreView): boolean => planned.position !== position;
 
 /** Whether a side is as the plan saw it, without a record being read. False may only mean that nobody can tell. */
 async function standsStill(

@@ -94,6 +94,7 @@ export class Stage {
       targetStore: 'new',
       rule,
       transform: null,
+      program: null,
       onConflict: 'keep-target',
       prune: false,
       inScope: () => true,

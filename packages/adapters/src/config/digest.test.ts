@@ -54,7 +54,7 @@ describe('digests of a configuration', () => {
   it('cover the modules that the rules name', () => {
     const without = rulesDigest(config, 'move');
     const [one, other] = [{ './r.ts': 'aa' }, { './r.ts': 'bb' }].map((modules) =>
-      rulesDigest(config, 'move', modules),
+      rulesDigest(config, 'move', { modules }),
     );
     expect(new Set([without, one, other]).size).toBe(3);
   });

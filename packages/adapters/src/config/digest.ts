@@ -28,17 +28,28 @@ export function configDigest(config: ResolvedConfig, migration: string): string 
 
 /**
  * SHA-256 of what happens to keys and records on their way.
- * @param modules SHA-256 of the modules that the rules name, by their paths as written
+ * @param files SHA-256 of the modules and programs that the rules name, by their paths as written
  * @throws {KeyferryError} `config.unknown-migration`
  */
 export function rulesDigest(
   config: ResolvedConfig,
   migration: string,
-  modules: Readonly<Record<string, string>> = {},
+  { modules = {}, programs = {} }: RuleDigests = {},
 ): string {
   const { source, target, rules } = migrationSettings(config, migration);
   const digested = { prefix: { source: source.prefix, target: target.prefix }, rules };
-  return sha256(canonicalJson(Object.keys(modules).length === 0 ? digested : { ...digested, modules }));
+  return sha256(canonicalJson({ ...digested, ...namedUnlessEmpty({ modules, programs }) }));
+}
+
+/** By the paths that the rules name them by. */
+export interface RuleDigests {
+  readonly modules?: Readonly<Record<string, string>>;
+  readonly programs?: Readonly<Record<string, string>>;
+}
+
+/** Rules without either keep the digest that they always had. */
+function namedUnlessEmpty(digests: Readonly<Record<string, object>>): object {
+  return Object.fromEntries(Object.entries(digests).filter(([, each]) => Object.keys(each).length > 0));
 }
 
 function migrationSettings(config: ResolvedConfig, migration: string): MigrationConfig {

@@ -315,7 +315,7 @@ describe('a wrong configuration', () => {
     [
       'has a rule that says two things',
       withMigration("rules: [ { include: ['a/**'], exclude: ['b/**'] } ]"),
-      '11:14 migrations.move.rules[0]: one of ttl, include, exclude, value, rename, module is expected in each rule',
+      '11:14 migrations.move.rules[0]: one of ttl, include, exclude, value, rename, module, program is expected in each rule',
     ],
     [
       'has a value rule that says nothing',

@@ -84,8 +84,9 @@ function checkRules(yaml: YamlText, root: unknown, migration: string): readonly 
   const rules = valueAt(root, ['migrations', migration, 'rules']);
   if (!Array.isArray(rules)) return [];
   const target = kindOf(root, valueAt(root, ['migrations', migration, 'target', 'store']));
+  const programs = checkPrograms(yaml, root, migration, rules);
   const leases = rules.flatMap((rule: unknown, at) => (valueAt(rule, ['ttl', 'toLease']) === undefined ? [] : [at]));
-  return leases.flatMap((at, nth) => {
+  const ttls = leases.flatMap((at, nth) => {
     const path = ['migrations', migration, 'rules', at, 'ttl'];
     if (nth > 0) return [yaml.issue(path, 'key', 'a second rule for ttl; one is expected')];
     if (target === null || target === 'etcd-v3' || target === 'etcd-v3-snapshot') return [];
@@ -97,4 +98,40 @@ function checkRules(yaml: YamlText, root: unknown, migration: string): readonly 
       ),
     ];
   });
+  return [...programs, ...ttls];
 }
+
+/** A transformer of etcdctl is told of nodes of etcd v2, as they are there. */
+function checkPrograms(
+  yaml: YamlText,
+  root: unknown,
+  migration: string,
+  rules: readonly unknown[],
+): readonly ConfigIssue[] {
+  const programs = rules.flatMap((rule, at) => (valueAt(rule, ['program']) === undefined ? [] : [at]));
+  return programs.flatMap((at, nth) => {
+    const path = ['migrations', migration, 'rules', at, 'program'];
+    if (nth > 0) return [yaml.issue(path, 'key', 'a second program; one is expected, which may start others')];
+    if (valueAt(rules[at], ['program', 'protocol']) !== 'etcdctl-migrate') return [];
+    const protocol = [...path, 'protocol'];
+    const store = valueAt(root, ['migrations', migration, 'source', 'store']);
+    const kind = kindOf(root, store);
+    const format = typeof store === 'string' ? valueAt(root, ['stores', store, 'format']) : undefined;
+    const issues: ConfigIssue[] = [];
+    if (kind !== null && kind !== 'etcd-v2' && kind !== 'etcd-v2-datadir' && format !== 'etcd-v2-json') {
+      const message = 'such a program is told of nodes of etcd v2, which this source has not; there is json-lines';
+      issues.push(yaml.issue(protocol, 'value', message));
+    }
+    const changes = rules
+      .slice(0, at)
+      .some((rule) => changingRules.some((name) => valueAt(rule, [name]) !== undefined));
+    if (changes) {
+      const message =
+        'such a program is told of nodes as they are in the source: only include and exclude may stand before it';
+      issues.push(yaml.issue(protocol, 'value', message));
+    }
+    return issues;
+  });
+}
+
+const changingRules = ['value', 'rename', 'module'];

@@ -80,6 +80,18 @@ export type RenameConfig =
   | { readonly kind: 'pattern'; readonly pattern: string; readonly to: string }
   | { readonly kind: 'template'; readonly template: string; readonly to: string };
 
+/** A program of the user's, and how it is spoken with. */
+export interface ProgramConfig {
+  /** The program, as written (relative to the file), and its arguments. */
+  readonly run: readonly string[];
+  readonly protocol: 'json-lines' | 'etcdctl-migrate';
+  /** Files and directories that it consists of besides, as written. */
+  readonly files: readonly string[];
+  /** Names of variables that it gets to see. */
+  readonly env: readonly string[];
+  readonly timeoutMs: number;
+}
+
 /** One rule. Globs, prefixes and patterns are over target keys; `keys: null` means all of them. */
 export type RuleConfig =
   | { readonly ttl: { readonly toLease: { readonly bucketMs: number } } }
@@ -88,7 +100,8 @@ export type RuleConfig =
   | { readonly value: { readonly map: ValueMapConfig; readonly keys: readonly string[] | null } }
   | { readonly rename: RenameConfig }
   /** As written: relative to the file. */
-  | { readonly module: string };
+  | { readonly module: string }
+  | { readonly program: ProgramConfig };
 
 export interface MigrationConfig {
   readonly source: { readonly store: string; readonly prefix: string };

@@ -5,7 +5,7 @@
  *     target key ──last rule back──► … ──first rule back──► the keys that would become it
  *
  * A key is in scope when there is such a key and none of them is left out on its way. Where a rule has no way back, as a
- * pattern or a module that moves keys, nobody can tell what a selection before it left out.
+ * pattern, a program or a module that moves keys, nobody can tell what a selection before it left out.
  */
 import { KeyferryError, keyFromText, type Key, type RuleModule, type Transform } from '@keyferry/core';
 import type { ResolvedConfig, RuleConfig } from './resolved-config.ts';
@@ -24,10 +24,9 @@ export function scopeOf(rules: readonly RuleConfig[], modules: Modules, targetPr
       continue;
     }
     if (!movesKeys(rule, modules)) continue;
-    const transform = transformOf(rule, modules);
-    if (transform === null) continue;
-    const { inverse } = transform;
-    if (!('rename' in rule) || inverse === null) {
+    const transform = 'program' in rule ? null : transformOf(rule, modules);
+    const inverse = transform?.inverse ?? null;
+    if (!('rename' in rule) || transform === null || inverse === null) {
       if (rules.slice(0, rules.indexOf(rule)).some((before) => selectionOf(before) !== null)) return null;
       break; // nothing is left out before it, so that all keys are carried as far as this
     }
@@ -52,7 +51,7 @@ export function pruneScope({ file, migrations }: ResolvedConfig, migration: stri
   if (inScope !== null) return inScope;
   const message =
     'it cannot be told which keys of the target the rules leave out, and those are not to be deleted: ' +
-    'let include and exclude stand behind patterns, templates without a way back and modules';
+    'let include and exclude stand behind patterns, templates without a way back, modules and programs';
   const path = `migrations.${migration}.prune`;
   throw new KeyferryError('config.invalid', {
     file,
@@ -61,7 +60,7 @@ export function pruneScope({ file, migrations }: ResolvedConfig, migration: stri
 }
 
 function movesKeys(rule: RuleConfig, modules: Modules): boolean {
-  return 'rename' in rule || ('module' in rule && modules.get(rule.module)?.keepsKeys !== true);
+  return 'rename' in rule || 'program' in rule || ('module' in rule && modules.get(rule.module)?.keepsKeys !== true);
 }
 
 /** The keys that become `key`: itself, if it is left as it is, and the one that the way back leads to. */

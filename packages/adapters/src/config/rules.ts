@@ -20,17 +20,30 @@ import {
   type Transform,
 } from '@keyferry/core';
 import { compileGlob } from './glob.ts';
-import type { RenameConfig, RuleConfig, ValueMapConfig } from './resolved-config.ts';
+import type { ProgramConfig, RenameConfig, RuleConfig, ValueMapConfig } from './resolved-config.ts';
 
 type Modules = ReadonlyMap<string, RuleModule>;
 
 /**
  * Null when no rule says anything about keys or values.
+ * @param rules without a program among them (`aroundProgram`)
  * @param modules those that the rules name, by their paths as written
  */
 export function buildTransform(rules: readonly RuleConfig[], modules: Modules = new Map()): Transform | null {
   const transforms = rules.flatMap((rule) => transformOf(rule, modules) ?? []);
   return transforms.length === 0 ? null : compose(transforms);
+}
+
+/** The program among the rules, of which there is one at most, and the rules on both sides of it. */
+export function aroundProgram(rules: readonly RuleConfig[]): {
+  readonly before: readonly RuleConfig[];
+  readonly program: ProgramConfig | null;
+  readonly after: readonly RuleConfig[];
+} {
+  const at = rules.findIndex((rule) => 'program' in rule);
+  const rule = rules[at];
+  if (rule === undefined || !('program' in rule)) return { before: rules, program: null, after: [] };
+  return { before: rules.slice(0, at), program: rule.program, after: rules.slice(at + 1) };
 }
 
 /** How long keys may live on so that leases can be shared; undefined: the adapter's own default. */
@@ -47,6 +60,7 @@ export function selectionOf(rule: RuleConfig): ((key: Key) => boolean) | null {
 
 export function transformOf(rule: RuleConfig, modules: Modules): Transform | null {
   if ('ttl' in rule) return null; // the target's: it grants the leases
+  invariant(!('program' in rule), 'a program is asked by pages, and not record by record');
   if ('include' in rule) return selectKeys(`include ${rule.include.join(', ')}`, including(rule.include));
   if ('exclude' in rule) return selectKeys(`exclude ${rule.exclude.join(', ')}`, excluding(rule.exclude));
   if ('rename' in rule) return renaming(rule.rename);

@@ -96,6 +96,12 @@ export class FieldReader {
     return this.bytes.toString('latin1', this.start, this.end);
   }
 
+  /** The bytes of the field at hand, where they lie. */
+  content(): Buffer {
+    this.expect(wireTypes.bytes);
+    return this.bytes.subarray(this.start, this.end);
+  }
+
   byteLength(): number {
     this.expect(wireTypes.bytes);
     return this.end - this.start;

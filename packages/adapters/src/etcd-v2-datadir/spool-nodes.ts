@@ -86,7 +86,13 @@ function hasListedChild(children: ReadonlyMap<string, V2Node>, hides: boolean): 
 }
 
 function recordOf(node: V2Node, key: Key, expiresAtMs: number | null): StoredRecord {
-  return { key, value: Buffer.from(node.value, 'latin1'), version: String(node.modifiedIndex) as Version, expiresAtMs };
+  return {
+    key,
+    value: Buffer.from(node.value, 'latin1'),
+    version: String(node.modifiedIndex) as Version,
+    created: String(node.createdIndex) as Version,
+    expiresAtMs,
+  };
 }
 
 /** Milliseconds, cut off as the live adapter reads them. */

@@ -28,10 +28,11 @@ export function spoolTree({ spool, range, nowMs, broken }: TreeSpooling): TreeWa
     if (!put(found, key)) throw broken(`${found.key} is there twice`, offset);
   };
   const put = (found: TreeNode, key: StoredRecord['key']): boolean => {
-    const { value, hasChildren, expiresAtMs, modifiedIndex } = found;
+    const { value, hasChildren, expiresAtMs, modifiedIndex, createdIndex } = found;
     if (value === null) return spool.addNotCarried({ key, reason: hasChildren ? 'dir.with-children' : 'dir.empty' });
     if (expiresAtMs !== null && expiresAtMs <= nowMs) return spool.addNotCarried({ key, reason: 'ttl.expired' });
-    return spool.add({ key, value: Buffer.from(value, 'utf8'), version: modifiedIndex as Version, expiresAtMs });
+    const record = { key, value: Buffer.from(value, 'utf8'), version: modifiedIndex as Version, expiresAtMs };
+    return spool.add(createdIndex === null ? record : { ...record, created: createdIndex as Version });
   };
   return new TreeWalker({ node, broken });
 }

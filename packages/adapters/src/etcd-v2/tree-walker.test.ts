@@ -32,7 +32,7 @@ const anyTree: fc.Arbitrary<Json> = fc.letrec<{ node: Json }>((tie) => ({
       ...(expiration !== undefined && { expiration }),
       ...(children !== null && children.length > 0 && { nodes: children }),
       modifiedIndex: index,
-      createdIndex: index,
+      createdIndex: Math.trunc(index / 2),
     })),
 })).node;
 
@@ -45,11 +45,18 @@ function named(node: Json, parent: string): Json {
 function expected(node: Json, above: number | null): TreeNode[] {
   const own = node.expiration === undefined ? null : Date.parse(node.expiration);
   const expiresAtMs = own === null ? above : above === null ? own : Math.min(own, above);
-  const { key, value = null, nodes = [], modifiedIndex } = node;
+  const { key, value = null, nodes = [], modifiedIndex, createdIndex } = node;
   const children = nodes.flatMap((child) => expected(child, expiresAtMs));
   return [
     ...children,
-    { key, value, hasChildren: nodes.length > 0, modifiedIndex: String(modifiedIndex), expiresAtMs },
+    {
+      key,
+      value,
+      hasChildren: nodes.length > 0,
+      modifiedIndex: String(modifiedIndex),
+      createdIndex: String(createdIndex),
+      expiresAtMs,
+    },
   ];
 }
 
@@ -81,7 +88,9 @@ describe('the tree walker', () => {
     const unknown = '"x":{"key":"/no","nodes":[{"value":[1,{}]}]},"y":[[{"modifiedIndex":1}]],"ttl":5,"z":null';
     expect(
       walkText(`{${unknown},"action":"get","node":{${unknown},"key":"/a","value":"v","modifiedIndex":3}}`),
-    ).toEqual([{ key: '/a', value: 'v', hasChildren: false, modifiedIndex: '3', expiresAtMs: null }]);
+    ).toEqual([
+      { key: '/a', value: 'v', hasChildren: false, modifiedIndex: '3', createdIndex: null, expiresAtMs: null },
+    ]);
   });
 
   it('keeps an index that is larger than a number holds exactly', () => {

@@ -17,6 +17,8 @@ export interface TreeNode {
   readonly hasChildren: boolean;
   /** `modifiedIndex` as written. */
   readonly modifiedIndex: string;
+  /** `createdIndex` as written; null when it is not. */
+  readonly createdIndex: string | null;
   /** Milliseconds since 1970: its own expiry or that of a directory above, whichever comes first. */
   readonly expiresAtMs: number | null;
 }
@@ -33,6 +35,7 @@ interface OpenNode {
   dir: boolean;
   hasChildren: boolean;
   modifiedIndex: string | null;
+  createdIndex: string | null;
   expiresAtMs: number | null;
 }
 
@@ -130,9 +133,9 @@ export class TreeWalker implements JsonVisitor {
     if (this.field === 'dir') {
       if (typeof value !== 'boolean') throw wrong();
       node.dir = value;
-    } else if (this.field === 'modifiedIndex') {
+    } else if (this.field === 'modifiedIndex' || this.field === 'createdIndex') {
       if (typeof value !== 'object' || value === null || !/^\d+$/.test(value.number)) throw wrong();
-      node.modifiedIndex = value.number;
+      node[this.field] = value.number;
     } else {
       if (typeof value !== 'string' || !value.isWellFormed()) throw wrong();
       if (this.field === 'key') node.key = value;
@@ -152,14 +155,22 @@ export class TreeWalker implements JsonVisitor {
 
   private openNode(): void {
     const expiresAtMs = this.nodes.at(-1)?.expiresAtMs ?? null;
-    this.nodes.push({ key: null, value: null, dir: false, hasChildren: false, modifiedIndex: null, expiresAtMs });
+    this.nodes.push({
+      key: null,
+      value: null,
+      dir: false,
+      hasChildren: false,
+      modifiedIndex: null,
+      createdIndex: null,
+      expiresAtMs,
+    });
     this.levels.push('node');
   }
 
   private closeNode(offset: number): void {
     const node = this.nodes.pop();
     if (node === undefined) return;
-    const { key, value, dir, hasChildren, modifiedIndex, expiresAtMs } = node;
+    const { key, value, dir, hasChildren, modifiedIndex, createdIndex, expiresAtMs } = node;
     if (key === null) {
       // Only the root of the whole tree has no key.
       if (this.nodes.length > 0 || !dir) throw this.broken('a node has no "key"', offset);
@@ -169,13 +180,13 @@ export class TreeWalker implements JsonVisitor {
     if (modifiedIndex === null) throw this.broken(`${key} has no "modifiedIndex"`, offset);
     if (dir === (value !== null)) throw this.broken(`${key} must have either a "value" or "dir"`, offset);
     if (hasChildren && !dir) throw this.broken(`${key} has "nodes" and is no directory`, offset);
-    this.sink.node({ key, value, hasChildren, modifiedIndex, expiresAtMs }, offset);
+    this.sink.node({ key, value, hasChildren, modifiedIndex, createdIndex, expiresAtMs }, offset);
   }
 }
 
 const known: Readonly<Record<Level, readonly string[]>> = {
   document: ['action', 'node'],
-  node: ['key', 'value', 'dir', 'expiration', 'modifiedIndex', 'nodes'],
+  node: ['key', 'value', 'dir', 'expiration', 'modifiedIndex', 'createdIndex', 'nodes'],
   nodes: [],
   unknown: [],
 };

@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { KeyferryError, ruleModuleFault, type RuleModule } from '@keyferry/core';
 import type { ResolvedConfig, RuleConfig } from '../config/resolved-config.ts';
 import { pruneScope } from '../config/rule-scope.ts';
+import { aroundProgram } from '../config/rules.ts';
+import { assertUsable } from '../programs/program-files.ts';
 import { loadDefaultExport, moduleDigest } from './module-graph.ts';
 
 export interface LoadedRules {
@@ -12,13 +14,16 @@ export interface LoadedRules {
 }
 
 /**
- * Loads those of all migrations, to see whether they can be, and whether what they are fits the rest.
- * @throws {KeyferryError} `rule.module-invalid`, `config.invalid`
+ * Loads those of all migrations, to see whether they can be, and whether what they are fits the rest; programs are
+ * looked for, and not started.
+ * @throws {KeyferryError} `rule.module-invalid`, `program.unusable`, `config.invalid`
  */
-export function checkRuleModules(config: ResolvedConfig): void {
+export function checkUserCode(config: ResolvedConfig): void {
   for (const [migration, { rules }] of Object.entries(config.migrations)) {
     const { modules } = loadRuleModules(config.directory, rules);
     pruneScope(config, migration, modules);
+    const { program } = aroundProgram(rules);
+    if (program !== null) assertUsable(program, config.directory);
   }
 }
 

@@ -33,13 +33,14 @@ import {
 const pageBytesMax = 4 * 1024 * 1024;
 const cacheKiB = 16 * 1024;
 
-/** Key (text when all keys are ASCII), value, version, expiry, reason. Arrays: half the cost of row objects. */
+/** Key (text when all keys are ASCII), value, version, expiry, reason, created. Arrays: half the cost of row objects. */
 type Row = readonly [
   key: Uint8Array | string,
   value: Uint8Array | null,
   version: string | null,
   expiresAtMs: number | null,
   reason: NotCarriedReason | typeof nothing | null,
+  created: string | null,
 ];
 
 /** In the place of a reason: the key is taken, by no entry. */
@@ -59,17 +60,17 @@ export class RecordSpool implements Spool {
   /** @throws {KeyferryError} `file.unreadable` when the temporary directory cannot be used. */
   constructor() {
     this.database = guarded(() => openScratch());
-    this.insert = this.database.prepare('INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?)');
+    this.insert = this.database.prepare('INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?, ?, ?)');
   }
 
   /** False, and nothing kept, when an entry with this key is already there. */
-  add({ key, value, version, expiresAtMs }: StoredRecord): boolean {
-    return this.put(key, value, version, expiresAtMs, null);
+  add({ key, value, version, expiresAtMs, created }: StoredRecord): boolean {
+    return this.put(key, value, version, expiresAtMs, null, created ?? null);
   }
 
   /** False, and nothing kept, when an entry with this key is already there. */
   addNotCarried({ key, reason }: NotCarried): boolean {
-    return this.put(key, null, null, null, reason);
+    return this.put(key, null, null, null, reason, null);
   }
 
   /**
@@ -77,7 +78,7 @@ export class RecordSpool implements Spool {
    * done, when an entry with this key is already there.
    */
   addNothing(key: Key): boolean {
-    return this.put(key, null, null, null, nothing);
+    return this.put(key, null, null, null, nothing, null);
   }
 
   seal(): void {
@@ -92,7 +93,7 @@ export class RecordSpool implements Spool {
    */
   async *scan(range: KeyRange, { pageKeysMax }: ScanOptions): AsyncGenerator<RecordPage, void, undefined> {
     const bounded = range.end === null ? '' : 'AND key < ?';
-    const columns = `${this.allKeysAscii ? 'CAST(key AS TEXT)' : 'key'}, value, version, expires, reason`;
+    const columns = `${this.allKeysAscii ? 'CAST(key AS TEXT)' : 'key'}, value, version, expires, reason, created`;
     const pagesFrom = (operator: '>' | '>='): StatementSync => {
       const sql = `SELECT ${columns} FROM entry WHERE key ${operator} ? ${bounded} ORDER BY key LIMIT ?`;
       const statement = this.database.prepare(sql);
@@ -136,11 +137,12 @@ export class RecordSpool implements Spool {
     version: Version | null,
     expiresAtMs: number | null,
     reason: NotCarriedReason | typeof nothing | null,
+    created: Version | null,
   ): boolean {
     invariant(this.state === 'filling', 'a sealed spool takes no more entries');
     this.allKeysAscii &&= asciiText.test(key);
     this.entryBytesMax = Math.max(this.entryBytesMax, key.length + (value?.byteLength ?? 0));
-    return guarded(() => this.insert.run(bytesOf(key), value, version, expiresAtMs, reason).changes) === 1;
+    return guarded(() => this.insert.run(bytesOf(key), value, version, expiresAtMs, reason, created).changes) === 1;
   }
 }
 
@@ -155,7 +157,7 @@ function openScratch(): DatabaseSync {
     PRAGMA synchronous = OFF;
     PRAGMA cache_size = -${cacheKiB};
     CREATE TABLE entry (
-      key BLOB PRIMARY KEY, value BLOB, version TEXT, expires INTEGER, reason TEXT
+      key BLOB PRIMARY KEY, value BLOB, version TEXT, expires INTEGER, reason TEXT, created TEXT
     ) STRICT, WITHOUT ROWID;
     BEGIN;
   `);
@@ -176,14 +178,17 @@ function readPage(rows: Iterable<unknown>, pageKeysMax: number): PageRead {
   let last: Key | null = null;
   let bytes = 0;
   let count = 0;
-  for (const [keyBytes, value, version, expiresAtMs, reason] of rows as Iterable<Row>) {
+  for (const [keyBytes, value, version, expiresAtMs, reason, created] of rows as Iterable<Row>) {
     const key = typeof keyBytes === 'string' ? (keyBytes as Key) : keyOf(keyBytes);
     last = key;
     count += 1;
     if (reason === nothing) continue;
     bytes += key.length + (value?.byteLength ?? 0);
     if (reason !== null) notCarried.push({ key, reason });
-    else records.push({ key, value: value ?? new Uint8Array(0), version: (version ?? '') as Version, expiresAtMs });
+    else {
+      const record = { key, value: value ?? new Uint8Array(0), version: (version ?? '') as Version, expiresAtMs };
+      records.push(created === null ? record : { ...record, created: created as Version });
+    }
     if (bytes >= pageBytesMax) return { page, last, more: true };
   }
   return { page, last, more: count === pageKeysMax };

@@ -1,13 +1,23 @@
 import { access } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Args, Flags } from '@oclif/core';
-import { checkFixture, KeyferryError } from '@keyferry/core';
-import type { ResolvedConfig } from '@keyferry/adapters';
+import {
+  checkFixture,
+  checkOutcomes,
+  KeyferryError,
+  recordOfFixture,
+  type Fixture,
+  type FixtureDifference,
+  type MigrationSpec,
+  type Scratch,
+  type Version,
+} from '@keyferry/core';
+import type { Redactor, ResolvedConfig } from '@keyferry/adapters';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { usageError } from '../usage-error.ts';
 import { testView, type TestedCase } from '../views/test/index.ts';
-import { loadAdapters, openConfig } from '../wiring.ts';
+import { loadAdapters, loadEngine, openConfig } from '../wiring.ts';
 
 /** Looked for beside the configuration, in this order. */
 const endings = ['fixtures.yaml', 'fixtures.json', 'fixtures.ndjson'] as const;
@@ -35,10 +45,10 @@ export default class Test extends BaseCommand {
       if (migration === undefined && flags.fixtures !== undefined) {
         throw usageError('--fixtures needs a migration', 'name it:   keyferry test MIGRATION --fixtures FILE');
       }
-      const { config } = await openConfig(run);
+      const { config, redactor } = await openConfig(run);
       const files = await filesOf(config, migration, flags.fixtures);
       const cases: TestedCase[] = [];
-      for (const [name, file] of files) cases.push(...(await runCases(config, name, file)));
+      for (const [name, file] of files) cases.push(...(await runCases(config, redactor, name, file)));
       const exitCode = cases.every(({ passed }) => passed) ? exitCodes.done : exitCodes.deviated;
       return { result: cases, view: testView, exitCode };
     });
@@ -75,13 +85,36 @@ const isThere = (file: string): Promise<boolean> =>
     () => false, // what cannot be opened is told when it is read
   );
 
-async function runCases(config: ResolvedConfig, migration: string, file: string): Promise<readonly TestedCase[]> {
+async function runCases(
+  config: ResolvedConfig,
+  redactor: Redactor,
+  migration: string,
+  file: string,
+): Promise<readonly TestedCase[]> {
   const { readFixtures, wireRules } = await loadAdapters();
-  const { rule, transform } = await wireRules(config, migration);
-  const cases = await readFixtures(file, migration, rule);
-  return cases.map((each) => {
-    const differences = checkFixture(each, rule, transform);
+  const { spec, scratch } = await wireRules(config, migration, { redactor });
+  const cases = await readFixtures(file, migration, spec.rule);
+  const differencesOf = spec.program === null ? null : await runProgram(spec, scratch, cases);
+  return cases.map((each, at) => {
+    const differences = differencesOf?.[at] ?? checkFixture(each, spec.rule, spec.transform);
     const { name, line, column } = each;
     return { migration, name, file, line, column, passed: differences.length === 0, differences };
   });
+}
+
+/** A program is started once for all cases: it may well need more than one record to make something of. */
+async function runProgram(
+  spec: MigrationSpec,
+  scratch: Scratch,
+  cases: readonly Fixture[],
+): Promise<readonly (readonly FixtureDifference[])[]> {
+  const { systemClock: clock } = await loadAdapters();
+  const { rulesOnRecords } = await loadEngine();
+  const version = (at: number): Version => String(at + 1) as Version;
+  const records = cases.map(({ given }, at) => {
+    const { value, expiresAtMs } = recordOfFixture(given, spec.rule);
+    return { key: given.key, value, expiresAtMs, version: version(at), created: version(at) };
+  });
+  const outcomes = await rulesOnRecords({ scratch, clock }, spec, records);
+  return cases.map((each, at) => checkOutcomes(each, spec.rule, outcomes.get(version(at)) ?? []));
 }

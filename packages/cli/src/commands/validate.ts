@@ -11,8 +11,8 @@ export default class Validate extends BaseCommand {
     const { flags } = await this.parse(Validate);
     await this.perform<ValidConfig>(flags, null, async (run) => {
       const { config } = await openConfig(run);
-      const { checkRuleModules } = await loadAdapters();
-      checkRuleModules(config);
+      const { checkUserCode } = await loadAdapters();
+      checkUserCode(config);
       const result = {
         file: config.file,
         stores: Object.entries(config.stores).map(([store, { kind }]) => ({ store, kind })),

@@ -2,21 +2,9 @@
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
  * `keyferry explain CODE` are made from this table; a new failure is one entry here.
  */
-import type { ConfigIssue, StaleKey, StateDetails, StoreDetails } from './details.ts';
-
-export type RetryClass = 'never' | 'backoff' | 'restart';
-
-interface Entry<D extends object> {
-  readonly retry: RetryClass;
-  /** What happened, the same words each time. */
-  readonly summary: string;
-  /** What to do; a command stands on its own line. */
-  readonly remedy: string;
-  /** Type only: the facts that come with the error. */
-  readonly details?: D;
-}
-
-const entry = <D extends object>(e: Omit<Entry<D>, 'details'>): Entry<D> => e;
+import type { ConfigIssue, MovedKeys, StateDetails, StoreDetails } from './details.ts';
+import { entry } from './entry.ts';
+import { programCodes } from './program-codes.ts';
 
 export const codes = {
   'usage.invalid': entry<{ what: string; fix: string }>({
@@ -64,6 +52,7 @@ export const codes = {
     summary: 'the rule module {module} cannot be used: {detail}',
     remedy: 'correct the module, then:   keyferry validate',
   }),
+  ...programCodes,
   'plan.file-invalid': entry<{ file: string; why: string }>({
     retry: 'never',
     summary: '{file} is not a plan that this version can read: {why}',
@@ -84,7 +73,7 @@ export const codes = {
     summary: 'plan {plan} expired at {expiredAt}; nothing was written',
     remedy: 'plan again:   keyferry plan {migration} --out FILE',
   }),
-  'plan.stale': entry<{ plan: string; migration: string; keys: readonly StaleKey[]; keysTotal: number }>({
+  'plan.stale': entry<{ plan: string; migration: string } & MovedKeys>({
     retry: 'never',
     summary: 'plan {plan} no longer matches the stores; nothing was written',
     remedy: 'plan again and review:   keyferry plan {migration} --out FILE',
@@ -388,6 +377,7 @@ export const codes = {
   }),
 } as const;
 
+export type { RetryClass } from './entry.ts';
 export type Code = keyof typeof codes;
 export type DetailsOf<C extends Code> = NonNullable<(typeof codes)[C]['details']>;
 

@@ -26,3 +26,18 @@ export interface StateDetails {
   readonly where: string;
   readonly detail: string;
 }
+
+export interface MovedKeys {
+  /** The first few. */
+  readonly keys: readonly StaleKey[];
+  readonly keysTotal: number;
+}
+
+/** About a program of the user's that stands among the rules. */
+export interface ProgramDetails {
+  /** Its path as the configuration has it. */
+  readonly program: string;
+  readonly detail: string;
+  /** The last of what it wrote to stderr, secrets taken out; null: nothing. */
+  readonly stderr: string | null;
+}

@@ -20,6 +20,8 @@ export interface StoredRecord {
   readonly sourceKey?: Key;
   /** The rules gave it a key from which their inverse does not lead back. */
   readonly oneWay?: true;
+  /** The token of the state in which the record came to be (etcd v2: createdIndex), where a source says so. */
+  readonly created?: Version;
 }
 
 /** The key of a record in its source. */

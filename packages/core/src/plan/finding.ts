@@ -35,6 +35,11 @@ export const findingCodes = {
     accept: false,
     summary: 'a rule takes keys out of the prefix of the target',
   },
+  'rule.untraced': {
+    level: 'warning',
+    accept: true,
+    summary: 'a program does not say which records its answers are about',
+  },
   'prune.source-empty': {
     level: 'blocking',
     accept: false,

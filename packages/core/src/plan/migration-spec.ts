@@ -5,6 +5,7 @@
 import type { ThrottleLimits } from '../machines/throttle.ts';
 import type { MigrationId } from '../model/ids.ts';
 import type { Key } from '../model/key.ts';
+import type { RecordProgram } from '../ports/record-program.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
@@ -16,6 +17,13 @@ export interface RunLimits extends ThrottleLimits {
   readonly deadLettersMax: number;
 }
 
+/** A program, and what the rules behind it make of its answers. */
+export interface ProgramStage {
+  readonly program: RecordProgram;
+  /** Null: the answers stay as they are. */
+  readonly after: Transform | null;
+}
+
 export interface MigrationSpec {
   readonly migration: MigrationId;
   readonly strategy: 'offline';
@@ -25,8 +33,10 @@ export interface MigrationSpec {
   readonly rule: PrefixRule;
   /** The part of the migration that is planned; already among the transforms. Null: all of it. */
   readonly selection: KeySelection | null;
-  /** What the rules make of each record; null: it stays as it is. */
+  /** What the rules make of each record, up to the program if there is one; null: it stays as it is. */
   readonly transform: Transform | null;
+  /** A program of the user's among the rules; null: there is none. */
+  readonly program: ProgramStage | null;
   readonly onConflict: ConflictPolicy;
   /** Target keys that no source key maps to are deleted, if the rules would carry such a key at all. */
   readonly prune: boolean;
@@ -45,4 +55,15 @@ export interface MigrationSpec {
   readonly configDigest: string;
   readonly rulesDigest: string;
   readonly keyferryVersion: string;
+}
+
+/** The rules as they stand in a plan, in their order. */
+export function ruleNames({ transform, program }: Pick<MigrationSpec, 'transform' | 'program'>): readonly string[] {
+  const behind = program === null ? [] : [program.program.name, ...(program.after?.parts ?? [])];
+  return [...(transform?.parts ?? []), ...behind];
+}
+
+/** Whether the inverse of the rules leads each record back; that a program has one, nobody can tell. */
+export function haveInverse({ transform, program }: Pick<MigrationSpec, 'transform' | 'program'>): boolean {
+  return program === null && (transform === null || transform.inverse !== null);
 }

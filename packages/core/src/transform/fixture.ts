@@ -7,7 +7,7 @@
 import { compareKeys, keyForDisplay, type Key } from '../model/key.ts';
 import type { NotCarriedReason } from '../model/record.ts';
 import { toTargetKey, type PrefixRule } from './prefix-rule.ts';
-import type { Transform, TransformOutcome } from './transform.ts';
+import type { Moving, Transform, TransformOutcome } from './transform.ts';
 
 /** Expiries of fixtures count from here: a rule must not depend on when it is tested. */
 const fixtureNowMs = Date.UTC(2000, 0, 1);
@@ -52,10 +52,31 @@ export function checkFixture(
   rule: PrefixRule,
   transform: Transform | null,
 ): readonly FixtureDifference[] {
-  const key = toTargetKey(rule, given.key);
-  const expiresAtMs = given.ttlMs === null ? null : fixtureNowMs + given.ttlMs;
-  const record = { key, value: given.value, expiresAtMs };
-  const outcome: TransformOutcome = transform === null ? { kind: 'kept', record } : transform.apply(record);
+  const record = recordOfFixture(given, rule);
+  return compareOutcome(expect, record, transform === null ? { kind: 'kept', record } : transform.apply(record));
+}
+
+/** The record of a case as the rules see it. */
+export function recordOfFixture({ key, value, ttlMs }: FixtureRecord, rule: PrefixRule): Moving {
+  return { key: toTargetKey(rule, key), value, expiresAtMs: expiryOf(ttlMs) };
+}
+
+/**
+ * The same for what something else than a transform made of the record, which may be several; empty: nothing that can be
+ * traced to it.
+ */
+export function checkOutcomes(
+  { given, expect }: Fixture,
+  rule: PrefixRule,
+  outcomes: readonly TransformOutcome[],
+): readonly FixtureDifference[] {
+  const [outcome, ...more] = outcomes;
+  if (outcome !== undefined && more.length === 0) return compareOutcome(expect, recordOfFixture(given, rule), outcome);
+  const actual = outcomes.length === 0 ? 'nothing that can be traced to it' : outcomes.map(outcomeText).join('; ');
+  return [{ what: 'outcome', expected: expectationText(expect), actual }];
+}
+
+function compareOutcome(expect: Expectation, record: Moving, outcome: TransformOutcome): readonly FixtureDifference[] {
   if (outcome.kind !== expect.kind) {
     return [{ what: 'outcome', expected: expectationText(expect), actual: outcomeText(outcome) }];
   }

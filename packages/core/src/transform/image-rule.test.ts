@@ -24,10 +24,12 @@ describe('the rule to scan an image by', () => {
     { name: 'a prefix that covers some', transform: byPrefix('/t/a/', '/t/b/'), want: spilled },
     { name: 'a prefix that leaves the one of the target', transform: byPrefix('/t/', '/u/'), want: spilled },
     { name: 'a pattern', transform: renamePattern('x', 'y'), want: spilled },
-  ])('is right for $name', ({ transform, want }) => expect(imageRule({ rule, transform })).toEqual(want));
+  ])('is right for $name', ({ transform, want }) =>
+    expect(imageRule({ rule, transform, program: null })).toEqual(want),
+  );
 
   it('looks at all keys under the target prefix, whatever lies before and behind the new one', () => {
-    const { rule: renamed } = imageRule({ rule, transform: byPrefix('/t/', '/t/new/') });
+    const { rule: renamed } = imageRule({ rule, transform: byPrefix('/t/', '/t/new/'), program: null });
     const whole = prefixRange(keyFromText('/s/'));
     const middle = keyFromText('/s/m');
     expect(toTargetRange(renamed, whole)).toEqual(prefixRange(keyFromText('/t/')));

@@ -7,8 +7,9 @@
  * Merge join, chunks, staleness, backfill and verify only ever see a scan in order and one prefix rule; this says which
  * for a migration. Of a spilled image the keys that are scanned are those of the target, so that rule changes nothing;
  * its chunks are ranges of them. A rule is merged only where it can be proven that order is kept: a scan that is not in
- * order would lose keys.
+ * order would lose keys. Of what a program of the user's makes of keys nothing can be proven.
  */
+import type { ProgramStage } from '../plan/migration-spec.ts';
 import type { PrefixRule } from './prefix-rule.ts';
 import type { Transform } from './transform.ts';
 
@@ -21,10 +22,13 @@ export interface ImageRule {
 export function imageRule({
   rule,
   transform,
+  program,
 }: {
   readonly rule: PrefixRule;
   readonly transform: Transform | null;
+  readonly program: ProgramStage | null;
 }): ImageRule {
+  if (program !== null) return spilled(rule);
   if (transform === null) return { order: 'merged', rule };
   const { sourcePrefix, targetPrefix } = rule;
   const becomes = transform.reprefix(targetPrefix);
@@ -32,5 +36,10 @@ export function imageRule({
   // One that leaves the target's prefix has no place there; sorting finds and names each of its keys.
   return becomes?.startsWith(targetPrefix) === true
     ? { order: 'merged', rule: { sourcePrefix, targetPrefix: becomes, targetSpan: targetPrefix } }
-    : { order: 'spilled', rule: { sourcePrefix: targetPrefix, targetPrefix } };
+    : spilled(rule);
 }
+
+const spilled = ({ targetPrefix }: PrefixRule): ImageRule => ({
+  order: 'spilled',
+  rule: { sourcePrefix: targetPrefix, targetPrefix },
+});

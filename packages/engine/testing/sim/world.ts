@@ -133,6 +133,7 @@ export class World {
       targetStore: 'new',
       rule,
       transform: keys.transform,
+      program: null,
       onConflict: policy.pick(['keep-target', 'overwrite'] as const),
       // With few keys the source may run empty, and a plan that would delete everything is no story of the protocol.
       prune: this.data.keys.length >= 5 && policy.chance(0.5),

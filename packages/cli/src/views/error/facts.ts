@@ -16,14 +16,24 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
       ['lock', lock],
     ];
   }
-  if (isKeyferryError(error, 'plan.stale')) {
+  if (isKeyferryError(error, 'plan.stale') || isKeyferryError(error, 'program.unsteady')) {
     const { keys, keysTotal } = error.details;
     const rows = columns(
       keys.map(({ key, what }) => [keyText(key), what]),
       [{ align: 'left' }, { align: 'left', gap: 3 }],
     );
     const rest = keysTotal - keys.length;
-    return rowsOf('moved', rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows);
+    return rowsOf(
+      error.code === 'plan.stale' ? 'moved' : 'differs',
+      rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows,
+    );
+  }
+  if (
+    isKeyferryError(error, 'program.failed') ||
+    isKeyferryError(error, 'program.silent') ||
+    isKeyferryError(error, 'program.answer-invalid')
+  ) {
+    return rowsOf('stderr', error.details.stderr?.split('\n') ?? []);
   }
   if (isKeyferryError(error, 'forget.unaccepted')) {
     const { findings, lost } = error.details;

@@ -10,6 +10,8 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'lease.held': 'one run at a time may write a migration; nothing was written',
   'lease.lost': 'another run may write now; what this one wrote stays, and its chunks go on there',
   'plan.stale': 'a plan is applied exactly as it was reviewed, or not at all',
+  'program.failed': 'a part of what a program makes cannot be told from the whole of it',
+  'program.unsteady': 'what is written would be something else than what was reviewed',
   'plan.expired': 'the longer a plan waits, the less it is what its reviewer saw',
   'plan.mismatch': 'its reviewer approved what another configuration would do',
   'migration.finalized': 'finalize is the point of no return: what told its records from others is gone',

@@ -34,6 +34,10 @@ export const findingAdvice: Partial<Readonly<Record<FindingCode, { readonly why:
     why: "keyferry's own keys are there: fences, marks and tombstones, which no scan shows",
     fix: "choose a target prefix outside keyferry's reserved one, or another reservedPrefix for the store",
   },
+  'rule.untraced': {
+    why: 'a record that names no record of the source takes no expiry from it, and one that was left out does not show',
+    fix: "let the program copy each node's modifiedIndex into mod_revision, or use protocol: json-lines",
+  },
   'rule.failed': {
     why: 'what the rules say of the others cannot be done to these records, and they are not left out silently',
     fix: 'correct the records or the rule, or exclude their keys before it',

@@ -20,15 +20,22 @@ export function summaryLine({ totals, findings }: PlanDocument): string {
 }
 
 /** How both sides are brought side by side. */
-export function orderText({ order, targetRead }: PlanDocument): string {
+export function orderText({ order, rules, targetRead }: PlanDocument): string {
   if (order === 'merged') return 'merged: the rules keep the order of keys';
-  const sorted = 'spilled to disk and sorted: the rules change the order of keys';
+  const why = hasProgram(rules)
+    ? 'nobody can prove what a program does to the order of keys'
+    : 'the rules change the order of keys';
+  const sorted = `spilled to disk and sorted: ${why}`;
   return targetRead === 'scanned' ? sorted : `${sorted}; in the target these keys alone were looked up`;
 }
 
+/** As the names of rules in a plan begin with what they are. */
+const hasProgram = (rules: readonly string[]): boolean => rules.some((rule) => rule.startsWith('program '));
+
 /** Whether what the rules do can be undone; rollback, which removes and restores, always can. */
-export function wayBackText({ wayBack, oneWay }: PlanDocument): string {
+export function wayBackText({ wayBack, oneWay, rules }: PlanDocument): string {
   if (wayBack === 'lossless') return 'lossless: what the rules do can be undone exactly';
+  if (hasProgram(rules)) return 'none: nobody can prove that what a program does can be undone';
   return oneWay > 0
     ? `none: ${counted(oneWay, 'key')} that no rule renames would be taken for renamed ones`
     : 'none: a rule changes keys or values in a way that cannot be undone';
