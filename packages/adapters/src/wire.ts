@@ -270,7 +270,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
       const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
-      return openConsulTarget({ ...options, transactionBytes: store.transactionBytes ?? undefined });
+      const { lock, transactionBytes } = store;
+      return openConsulTarget({ ...options, lock, transactionBytes: transactionBytes ?? undefined });
     }
     case 'dynamodb':
       return await openDynamoDb(name, store, context, context.settings.target.prefix);
