@@ -26,6 +26,7 @@ export default class Init extends BaseCommand {
         'dynamodb',
         'sqlite',
         'file',
+        'postgres',
       ] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to read.',
@@ -33,7 +34,7 @@ export default class Init extends BaseCommand {
       env: 'KEYFERRY_SOURCE_KIND',
     }),
     'target-kind': Flags.option({
-      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'dynamodb', 'sqlite'] as const satisfies StoreKind[],
+      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'dynamodb', 'sqlite', 'postgres'] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to write.',
       default: 'etcd-v3',
