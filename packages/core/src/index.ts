@@ -71,3 +71,4 @@ export * from './ports/state-store.ts';
 export * from './ports/spool.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';
+export * from './ports/switch.ts';
