@@ -7,6 +7,7 @@ export {
   type MemoryStateStoreOptions,
   type StateOperation,
 } from './memory-state-store.ts';
+export { MemoryPlainSwitch, MemorySwitch, MemorySwitchData, type SwitchOperation } from './memory-switch.ts';
 export type { FaultMoment } from './memory-faults.ts';
 export { MemoryTargetLock } from './memory-target-lock.ts';
 export { MemoryScratch } from './memory-spool.ts';
@@ -18,3 +19,10 @@ export { targetContract } from './contract/target.ts';
 export { targetLockContract, type TargetLockFixture } from './contract/target-lock.ts';
 export { spoolContract } from './contract/spool.ts';
 export { stateContract } from './contract/state.ts';
+export {
+  plainSwitchContract,
+  switchContract,
+  type PlainSwitchFixture,
+  type SwitchFixture,
+  type SwitchHarness,
+} from './contract/switch.ts';
