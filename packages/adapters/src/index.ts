@@ -4,5 +4,5 @@ export * from './config/index.ts';
 export * from './environment/index.ts';
 export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
-export { checkRuleModules } from './rule-modules/load-rule-modules.ts';
+export { checkRuleModules, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
 export * from './wire.ts';

@@ -13,6 +13,7 @@ import {
   keyFromText,
   type MigrationId,
   type MigrationSpec,
+  type ReviewPolicy,
   type Scratch,
   type SourceStore,
   type StateStore,
@@ -24,7 +25,6 @@ import type {
   PlannedSettings,
   PlanConfig,
   ResolvedConfig,
-  ReviewPolicy,
   StateConfig,
   StoreConfig,
 } from './config/resolved-config.ts';

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { KeyferryError, ruleModuleFault, type RuleModule } from '@keyferry/core';
 import type { ResolvedConfig, RuleConfig } from '../config/resolved-config.ts';
 import { pruneScope } from '../config/rule-scope.ts';
-import { loadDefaultExport, moduleDigest } from './module-graph.ts';
+import { loadDefaultExport, moduleDigest, moduleFiles } from './module-graph.ts';
 
 export interface LoadedRules {
   /** By their paths as the configuration has them. */
@@ -33,6 +33,12 @@ export function loadRuleModules(directory: string, rules: readonly RuleConfig[])
     digests[rule.module] = moduleDigest(path);
   }
   return { modules, digests };
+}
+
+/** Paths of all files that the modules of these rules are made of. @throws {KeyferryError} `rule.module-invalid` */
+export function ruleModuleFiles(directory: string, rules: readonly RuleConfig[]): readonly string[] {
+  loadRuleModules(directory, rules);
+  return rules.flatMap((rule) => ('module' in rule ? moduleFiles(resolve(directory, rule.module)) : []));
 }
 
 function loadModule(name: string, path: string): RuleModule {
