@@ -3,22 +3,13 @@
  * `keyferry explain CODE` are made from this table; a new failure is one entry here.
  */
 import type { ConfigIssue, StaleKey, StateDetails, StoreDetails } from './details.ts';
+import { entry } from './entry.ts';
+import { functionCodes } from './function-codes.ts';
 
-export type RetryClass = 'never' | 'backoff' | 'restart';
-
-interface Entry<D extends object> {
-  readonly retry: RetryClass;
-  /** What happened, the same words each time. */
-  readonly summary: string;
-  /** What to do; a command stands on its own line. */
-  readonly remedy: string;
-  /** Type only: the facts that come with the error. */
-  readonly details?: D;
-}
-
-const entry = <D extends object>(e: Omit<Entry<D>, 'details'>): Entry<D> => e;
+export type { RetryClass } from './entry.ts';
 
 export const codes = {
+  ...functionCodes,
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
     summary: '{what}',
@@ -167,36 +158,6 @@ export const codes = {
     retry: 'never',
     summary: '{migration} was stopped at a checkpoint on purpose ({why}); what was written before stays',
     remedy: 'go on:   {next}',
-  }),
-  'lambda.bundle-invalid': entry<{ file: string; why: string }>({
-    retry: 'never',
-    summary: '{file} is not the configuration of a bundle: {why}',
-    remedy: 'make the bundle again:   keyferry lambda package MIGRATION',
-  }),
-  'lambda.not-packable': entry<{ migration: string; why: string; fix: string }>({
-    retry: 'never',
-    summary: '{migration} cannot be packaged for functions: {why}; nothing was written',
-    remedy: '{fix}',
-  }),
-  'lambda.no-bundler': entry<object>({
-    retry: 'never',
-    summary: 'this keyferry cannot make bundles: it has no bundler (esbuild) in it; nothing was written',
-    remedy: 'use the one from npm:   npx keyferry lambda package MIGRATION',
-  }),
-  'lambda.function-failed': entry<{ function: string; why: string }>({
-    retry: 'never',
-    summary: 'function {function} did not come to its end: {why}',
-    remedy: 'its log lines say more; what it had checkpointed stays',
-  }),
-  'functions.refused': entry<{ plan: string; migration: string; refusedAs: string; why: string }>({
-    retry: 'never',
-    summary: 'functions refused plan {plan} ({refusedAs}): {why}',
-    remedy: 'mend what it says and submit it again, or plan again:   keyferry plan {migration}',
-  }),
-  'slices.not-fit': entry<{ migration: string; why: string }>({
-    retry: 'never',
-    summary: 'functions cannot work on {migration}: {why}; nothing was written',
-    remedy: 'apply it from one machine:   keyferry apply {migration}',
   }),
   'run.paused': entry<{ migration: string; by: string; since: string }>({
     retry: 'never',

@@ -1,0 +1,14 @@
+/** One entry of the table of failures (codes.ts). */
+export type RetryClass = 'never' | 'backoff' | 'restart';
+
+export interface Entry<D extends object> {
+  readonly retry: RetryClass;
+  /** What happened, the same words each time. */
+  readonly summary: string;
+  /** What to do; a command stands on its own line. */
+  readonly remedy: string;
+  /** Type only: the facts that come with the error. */
+  readonly details?: D;
+}
+
+export const entry = <D extends object>(e: Omit<Entry<D>, 'details'>): Entry<D> => e;
