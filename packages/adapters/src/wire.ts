@@ -14,6 +14,7 @@ import {
   type MigrationId,
   type MigrationSpec,
   type ProgramStage,
+  type ReviewPolicy,
   type Scratch,
   type SourceStore,
   type StateStore,
@@ -26,7 +27,6 @@ import type {
   PlanConfig,
   PostgresConfig,
   ResolvedConfig,
-  ReviewPolicy,
   StateConfig,
   StoreConfig,
 } from './config/resolved-config.ts';

@@ -49,7 +49,7 @@ const withStore = (store: string) => valid.replace(where.store, `$1${store}\n`);
 const withMigration = (line: string) => `${valid}    ${line}\n`;
 const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
-const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
+const reference = 'a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or { secretsManager: ID }, is expected';
 const kinds =
   'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file, postgres is expected';
 
@@ -185,8 +185,8 @@ describe('a wrong configuration', () => {
     ],
     [
       'has a reference of a later version',
-      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { ssm: /x } } }"),
-      '3:79 stores.old.auth.password: a reference by ssm is not available in this version: use { env: NAME } or { file: PATH }',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { vault: /x } } }"),
+      `3:79 stores.old.auth.password: ${reference}`,
     ],
     [
       'has no password',
@@ -474,7 +474,7 @@ describe('a right configuration', () => {
           guards: { deleteShareMax: 0.1, deletesMax: 1000 },
           keepBefore: true,
           limits: { workers: 2, chunkKeys: 10_000, chunkBytes: 16 * 1024 ** 2 },
-          runLimits: { ratePerSecond: null, targetP99Ms: null, sourceP99Ms: null, deadLettersMax: 100 },
+          runLimits: { ratePerSecond: null, targetP99Ms: null, sourceP99Ms: null, deadLettersMax: 100, functions: 8 },
           plan: { maxAgeMs: 86_400_000 },
           sensitive: [],
           review: 'warnings',
@@ -507,7 +507,7 @@ migrations:
     prune: true
     guards: { deleteShareMax: 0.5, deletesMax: 7 }
     keepBefore: false
-    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB, rate: 0.5/s, targetP99: 50ms, sourceP99: 1s, deadLettersMax: 0 }
+    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB, rate: 0.5/s, targetP99: 50ms, sourceP99: 1s, deadLettersMax: 0, functions: 20 }
     plan: { maxAge: 2h }
     sensitive: [ "/db/**" ]
     review: always
@@ -543,7 +543,7 @@ migrations:
       guards: { deleteShareMax: 0.5, deletesMax: 7 },
       keepBefore: false,
       limits: { workers: 4, chunkKeys: 5, chunkBytes: 65_536 },
-      runLimits: { ratePerSecond: 0.5, targetP99Ms: 50, sourceP99Ms: 1000, deadLettersMax: 0 },
+      runLimits: { ratePerSecond: 0.5, targetP99Ms: 50, sourceP99Ms: 1000, deadLettersMax: 0, functions: 20 },
       plan: { maxAgeMs: 7_200_000 },
       sensitive: ['/db/**'],
       review: 'always',

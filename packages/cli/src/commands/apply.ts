@@ -7,7 +7,8 @@ import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
-import { applyView } from '../views/apply/index.ts';
+import { submitAndFollow } from '../submit-plan.ts';
+import { applyView, type AppliedView } from '../views/apply/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
 import { inTurn } from '../turn.ts';
@@ -33,6 +34,10 @@ export default class Apply extends BaseCommand {
       description: 'On any number of hosts: one migrates to the end, the others wait and answer that it is done.',
       command: '<%= config.bin %> apply config-v2-to-v3 --finalize --yes --lock-timeout 30m',
     },
+    {
+      description: 'Have functions apply it, and follow them.',
+      command: '<%= config.bin %> apply config.kfplan --runner lambda',
+    },
   ];
   static override readonly args = {
     plan: Args.string({ required: true, description: applySubject }),
@@ -44,6 +49,12 @@ export default class Apply extends BaseCommand {
     finalize: Flags.boolean({
       summary: 'Then finalize it, under the same lock of the target: done marker, and no way back.',
       exclusive: ['chunks-max'],
+    }),
+    runner: Flags.option({ options: ['here', 'lambda'] as const })({
+      summary:
+        'Who applies it: this process, or functions, to which the plan file is submitted and which are then followed.',
+      default: 'here',
+      env: 'KEYFERRY_RUNNER',
     }),
     'chunks-max': Flags.integer({
       summary: 'Stop at a checkpoint after so many chunks; the next apply goes on.',
@@ -57,6 +68,9 @@ export default class Apply extends BaseCommand {
     const { args, flags } = await this.parse(Apply);
     const subject = args.plan;
     await this.perform<unknown>(flags, subject, async (run) => {
+      if (flags.runner === 'lambda') {
+        return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
+      }
       if (!isPlanFile(subject)) {
         return await withMigration(run, subject, (wired, config) =>
           inTurn(run, wired, flags['lock-timeout'], async (turn) => {
@@ -169,7 +183,7 @@ async function answerIfDone(
   return { result: { migration, marker }, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
 }
 
-export function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<unknown> {
+export function outcomeOf(result: AppliedView['result'], appliedAs: string): Outcome<unknown> {
   const exitCode = result.outcome === 'done' ? exitCodes.done : exitCodes.deviated;
   return { result: { result, appliedAs }, view: applyView as View<unknown>, exitCode };
 }

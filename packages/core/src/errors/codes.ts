@@ -4,10 +4,12 @@
  */
 import type { ConfigIssue, MovedKeys, StateDetails } from './details.ts';
 import { entry } from './entry.ts';
+import { functionCodes } from './function-codes.ts';
 import { programCodes } from './program-codes.ts';
 import { storeCodes } from './store-codes.ts';
 
 export const codes = {
+  ...functionCodes,
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
     summary: '{what}',
@@ -31,7 +33,8 @@ export const codes = {
   'config.secret-missing': entry<{ reference: string }>({
     retry: 'never',
     summary: 'the secret {reference} could not be read',
-    remedy: 'set the variable or create the file that the configuration refers to',
+    remedy:
+      'set the variable, or create the file or secret that the configuration refers to; may it be read from here?',
   }),
   'config.unknown-migration': entry<{ migration: string; known: readonly string[]; suggestion: string | null }>({
     retry: 'never',
