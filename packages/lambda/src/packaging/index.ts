@@ -8,7 +8,7 @@
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import {
-  checkRuleModules,
+  checkUserCode,
   keyferryVersion,
   planConfig,
   ruleModuleFiles,
@@ -46,7 +46,7 @@ export interface Packaged {
 export async function packageMigration(config: ResolvedConfig, migration: string, out: string): Promise<Packaged> {
   const ownConfig = configOf(config, migration);
   assertPackable(ownConfig, migration);
-  checkRuleModules(ownConfig);
+  checkUserCode(ownConfig);
   const manifest: BundleManifest = {
     format: bundleFormat,
     formatVersion: '1.0',
