@@ -7,6 +7,7 @@ import { copyConsul } from './benchmarks/copy-consul.ts';
 import { copyV2 } from './benchmarks/copy-v2.ts';
 import { copyV3 } from './benchmarks/copy-v3.ts';
 import { datadir } from './benchmarks/datadir.ts';
+import { datadirSnapshot } from './benchmarks/datadir-snapshot.ts';
 import { diff } from './benchmarks/diff.ts';
 import { functions } from './benchmarks/functions.ts';
 import { memory } from './benchmarks/memory.ts';
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'copy-v2': copyV2,
   'copy-consul': copyConsul,
   datadir,
+  'datadir-snapshot': datadirSnapshot,
   memory,
   diff,
   startup,

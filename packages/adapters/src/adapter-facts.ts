@@ -94,7 +94,7 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
       {
         form: null,
         capabilities: etcdV2DatadirCapabilities,
-        permission: 'read on the directory; write on TMPDIR, for a sorted scratch file',
+        permission: 'read on the directory',
       },
     ],
     target: [],

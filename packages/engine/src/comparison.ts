@@ -61,15 +61,18 @@ export class Comparison implements JoinVisitor {
   }
 
   matched(source: StoredRecord, target: StoredRecord): void {
-    this.countPermanent(source);
     const expected = this.comparesExpiry ? source : { ...source, expiresAtMs: null };
-    // The target's content is hashed under the source's key, so that equal sets have equal sums.
-    const found = { ...target, key: source.key };
-    if (recordsEqual(expected, found)) {
-      this.sourceSum.add(source.key, this.hasher.hash(expected));
-      this.targetSum.add(source.key, this.hasher.hash(found));
+    if (recordsEqual(expected, target)) {
+      // What is equal has one hash, and is most of what there is.
+      const hash = this.hasher.hash(expected);
+      this.sourceSum.add(source.key, hash);
+      this.targetSum.add(source.key, hash);
+      if (source.expiresAtMs === null) this.permanentSum.add(hash);
       return;
     }
+    this.countPermanent(source);
+    // The target's content is hashed under the source's key, so that equal sets have equal sums.
+    const found = { ...target, key: source.key };
     const judged = this.exceptions.judge(target);
     if (judged === 'kept') {
       this.kept += 1;

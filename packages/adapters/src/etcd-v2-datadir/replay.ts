@@ -80,7 +80,8 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   const loaded = snapshot === null ? null : await readSnapshotTree(snapshot);
   const clusterVersion = log.clusterVersion ?? (loaded === null ? null : versionIn(loaded));
   const rules = rulesOf(clusterVersion, log.padded);
-  const tree = loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.root, loaded.currentIndex, rules);
+  const tree =
+    loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.root, loaded.currentIndex, rules, loaded.values);
   const membership = new Membership(tree, snapshot?.voters ?? []);
   const applier = new Applier(tree, membership, log, { startIndex: snapshot?.index ?? 0, ...options });
   await applyLog(segments, log, applier);
@@ -174,6 +175,8 @@ function goesOnFrom({ snapshots, hardState, end }: LogFacts, { index, term }: Sn
 async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Applier): Promise<void> {
   let crc: number | null = null;
   const stop = log.end.kind === 'damaged' ? log.end.error.details : null;
+  // Whoever reads a directory makes sure afterwards that nothing in it has changed meanwhile.
+  const isChecked = log.end.kind === 'whole';
   for (const [at, { file }] of segments.entries()) {
     const isLast = at === segments.length - 1;
     try {
@@ -181,6 +184,7 @@ async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Ap
         file,
         crc,
         isLast,
+        isChecked,
         take: ({ type, bytes, start, end }) => {
           // The first pass may have stopped at a record that is no entry and framed well, such as another member's name.
           const isBeyond = stop !== null && applier.taken === log.entries;
@@ -296,7 +300,7 @@ class Applier {
   /** etcdserver/apply_v2.go. */
   private request(request: V2Request): TreeOutcome {
     const { tree } = this;
-    const { method, path, dir, value, prevValue, prevIndex, recursive } = request;
+    const { method, path, dir, valueSpan: value, prevValue, prevIndex, recursive } = request;
     const isConditional = prevValue !== '' || prevIndex > 0;
     const expiry = { expiresAtNs: request.expiration === 0n ? null : request.expiration, refresh: request.refresh };
     switch (method) {
@@ -317,7 +321,7 @@ class Applier {
         if (request.prevExist === true) return tree.update(path, value, expiry);
         const member = memberOfAttributes(path);
         if (member === null) return tree.set(path, dir, value, expiry);
-        this.membership.setAttributes(member, value);
+        this.membership.setAttributes(member, request.value);
         return null;
       }
     }

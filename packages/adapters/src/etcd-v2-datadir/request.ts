@@ -9,27 +9,36 @@
  * Source: etcd 3.4 `etcdserver/etcdserverpb/etcdserver.proto`, `raft_internal.proto`; 3.5 `api/membershippb`.
  */
 import { FieldReader, Malformed } from './protobuf.ts';
+import { noBytes, type ByteSpan } from './values.ts';
 
 const methods = ['PUT', 'POST', 'DELETE', 'QGET', 'SYNC'] as const;
 export type Method = (typeof methods)[number];
 
 /** etcdserverpb.Request. Path and values are byte strings. */
-export interface V2Request {
-  readonly method: Method;
-  readonly path: string;
-  readonly value: string;
-  readonly dir: boolean;
-  readonly prevValue: string;
-  readonly prevIndex: number;
+export class V2Request {
+  method: Method = 'QGET';
+  path = '';
+  dir = false;
+  prevValue = '';
+  prevIndex = 0;
   /** Whether it was said matters. */
-  readonly prevExist: boolean | null;
+  prevExist: boolean | null = null;
   /** Nanoseconds since 1970; 0: none. */
-  readonly expiration: bigint;
-  readonly recursive: boolean;
+  expiration = 0n;
+  recursive = false;
   /** Of SYNC: everything that has expired until then goes. Nanoseconds since 1970. */
-  readonly time: bigint;
-  readonly refresh: boolean;
+  time = 0n;
+  refresh = false;
+  /** The value where it lies in the log. */
+  valueSpan: ByteSpan = noValue;
+
+  get value(): string {
+    const { bytes, start, end } = this.valueSpan;
+    return bytes.toString('latin1', start, end);
+  }
 }
+
+const noValue: ByteSpan = { bytes: noBytes, start: 0, end: 0 };
 
 export type EntryContent =
   | { readonly kind: 'v2'; readonly request: V2Request }
@@ -69,58 +78,56 @@ export function readEntryContent(bytes: Buffer, start: number, end: number): Ent
 
 function isMethod(bytes: Buffer, start: number, end: number): boolean {
   const length = end - start;
+  if (length === 3 && bytes[start] === 0x50 && bytes[start + 1] === 0x55 && bytes[start + 2] === 0x54) return true;
   return length >= 3 && length <= 6 && (methods as readonly string[]).includes(bytes.toString('latin1', start, end));
 }
 
 function readRequest(message: FieldReader): V2Request {
+  const request = new V2Request();
   let method = '';
-  let [path, value, prevValue] = ['', '', ''];
-  let [dir, recursive, refresh] = [false, false, false];
-  let prevIndex = 0;
-  let prevExist: boolean | null = null;
-  let [expiration, time] = [0n, 0n];
   while (message.next()) {
     switch (message.field) {
       case 2:
         method = message.byteString();
         break;
       case 3:
-        path = message.byteString();
+        request.path = message.byteString();
         break;
       case 4:
-        value = message.byteString();
+        message.byteLength();
+        request.valueSpan = { bytes: message.bytes, start: message.start, end: message.end };
         break;
       case 5:
-        dir = message.boolean();
+        request.dir = message.boolean();
         break;
       case 6:
-        prevValue = message.byteString();
+        request.prevValue = message.byteString();
         break;
       case 7:
-        prevIndex = message.rounded();
+        request.prevIndex = message.rounded();
         break;
       case 8:
-        prevExist = message.boolean();
+        request.prevExist = message.boolean();
         break;
       case 9:
-        expiration = message.signed();
+        request.expiration = message.signed();
         break;
       case 12:
-        recursive = message.boolean();
+        request.recursive = message.boolean();
         break;
       case 15:
-        time = message.signed();
+        request.time = message.signed();
         break;
       case 17:
-        refresh = message.boolean();
+        request.refresh = message.boolean();
         break;
       default: // id, wait, since, sorted, quorum, stream: nothing that changes the store
     }
   }
-  if (!(methods as readonly string[]).includes(method))
-    throw new Malformed('it asks the v2 store for an unknown method');
-  const known = method as Method;
-  return { method: known, path, value, dir, prevValue, prevIndex, prevExist, expiration, recursive, time, refresh };
+  const known = methods.find((each) => each === method);
+  if (known === undefined) throw new Malformed('it asks the v2 store for an unknown method');
+  request.method = known;
+  return request;
 }
 
 function readClusterVersion(message: FieldReader): EntryContent {

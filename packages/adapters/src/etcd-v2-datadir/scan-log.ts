@@ -151,6 +151,21 @@ class Scanner {
 }
 
 function mayTellVersion(bytes: Buffer, start: number, end: number): boolean {
+  if (isOfUser(bytes, start, end)) return false;
   const data = bytes.subarray(start, end);
   return versionMarks.some((mark) => data.includes(mark));
+}
+
+/** A request whose path begins with `/1`, which most are: told by the first bytes, as all servers write them. */
+function isOfUser(bytes: Buffer, start: number, end: number): boolean {
+  let at = start;
+  if (bytes[at] !== 0x08) return false; // 1: id
+  at += 1;
+  while (at < end && (bytes[at] as number) >= 0x80) at += 1;
+  at += 1;
+  if (bytes[at] !== 0x12) return false; // 2: method
+  const length = bytes[at + 1] as number;
+  if (length > 6) return false; // the union, in which that is a whole request
+  at += 2 + length;
+  return at + 4 < end && bytes[at] === 0x1a && bytes[at + 2] === 0x2f && bytes[at + 3] === 0x31;
 }

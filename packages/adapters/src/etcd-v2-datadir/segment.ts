@@ -48,6 +48,8 @@ export interface SegmentOptions {
   readonly crc: number | null;
   /** Only the last one may end torn. */
   readonly isLast: boolean;
+  /** The checksums were found right before, and are not looked at again. */
+  readonly isChecked?: boolean;
   /** May throw `Malformed`: then the record is damaged. */
   readonly take: (record: LogRecord) => void;
 }
@@ -56,7 +58,13 @@ const lengthBytes = 8;
 const sectorBytes = 512;
 
 /** @throws {KeyferryError} `datadir.damaged` at the first record that is wrong; those before it were handed out */
-export async function readSegment({ file, crc, isLast, take }: SegmentOptions): Promise<SegmentRead> {
+export async function readSegment({
+  file,
+  crc,
+  isLast,
+  isChecked = false,
+  take,
+}: SegmentOptions): Promise<SegmentRead> {
   return await FileWindow.over(file, async (window) => {
     const record = new RecordReader();
     let running = crc ?? 0;
@@ -89,7 +97,7 @@ export async function readSegment({ file, crc, isLast, take }: SegmentOptions): 
       const from = window.start + lengthBytes;
       try {
         record.read(window.bytes, from, from + frame.length, frame.marked);
-        running = record.checked(running);
+        if (!isChecked) running = record.checked(running);
       } catch (error) {
         if (!(error instanceof Malformed)) throw error;
         const isTorn =

@@ -12,10 +12,13 @@
 import { JsonScanner, type JsonEvents } from './json-scanner.ts';
 import { Malformed } from './protobuf.ts';
 import { V2Node } from './v2-tree.ts';
+import { ValueStore } from './values.ts';
 
 export interface SnapshotTree {
   readonly root: V2Node;
   readonly currentIndex: number;
+  /** What holds the values of its nodes. */
+  readonly values: ValueStore;
   /** Siblings whose names were alike in the JSON: of each pair etcd itself keeps one when it starts from the snapshot. */
   readonly collapsedNames: number;
 }
@@ -36,6 +39,7 @@ export class SnapshotTreeReader implements JsonEvents {
   private readonly scanner = new JsonScanner(this);
   private readonly levels: Level[] = [];
   private readonly nodes: OpenNode[] = [];
+  private readonly values = new ValueStore();
   private field = '';
   private root: V2Node | null = null;
   private currentIndex: number | null = null;
@@ -54,10 +58,10 @@ export class SnapshotTreeReader implements JsonEvents {
   /** @throws {Malformed} unless it was such a tree, and all of it */
   end(): SnapshotTree {
     this.scanner.end();
-    const { root, currentIndex, collapsedNames } = this;
+    const { root, currentIndex, collapsedNames, values } = this;
     if (root === null || root.children === null) throw new Malformed('its JSON has no root directory');
     if (currentIndex === null) throw new Malformed('its JSON has no CurrentIndex');
-    return { root, currentIndex, collapsedNames };
+    return { root, currentIndex, collapsedNames, values };
   }
 
   open(kind: 'object' | 'array'): void {
@@ -111,7 +115,8 @@ export class SnapshotTreeReader implements JsonEvents {
 
   private closeNode(): void {
     const { name, createdIndex, modifiedIndex, expiresAtNs, value, children } = this.nodes.pop() as OpenNode;
-    const node = new V2Node(name, null, children ?? value, createdIndex);
+    const node = new V2Node(name, null, children, createdIndex);
+    if (children === null) this.values.keep(node, value);
     node.modifiedIndex = modifiedIndex;
     node.expiresAtNs = expiresAtNs;
     if (children !== null) for (const child of children.values()) child.parent = node;

@@ -1,13 +1,12 @@
 /**
  * etcd v2 as a source, from the files of a member, without any etcd.
  *
- *     directory ──is a server at work on it?──► replay ──did it change meanwhile?──► tree ──► spool ──► any number of scans
+ *     directory ──is a server at work on it?──► replay ──did it change meanwhile?──► tree ──► any number of scans
  *
  * What a server would have after starting on these files (replay.ts), for the same keys, values, versions and positions that
  * it would answer over HTTP: a plan from either is the same one. Nothing is written, created or locked.
  *
- * The tree is in memory only between being read and being spooled; what is told about it is kept for as long as the files
- * stay what they were.
+ * The tree is kept for as long as the files stay what they were: it is read once, whoever asks.
  */
 import {
   counted,
@@ -19,16 +18,14 @@ import {
   type StoreDescription,
   type StoreView,
 } from '@keyferry/core';
-import { openSpooledView } from '../spool/spooled-view.ts';
 import { etcdV2DatadirCapabilities } from './capabilities.ts';
 import { compareMembers, type MemberPlace } from './compare-members.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { replay, type Replayed, type ReplayFacts, type ReplayOptions } from './replay.ts';
 import { serverOn, type ServerState } from './running-server.ts';
-import { spoolNodes, type HiddenNames } from './spool-nodes.ts';
 import { summarize, type TreeSummary } from './tree-summary.ts';
-import type { V2Tree } from './v2-tree.ts';
+import { OrderedTree, TreeView, type HiddenNames } from './tree-view.ts';
 
 export interface EtcdV2DatadirOptions extends ReplayOptions {
   /** The store's name in the configuration. */
@@ -63,8 +60,8 @@ interface Known {
   readonly position: Position;
   readonly members: number;
   readonly summary: TreeSummary;
-  /** Until a view takes it. */
-  tree: V2Tree | null;
+  /** Nobody changes it any more: views show it as it is. */
+  readonly tree: OrderedTree;
 }
 
 class EtcdV2DatadirSource implements SourceStore {
@@ -97,18 +94,8 @@ class EtcdV2DatadirSource implements SourceStore {
 
   /** @throws {KeyferryError} `datadir.in-use`, `datadir.damaged`, `datadir.incomplete`, `datadir.not-found` */
   async openView(range: KeyRange): Promise<StoreView> {
-    let known = await this.read();
-    if (known.tree === null) {
-      this.known = null;
-      known = await this.read();
-    }
-    const { tree, position } = known;
-    known.tree = null;
-    const { hidden } = this.options;
-    return await openSpooledView((spool) => {
-      if (tree !== null) spoolNodes(tree, { spool, range, nowMs: this.options.nowMs(), hidden });
-      return Promise.resolve(position);
-    });
+    const { tree, position } = await this.read();
+    return new TreeView(tree, { position, range, nowMs: this.options.nowMs(), hidden: this.options.hidden });
   }
 
   /** Of one member there is nothing to compare. */
@@ -152,8 +139,15 @@ function assertNoServer(directory: DataDirectory, state: ServerState): void {
 }
 
 function knownOf(fingerprint: string, server: ServerState, { tree, membership, facts }: Replayed): Known {
-  const position = String(tree.currentIndex) as Position;
-  return { fingerprint, server, facts, position, members: membership.list().length, summary: summarize(tree), tree };
+  return {
+    fingerprint,
+    server,
+    facts,
+    position: String(tree.currentIndex) as Position,
+    members: membership.list().length,
+    summary: summarize(tree),
+    tree: new OrderedTree(tree),
+  };
 }
 
 /** `3.4.0 at entry 812; 14 nodes of etcd's own left out`: whatever was not taken from the files is said. */

@@ -51,11 +51,10 @@ export function summarize(tree: V2Tree): TreeSummary {
       continue;
     }
     files += 1;
-    bytes += path.length + node.value.length;
+    bytes += path.length + node.valueBytes;
     if (isHidden) hiddenFiles += 1;
     if (expires) expiringFiles += 1;
-    if (largest === null || node.value.length > largest.valueBytes)
-      largest = { key: path, valueBytes: node.value.length };
+    if (largest === null || node.valueBytes > largest.valueBytes) largest = { key: path, valueBytes: node.valueBytes };
   }
   const auth = tree.root.children?.get('2');
   return {

@@ -208,3 +208,42 @@ it('goes as deep as a path may be long', () => {
   tree.deleteExpired(second(far * 2));
   expect(tree.currentIndex).toBe(5);
 });
+
+describe('values', () => {
+  it('are kept through many times as many that were replaced', () => {
+    const tree = V2Tree.empty({ directoriesCanBeUpdated: true, inOrderNamesArePadded: true });
+    const expiry = { expiresAtNs: null, refresh: false };
+    const megabyte = 'x'.repeat(1024 * 1024);
+    tree.set('/1/first', false, 'still there', expiry);
+    for (let round = 0; round < 100; round += 1) {
+      tree.set(`/1/large/${round % 3}`, false, `${round} ${megabyte}`, expiry);
+      tree.update('/1/small', String(round), expiry);
+      if (round === 0) tree.create('/1/small', false, 'new', expiry);
+    }
+    const valueOf = (path: string): string => {
+      const node = tree.find(path);
+      return typeof node === 'number' ? `refused: ${node}` : node.value;
+    };
+    expect([valueOf('/1/first'), valueOf('/1/small')]).toEqual(['still there', '99']);
+    for (const [i, round] of [99, 97, 98].entries())
+      expect(valueOf(`/1/large/${i}`).startsWith(`${round} x`)).toBe(true);
+    // 100 MiB went through: what is held is the three that live, and what was added since they were last copied.
+    const slabs = new Set(
+      [...(tree.root.children?.get('1')?.children?.values() ?? [])].flatMap((node) => [
+        node.slab,
+        ...[...(node.children?.values() ?? [])].map(({ slab }) => slab),
+      ]),
+    );
+    expect([...slabs].reduce((sum, slab) => sum + slab.length, 0)).toBeLessThan(8 * 1024 * 1024);
+  });
+
+  it('are found below a directory that was removed and made anew', () => {
+    const tree = V2Tree.empty({ directoriesCanBeUpdated: true, inOrderNamesArePadded: true });
+    const expiry = { expiresAtNs: null, refresh: false };
+    tree.set('/1/d/e/f', false, '1', expiry);
+    tree.delete('/1/d', true, true);
+    tree.set('/1/d/e/g', false, '2', expiry);
+    expect(tree.find('/1/d/e/f')).toBe(100);
+    expect(tree.find('/1/d/e/g')).toMatchObject({ value: '2', createdIndex: 3 });
+  });
+});

@@ -11,26 +11,38 @@
  */
 import { cleanPath } from './clean-path.ts';
 import { TtlHeap, type Expiring } from './ttl-heap.ts';
+import { noBytes, ValueStore, type ByteSpan, type ValueHolder } from './values.ts';
 
-export class V2Node implements Expiring {
+export class V2Node implements Expiring, ValueHolder {
   readonly name: string;
   parent: V2Node | null;
   /** Null: a file. */
   readonly children: Map<string, V2Node> | null;
-  value: string;
+  slab: Buffer = noBytes;
+  valueStart = 0;
+  valueBytes = 0;
   readonly createdIndex: number;
   modifiedIndex: number;
   expiresAtNs: bigint | null = null;
   heapIndex = -1;
 
-  /** @param content the value of a file, the children of a directory */
-  constructor(name: string, parent: V2Node | null, content: string | Map<string, V2Node>, index: number) {
+  /** @param children null: a file, whose value is empty until a store keeps one for it */
+  constructor(name: string, parent: V2Node | null, children: Map<string, V2Node> | null, index: number) {
     this.name = name;
     this.parent = parent;
-    this.children = typeof content === 'string' ? null : content;
-    this.value = typeof content === 'string' ? content : '';
+    this.children = children;
     this.createdIndex = index;
     this.modifiedIndex = index;
+  }
+
+  /** As a byte string; of a directory an empty one. */
+  get value(): string {
+    return this.slab.toString('latin1', this.valueStart, this.valueStart + this.valueBytes);
+  }
+
+  /** The value where it lies: good for as long as nobody changes the tree. */
+  get valueSpan(): Buffer {
+    return this.slab.subarray(this.valueStart, this.valueStart + this.valueBytes);
   }
 }
 
@@ -70,9 +82,12 @@ export interface Expiry {
   readonly refresh: boolean;
 }
 
+/** A byte string, or bytes where they lie. */
+export type NewValue = string | ByteSpan;
+
 interface Put {
   readonly dir: boolean;
-  readonly value: string;
+  readonly value: NewValue;
   readonly expiresAtNs: bigint | null;
   /** Takes the place of a file that is there. */
   readonly replace: boolean;
@@ -81,6 +96,8 @@ interface Put {
 }
 
 const readOnlyPaths = new Set(['/', '/0', '/1']);
+/** So many directories are remembered: each with its path, so that memory must not grow with them. */
+const knownMax = 10_000;
 /** 2000-01-01: an expiry before it is taken for none where a node is created. */
 const expiryMinNs = 946_684_800_000_000_000n;
 
@@ -91,23 +108,27 @@ export class V2Tree {
   directoryUpdates = 0;
   private readonly heap = new TtlHeap<V2Node>();
   private readonly rules: TreeRules;
+  private values: ValueStore;
+  /** Directories that something was put into, by their paths; empty once one of them may be gone. */
+  private readonly known = new Map<string, V2Node>();
 
-  private constructor(root: V2Node, currentIndex: number, rules: TreeRules) {
+  private constructor(root: V2Node, currentIndex: number, rules: TreeRules, values: ValueStore) {
     this.root = root;
     this.currentIndex = currentIndex;
     this.rules = rules;
+    this.values = values;
   }
 
   /** As a server begins that has no snapshot. */
   static empty(rules: TreeRules): V2Tree {
     const root = new V2Node('', null, new Map(), 0);
     for (const name of ['0', '1']) root.children?.set(name, new V2Node(name, root, new Map(), 0));
-    return new V2Tree(root, 0, rules);
+    return new V2Tree(root, 0, rules, new ValueStore());
   }
 
-  /** As a server goes on from a snapshot. */
-  static from(root: V2Node, currentIndex: number, rules: TreeRules): V2Tree {
-    const tree = new V2Tree(root, currentIndex, rules);
+  /** As a server goes on from a snapshot. @param values those that hold what its nodes have */
+  static from(root: V2Node, currentIndex: number, rules: TreeRules, values: ValueStore): V2Tree {
+    const tree = new V2Tree(root, currentIndex, rules, values);
     for (const node of nodesBelow(root)) if (node.expiresAtNs !== null) tree.heap.push(node);
     return tree;
   }
@@ -117,16 +138,16 @@ export class V2Tree {
     return findNode(this.root, path);
   }
 
-  set(path: string, dir: boolean, value: string, { expiresAtNs, refresh }: Expiry): TreeOutcome {
+  set(path: string, dir: boolean, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
     return this.put(path, { dir, value, expiresAtNs, replace: true, refresh });
   }
 
-  create(path: string, dir: boolean, value: string, { expiresAtNs }: Expiry): TreeOutcome {
+  create(path: string, dir: boolean, value: NewValue, { expiresAtNs }: Expiry): TreeOutcome {
     return this.put(path, { dir, value, expiresAtNs, replace: false, refresh: false });
   }
 
   /** POST: under a name that is the index it gets. */
-  createInOrder(path: string, dir: boolean, value: string, expiry: Expiry): TreeOutcome {
+  createInOrder(path: string, dir: boolean, value: NewValue, expiry: Expiry): TreeOutcome {
     const name = String(this.currentIndex + 1);
     return this.create(
       `${path}/${this.rules.inOrderNamesArePadded ? name.padStart(20, '0') : name}`,
@@ -136,27 +157,27 @@ export class V2Tree {
     );
   }
 
-  update(path: string, value: string, { expiresAtNs, refresh }: Expiry): TreeOutcome {
+  update(path: string, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
     if (isReadOnly(path)) return refusals.rootReadOnly;
     const node = this.find(path);
     if (typeof node === 'number') return node;
     if (node.children !== null) {
-      if (value !== '') return refusals.notFile;
+      if (lengthOf(value) > 0) return refusals.notFile;
       this.directoryUpdates += 1;
       if (!this.rules.directoriesCanBeUpdated) return refusals.notFile;
       this.currentIndex += 1; // and yet the index of the directory stays
-    } else this.write(node, refresh ? node.value : value);
+    } else this.write(node, refresh ? null : value);
     this.expireAt(node, expiresAtNs);
     return null;
   }
 
-  compareAndSwap(path: string, condition: Condition, value: string, { expiresAtNs, refresh }: Expiry): TreeOutcome {
+  compareAndSwap(path: string, condition: Condition, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
     if (isReadOnly(path)) return refusals.rootReadOnly;
     const node = this.find(path);
     if (typeof node === 'number') return node;
     if (node.children !== null) return refusals.notFile;
     if (!holds(node, condition)) return refusals.testFailed;
-    this.write(node, refresh ? node.value : value);
+    this.write(node, refresh ? null : value);
     this.expireAt(node, expiresAtNs);
     return null;
   }
@@ -198,43 +219,71 @@ export class V2Tree {
   private put(path: string, { dir, value, expiresAtNs, replace, refresh }: Put): TreeOutcome {
     const clean = cleanPath(path);
     if (readOnlyPaths.has(clean)) return refusals.rootReadOnly;
-    const segments = clean.split('/');
-    const last = segments.length - 1;
     const index = this.currentIndex + 1;
-    let parent = this.root;
-    for (let at = 1; at < last; at += 1) {
-      // A directory is made only below the last one that is there, so that a refusal can leave none behind.
-      if (parent.children === null) return refusals.notDirectory;
-      const segment = segments[at] as string;
-      let next = parent.children.get(segment);
-      if (next === undefined) {
-        if (refresh) return refusals.keyNotFound;
-        next = new V2Node(segment, parent, new Map(), index);
-        parent.children.set(segment, next);
-      }
-      parent = next;
-    }
-    if (parent.children === null) return refusals.notDirectory;
-    const name = segments[last] as string;
-    const there = parent.children.get(name);
+    const slash = clean.lastIndexOf('/');
+    const parent = this.directoryFor(clean.slice(0, slash), refresh, index);
+    if (typeof parent === 'number') return parent;
+    const siblings = parent.children as Map<string, V2Node>;
+    const name = clean.slice(slash + 1);
+    const there = siblings.get(name);
     if (there === undefined && refresh) return refusals.keyNotFound;
     if (there !== undefined) {
       if (!replace) return refusals.nodeExists;
       if (there.children !== null) return refusals.notFile;
       this.heap.remove(there);
     }
-    const content = refresh && there !== undefined ? there.value : value;
-    const node = new V2Node(name, parent, dir ? new Map() : content, index);
-    parent.children.set(name, node);
+    const node = new V2Node(there?.name ?? flat(name), parent, dir ? new Map() : null, index);
+    if (!dir && refresh && there !== undefined) {
+      node.slab = there.slab;
+      node.valueStart = there.valueStart;
+      node.valueBytes = there.valueBytes;
+    } else if (!dir) this.values.keep(node, value);
+    siblings.set(node.name, node);
     if (expiresAtNs !== null && expiresAtNs >= expiryMinNs) this.expireAt(node, expiresAtNs);
     this.currentIndex = index;
+    if (this.values.isMostlyDead) this.keepTheLiving();
     return null;
   }
 
-  private write(node: V2Node, value: string): void {
+  /** The directory of this path, made as far as it is not there; a path is clean here, and empty for the root. */
+  private directoryFor(path: string, refresh: boolean, index: number): V2Node | Refusal {
+    const known = this.known.get(path);
+    if (known !== undefined) return known;
+    let parent = this.root;
+    for (const segment of path.split('/').slice(1)) {
+      // A directory is made only below the last one that is there, so that a refusal can leave none behind.
+      if (parent.children === null) return refusals.notDirectory;
+      let next = parent.children.get(segment);
+      if (next === undefined) {
+        if (refresh) return refusals.keyNotFound;
+        const name = flat(segment);
+        next = new V2Node(name, parent, new Map(), index);
+        parent.children.set(name, next);
+      }
+      parent = next;
+    }
+    if (parent.children === null) return refusals.notDirectory;
+    if (this.known.size >= knownMax) this.known.clear();
+    this.known.set(flat(path), parent);
+    return parent;
+  }
+
+  /** @param value null: the one that is there stays */
+  private write(node: V2Node, value: NewValue | null): void {
     this.currentIndex += 1;
-    node.value = value;
+    if (value !== null) this.values.keep(node, value);
     node.modifiedIndex = this.currentIndex;
+    if (this.values.isMostlyDead) this.keepTheLiving();
+  }
+
+  private keepTheLiving(): void {
+    let live = 0;
+    for (const { valueBytes } of nodesBelow(this.root)) live += valueBytes;
+    this.values = new ValueStore(live);
+    for (const node of nodesBelow(this.root)) {
+      const { slab, valueStart, valueBytes } = node;
+      this.values.keep(node, { bytes: slab, start: valueStart, end: valueStart + valueBytes });
+    }
   }
 
   private expireAt(node: V2Node, expiresAtNs: bigint | null): void {
@@ -245,8 +294,19 @@ export class V2Tree {
 
   private remove(node: V2Node): void {
     node.parent?.children?.delete(node.name);
+    if (node.children !== null) this.known.clear();
     for (const each of nodesBelow(node)) this.heap.remove(each);
   }
+}
+
+const lengthOf = (value: NewValue): number => (typeof value === 'string' ? value.length : value.end - value.start);
+
+const scratch = Buffer.alloc(256);
+
+/** The same text by itself: a slice keeps all of what it was cut from, and is dear to compare. */
+function flat(text: string): string {
+  if (text.length > scratch.length) return Buffer.from(text, 'latin1').toString('latin1');
+  return scratch.toString('latin1', 0, scratch.write(text, 0, 'latin1'));
 }
 
 /** @param path need not be clean */

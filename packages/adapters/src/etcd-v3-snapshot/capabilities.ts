@@ -1,7 +1,7 @@
 /** What a snapshot file of etcd v3 can do; as a target, records wait in an SQLite file until it is written. */
 import { keyFromText, type StoreCapabilities, type TargetCapabilities } from '@keyferry/core';
 import { defaultLeaseBucketMs, defaultReservedPrefix } from '../etcd-v3/capabilities.ts';
-import { sqliteCapabilities } from '../sqlite/capabilities.ts';
+import { stagedCapabilities } from '../written-once/capabilities.ts';
 
 export const reservedPrefix = keyFromText(defaultReservedPrefix);
 
@@ -20,10 +20,10 @@ export const etcdV3SnapshotCapabilities: StoreCapabilities = {
 
 export function etcdV3SnapshotTargetCapabilities(leaseBucketMs = defaultLeaseBucketMs): TargetCapabilities {
   return {
-    ...sqliteCapabilities,
+    ...stagedCapabilities,
     ...etcdV3SnapshotCapabilities,
     // --max-request-bytes limits requests, and none is made here.
-    recordBytesMax: sqliteCapabilities.recordBytesMax,
+    recordBytesMax: stagedCapabilities.recordBytesMax,
     emptyKeys: false,
     parentKeys: true,
     unfit: null,

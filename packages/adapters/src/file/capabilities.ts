@@ -5,7 +5,7 @@
 import type { StoreCapabilities, TargetCapabilities } from '@keyferry/core';
 import { etcdV2Capabilities } from '../etcd-v2/capabilities.ts';
 import { unfitForTree } from '../etcd-v2/key-form.ts';
-import { sqliteCapabilities } from '../sqlite/capabilities.ts';
+import { stagedCapabilities } from '../written-once/capabilities.ts';
 import type { FileFormat } from './source.ts';
 
 const fileCapabilities = { orderedScan: true, pinnedView: true, expiry: true, positionIsContent: true } as const;
@@ -24,9 +24,9 @@ export const capabilitiesByFormat: Readonly<Record<FileFormat, StoreCapabilities
 const recordBytesMax = 190_000_000;
 
 export const targetCapabilitiesByFormat: Readonly<Record<FileFormat, TargetCapabilities>> = {
-  ndjson: { ...sqliteCapabilities, ...capabilitiesByFormat.ndjson, recordBytesMax },
+  ndjson: { ...stagedCapabilities, ...capabilitiesByFormat.ndjson, recordBytesMax },
   'etcd-v2-json': {
-    ...sqliteCapabilities,
+    ...stagedCapabilities,
     ...capabilitiesByFormat['etcd-v2-json'],
     recordBytesMax,
     emptyKeys: false,

@@ -19,6 +19,7 @@ import {
   type ClaimOutcome,
   type CreatedRecord,
   type Fence,
+  type GuardedChange,
   type GuardedDelete,
   type GuardedPut,
   type Key,
@@ -45,6 +46,14 @@ export interface ControlContext {
   readonly nowMs: () => number;
   /** Runs `body` on the tables, or answers `absent` while there are none. */
   readonly read: <T>(absent: T, body: (connection: Connection) => T) => T;
+  /** Changes in one batch; as the capabilities of a table say by default. */
+  readonly batchKeysMax?: number;
+  /** Takes a whole batch in a form of its own, in the transaction that proved the fence; null: it does not. */
+  readonly takeBatch?: (
+    connection: Connection,
+    changes: readonly GuardedChange[],
+    attempt: number,
+  ) => readonly ChangeOutcome[] | null;
   /** What a table of that shape takes and whatever it is for does not; the remainder of a sentence. */
   readonly refuse?: (connection: Connection, put: GuardedPut) => string | null;
   /** Runs `body` in a transaction, after creating what tables are missing. */
@@ -178,10 +187,13 @@ export class SqliteControl implements TargetControl {
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
     return {
       write: async (changes) => {
-        invariant(changes.length <= sqliteCapabilities.batchKeysMax, `a batch of ${changes.length} changes`);
+        const { batchKeysMax = sqliteCapabilities.batchKeysMax } = this.context;
+        invariant(changes.length <= batchKeysMax, `a batch of ${changes.length} changes`);
         return this.context.write((connection) => {
           const isMine = sameFence(this.fence(connection, chunk), fence) && sameFence(this.epoch(connection), epoch);
           if (!isMine) throw new KeyferryError('fence.lost', { chunk });
+          const taken = this.context.takeBatch?.(connection, changes, fence.attempt) ?? null;
+          if (taken !== null) return taken;
           return changes.map((change) =>
             change.kind === 'put'
               ? this.put(connection, change, fence.attempt)

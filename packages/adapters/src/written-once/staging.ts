@@ -1,5 +1,6 @@
 /**
- * Where the records of a file that is not written yet wait: an SQLite file beside it, `.NAME.keyferry`.
+ * Where the records of a file that is not written yet wait: an SQLite file beside it, `.NAME.keyferry`. New ones in packs
+ * (packs.ts), all others as rows.
  *
  * A file that is written whole or not at all has no place for half of its records, and workers put them in any order, in
  * several processes, with kills in between. The table of records of the sqlite adapter has all that this needs: guarded
@@ -12,23 +13,38 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
   KeyferryError,
+  keyAfter,
   keyToBytes,
+  prefixRange,
+  rangeHolds,
+  type BeforeImage,
+  type ChangeOutcome,
+  type CreatedRecord,
+  type Fence,
+  type GuardedChange,
   type GuardedPut,
   type Key,
   type KeyRange,
   type MigrationId,
   type Position,
   type RecordPage,
+  type RemoveOutcome,
+  type Restoration,
+  type RestoreOutcome,
   type ScanOptions,
   type StoredRecord,
   type StoreView,
+  type Version,
 } from '@keyferry/core';
 import { directoriesAbove } from '../etcd-v2/key-form.ts';
 import { Connection } from '../sqlite/connection.ts';
 import { storeErrorOf } from '../sqlite/errors.ts';
 import { ensureSchema, readGeneration, readSchema, tableNames } from '../sqlite/schema.ts';
 import { countRecords, inRange, isAlive, readPosition, readRecord, recordOf, SqliteView } from '../sqlite/source.ts';
-import { SqliteControl } from '../sqlite/target.ts';
+import { SqliteControl, type ControlContext } from '../sqlite/target.ts';
+import { stagedCapabilities } from './capabilities.ts';
+import { mergedRecords } from './merged-records.ts';
+import { addPack, dropPacks, ensurePacks, isFree, newPuts, packsIn, unpack } from './packs.ts';
 
 export interface StagingOptions {
   /** The store's name in the configuration. */
@@ -50,6 +66,7 @@ export interface PublishedRow {
 }
 
 const busyTimeoutMs = 5000;
+const everything: KeyRange = prefixRange('' as Key);
 const names = tableNames('', 'records');
 const createPublished = `CREATE TABLE IF NOT EXISTS keyferry_published (
   migration TEXT NOT NULL PRIMARY KEY, phase TEXT NOT NULL, digest TEXT NOT NULL
@@ -68,8 +85,11 @@ export class Staging {
   control(migration: MigrationId): SqliteControl {
     const { nowMs } = this.options;
     const refuse = (connection: Connection, put: GuardedPut): string | null => this.refusal(connection, put);
+    const takeBatch: ControlContext['takeBatch'] = (connection, changes, attempt) =>
+      this.pack(connection, migration, changes, attempt);
     const { read, write } = this;
-    return new SqliteControl({ migration, names, nowMs, read, write, refuse });
+    const { batchKeysMax } = stagedCapabilities;
+    return new StagedControl({ migration, names, nowMs, read, write, refuse, batchKeysMax, takeBatch });
   }
 
   /** Unlike any position of another staging, so that equal ones mean equal content. */
@@ -82,21 +102,29 @@ export class Staging {
     const nowMs = this.options.nowMs();
     const absent = keys.map(() => null);
     return this.read<readonly (StoredRecord | null)[]>(absent, (connection) =>
-      keys.map((key) => readRecord(connection, names, key, nowMs)),
+      keys.map((key) => readRecord(connection, names, key, nowMs) ?? inPack(connection, key, nowMs)),
     );
   }
 
   count(range: KeyRange, max: number): number {
     const nowMs = this.options.nowMs();
-    return this.read(0, (connection) => countRecords(connection, names, range, max, nowMs));
+    return this.read(0, (connection) => {
+      let count = countRecords(connection, names, range, max, nowMs);
+      for (const records of packsIn(connection, range, null)) {
+        if (count >= max) break;
+        count += records.filter((record) => rangeHolds(range, record.key) && lives(record, nowMs)).length;
+      }
+      return Math.min(count, max);
+    });
   }
 
   openView(range: KeyRange): StoreView {
     return this.read<StoreView>(nothing, () => {
       const connection = this.connect(true);
       try {
-        const view = new SqliteView(connection, names, range, this.options.nowMs());
-        return new StagedView(view, this.positionOf(view.position));
+        const nowMs = this.options.nowMs();
+        const view = new SqliteView(connection, names, range, nowMs);
+        return new StagedView(view, this.positionOf(view.position), connection, nowMs);
       } catch (error) {
         connection.close();
         throw error;
@@ -109,32 +137,50 @@ export class Staging {
     const connection = this.connect(true);
     try {
       connection.script('BEGIN');
-      let beyond = keyToBytes('' as KeyRange['start']);
-      for (let operator = '>='; ; operator = '>') {
-        const rows = connection.all(
-          `SELECT record.key AS key, record.value AS value, CAST(record.version AS TEXT) AS version, record.expires_at_ms
-           FROM ${names.records} AS record JOIN ${names.marks} AS mark ON mark.key = record.key
-           WHERE mark.migration = ? AND mark.version = record.version AND mark.key ${operator} ? AND ${isAlive}
-           ORDER BY mark.key LIMIT ?`,
-          migration,
-          beyond,
-          this.options.nowMs(),
-          pageKeysMax,
-        );
-        const records = rows.map(recordOf);
-        const last = records.at(-1);
-        if (last === undefined) return;
-        yield records;
-        beyond = keyToBytes(last.key);
+      const nowMs = this.options.nowMs();
+      for await (const records of mergedRecords(
+        this.rowsPutBy(connection, migration, pageKeysMax),
+        packsIn(connection, everything, migration),
+      )) {
+        yield records.filter((record) => lives(record, nowMs));
       }
     } finally {
       connection.close();
     }
   }
 
+  private *rowsPutBy(
+    connection: Connection,
+    migration: MigrationId,
+    pageKeysMax: number,
+  ): Generator<RecordPage['records']> {
+    let beyond = keyToBytes('' as KeyRange['start']);
+    for (let operator = '>='; ; operator = '>') {
+      const rows = connection.all(
+        `SELECT record.key AS key, record.value AS value, CAST(record.version AS TEXT) AS version, record.expires_at_ms
+           FROM ${names.records} AS record JOIN ${names.marks} AS mark ON mark.key = record.key
+           WHERE mark.migration = ? AND mark.version = record.version AND mark.key ${operator} ? AND ${isAlive}
+           ORDER BY mark.key LIMIT ?`,
+        migration,
+        beyond,
+        this.options.nowMs(),
+        pageKeysMax,
+      );
+      const records = rows.map(recordOf);
+      const last = records.at(-1);
+      if (last === undefined) return;
+      yield records;
+      beyond = keyToBytes(last.key);
+    }
+  }
+
   hasPut(migration: MigrationId): boolean {
     const sql = `SELECT 1 FROM ${names.marks} WHERE migration = ? LIMIT 1`;
-    return this.read(false, (connection) => connection.get(sql, migration) !== undefined);
+    return this.read(
+      false,
+      (connection) =>
+        connection.get(sql, migration) !== undefined || !packsIn(connection, everything, migration).next().done,
+    );
   }
 
   published(migration: MigrationId): PublishedRow | null {
@@ -155,6 +201,7 @@ export class Staging {
   forgetPut(connection: Connection, migration: MigrationId): void {
     const marked = `SELECT key FROM ${names.marks} WHERE migration = ?`;
     connection.run(`DELETE FROM ${names.records} WHERE key IN (${marked})`, migration);
+    dropPacks(connection, migration);
     for (const table of [names.marks, names.fences]) {
       connection.run(`DELETE FROM ${table} WHERE migration = ?`, migration);
     }
@@ -182,8 +229,36 @@ export class Staging {
     this.connection ??= this.connect(false);
     const { connection } = this;
     ensureSchema(connection, this.options.name, names);
+    ensurePacks(connection);
     return connection.writeTransaction(() => body(connection));
   };
+
+  /** Only what nothing speaks against: whatever has to be judged record by record is judged as rows. */
+  private pack(
+    connection: Connection,
+    migration: MigrationId,
+    changes: readonly GuardedChange[],
+    attempt: number,
+  ): readonly ChangeOutcome[] | null {
+    const [first, last] = [changes[0]?.key, changes.at(-1)?.key];
+    if (first === undefined || last === undefined) return null;
+    const puts = this.options.parentKeys ? newPuts(changes) : null;
+    if (
+      puts !== null &&
+      isFree(connection, names, first, last) &&
+      puts.every((put) => this.refusal(connection, put) === null)
+    ) {
+      let version = addPack(connection, migration, attempt, puts);
+      return puts.map(() => ({ kind: 'written', version: String(version++) as Version }));
+    }
+    let [low, high] = [first, first];
+    for (const { key } of changes) {
+      if (key < low) low = key;
+      if (key > high) high = key;
+    }
+    unpack(connection, names, { first: low, last: high });
+    return null;
+  }
 
   private positionOf(counter: Position): Position {
     const generation = this.read<string | null>(null, readGeneration) ?? '';
@@ -224,22 +299,85 @@ export class Staging {
   }
 }
 
+/** What is done to records that are there already is done to rows. */
+class StagedControl extends SqliteControl {
+  private readonly unpackAll: () => void;
+
+  constructor(context: ControlContext) {
+    super(context);
+    this.unpackAll = () => {
+      const hasAny = context.read(false, (connection) => !packsIn(connection, everything, null).next().done);
+      if (hasAny) context.write((connection) => unpack(connection, names, null));
+    };
+  }
+
+  override async *listCreated(range: KeyRange, options: ScanOptions): AsyncIterable<readonly CreatedRecord[]> {
+    this.unpackAll();
+    yield* super.listCreated(range, options);
+  }
+
+  override removeCreated(records: readonly CreatedRecord[], epoch: Fence): Promise<readonly RemoveOutcome[]> {
+    this.unpackAll();
+    return super.removeCreated(records, epoch);
+  }
+
+  override readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
+    this.unpackAll();
+    return super.readBefore(keys);
+  }
+
+  override restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]> {
+    this.unpackAll();
+    return super.restore(restorations, epoch);
+  }
+
+  override dropControl(epoch: Fence): Promise<void> {
+    this.unpackAll();
+    return super.dropControl(epoch);
+  }
+}
+
+const lives = ({ expiresAtMs }: StoredRecord, nowMs: number): boolean => expiresAtMs === null || expiresAtMs > nowMs;
+
+function inPack(connection: Connection, key: Key, nowMs: number): StoredRecord | null {
+  for (const records of packsIn(connection, { start: key, end: keyAfter(key) }, null)) {
+    const found = records.find((record) => record.key === key);
+    if (found !== undefined) return lives(found, nowMs) ? found : null;
+  }
+  return null;
+}
+
 class StagedView implements StoreView {
   readonly position: Position;
   private readonly view: SqliteView;
+  private readonly connection: Connection;
+  private readonly nowMs: number;
 
-  constructor(view: SqliteView, position: Position) {
+  /** @param connection the view's own, which holds both to one state */
+  constructor(view: SqliteView, position: Position, connection: Connection, nowMs: number) {
     this.view = view;
     this.position = position;
+    this.connection = connection;
+    this.nowMs = nowMs;
   }
 
-  scan(range: KeyRange, options: ScanOptions): AsyncIterable<RecordPage> {
-    return this.view.scan(range, options);
+  async *scan(range: KeyRange, options: ScanOptions): AsyncGenerator<RecordPage, void, undefined> {
+    const rows = recordsOf(this.view.scan(range, options));
+    for await (const records of mergedRecords(rows, packsIn(this.connection, range, null))) {
+      const wanted = records.filter((record) => rangeHolds(range, record.key) && lives(record, this.nowMs));
+      for (let at = 0; at < wanted.length; at += options.pageKeysMax) {
+        yield { records: wanted.slice(at, at + options.pageKeysMax), notCarried: [] };
+      }
+    }
   }
 
   close(): Promise<void> {
     return this.view.close();
   }
+}
+
+async function* recordsOf(pages: AsyncIterable<RecordPage>): AsyncGenerator<RecordPage['records']> {
+  for await (const { records } of pages) yield records;
 }
 
 const nothing: StoreView = {

@@ -62,7 +62,7 @@ for (const version of versions) {
           expect(facts.snapshot === null).toBe(extraArgs.length === 0);
 
           const read = await readPrefix(openDatadir(dataDir), '/');
-          expect(read.records).toEqual(live.records);
+          expect(read.records.map(withPlainBytes)).toEqual(live.records.map(withPlainBytes));
           expect(read.notCarried.filter(({ reason }) => reason !== 'key.hidden')).toEqual(live.notCarried);
 
           await server.members[0]?.restart();
@@ -253,3 +253,8 @@ describe.skipIf(!available34.ok)(`what etcdctl backup wrote${available34.note}`,
     }),
   );
 });
+
+/** A Buffer of one store beside an Uint8Array of the other says nothing. */
+function withPlainBytes<T extends { readonly value: Uint8Array }>(record: T): T {
+  return { ...record, value: new Uint8Array(record.value) };
+}

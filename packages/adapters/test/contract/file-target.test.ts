@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   chunkId,
@@ -98,7 +99,8 @@ const putOf = (key: string, value: string, expiresAtMs: number | null = null): G
 async function put(store: TargetStore, puts: readonly GuardedPut[], epoch = first) {
   const control = store.control(migration);
   await control.raiseEpoch(epoch);
-  const claimed = await control.claimChunk(chunkId(0), epoch, epoch);
+  const held = await control.readFence(chunkId(0));
+  const claimed = await control.claimChunk(chunkId(0), { ...epoch, token: (held?.token ?? 0) + 1 }, epoch);
   if (claimed.kind !== 'claimed') throw new TypeError('refused');
   return await claimed.writer.write(puts);
 }
@@ -309,6 +311,60 @@ describe('a file as a target', () => {
       { ...putOf('/a', ''), key: '/\xff' as Key },
     ]);
     expect(outcomes).toMatchObject([{ kind: 'refused' }, { kind: 'refused' }]);
+    await store.close();
+  });
+});
+
+describe('what waits for a file', () => {
+  /** Batches that lie apart wait as packs, those that meet are taken apart: nobody may see the difference. */
+  it('law: is what was put, in whatever batches, and each key has the outcome of a table', async () => {
+    const name = fc.integer({ min: 0, max: 40 }).map((n) => `/k${String(n).padStart(2, '0')}`);
+    const batch = fc.uniqueArray(name, { minLength: 1, maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(batch, fc.boolean()), { minLength: 1, maxLength: 8 }), async (batches) => {
+        const file = newFile();
+        const store = open(file);
+        const there = new Map<string, string>();
+        for (const [names, isSorted] of batches) {
+          const keys = isSorted ? names.toSorted() : names;
+          const puts = keys.map((key) => putOf(key, there.has(key) ? `${key} again` : `${key} ${there.size}`));
+          const expected = keys.map((key) =>
+            there.has(key) ? { kind: 'present', equal: false } : { kind: 'written' },
+          );
+          const outcomes = await put(store, puts);
+          expect(outcomes).toMatchObject(expected);
+          for (const [i, key] of keys.entries()) {
+            if (!there.has(key)) there.set(key, Buffer.from((puts[i] as GuardedPut).value).toString());
+          }
+          const found = await store.lookUp(keys.map((key) => keyFromText(key)));
+          expect(found.map((record) => record && Buffer.from(record.value).toString())).toEqual(
+            keys.map((key) => there.get(key)),
+          );
+          expect(await store.countRecords(everything, 100)).toBe(there.size);
+        }
+        const sorted = [...there].toSorted(([a], [b]) => (a < b ? -1 : 1));
+        expect((await readAll(store, everything)).map((record) => record.key)).toEqual(sorted.map(([key]) => key));
+        await store.publication?.publish(migration, first);
+        const lines = sorted.map(([key, value]) => `${JSON.stringify({ key, value })}\n`);
+        expect(readFileSync(file, 'utf8')).toBe(lines.join(''));
+        await store.close();
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('keeps its versions when it is taken apart, and is removed by them', async () => {
+    const file = newFile();
+    const store = open(file);
+    await put(store, [putOf('/a', '1'), putOf('/b', '2'), putOf('/c', '3')]);
+    const before = await readAll(store, everything);
+    const control = store.control(migration);
+    await control.raiseEpoch({ attempt: 1, token: 2 });
+    const created = [];
+    for await (const page of control.listCreated(everything, { pageKeysMax: 10 })) created.push(...page);
+    expect(created).toEqual(before.map(({ key, version }) => ({ key, version })));
+    expect(await control.removeCreated(created.slice(1), { attempt: 1, token: 2 })).toEqual(['removed', 'removed']);
+    expect((await readAll(store, everything)).map(({ key }) => key)).toEqual(['/a']);
     await store.close();
   });
 });

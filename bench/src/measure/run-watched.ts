@@ -1,0 +1,43 @@
+/** Runs a peer's program to its end, and looks after its peak memory while it lives: the kernel only lets it grow. */
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuSecondsOf, peakMiBOf } from './process-usage.ts';
+
+export interface WatchedRun {
+  readonly wallMs: number;
+  /** As of the last look, a few milliseconds before its end. */
+  readonly cpuSeconds: number;
+  readonly peakMiB: number;
+}
+
+const lookEveryMs = 10;
+
+/** @throws when it ends with another code than 0 */
+export async function runWatched(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<WatchedRun> {
+  const startedAt = performance.now();
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${program} did not start`);
+  let ended: number | null = null;
+  const exit = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      ended = performance.now();
+      resolve(code);
+    });
+  });
+  let [cpuSeconds, peakMiB] = [0, 0];
+  while (ended === null) {
+    // Nothing is told of one that has just ended.
+    cpuSeconds = Math.max(cpuSeconds, cpuSecondsOf(pid));
+    peakMiB = Math.max(peakMiB, peakMiBOf(pid));
+    await sleep(lookEveryMs);
+  }
+  const code = await exit;
+  if (code !== 0) throw new Error(`${program} ended with ${String(code)}`);
+  return { wallMs: (ended ?? performance.now()) - startedAt, cpuSeconds, peakMiB };
+}
