@@ -10,6 +10,16 @@ import { holderText, thisMachine } from './lock-holder.ts';
 import { usageError } from './usage-error.ts';
 import { loadAdapters, loadEngine, openConfig, withState } from './wiring.ts';
 
+/** What functions would leave out in silence is refused. @throws {KeyferryError} `usage.invalid` */
+export function assertForFunctions(flags: Readonly<Record<'finalize' | 'chunks-max', unknown>>): void {
+  const given = (['finalize', 'chunks-max'] as const).find((flag) => Boolean(flags[flag]));
+  if (given === undefined) return;
+  throw usageError(
+    `--runner lambda takes no --${given}: functions stop by their deadlines, and never finalize`,
+    'leave it out; once they are done and you are sure:   keyferry finalize MIGRATION',
+  );
+}
+
 /** @throws {KeyferryError} `usage.invalid`; what `submitPlan` and `followFunctions` fail with */
 export async function submitAndFollow(
   run: CommandRun,

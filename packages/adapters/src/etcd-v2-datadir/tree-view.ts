@@ -232,7 +232,13 @@ function hasListedChild(children: ReadonlyMap<string, V2Node>, hides: boolean): 
 
 function recordOf(node: V2Node, key: Key, expiresAtMs: number | null): StoredRecord {
   const { valueSpan: value, modifiedIndex, createdIndex } = node;
-  return { key, value, version: String(modifiedIndex) as Version, created: String(createdIndex) as Version, expiresAtMs };
+  return {
+    key,
+    value,
+    version: String(modifiedIndex) as Version,
+    created: String(createdIndex) as Version,
+    expiresAtMs,
+  };
 }
 
 /** Milliseconds, cut off as the live adapter reads them. */

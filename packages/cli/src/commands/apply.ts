@@ -7,7 +7,7 @@ import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
-import { submitAndFollow } from '../submit-plan.ts';
+import { assertForFunctions, submitAndFollow } from '../submit-plan.ts';
 import { applyView, type AppliedView } from '../views/apply/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
@@ -69,6 +69,7 @@ export default class Apply extends BaseCommand {
     const subject = args.plan;
     await this.perform<unknown>(flags, subject, async (run) => {
       if (flags.runner === 'lambda') {
+        assertForFunctions(flags);
         return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
       }
       if (!isPlanFile(subject)) {

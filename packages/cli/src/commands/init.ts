@@ -34,7 +34,14 @@ export default class Init extends BaseCommand {
       env: 'KEYFERRY_SOURCE_KIND',
     }),
     'target-kind': Flags.option({
-      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'dynamodb', 'sqlite', 'postgres'] as const satisfies StoreKind[],
+      options: [
+        'etcd-v3',
+        'etcd-v3-snapshot',
+        'consul',
+        'dynamodb',
+        'sqlite',
+        'postgres',
+      ] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to write.',
       default: 'etcd-v3',
