@@ -72,3 +72,4 @@ export * from './ports/spool.ts';
 export * from './ports/record-program.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';
+export * from './ports/switch.ts';

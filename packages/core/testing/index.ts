@@ -7,6 +7,7 @@ export {
   type MemoryStateStoreOptions,
   type StateOperation,
 } from './memory-state-store.ts';
+export { MemoryPlainSwitch, MemorySwitch, MemorySwitchData, type SwitchOperation } from './memory-switch.ts';
 export type { FaultMoment } from './memory-faults.ts';
 export { MemoryScratch } from './memory-spool.ts';
 export { allRules, type ProtocolRules } from './protocol-rules.ts';
@@ -16,3 +17,10 @@ export { sourceContract } from './contract/source.ts';
 export { targetContract } from './contract/target.ts';
 export { spoolContract } from './contract/spool.ts';
 export { stateContract } from './contract/state.ts';
+export {
+  plainSwitchContract,
+  switchContract,
+  type PlainSwitchFixture,
+  type SwitchFixture,
+  type SwitchHarness,
+} from './contract/switch.ts';

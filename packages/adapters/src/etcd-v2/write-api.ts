@@ -85,6 +85,16 @@ export class EtcdV2WriteApi {
     });
   }
 
+  /** The values that lie directly in a directory; none if it is not there. Through raft, in one state. */
+  async readDirectory(key: Key): Promise<readonly FoundNode[]> {
+    return await this.client.read({ path: `${pathOf(key)}?quorum=true` }, async (answer) => {
+      if (answer.status === 200) return childrenOf(this.store, answer, await answer.read(nodeBytesMax));
+      const { errorCode, error } = await readErrorAnswer(this.store, answer);
+      if (errorCode === errorCodes.keyNotFound) return [];
+      throw error;
+    });
+  }
+
   private put(key: Key, condition: string, { value, ttlSeconds }: NewValue): Promise<WriteAnswer> {
     const body = Buffer.concat([
       Buffer.from(ttlSeconds === null ? 'value=' : `ttl=${ttlSeconds}&value=`),
@@ -144,22 +154,38 @@ function pathOf(key: Key): string {
 }
 
 function nodeOf(store: string, answer: HttpAnswer, body: Buffer | null): FoundNode {
-  const broken = (): KeyferryError => unexpected(store, answer, 'it is not a node of etcd v2');
-  let json: unknown;
+  return foundNode(store, answer, rawNode(store, answer, body));
+}
+
+function childrenOf(store: string, answer: HttpAnswer, body: Buffer | null): readonly FoundNode[] {
+  const { nodes } = rawNode(store, answer, body);
+  const children = Array.isArray(nodes) ? (nodes as readonly RawNode[]) : []; // left out where there are none
+  return children.map((child) => foundNode(store, answer, child)).filter(({ value }) => value !== null);
+}
+
+type RawNode = Readonly<Record<string, unknown>>;
+
+function rawNode(store: string, answer: HttpAnswer, body: Buffer | null): RawNode {
   try {
-    json = JSON.parse(body?.toString('utf8') ?? '');
+    return (JSON.parse(body?.toString('utf8') ?? '') as { readonly node?: RawNode }).node ?? {};
   } catch {
-    throw broken();
+    throw broken(store, answer);
   }
-  const { node } = json as { readonly node?: Readonly<Record<string, unknown>> };
-  const { value, dir, modifiedIndex, createdIndex, expiration } = node ?? {};
+}
+
+function foundNode(store: string, answer: HttpAnswer, node: RawNode): FoundNode {
+  const { value, dir, modifiedIndex, createdIndex, expiration } = node;
   const isDirectory = dir === true;
-  if (typeof modifiedIndex !== 'number' || typeof createdIndex !== 'number') throw broken();
-  if (!isDirectory && typeof value !== 'string') throw broken();
+  if (typeof modifiedIndex !== 'number' || typeof createdIndex !== 'number') throw broken(store, answer);
+  if (!isDirectory && typeof value !== 'string') throw broken(store, answer);
   return {
     value: isDirectory ? null : Buffer.from(value as string, 'utf8'),
     modifiedIndex,
     createdIndex,
     expiresAtMs: typeof expiration === 'string' ? Date.parse(expiration) : null,
   };
+}
+
+function broken(store: string, answer: HttpAnswer): KeyferryError {
+  return unexpected(store, answer, 'it is not a node of etcd v2');
 }

@@ -6,6 +6,7 @@
  *     part#<version>#<n>             #                         the n-th part of that version of an item
  *     ledger                         #<version>                sets of parts that no item refers to (part-sets.ts)
  *     table                          #format                   which format the keys of this table are of
+ *     switch#<name>                  record, instances/<id>    a switch (switch.ts), where one lies beside a state
  *
  * One partition takes 1,000 write units a second. So kinds of which a scope may hold many are spread over shards by a
  * hash of the id, and a list merges the shards; kinds of which there are few lie together. How a kind is spread is part

@@ -1,0 +1,101 @@
+/**
+ * A switch on any store that can change one small text under a condition: what all switches share.
+ *
+ *     record               the mode
+ *     instances/<id>       a registration; ids are percent-encoded, so that none can reach into another's place
+ *
+ * An adapter says how its store reads, lists and conditionally writes such texts, in its own `switch.ts`; the forms of the
+ * texts are core's.
+ */
+import {
+  registrationFromText,
+  registrationToText,
+  switchRecordFromText,
+  switchRecordToText,
+  type InstanceId,
+  type RegistrationRecord,
+  type Switch,
+  type SwitchEntry,
+  type SwitchRecord,
+  type SwitchVersion,
+  type SwitchWrite,
+} from '@keyferry/core';
+
+export type Cell = SwitchEntry<string>;
+export type CellWrite = SwitchWrite<string>;
+
+export const recordName = 'record';
+export const instancesFolder = 'instances/';
+
+/** Small texts by name. Reads are linearizable; a version is never that of an earlier state. */
+export interface Cells {
+  readonly where: string;
+  read(name: string): Promise<Cell | null>;
+  write(name: string, text: string, expected: SwitchVersion | 'absent'): Promise<CellWrite>;
+  remove(name: string, expected: SwitchVersion): Promise<CellWrite>;
+  /** Those below `instancesFolder`. */
+  listInstances(): Promise<readonly Cell[]>;
+  close(): Promise<void>;
+}
+
+export class CellSwitch implements Switch {
+  readonly where: string;
+  private readonly cells: Cells;
+
+  constructor(cells: Cells) {
+    this.cells = cells;
+    this.where = cells.where;
+  }
+
+  async read(): Promise<SwitchEntry<SwitchRecord> | null> {
+    return this.recordOf(await this.cells.read(recordName));
+  }
+
+  async write(record: SwitchRecord, expected: SwitchVersion | 'absent'): Promise<SwitchWrite<SwitchRecord>> {
+    const outcome = await this.cells.write(recordName, switchRecordToText(record), expected);
+    return outcome.kind === 'written' ? outcome : { kind: 'lost', current: this.recordOf(outcome.current) };
+  }
+
+  async registrations(): Promise<readonly SwitchEntry<RegistrationRecord>[]> {
+    const listed = (await this.cells.listInstances()).map((cell) => this.registrationOf(cell));
+    return listed.toSorted((a, b) => (a.value.instance < b.value.instance ? -1 : 1));
+  }
+
+  async readRegistration(instance: InstanceId): Promise<SwitchEntry<RegistrationRecord> | null> {
+    const cell = await this.cells.read(nameOf(instance));
+    return cell && this.registrationOf(cell);
+  }
+
+  async writeRegistration(
+    registration: RegistrationRecord,
+    expected: SwitchVersion | 'absent',
+  ): Promise<SwitchWrite<RegistrationRecord>> {
+    const name = nameOf(registration.instance);
+    return this.outcomeOf(await this.cells.write(name, registrationToText(registration), expected));
+  }
+
+  async removeRegistration(instance: InstanceId, expected: SwitchVersion): Promise<SwitchWrite<RegistrationRecord>> {
+    return this.outcomeOf(await this.cells.remove(nameOf(instance), expected));
+  }
+
+  close(): Promise<void> {
+    return this.cells.close();
+  }
+
+  private recordOf(cell: Cell | null): SwitchEntry<SwitchRecord> | null {
+    return cell && { value: switchRecordFromText(cell.value, this.where), version: cell.version };
+  }
+
+  private registrationOf({ value, version }: Cell): SwitchEntry<RegistrationRecord> {
+    return { value: registrationFromText(value, this.where), version };
+  }
+
+  private outcomeOf(outcome: CellWrite): SwitchWrite<RegistrationRecord> {
+    if (outcome.kind === 'written') return outcome;
+    return { kind: 'lost', current: outcome.current && this.registrationOf(outcome.current) };
+  }
+}
+
+/** Dots too: in etcd v2 a name of dots is a way through the tree. */
+const nameOf = (instance: InstanceId): string =>
+  `${instancesFolder}${encodeURIComponent(instance).replaceAll('.', '%2E')}`;
