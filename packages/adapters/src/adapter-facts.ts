@@ -18,6 +18,8 @@ import {
   etcdV2TargetCapabilities,
 } from './etcd-v2/capabilities.ts';
 import { etcdV2DatadirCapabilities } from './etcd-v2-datadir/capabilities.ts';
+import { dynamoDbCapabilities, dynamoDbTargetCapabilities } from './dynamodb/capabilities.ts';
+import { defaultReservedPrefix as defaultDynamoDbReservedPrefix, type Mapping } from './dynamodb/mapping.ts';
 import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './etcd-v3/capabilities.ts';
 import { etcdV3SnapshotCapabilities, etcdV3SnapshotTargetCapabilities } from './etcd-v3-snapshot/capabilities.ts';
 import { capabilitiesByFormat, targetCapabilitiesByFormat } from './file/capabilities.ts';
@@ -51,6 +53,15 @@ const consulTarget = consulTargetCapabilities(
   defaultTransactionBytes,
   new ValueForm(null),
 );
+/** As the configuration has it by default, with a TTL. */
+const exampleMapping: Mapping = {
+  hash: { name: 'pk', type: 'string' },
+  sort: null,
+  separator: '/',
+  value: { from: 'attribute', name: 'value', type: 'binary' },
+  ttl: 'expiresAt',
+  leaveOut: new Set(),
+};
 const nodeSqlite = 'the SQLite that Node carries (node:sqlite)';
 const newFile = 'write on the folder of the file, which must not be there yet';
 const readFile = 'read on the file; write on TMPDIR, for a sorted scratch file';
@@ -123,6 +134,24 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
         refuses: 'keys that no path names (a slash at the start, empty parts, "." and ".."), keys that are not UTF-8',
       },
     ],
+  },
+  dynamodb: {
+    testedWith: 'DynamoDB Local 3.3.1',
+    source: [
+      {
+        form: null,
+        capabilities: dynamoDbCapabilities(exampleMapping),
+        permission:
+          'dynamodb:DescribeTable, DescribeTimeToLive and Scan on the table; write on TMPDIR, for a sorted scratch file',
+      },
+    ],
+    target: (['transactions', 'single'] as const).map((writes) => ({
+      form: `writes: ${writes}`,
+      capabilities: dynamoDbTargetCapabilities(exampleMapping, keyFromText(defaultDynamoDbReservedPrefix), writes),
+      permission:
+        'what a source needs; GetItem, BatchGetItem, PutItem, UpdateItem, DeleteItem, BatchWriteItem and ConditionCheckItem',
+      refuses: 'keys that are not made of its key attributes, values that are not of the type of theirs',
+    })),
   },
   sqlite: {
     testedWith: nodeSqlite,

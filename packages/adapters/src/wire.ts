@@ -244,6 +244,8 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
       const { prefix } = settings.source;
       return openConsulSource({ name, nowMs, prefix, flags: store.flags, ...(await consulOptions(store, context)) });
     }
+    case 'dynamodb':
+      return await openDynamoDb(name, store, context, settings.source.prefix);
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs, readOnly: true, ...sqliteOptions(store, directory) });
@@ -265,6 +267,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
       const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
       return openConsulTarget({ ...options, transactionBytes: store.transactionBytes ?? undefined });
     }
+    case 'dynamodb':
+      return await openDynamoDb(name, store, context, context.settings.target.prefix);
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
       return await openSqliteStore({ name, nowMs: context.nowMs, ...sqliteOptions(store, context.directory) });
@@ -324,6 +328,36 @@ async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consu
     ...(tls === null ? {} : { tls: await readTls(tls, context) }),
     ...(token === null ? {} : { token: await readSecret(token, context) }),
   };
+}
+
+async function openDynamoDb(
+  name: string,
+  store: Extract<StoreConfig, { readonly kind: 'dynamodb' }>,
+  { nowMs }: StoreContext,
+  prefix: string,
+): Promise<SourceStore & TargetStore> {
+  const { openDynamoDbStore } = await import('./dynamodb/index.ts');
+  const { table, region, endpoint, requestTimeoutMs, key, value, ttl, leaveOut, writes, segments } = store;
+  return openDynamoDbStore({
+    name,
+    nowMs,
+    table,
+    region,
+    endpoint: endpoint ?? undefined,
+    requestTimeoutMs: requestTimeoutMs ?? undefined,
+    mapping: {
+      hash: { name: key.hash, type: key.hashType },
+      sort: key.sort === null ? null : { name: key.sort, type: key.sortType },
+      separator: key.separator,
+      value: value.from === 'item' ? { from: 'item' } : { from: 'attribute', name: value.attribute, type: value.type },
+      ttl,
+      leaveOut: new Set(leaveOut),
+    },
+    writes,
+    segments,
+    reservedPrefix: store.reservedPrefix ?? undefined,
+    prefix,
+  });
 }
 
 async function networkOptions(

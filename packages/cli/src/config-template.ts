@@ -83,6 +83,16 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
         '# tls: { ca: { file: ca.pem }, cert: { file: client.pem }, key: { file: client.key } }',
         '# flags: carry # records with flags are left out of a source and counted by default',
       ];
+    case 'dynamodb':
+      return [
+        'kind: dynamodb',
+        `table: ${store}-config`,
+        'region: eu-west-1',
+        'key: { hash: pk } # with a sort key: { hash: pk, sort: sk, separator: / }',
+        '# value: { from: item } # all attributes; by default those of one attribute, value, a binary',
+        '# ttl: expiresAt # attribute with the second at which an item ends',
+        '# leaveOut: [revision] # attributes that belong to no record',
+      ];
     case 'sqlite':
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':

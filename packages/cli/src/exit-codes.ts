@@ -110,6 +110,8 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'state.denied': 'failed',
   'store.unreachable': 'failed',
   'store.timeout': 'failed',
+  'store.throttled': 'failed',
+  'store.table-missing': 'failed',
   'store.no-leader': 'failed',
   'store.auth-failed': 'failed',
   'store.permission-denied': 'failed',

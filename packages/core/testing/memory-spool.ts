@@ -52,8 +52,8 @@ class MemorySpool implements Spool {
     return this.put(key, { record: { key, value: value.slice(), version, expiresAtMs, ...made } });
   }
 
-  addNotCarried({ key, reason }: NotCarried): boolean {
-    return this.put(key, { notCarried: { key, reason } });
+  addNotCarried(entry: NotCarried): boolean {
+    return this.put(entry.key, { notCarried: entry });
   }
 
   seal(): void {

@@ -77,8 +77,8 @@ export class ImageSpool {
     this.add({ ...record, sourceKey: record.key });
   }
 
-  addNotCarried(sourceKey: Key, { key, reason }: NotCarried): void {
-    this.spool.addNotCarried({ key: pairKey(key, notCarriedKind + sourceKey), reason });
+  addNotCarried(sourceKey: Key, entry: NotCarried): void {
+    this.spool.addNotCarried({ ...entry, key: pairKey(entry.key, notCarriedKind + sourceKey) });
   }
 
   addUnplaced({ key, reason, sourceKeys: [sourceKey = key], bytes, detail }: Unplaced): void {
@@ -134,7 +134,7 @@ class ImagePages {
         if (before !== null && entry.key > before) return;
         const { first: key } = splitPair(entry.key);
         this.moveTo(key);
-        this.here.notCarried.push({ key, reason: entry.reason });
+        this.here.notCarried.push({ ...entry, key });
         at += 1;
       }
     };

@@ -164,7 +164,9 @@ async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signa
   const pages = async function* (): AsyncGenerator<RecordPage> {
     for await (const page of scanPages(engine, view, prefixRange(rule.sourcePrefix), signal)) {
       assertNotStopped(spec.migration, signal);
-      for (const { key, reason } of page.notCarried) spool.addNotCarried(key, { key: toTargetKey(rule, key), reason });
+      for (const entry of page.notCarried) {
+        spool.addNotCarried(entry.key, { ...entry, key: toTargetKey(rule, entry.key) });
+      }
       yield page;
       sourceKeys += page.records.length;
       engine.host.emit({ code: 'image.sorting', data: { sourceKeys } });

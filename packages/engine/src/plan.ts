@@ -234,16 +234,24 @@ function unplacedFindings({ unplaced }: BuiltPlan): readonly Finding[] {
 }
 
 /** Records, unlike directories and what has expired; each line of `not carried` says how many and why. */
-function leftOutFindings({ totals: { notCarried } }: BuiltPlan): readonly Finding[] {
-  const [flags, notText] = [notCarried['flags.set'] ?? 0, notCarried['key.not-text'] ?? 0];
-  if (flags + notText === 0) return [];
+function leftOutFindings({ totals: { notCarried }, unmapped }: BuiltPlan): readonly Finding[] {
+  const [flags, notText, items] = (['flags.set', 'key.not-text', 'item.unmapped'] as const).map(
+    (reason) => notCarried[reason] ?? 0,
+  ) as [number, number, number];
+  const count = flags + notText + items;
+  if (count === 0) return [];
   const parts = [
     ...(flags > 0 ? [`${counted(flags, 'record has', 'records have')} flags beside the value`] : []),
     ...(notText > 0 ? [`${counted(notText, 'key is', 'keys are')} not UTF-8 and cannot be named`] : []),
+    ...(items > 0 ? [`${counted(items, 'item is', 'items are')} not in the form that the store maps to a record`] : []),
   ];
-  const carry = flags > 0 ? 'say in the store what is to become of flags:   flags: carry   (or drop)\n' : '';
-  const fix = `${carry}or leave them where they are:   --accept source.left-out`;
-  return [finding('source.left-out', { count: flags + notText, detail: `${parts.join(', and ')}: left out`, fix })];
+  const ways = [
+    ...(flags > 0 ? ['say in the store what is to become of flags:   flags: carry   (or drop)\n'] : []),
+    ...(items > 0 ? ['change how the store maps items (key, value, leaveOut)\n'] : []),
+  ];
+  const fix = `${ways.join('')}or leave them where they are:   --accept source.left-out`;
+  const cases = items > 0 ? { cases: unmapped } : {};
+  return [finding('source.left-out', { count, ...cases, detail: `${parts.join(', and ')}: left out`, fix })];
 }
 
 /** What a program's answers do not say, nothing else can. */

@@ -21,9 +21,10 @@ export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
     target: true,
   },
   consul: { description: "Consul's KV store, 1.8 or later", source: true, target: true },
+  dynamodb: { description: 'the items of a DynamoDB table', source: true, target: true },
   sqlite: { description: 'a table of keys in an SQLite file', source: true, target: true },
   file: { description: 'a snapshot file: NDJSON, or the JSON of an etcd v2 tree', source: true, target: true },
 };
 
 /** Kinds that are planned for later versions, so that naming one gets a better answer than "unknown". */
-export const laterKinds: readonly string[] = ['postgres', 'dynamodb', 'apicurio'];
+export const laterKinds: readonly string[] = ['postgres', 'apicurio'];

@@ -50,7 +50,7 @@ const withMigration = (line: string) => `${valid}    ${line}\n`;
 const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
 const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
-const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file is expected';
+const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file is expected';
 
 describe('a wrong configuration', () => {
   it.each<[name: string, text: string, ...issues: string[]]>([
@@ -120,8 +120,8 @@ describe('a wrong configuration', () => {
     ['has an unknown kind', withStore('{ kind: etcdv2, endpoints: [] }'), `3:16 stores.old.kind: ${kinds} (etcd-v2)`],
     [
       'has a kind of a later version',
-      withStore('{ kind: dynamodb }'),
-      '3:16 stores.old.kind: kind dynamodb is not available in this version',
+      withStore('{ kind: postgres }'),
+      '3:16 stores.old.kind: kind postgres is not available in this version',
     ],
     [
       'has a mistyped field of a data directory',

@@ -39,11 +39,31 @@ function resolveStore(store: CheckedStore): StoreConfig {
       return { kind: store.kind, path: store.path, firstRevision: store.firstRevision };
     case 'consul':
       return { kind: store.kind, ...resolveConsul(store) };
+    case 'dynamodb':
+      return resolveDynamoDb(store);
     case 'sqlite':
       return { kind: store.kind, file: store.file, table: store.table ?? null };
     case 'file':
       return { kind: store.kind, path: store.path, format: store.format };
   }
+}
+
+function resolveDynamoDb(store: Extract<CheckedStore, { readonly kind: 'dynamodb' }>): StoreConfig {
+  const { kind, table, region, endpoint, requestTimeout, key, value, ttl, leaveOut, writes, segments } = store;
+  return {
+    kind,
+    table,
+    region,
+    endpoint: endpoint ?? null,
+    requestTimeoutMs: requestTimeout ?? null,
+    key: { ...key, sort: key.sort ?? null },
+    value,
+    ttl: ttl ?? null,
+    leaveOut,
+    writes,
+    segments,
+    reservedPrefix: store.reservedPrefix ?? null,
+  };
 }
 
 function resolveEtcd({ endpoints, tls, auth, requestTimeout }: CheckedEtcd) {

@@ -48,6 +48,34 @@ interface ConsulConfig {
   readonly requestTimeoutMs: number | null;
 }
 
+/** A table, and how its items are records (adapters/src/dynamodb/mapping.ts). */
+interface DynamoDbConfig {
+  readonly kind: 'dynamodb';
+  readonly table: string;
+  readonly region: string;
+  /** Null: the region's own. */
+  readonly endpoint: string | null;
+  /** Null: the adapter's own default. */
+  readonly requestTimeoutMs: number | null;
+  readonly key: {
+    readonly hash: string;
+    readonly hashType: AttributeType;
+    /** Null: the table has no sort key. */
+    readonly sort: string | null;
+    readonly sortType: AttributeType;
+    readonly separator: string;
+  };
+  readonly value: { readonly from: 'attribute' | 'item'; readonly attribute: string; readonly type: AttributeType };
+  /** Null: records do not expire. */
+  readonly ttl: string | null;
+  readonly leaveOut: readonly string[];
+  readonly writes: 'transactions' | 'single';
+  readonly segments: number;
+  readonly reservedPrefix: string | null;
+}
+
+type AttributeType = 'string' | 'binary';
+
 export type StoreConfig =
   | ({ readonly kind: 'etcd-v2'; readonly reservedPrefix: string | null } & EtcdConfig)
   | {
@@ -61,6 +89,7 @@ export type StoreConfig =
   | ({ readonly kind: 'etcd-v3'; readonly reservedPrefix: string | null } & EtcdConfig)
   | { readonly kind: 'etcd-v3-snapshot'; readonly path: string; readonly firstRevision: number }
   | ({ readonly kind: 'consul' } & ConsulConfig)
+  | DynamoDbConfig
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
   | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };
 

@@ -24,6 +24,7 @@ import {
   text,
   userName,
 } from './scalars.ts';
+import { dynamoDb, dynamoDbTable } from './schema-dynamodb.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
 export const laterKeys: readonly string[] = ['emptyDirs', 'only'];
@@ -121,6 +122,7 @@ const store = z.discriminatedUnion(
       })
       .describe('the v3 keys of a running etcd'),
     z.strictObject({ kind: z.literal('consul'), ...consul }).describe("Consul's KV store"),
+    dynamoDb,
     z
       .strictObject({
         kind: z.literal('etcd-v3-snapshot'),
@@ -157,7 +159,9 @@ function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
   if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
-  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file')({ input: kind });
+  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file')({
+    input: kind,
+  });
 }
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
@@ -232,26 +236,12 @@ const migration = z.strictObject({
     ),
 });
 
-const tableNameWords = 'the name of a table, of 3 to 255 letters, digits, dots, dashes and underscores,';
-const regionWords = 'the name of a region, such as eu-west-1,';
-
 const state = z
   .strictObject({
     sqlite: text.optional().describe('path of an SQLite file, relative to this file: for one machine'),
     dynamodb: z
       .strictObject({
-        table: z
-          .string({ error: expects(tableNameWords) })
-          .regex(/^[A-Za-z0-9._-]{3,255}$/, `${tableNameWords} is expected`)
-          .describe('the table; state create-table makes it'),
-        region: z
-          .string({ error: expects(regionWords) })
-          .regex(/^[a-z0-9-]+$/, `${regionWords} is expected`)
-          .describe('region of the table'),
-        endpoint: endpoint
-          .optional()
-          .describe("only for an emulator, or an endpoint of a VPC; by default the region's own"),
-        requestTimeout: duration.optional().describe('how long one request may take; 10s by default'),
+        ...dynamoDbTable('the table; state create-table makes it'),
         eventsKept: duration.optional().describe('how long events stay; by default for ever'),
       })
       .optional()

@@ -10,7 +10,7 @@ import {
 } from '@keyferry/core';
 import type { EtcdV2Api } from './api.ts';
 import { fenceOf, type ControlKeys } from './control-keys.ts';
-import type { Lanes } from './lanes.ts';
+import type { Lanes } from '../lanes.ts';
 import type { EtcdV2WriteApi, FoundNode, NewValue } from './write-api.ts';
 
 export interface TargetContext {

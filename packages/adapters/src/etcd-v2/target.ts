@@ -26,7 +26,7 @@ import { EtcdV2Api } from './api.ts';
 import { etcdV2TargetCapabilities, defaultReservedPrefix } from './capabilities.ts';
 import { EtcdV2Control } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes } from '../lanes.ts';
 import { openEtcdV2Store, type EtcdV2Options } from './source.ts';
 import { recordOf } from './target-context.ts';
 import { EtcdV2WriteApi } from './write-api.ts';

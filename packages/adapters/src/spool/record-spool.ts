@@ -69,8 +69,9 @@ export class RecordSpool implements Spool {
   }
 
   /** False, and nothing kept, when an entry with this key is already there. */
-  addNotCarried({ key, reason }: NotCarried): boolean {
-    return this.put(key, null, null, null, reason, null);
+  addNotCarried({ key, reason, detail }: NotCarried): boolean {
+    // It has no version; the column holds its detail.
+    return this.put(key, null, (detail ?? null) as Version | null, null, reason, null);
   }
 
   /**
@@ -184,7 +185,7 @@ function readPage(rows: Iterable<unknown>, pageKeysMax: number): PageRead {
     count += 1;
     if (reason === nothing) continue;
     bytes += key.length + (value?.byteLength ?? 0);
-    if (reason !== null) notCarried.push({ key, reason });
+    if (reason !== null) notCarried.push({ key, reason, ...(version !== null && { detail: version }) });
     else {
       const record = { key, value: value ?? new Uint8Array(0), version: (version ?? '') as Version, expiresAtMs };
       records.push(created === null ? record : { ...record, created: created as Version });

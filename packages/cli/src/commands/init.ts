@@ -23,6 +23,7 @@ export default class Init extends BaseCommand {
         'etcd-v3',
         'etcd-v3-snapshot',
         'consul',
+        'dynamodb',
         'sqlite',
         'file',
       ] as const satisfies StoreKind[],
@@ -32,7 +33,7 @@ export default class Init extends BaseCommand {
       env: 'KEYFERRY_SOURCE_KIND',
     }),
     'target-kind': Flags.option({
-      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'sqlite'] as const satisfies StoreKind[],
+      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'dynamodb', 'sqlite'] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to write.',
       default: 'etcd-v3',

@@ -1,10 +1,11 @@
 /**
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
- * `keyferry explain CODE` are made from this table; a new failure is one entry here.
+ * `keyferry explain CODE` are made from this table; a new failure is one entry here, or in store-codes.ts.
  */
-import type { ConfigIssue, MovedKeys, StateDetails, StoreDetails } from './details.ts';
+import type { ConfigIssue, MovedKeys, StateDetails } from './details.ts';
 import { entry } from './entry.ts';
 import { programCodes } from './program-codes.ts';
+import { storeCodes } from './store-codes.ts';
 
 export const codes = {
   'usage.invalid': entry<{ what: string; fix: string }>({
@@ -249,61 +250,7 @@ export const codes = {
     summary: 'the state in {where} is not open to these credentials: {detail}',
     remedy: 'check which credentials the AWS SDK finds, and what they may do (docs/operations/shared-state.md)',
   }),
-  'store.unreachable': entry<StoreDetails>({
-    retry: 'backoff',
-    summary: 'store {store} cannot be reached: {detail}',
-    remedy: 'check endpoints, network and TLS of the store, then run the command again',
-  }),
-  'store.timeout': entry<StoreDetails>({
-    retry: 'backoff',
-    summary: 'store {store} did not answer in time: {detail}',
-    remedy: "check the store's load; run the command again to go on from the last checkpoint",
-  }),
-  'store.no-leader': entry<StoreDetails>({
-    retry: 'backoff',
-    summary: 'store {store} has no leader or lost its quorum: {detail}',
-    remedy: 'bring its members back, then run the command again',
-  }),
-  'store.auth-failed': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'store {store} refused the user or password: {detail}',
-    remedy: "correct the store's auth in the configuration",
-  }),
-  'store.permission-denied': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'store {store} does not permit this: {detail}',
-    remedy: "grant the user read on the source, read and write on the target and on keyferry's reserved prefix",
-  }),
-  'store.tls-failed': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'no trusted TLS connection to store {store}: {detail}',
-    remedy: "correct the store's tls (ca, cert, key, serverName) in the configuration",
-  }),
-  'store.unsupported': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'store {store} does not speak what is needed: {detail}',
-    remedy: "compare the store's version and flags with:   keyferry adapters list",
-  }),
-  'store.out-of-space': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'store {store} is out of space: {detail}',
-    remedy: 'compact and defragment it or raise its quota, clear the alarm, then run the command again',
-  }),
-  'store.request-refused': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'store {store} refused a request: {detail}',
-    remedy: "see the store's log; nothing of the refused request was written",
-  }),
-  'store.answer-unexpected': entry<StoreDetails>({
-    retry: 'never',
-    summary: 'store {store} gave an answer that cannot be right: {detail}',
-    remedy: "check that the endpoint is the store itself and not a proxy's error page",
-  }),
-  'store.position-compacted': entry<{ store: string; position: string }>({
-    retry: 'restart',
-    summary: 'store {store} no longer has its state at position {position}',
-    remedy: 'run the command again; keep compaction off while it runs if this repeats',
-  }),
+  ...storeCodes,
   'file.unreadable': entry<{ file: string; detail: string }>({
     retry: 'never',
     summary: '{file} cannot be read: {detail}',

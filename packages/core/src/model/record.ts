@@ -36,12 +36,15 @@ export type NotCarriedReason =
   | 'key.not-text'
   | 'lock.held'
   | 'flags.set'
+  | 'item.unmapped'
   | 'rule.excluded'
   | 'rule.dropped';
 
 export interface NotCarried {
   readonly key: Key;
   readonly reason: NotCarriedReason;
+  /** What is wrong with this one, where the reason alone does not say it; holds no value. */
+  readonly detail?: string;
 }
 
 /** Why the rules find no place in the target for a record. */

@@ -83,6 +83,8 @@ export interface BuiltPlan {
   /** Why records have no form in the target, and how many for each reason. */
   readonly unfitReasons: ReadonlyMap<string, number>;
   readonly unplaced: ReadonlyMap<UnplacedReason, UnplacedRecords>;
+  /** The first few items of the source that are no records under its mapping; `totals` has their number. */
+  readonly unmapped: readonly FindingCase[];
   /** Those that the inverse of the rules would not lead back. */
   readonly oneWay: number;
   readonly conflictKeys: readonly KeyJson[];
@@ -119,6 +121,7 @@ export class PlanBuilder implements JoinVisitor {
   private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
   private readonly unfitReasons = new Map<string, number>();
   private readonly unplacedBy = new Map<UnplacedReason, { count: number; places: number; cases: FindingCase[] }>();
+  private readonly unmapped: FindingCase[] = [];
   private oneWay = 0;
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
@@ -170,6 +173,10 @@ export class PlanBuilder implements JoinVisitor {
 
   notCarried(entry: NotCarried): void {
     this.notCarriedBy.set(entry.reason, (this.notCarriedBy.get(entry.reason) ?? 0) + 1);
+    const { key: at, reason, detail = '' } = entry;
+    if (reason !== 'item.unmapped' || this.unmapped.length >= findingKeysMax) return;
+    const key = keyToJson(at);
+    this.unmapped.push({ key, sourceKeys: [key], count: 1, detail });
   }
 
   unplaced(entry: Unplaced, targetKey: Key): void {
@@ -218,6 +225,7 @@ export class PlanBuilder implements JoinVisitor {
       blocked: this.blocked,
       unfitReasons: this.unfitReasons,
       unplaced: this.unplacedBy,
+      unmapped: this.unmapped,
       oneWay: this.oneWay,
       conflictKeys: this.conflictKeys,
       replacedText: this.replacedText,

@@ -28,7 +28,7 @@ export interface StoreCapabilities {
 
 /** What the plan prints about a store. Holds no secret. */
 export interface StoreDescription {
-  /** The adapter: `etcd-v2`, `etcd-v3`, `sqlite`, `file`, `memory`. */
+  /** The adapter: `etcd-v2`, `etcd-v3`, `dynamodb`, `sqlite`, `file`, `memory`. */
   readonly kind: string;
   /** The server's or format's own version, as it states it. */
   readonly version: string;

@@ -89,6 +89,18 @@ export function spoolContract(name: string, openScratch: () => Scratch): void {
       spool.close();
     });
 
+    it('keeps what is said of an entry that is not carried', async () => {
+      const spool = openScratch().openSpool();
+      const entries: readonly NotCarried[] = [
+        { key: keyFromText('/a'), reason: 'item.unmapped', detail: 'its value is a number' },
+        { key: keyFromText('/b'), reason: 'item.unmapped' },
+      ];
+      for (const entry of entries) spool.addNotCarried(entry);
+      spool.seal();
+      expect((await pagesOf(spool, everything, 10)).flatMap(({ notCarried }) => notCarried)).toEqual(entries);
+      spool.close();
+    });
+
     it('is not moved by what happens to the bytes of a value afterwards', async () => {
       const spool = openScratch().openSpool();
       const entry = record(keyFromText('/a'), 3);

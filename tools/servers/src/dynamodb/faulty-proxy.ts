@@ -11,7 +11,14 @@ import type { AddressInfo } from 'node:net';
 
 export type DynamoDbFault =
   /** Refused before anything happens, with this error's name; 400, or 500 for one of the server. */
-  | { readonly kind: 'refuse'; readonly error: string; readonly status?: number }
+  | {
+      readonly kind: 'refuse';
+      readonly error: string;
+      readonly status?: number;
+      readonly message?: string;
+      /** Further members of the answer: `CancellationReasons`. */
+      readonly more?: Readonly<Record<string, unknown>>;
+    }
   /** It is done, and the connection closes without an answer. */
   | { readonly kind: 'drop-answer' }
   /** It is done twice, and the second answer is the one that is heard: a conditional write then fails. */
@@ -22,6 +29,8 @@ export type DynamoDbFault =
   | { readonly kind: 'process-only'; readonly items: number }
   /** A page of a query ends after so many items. */
   | { readonly kind: 'page'; readonly items: number }
+  /** It is done, and the answer is heard as this makes it. */
+  | { readonly kind: 'edit-answer'; readonly edit: (answer: Record<string, unknown>) => Record<string, unknown> }
   /** Calls this, and then lets it pass. */
   | { readonly kind: 'before'; readonly act: () => Promise<void> };
 
@@ -89,9 +98,9 @@ export async function startFaultyDynamoDb(
       case undefined:
         return await forward(body);
       case 'refuse': {
-        const { error, status = 400 } = fault;
+        const { error, status = 400, message = 'a fault that was planted', more = {} } = fault;
         const type = `com.amazonaws.dynamodb.v20120810#${error}`;
-        return { status, headers: {}, body: JSON.stringify({ __type: type, message: 'a fault that was planted' }) };
+        return { status, headers: {}, body: JSON.stringify({ __type: type, message, ...more }) };
       }
       case 'drop-answer':
         await forward(body);
@@ -105,6 +114,10 @@ export async function startFaultyDynamoDb(
         return await forward(JSON.stringify({ ...(JSON.parse(body) as object), Limit: fault.items }));
       case 'process-only':
         return await processOnly(fault.items, body, forward);
+      case 'edit-answer': {
+        const reply = await forward(body);
+        return { ...reply, body: JSON.stringify(fault.edit(JSON.parse(reply.body) as Record<string, unknown>)) };
+      }
       case 'before':
         await fault.act();
         return await forward(body);

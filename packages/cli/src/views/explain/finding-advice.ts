@@ -80,7 +80,7 @@ export const findingAdvice: Partial<Readonly<Record<FindingCode, { readonly why:
   },
   'source.left-out': {
     why: 'they stay in the source alone; the plan counts them by reason under "not carried"',
-    fix: 'carry what can be carried (flags of a Consul store), or accept it:   keyferry apply FILE --accept source.left-out',
+    fix: 'carry what can be carried (flags of a Consul store, other items of a DynamoDB table), or accept it:   keyferry apply FILE --accept source.left-out',
   },
   'source.hidden-keys': {
     why: 'neither plan nor verify can see what the source does not list',

@@ -10,6 +10,7 @@ export const notCarriedTexts: Readonly<Record<NotCarriedReason, (count: number) 
   'key.not-text': (count) => `${counted(count, 'key')} that ${count === 1 ? 'is' : 'are'} not UTF-8`,
   'lock.held': (count) => `${counted(count, 'lock')} that a session holds`,
   'flags.set': (count) => `${countText(count)} with flags`,
+  'item.unmapped': (count) => `${countText(count)} not in the form of a record`,
   'rule.excluded': (count) => `${counted(count, 'key')} that the rules exclude`,
   'rule.dropped': (count) => `${counted(count, 'key')} that a rule drops`,
 };

@@ -1,4 +1,4 @@
-/** So many at once and no more: v2 takes one key a request, and what waits in a socket's queue would time out there. */
+/** So many requests at once and no more: what waits in a socket's queue would time out there. */
 export class Lanes {
   private free: number;
   private readonly waiting: (() => void)[] = [];
