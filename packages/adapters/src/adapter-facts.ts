@@ -119,7 +119,7 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
       {
         form: null,
         capabilities: consulTarget,
-        permission: `key_prefix write on the prefix and on ${defaultConsulPrefix}; read on everything for requireEmpty: keyspace`,
+        permission: `key_prefix write on the prefix and on ${defaultConsulPrefix}; session_prefix write for its lock; read on everything for requireEmpty: keyspace`,
         refuses: 'keys that no path names (a slash at the start, empty parts, "." and ".."), keys that are not UTF-8',
       },
     ],

@@ -263,7 +263,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
       const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
-      return openConsulTarget({ ...options, transactionBytes: store.transactionBytes ?? undefined });
+      const { lock, transactionBytes } = store;
+      return openConsulTarget({ ...options, lock, transactionBytes: transactionBytes ?? undefined });
     }
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');

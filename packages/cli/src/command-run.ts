@@ -21,7 +21,12 @@ import { messageText } from './views/messages.ts';
 import type { ViewContext } from './views/view.ts';
 
 /** What somebody else did to this run: whoever watches it must not wonder. */
-const toldAtOnce: ReadonlySet<MessageCode> = new Set(['run.throttled', 'run.unthrottled', 'run.stopping']);
+const toldAtOnce: ReadonlySet<MessageCode> = new Set([
+  'run.throttled',
+  'run.unthrottled',
+  'run.stopping',
+  'turn.waiting',
+]);
 /** Warnings kept for the document; a store that flaps for hours must not fill the memory. */
 const warningsMax = 100;
 

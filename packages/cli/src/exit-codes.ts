@@ -84,6 +84,8 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'done.unreadable': 'failed',
   'lease.held': 'locked',
   'lease.lost': 'locked',
+  'lease.elsewhere': 'locked',
+  'lease.unfinished': 'failed',
   'lock.not-found': 'usage',
   'fence.lost': 'locked',
   'epoch.lost': 'failed',

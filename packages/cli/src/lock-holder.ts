@@ -30,10 +30,7 @@ export function holderText(table: ProcessTable): string {
   return `${table.user}@${table.host}, pid ${table.pid}${mark}`;
 }
 
-/** The holder for people, without the mark. */
-export function holderForPeople(holder: string): string {
-  return holder.replace(/ \[[^\]]*\]$/, '');
-}
+export { holderForPeople } from '@keyferry/core';
 
 export function holderIsGone(table: ProcessTable): (lock: Pick<LockState, 'holder'>) => boolean {
   return ({ holder }) => {

@@ -67,6 +67,7 @@ export * from './machines/online/marker-text.ts';
 export * from './messages/registry.ts';
 
 export * from './ports/store.ts';
+export * from './ports/target-lock.ts';
 export * from './ports/state-store.ts';
 export * from './ports/spool.ts';
 export * from './ports/record-program.ts';

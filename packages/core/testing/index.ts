@@ -9,12 +9,14 @@ export {
 } from './memory-state-store.ts';
 export { MemoryPlainSwitch, MemorySwitch, MemorySwitchData, type SwitchOperation } from './memory-switch.ts';
 export type { FaultMoment } from './memory-faults.ts';
+export { MemoryTargetLock } from './memory-target-lock.ts';
 export { MemoryScratch } from './memory-spool.ts';
 export { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export * from './contract/harness.ts';
 export { sourceContract } from './contract/source.ts';
 export { targetContract } from './contract/target.ts';
+export { targetLockContract, type TargetLockFixture } from './contract/target-lock.ts';
 export { spoolContract } from './contract/spool.ts';
 export { stateContract } from './contract/state.ts';
 export {

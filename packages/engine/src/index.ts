@@ -21,6 +21,8 @@ export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
 export { withRetry } from './retry.ts';
 export type { RunOptions } from './session.ts';
+export { assertMayFollow, withTurn, type TurnsBefore } from './turn.ts';
+export { readDoneMarker } from './done-marker.ts';
 export { forget, lossesOf, type ForgetResult, type Loss } from './forget.ts';
 export { exportState, importState, parseState } from './transfer.ts';
 export { adopt, type AdoptResult } from './adopt.ts';

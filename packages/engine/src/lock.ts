@@ -32,6 +32,8 @@ export interface LockRequest {
   readonly holderIsGone: (lock: LockState) => boolean;
   /** Ends the wait. */
   readonly signal: StopSignal;
+  /** Held in the target beside this one; losing it is losing this one. */
+  readonly turn?: { readonly lostSignal: AbortSignal } | undefined;
 }
 
 export class RunLock {
@@ -42,6 +44,7 @@ export class RunLock {
   private lock: LockState;
   private version: StateVersion;
   private readonly lost = new AbortController();
+  private readonly anyLost: AbortSignal;
   /** The run that held it before and did not give it back; its workers are dead with it. */
   readonly takenFrom: RunId | null;
 
@@ -51,12 +54,14 @@ export class RunLock {
     lock: LockState,
     version: StateVersion,
     takenFrom: RunId | null,
+    turn: LockRequest['turn'],
   ) {
     this.env = env;
     this.migration = migration;
     this.lock = lock;
     this.version = version;
     this.takenFrom = takenFrom;
+    this.anyLost = turn === undefined ? this.lost.signal : AbortSignal.any([this.lost.signal, turn.lostSignal]);
     this.heartbeat = this.beat();
   }
 
@@ -85,7 +90,7 @@ export class RunLock {
         );
         const change = await writeItem(env, 'lock', locksScope, migration, lock, current?.version ?? 'absent');
         if (change.kind === 'written') {
-          return new RunLock(env, migration, lock, change.version, gone ? current.item.run : null);
+          return new RunLock(env, migration, lock, change.version, gone ? current.item.run : null, request.turn);
         }
         continue; // somebody else took it in between: look again who
       }
@@ -97,12 +102,12 @@ export class RunLock {
 
   /** Aborted as soon as the lock is known to be somebody else's: workers that only wait must stop too. */
   get lostSignal(): AbortSignal {
-    return this.lost.signal;
+    return this.anyLost;
   }
 
   /** @throws {KeyferryError} `lease.lost` */
   assertHeld(cause?: unknown): void {
-    if (!this.lost.signal.aborted) return;
+    if (!this.anyLost.aborted) return;
     throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock }, { cause });
   }
 

@@ -16,6 +16,7 @@ import {
   type MigrationSpec,
 } from '@keyferry/core';
 import { RunLock } from './lock.ts';
+import type { Turn } from './turn.ts';
 import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { migrationsScope, readMigration, writeItemOrFail } from './state-items.ts';
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly holderIsGone: (lock: LockState) => boolean;
   /** Aborted on an interrupt: the run then stops at its next checkpoint. */
   readonly signal: AbortSignal;
+  /** Held in the target while it works; absent: the target keeps no locks. */
+  readonly turn?: Pick<Turn, 'lostSignal'> | undefined;
 }
 
 /** A migration's state as this run last wrote it; every change is conditional on that. */
@@ -96,9 +99,9 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const run = runId(env.clock.nowMs(), [env.random.uint32(), env.random.uint32()]);
-  const { holder, command, lockTimeoutMs: timeoutMs, holderIsGone, signal } = options;
+  const { holder, command, lockTimeoutMs: timeoutMs, holderIsGone, signal, turn } = options;
   const { migration } = spec;
-  const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone, signal });
+  const lock = await RunLock.acquire(env, { migration, run, holder, command, timeoutMs, holderIsGone, signal, turn });
   try {
     const entry = await readMigration(env, migration);
     return await work(new Session(env, lock, run, entry));

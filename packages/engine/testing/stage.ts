@@ -215,10 +215,13 @@ export class Stage {
 
   /** Any other command: `work` gets what a run is given. */
   as<T>(work: (engine: Engine, options: RunOptions) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
-    return this.kernel.run(() => {
-      const { engine, options } = this.command(hooks);
-      return work(engine, options);
-    });
+    return this.kernel.run(() => this.startAs(work, hooks));
+  }
+
+  /** As `as`, for use inside `run`, beside others. */
+  startAs<T>(work: (engine: Engine, options: RunOptions) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
+    const { engine, options } = this.command(hooks);
+    return work(engine, options);
   }
 
   status() {

@@ -56,12 +56,12 @@ function resolveEtcd({ endpoints, tls, auth, requestTimeout }: CheckedEtcd) {
 }
 
 function resolveConsul(store: CheckedConsul) {
-  const { endpoints, tls, flags, requestTimeout = null, transactionSize = null } = store;
+  const { endpoints, tls, flags, lock, requestTimeout = null, transactionSize = null } = store;
   const { token = null, datacenter = null, namespace = null, partition = null } = store;
   const { flagsFrom = null, reservedPrefix = null } = store;
   const where = { endpoints, tls: tls === undefined ? null : resolveTls(tls), token, datacenter, namespace, partition };
   const limits = { transactionBytes: transactionSize, requestTimeoutMs: requestTimeout };
-  return { ...where, flags, flagsFrom, reservedPrefix, ...limits };
+  return { ...where, flags, lock, flagsFrom, reservedPrefix, ...limits };
 }
 
 function resolveTls(tls: NonNullable<CheckedEtcd['tls']>): TlsConfig {

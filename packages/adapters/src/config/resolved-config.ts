@@ -40,6 +40,7 @@ interface ConsulConfig {
   readonly namespace: string | null;
   readonly partition: string | null;
   readonly flags: 'leave-out' | 'carry' | 'drop';
+  readonly lock: boolean;
   /** JSON pointer; null: flags are expected to be 0. */
   readonly flagsFrom: string | null;
   /** Null, as for the others: the adapter's own default. */

@@ -71,6 +71,9 @@ const consul = {
     .regex(/^\//, 'a JSON pointer begins with a slash')
     .optional()
     .describe('JSON pointer into values: the number there is what the flags of a record are to be; 0 by default'),
+  lock: flag
+    .default(true)
+    .describe('as a target: runs hold a lock there, by a session, so that hosts that share no state take turns'),
   transactionSize: size
     .optional()
     .describe("what the servers' limits.txn_max_req_len is set to, where it is not their default; 512KiB by default"),

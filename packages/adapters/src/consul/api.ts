@@ -186,6 +186,16 @@ export class ConsulApi {
     });
   }
 
+  /**
+   * Takes a key as a lock for a session, or gives it up, and writes a value with it.
+   * @returns false where it is another's, or, to give it up, was not this session's
+   */
+  async lockKey(how: 'acquire' | 'release', key: Key, session: string, value: Uint8Array): Promise<boolean> {
+    await this.proveTenancy();
+    const path = `/v1/kv/${encodePath(key)}?${how}=${encodeURIComponent(session)}`;
+    return (await this.readJson(path, { method: 'PUT', body: value })) === true;
+  }
+
   private get(key: Key, query: string): HttpRequest {
     return { path: this.scoped(`/v1/kv/${encodePath(key)}?consistent${query}`), headers: this.headers };
   }

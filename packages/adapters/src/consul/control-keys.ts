@@ -4,6 +4,7 @@
  *     <reserved><migration>/epoch                                        fence of the whole migration
  *     <reserved><migration>/fence/<chunk>                                fence of one chunk
  *     <reserved><migration>/done                                         done marker, a JSON document
+ *     <reserved><migration>/lock                                         held by a session while a run works; who, a JSON document
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
  *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
@@ -29,6 +30,7 @@ export class ControlKeys {
   readonly reservedPrefix: Key;
   readonly epoch: Key;
   readonly done: Key;
+  readonly lock: Key;
   /** Prefixes, each with a slash at its end. */
   readonly fences: Key;
   readonly tombs: Key;
@@ -42,6 +44,7 @@ export class ControlKeys {
     const base = `${reservedPrefix}${encodeURIComponent(migration)}/`;
     this.epoch = `${base}epoch` as Key;
     this.done = `${base}done` as Key;
+    this.lock = `${base}lock` as Key;
     this.fences = `${base}fence/` as Key;
     this.tombs = `${base}tomb/` as Key;
     this.gones = `${base}gone/` as Key;

@@ -16,8 +16,8 @@ export interface ConsulEntry {
   readonly flags: string;
   readonly createIndex: number;
   readonly modifyIndex: number;
-  /** A session holds the key as a lock. */
-  readonly held: boolean;
+  /** The session that holds the key as a lock; undefined: none does. */
+  readonly session: string | undefined;
 }
 
 /** Null when its key is not UTF-8, so that nobody can name it. */
@@ -29,7 +29,7 @@ export function entryOf(wire: WireEntry): ConsulEntry | null {
     flags: String(wire.Flags),
     createIndex: wire.CreateIndex,
     modifyIndex: wire.ModifyIndex,
-    held: wire.Session !== undefined && wire.Session !== '',
+    session: wire.Session === '' ? undefined : wire.Session,
   };
 }
 
@@ -37,8 +37,8 @@ export function recordOf(entry: ConsulEntry, form: ValueForm): StoredRecord {
   return { key: entry.key, value: form.toValue(entry), version: versionOf(entry), expiresAtMs: null };
 }
 
-export function versionOf({ modifyIndex, held }: Pick<ConsulEntry, 'modifyIndex' | 'held'>): Version {
-  return `${modifyIndex}${held ? heldMark : ''}` as Version;
+export function versionOf({ modifyIndex, session }: Pick<ConsulEntry, 'modifyIndex' | 'session'>): Version {
+  return `${modifyIndex}${session === undefined ? '' : heldMark}` as Version;
 }
 
 /** The index that a version stands for; 0, which no entry has, for what is no version of Consul. */

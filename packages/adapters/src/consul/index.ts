@@ -20,6 +20,7 @@ import {
   type StoreView,
   type TargetCapabilities,
   type TargetControl,
+  type TargetLock,
   type TargetStore,
 } from '@keyferry/core';
 import { HttpClient } from '../http/client.ts';
@@ -34,6 +35,7 @@ import {
 } from './capabilities.ts';
 import { ConsulControl } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
+import { ConsulLock } from './lock.ts';
 import { describe } from './describe.ts';
 import { recordOf } from './entry.ts';
 import { listingPrefix, readablePrefix } from './key-form.ts';
@@ -72,6 +74,8 @@ export interface ConsulSourceOptions extends ConsulOptions {
 export interface ConsulTargetOptions extends ConsulOptions {
   /** What the servers' `limits.txn_max_req_len` is set to, in bytes. Default 524,288. */
   readonly transactionBytes?: number | undefined;
+  /** Whether runs hold a lock in Consul, which takes `session:write`. Default true. */
+  readonly lock?: boolean | undefined;
 }
 
 const everything: KeyRange = { start: '' as Key, end: null };
@@ -147,11 +151,13 @@ class ConsulSource extends ConsulReader implements SourceStore {
 class ConsulTarget extends ConsulReader implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly lock: TargetLock | undefined;
   private readonly transactionBytes: number;
 
   constructor(options: ConsulTargetOptions) {
     super(options, { flags: 'carry', locks: 'carry' });
     this.transactionBytes = options.transactionBytes ?? defaultTransactionBytes;
+    this.lock = options.lock === false ? undefined : new ConsulLock(this.api, this.reservedPrefix);
     this.capabilities = consulTargetCapabilities(this.reservedPrefix, this.transactionBytes, this.form);
   }
 

@@ -69,8 +69,8 @@ export class Origins {
     [this.written, this.putBack, this.readAt] = [written.indexes, putBack.indexes, written.readAt];
   }
 
-  private originOf({ createIndex, modifyIndex, held }: ConsulEntry): RecordOrigin {
-    if (held) return 'foreign';
+  private originOf({ createIndex, modifyIndex, session }: ConsulEntry): RecordOrigin {
+    if (session !== undefined) return 'foreign';
     if (this.putBack.has(modifyIndex)) return 'overwritten';
     if (!this.written.has(modifyIndex)) return 'foreign';
     // A record that was overwritten is not undone by removing it.

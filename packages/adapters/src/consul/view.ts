@@ -56,7 +56,7 @@ export async function openView(context: ViewContext, range: KeyRange): Promise<S
 function add({ form, flags, locks }: ViewContext, entry: ConsulEntry, spool: RecordSpool): void {
   const { key } = entry;
   const leaveOut = (reason: NotCarriedReason) => void spool.addNotCarried({ key, reason });
-  if (entry.held && locks === 'leave-out') return leaveOut('lock.held');
+  if (entry.session !== undefined && locks === 'leave-out') return leaveOut('lock.held');
   const record = recordOf(entry, form);
   const saysFlags = record.value !== entry.value;
   if (saysFlags && flags === 'leave-out') return leaveOut('flags.set');

@@ -1,8 +1,8 @@
 /** Goal: Consul keeps every promise of the ports. Method: core's suites, on a real server. */
 import { serverOrSkip, startConsul, type ConsulServer } from '@keyferry/servers';
-import { sourceContract, targetContract } from '@keyferry/core/testing';
+import { sourceContract, targetContract, targetLockContract } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { harnessOf } from './consul-fixture.ts';
+import { harnessOf, openFixture } from './consul-fixture.ts';
 
 const available = await serverOrSkip('consul-1.8');
 
@@ -15,4 +15,12 @@ describe.skipIf(!available.ok)(`on 1.8${available.note}`, () => {
   const harness = harnessOf(() => server);
   sourceContract('consul', harness);
   targetContract('consul', harness);
+  targetLockContract('consul', async () => {
+    const { store, openAnother, close } = await openFixture(server, []);
+    const { lock } = store;
+    const { lock: another } = await openAnother();
+    if (lock === undefined || another === undefined)
+      throw new Error('a store of Consul keeps locks unless told not to');
+    return { lock, another, close };
+  });
 });

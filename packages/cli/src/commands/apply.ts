@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core';
-import type { ApplyResult } from '@keyferry/engine';
-import type { PlanId, PlanReader } from '@keyferry/core';
+import type { ApplyResult, RunOptions, TurnsBefore } from '@keyferry/engine';
+import type { DoneMarker, PlanId, PlanReader } from '@keyferry/core';
 import { isPlanFile, planToApply } from '../apply-subject.ts';
+import { requireApproval } from '../approval.ts';
 import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -9,11 +10,12 @@ import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { applyView } from '../views/apply/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
-import { loadAdapters, loadEngine, runOptions, withMigration, type Wired } from '../wiring.ts';
+import { inTurn } from '../turn.ts';
+import { loadAdapters, loadEngine, withMigration, type Wired } from '../wiring.ts';
+import { finalizeNow } from './finalize.ts';
 
 interface WritingFlags {
   readonly accept?: string[] | undefined;
-  readonly 'lock-timeout'?: number | undefined;
   readonly 'chunks-max'?: number | undefined;
 }
 
@@ -27,6 +29,10 @@ export default class Apply extends BaseCommand {
   static override readonly examples = [
     { description: 'Apply a reviewed plan.', command: '<%= config.bin %> apply config.kfplan' },
     { description: 'Plan, look, approve and apply in one go.', command: '<%= config.bin %> apply config-v2-to-v3' },
+    {
+      description: 'On any number of hosts: one migrates to the end, the others wait and answer that it is done.',
+      command: '<%= config.bin %> apply config-v2-to-v3 --finalize --yes --lock-timeout 30m',
+    },
   ];
   static override readonly args = {
     plan: Args.string({ required: true, description: applySubject }),
@@ -35,6 +41,10 @@ export default class Apply extends BaseCommand {
     yes: yesFlag,
     accept: acceptFlag,
     'lock-timeout': lockTimeoutFlag,
+    finalize: Flags.boolean({
+      summary: 'Then finalize it, under the same lock of the target: done marker, and no way back.',
+      exclusive: ['chunks-max'],
+    }),
     'chunks-max': Flags.integer({
       summary: 'Stop at a checkpoint after so many chunks; the next apply goes on.',
       min: 1,
@@ -48,19 +58,20 @@ export default class Apply extends BaseCommand {
     const subject = args.plan;
     await this.perform<unknown>(flags, subject, async (run) => {
       if (!isPlanFile(subject)) {
-        return await withMigration(run, subject, async (wired, config) => {
-          const done = await answerIfDone(wired, null);
-          if (done !== null) return done;
-          const { reader, settle } = await planToApply(run, wired, config, {
-            yes: flags.yes,
-            accept: flags.accept ?? [],
-          });
-          try {
-            return outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject);
-          } finally {
-            await settle();
-          }
-        });
+        return await withMigration(run, subject, (wired, config) =>
+          inTurn(run, wired, flags['lock-timeout'], async (turn) => {
+            const done = await answerIfDone(wired, null, turn.before, flags.accept);
+            if (done !== null) return done;
+            await approveEnd(run, wired, flags);
+            const { yes, accept = [] } = flags;
+            const { reader, settle } = await planToApply(run, wired, config, { yes, accept });
+            try {
+              return await applyToEnd(run, wired, reader, subject, flags, turn.options);
+            } finally {
+              await settle();
+            }
+          }),
+        );
       }
       const { openPlanFile } = await loadAdapters();
       const reader = await openPlanFile(subject);
@@ -68,9 +79,13 @@ export default class Apply extends BaseCommand {
         return await withMigration(
           run,
           reader.plan.migration,
-          async (wired) =>
-            (await answerIfDone(wired, reader.plan.plan)) ??
-            outcomeOf(await applyPlan(run, wired, reader, subject, flags), subject),
+          (wired) =>
+            inTurn(run, wired, flags['lock-timeout'], async (turn) => {
+              const done = await answerIfDone(wired, reader.plan.plan, turn.before, flags.accept);
+              if (done !== null) return done;
+              await approveEnd(run, wired, flags);
+              return await applyToEnd(run, wired, reader, subject, flags, turn.options);
+            }),
           () => reader.plan.selection,
         );
       } finally {
@@ -80,30 +95,77 @@ export default class Apply extends BaseCommand {
   }
 }
 
+interface EndFlags extends WritingFlags {
+  readonly yes: boolean;
+  readonly finalize: boolean;
+}
+
+/** Asked before anything is written: afterwards it would be too late to say no to half of it. */
+async function approveEnd(run: CommandRun, { spec: { migration } }: Wired, { yes, finalize }: EndFlags): Promise<void> {
+  if (!finalize) return;
+  await requireApproval(run.approver(), {
+    migration,
+    purpose: 'apply it and finalize it, with no way back',
+    given: yes,
+  });
+}
+
+async function applyToEnd(
+  run: CommandRun,
+  wired: Wired,
+  reader: PlanReader,
+  appliedAs: string,
+  flags: EndFlags,
+  options: RunOptions,
+): Promise<Outcome<unknown>> {
+  const applied = await applyPlan(run, wired, reader, appliedAs, flags, options);
+  if (!flags.finalize || applied.outcome !== 'done') return outcomeOf(applied, appliedAs);
+  return await finalizeNow(run, wired, options);
+}
+
 /** Shared with reconcile, which applies as apply does. */
 export async function applyPlan(
   run: CommandRun,
   { engine, spec }: Wired,
   reader: PlanReader,
   appliedAs: string,
-  { accept = [], 'lock-timeout': lockTimeoutMs = 0, 'chunks-max': chunksMax }: WritingFlags,
+  { accept = [], 'chunks-max': chunksMax }: WritingFlags,
+  options: RunOptions,
 ): Promise<ApplyResult> {
   const { applyOffline } = await loadEngine();
   run.progress.begin(`applying ${reader.plan.plan}`);
   return await applyOffline(engine, spec, reader, {
-    ...runOptions(run, lockTimeoutMs),
+    ...options,
     accept,
     appliedAs,
     chunksMax: chunksMax ?? null,
   });
 }
 
-/** A migration that is over is what the caller wanted: the answer, and no failure. */
-async function answerIfDone({ engine, spec }: Wired, plan: PlanId | null): Promise<Outcome<unknown> | null> {
-  const { alreadyDone } = await loadEngine();
+/**
+ * A migration that is over is what the caller wanted: the answer, and no failure. The state says so; and where the target
+ * keeps locks, for hosts that share no state, so does its done marker.
+ * @throws {KeyferryError} `lease.unfinished` when another host began it and did not bring it to its end.
+ */
+async function answerIfDone(
+  { engine, spec }: Wired,
+  plan: PlanId | null,
+  before: TurnsBefore,
+  accept: readonly string[] = [],
+): Promise<Outcome<unknown> | null> {
+  const { alreadyDone, assertMayFollow, readDoneMarker, readStatus } = await loadEngine();
   const { migration } = spec;
-  const marker = await alreadyDone(engine, migration, plan);
-  if (marker === null) return null;
+  const inTarget = async (): Promise<DoneMarker | null> => {
+    const found = engine.target.lock === undefined ? null : await readDoneMarker(engine, migration);
+    return plan === null || found?.plan === plan ? found : null;
+  };
+  const marker = (await alreadyDone(engine, migration, plan)) ?? (await inTarget());
+  if (marker === null) {
+    const { phase } = await readStatus(engine, migration);
+    await assertMayFollow(engine, spec, before, phase, accept);
+    return null;
+  }
+  engine.host.emit({ code: 'apply.already-done', data: { by: marker.by, at: marker.finalizedAt } });
   return { result: { migration, marker }, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
 }
 

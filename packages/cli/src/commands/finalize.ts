@@ -1,13 +1,16 @@
 import { Args, Flags } from '@oclif/core';
 import { phaseTable } from '@keyferry/core';
+import type { RunOptions } from '@keyferry/engine';
 import { requireApproval } from '../approval.ts';
-import { BaseCommand } from '../base-command.ts';
+import { BaseCommand, type Outcome } from '../base-command.ts';
+import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
 import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
-import { loadEngine, runOptions, withMigration } from '../wiring.ts';
+import { inTurn } from '../turn.ts';
+import { loadEngine, withMigration, type Wired } from '../wiring.ts';
 
 export default class Finalize extends BaseCommand {
   static override readonly summary =
@@ -30,30 +33,41 @@ export default class Finalize extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Finalize);
     await this.perform<unknown>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, async ({ engine, spec }) => {
-        const { finalize, readStatus, reopen } = await loadEngine();
-        const { migration } = spec;
-        const status = await readStatus(engine, migration);
-        const intent = flags.reopen ? reopenIntent : finalizeIntent;
-        // Where it is not allowed the engine says so; nobody is asked for nothing.
-        if (phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
-          run.showBeforeAsking(intent(status, run.errorPalette), !flags.yes);
-          const purpose = flags.reopen ? 'reopen it' : 'finalize it';
-          await requireApproval(run.approver(), { migration, purpose, given: flags.yes });
-        }
-        const options = {
-          ...runOptions(run, flags['lock-timeout'] ?? 0),
-          by: holderForPeople(holderText(thisMachine())),
-        };
-        if (flags.reopen) {
-          const result = await reopen(engine, spec, options);
+      withMigration(run, args.migration, (wired) =>
+        inTurn(run, wired, flags['lock-timeout'], async ({ options }) => {
+          const { engine, spec } = wired;
+          const { readStatus, reopen } = await loadEngine();
+          const { migration } = spec;
+          const status = await readStatus(engine, migration);
+          const intent = flags.reopen ? reopenIntent : finalizeIntent;
+          // Where it is not allowed the engine says so; nobody is asked for nothing.
+          if (phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
+            run.showBeforeAsking(intent(status, run.errorPalette), !flags.yes);
+            const purpose = flags.reopen ? 'reopen it' : 'finalize it';
+            await requireApproval(run.approver(), { migration, purpose, given: flags.yes });
+          }
+          if (!flags.reopen) return await finalizeNow(run, wired, options);
+          const result = await reopen(engine, spec, { ...options, by: whoFinalizes() });
           return { result: { migration, result }, view: reopenedView as View<unknown>, exitCode: exitCodes.done };
-        }
-        run.progress.tracker.expectKeys(status.plan?.totals.scanned ?? 0);
-        run.progress.begin(`proving ${migration} once more`);
-        const result = await finalize(engine, spec, options);
-        return { result: { migration, result }, view: finalizedView as View<unknown>, exitCode: exitCodes.done };
-      }),
+        }),
+      ),
     );
   }
 }
+
+/** Shared with apply --finalize. */
+export async function finalizeNow(
+  run: CommandRun,
+  { engine, spec }: Wired,
+  options: RunOptions,
+): Promise<Outcome<unknown>> {
+  const { finalize, readStatus } = await loadEngine();
+  const { migration } = spec;
+  const { plan } = await readStatus(engine, migration);
+  run.progress.tracker.expectKeys(plan?.totals.scanned ?? 0);
+  run.progress.begin(`proving ${migration} once more`);
+  const result = await finalize(engine, spec, { ...options, by: whoFinalizes() });
+  return { result: { migration, result }, view: finalizedView as View<unknown>, exitCode: exitCodes.done };
+}
+
+const whoFinalizes = (): string => holderForPeople(holderText(thisMachine()));

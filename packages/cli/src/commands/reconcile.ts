@@ -2,6 +2,7 @@ import { Args } from '@oclif/core';
 import { planToApply } from '../apply-subject.ts';
 import { BaseCommand } from '../base-command.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
+import { inTurn } from '../turn.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
 import { applyPlan, outcomeOf } from './apply.ts';
 
@@ -18,20 +19,22 @@ export default class Reconcile extends BaseCommand {
     const { args, flags } = await this.parse(Reconcile);
     const { migration } = args;
     await this.perform<unknown>(flags, migration, (run) =>
-      withMigration(run, migration, async (wired, config) => {
-        const { assertReconcilable } = await loadEngine();
-        await assertReconcilable(wired.engine, wired.spec);
-        // What is put right is always looked at by somebody: it is not what was reviewed before.
-        const { reader, settle } = await planToApply(run, { ...wired, review: 'always' }, config, {
-          yes: flags.yes,
-          accept: flags.accept ?? [],
-        });
-        try {
-          return outcomeOf(await applyPlan(run, wired, reader, migration, flags), migration);
-        } finally {
-          await settle();
-        }
-      }),
+      withMigration(run, migration, (wired, config) =>
+        inTurn(run, wired, flags['lock-timeout'], async ({ options }) => {
+          const { assertReconcilable } = await loadEngine();
+          await assertReconcilable(wired.engine, wired.spec);
+          // What is put right is always looked at by somebody: it is not what was reviewed before.
+          const { reader, settle } = await planToApply(run, { ...wired, review: 'always' }, config, {
+            yes: flags.yes,
+            accept: flags.accept ?? [],
+          });
+          try {
+            return outcomeOf(await applyPlan(run, wired, reader, migration, flags, options), migration);
+          } finally {
+            await settle();
+          }
+        }),
+      ),
     );
   }
 }

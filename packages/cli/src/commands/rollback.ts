@@ -5,7 +5,8 @@ import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { rollbackIntent, rollbackView, type RolledBackView } from '../views/rollback/index.ts';
-import { loadEngine, runOptions, withMigration } from '../wiring.ts';
+import { inTurn } from '../turn.ts';
+import { loadEngine, withMigration } from '../wiring.ts';
 
 export default class Rollback extends BaseCommand {
   static override readonly summary = 'Remove from the target what a migration created and nobody changed since.';
@@ -18,19 +19,22 @@ export default class Rollback extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Rollback);
     await this.perform<RolledBackView>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, async ({ engine, spec }) => {
-        const { readStatus, rollBack } = await loadEngine();
-        const { migration } = spec;
-        const status = await readStatus(engine, migration);
-        // Where rollback is not allowed the engine says so; nobody is asked for nothing.
-        if (phaseTable[status.phase]['roll-back'] !== null) {
-          run.showBeforeAsking(rollbackIntent(status, run.errorPalette), !flags.yes);
-          await requireApproval(run.approver(), { migration, purpose: 'roll back', given: flags.yes });
-        }
-        run.progress.begin(`rolling back ${migration}`);
-        const result = await rollBack(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0));
-        return { result: { migration, result }, view: rollbackView, exitCode: exitCodes.done };
-      }),
+      withMigration(run, args.migration, (wired) =>
+        inTurn<RolledBackView>(run, wired, flags['lock-timeout'], async ({ options }) => {
+          const { engine, spec } = wired;
+          const { readStatus, rollBack } = await loadEngine();
+          const { migration } = spec;
+          const status = await readStatus(engine, migration);
+          // Where rollback is not allowed the engine says so; nobody is asked for nothing.
+          if (phaseTable[status.phase]['roll-back'] !== null) {
+            run.showBeforeAsking(rollbackIntent(status, run.errorPalette), !flags.yes);
+            await requireApproval(run.approver(), { migration, purpose: 'roll back', given: flags.yes });
+          }
+          run.progress.begin(`rolling back ${migration}`);
+          const result = await rollBack(engine, spec, options);
+          return { result: { migration, result }, view: rollbackView, exitCode: exitCodes.done };
+        }),
+      ),
     );
   }
 }

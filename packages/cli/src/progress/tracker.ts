@@ -97,6 +97,9 @@ export class ProgressTracker {
       case 'run.throttled':
       case 'run.unthrottled':
       case 'run.stopping':
+      case 'turn.waiting':
+      case 'apply.ended':
+      case 'apply.already-done':
         return false;
     }
   }

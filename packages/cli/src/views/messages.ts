@@ -36,6 +36,16 @@ export function messageText(message: Message): string {
       const how = resumed ? `goes on after ${countText(chunksDone)} of` : 'starts with';
       return `run ${run}, attempt ${attempt} of plan ${plan}, ${how} ${counted(chunksTotal, 'chunk')}`;
     }
+    case 'turn.waiting':
+      return `waiting for ${message.data.holder}, who is at work on it (${message.data.command})`;
+    case 'apply.ended': {
+      const { outcome, elapsedMs, migrated, failed } = message.data;
+      const how = outcome === 'done' ? 'migrated' : 'migrated, not as planned';
+      const records = `${counted(migrated, 'record')} migrated, ${counted(failed, 'record')} failed`;
+      return `${how}, took ${durationText(elapsedMs)}, ${records}`;
+    }
+    case 'apply.already-done':
+      return `already done by ${message.data.by} at ${message.data.at}`;
     case 'backfill.progress': {
       const { counts, total, pace } = message.data;
       const done = `${countText(scannedOf(counts))} of ${countText(total)} dealt with`;

@@ -86,7 +86,8 @@ describe.skipIf(!consul.ok || !etcd.ok)(`Consul${note}`, () => {
     const back = await folder.run(['rollback', 'move', '--yes']);
     expect({ exitCode: back.exitCode, document: back.document }).toMatchObject({ exitCode: 0 });
     expect([...(await readConsul(server, 'killed/')).keys()]).toEqual([]);
-    expect([...(await readConsul(server, '_keyferry/move/')).keys()]).toEqual(['_keyferry/move/epoch']);
+    const own = [...(await readConsul(server, '_keyferry/move/')).keys()];
+    expect(own).toEqual(['_keyferry/move/epoch', '_keyferry/move/lock']);
   });
 
   it('has what differs overwritten and what is over deleted, and gets all of it back, flags and all', async () => {
@@ -109,7 +110,7 @@ describe.skipIf(!consul.ok || !etcd.ok)(`Consul${note}`, () => {
     });
     const accept = ['--accept', 'guard.deletes', '--accept', 'prune.unproven'];
     const applied = await folder.run(['apply', 'move.kfplan', ...accept]);
-    expect({ stderr: applied.stderr, ...applied }).toMatchObject({
+    expect(applied).toMatchObject({
       exitCode: 0,
       document: { outcome: 'done', counts: { written: keyCount - 2, overwritten: 1, deleted: 1, equal: 1 } },
     });
@@ -121,7 +122,7 @@ describe.skipIf(!consul.ok || !etcd.ok)(`Consul${note}`, () => {
     expect((await folder.run(['apply', 'move.kfplan', ...accept])).exitCode).toBe(0);
     expect((await folder.run(['finalize', 'move', '--yes'])).exitCode).toBe(0);
     const own = await readConsul(server, 'own/over/');
-    expect([...own.keys()]).toEqual(['own/over/move/done', 'own/over/move/epoch']);
+    expect([...own.keys()]).toEqual(['own/over/move/done', 'own/over/move/epoch', 'own/over/move/lock']);
     expect(JSON.parse(own.get('own/over/move/done')?.value ?? '')).toMatchObject({ format: 'keyferry.done' });
     expect((await folder.run(['rollback', 'move', '--yes'])).exitCode).not.toBe(0);
   });
@@ -172,5 +173,64 @@ describe.skipIf(!consul.ok || !etcd.ok)(`Consul${note}`, () => {
       expect(planned).toMatchObject({ applyable: false, findings: findingsWith(wanted) });
     }
     expect((await readConsul(server, 'own/unfit/')).size).toBe(0);
+  });
+
+  describe('told on many hosts at once, none of which knows of the others', () => {
+    const optionsOf = (name: string, limits: object = {}): MigrationOptions => ({
+      source: { kind: 'etcd-v2', endpoints: other.endpoints },
+      target: inConsul({ reservedPrefix: `own/${name}/` }),
+      targetPrefix: `${name}/`,
+      settings: { limits: { chunkKeys: 100, ...limits } },
+    });
+    const hosts = (count: number, name: string, limits: object = {}) =>
+      Promise.all(Array.from({ length: count }, () => open(optionsOf(name, limits))));
+
+    it('is migrated by exactly one, and the others wait and answer that it is done', async () => {
+      const folders = await hosts(3, 'fleet');
+      const command = ['apply', 'move', '--finalize', '--yes', '--lock-timeout', '5m'];
+      const ended = await Promise.all(folders.map((folder) => folder.run(command)));
+      expect(ended.map(({ exitCode, stderr }) => ({ exitCode, stderr: exitCode === 0 ? '' : stderr }))).toEqual(
+        ended.map(() => ({ exitCode: 0, stderr: '' })),
+      );
+      const formats = ended.map(({ document }) => (document as { format: string }).format);
+      expect(formats.toSorted()).toEqual(['keyferry.already-done', 'keyferry.already-done', 'keyferry.finalize']);
+      const markers = ended.map(({ document }) => (document as { marker: { by: string } }).marker);
+      for (const marker of markers) expect(marker).toEqual(markers[0]);
+      expect(await readConsulTexts(server, 'fleet/')).toEqual(into('fleet/'));
+      const done = (await readConsul(server, 'own/fleet/')).get('own/fleet/move/done');
+      expect(JSON.parse(done?.value ?? '')).toMatchObject({ migration: 'move', by: markers[0]?.by });
+      // A host that is told much later answers at once; and the log of each says it in a line.
+      const [late] = await hosts(1, 'fleet');
+      const answered = late?.start(['apply', 'move', '--finalize', '--yes']);
+      expect(await answered?.output).toMatchObject({ exitCode: 0, document: { outcome: 'already-done' } });
+      const lines = (await answered?.log())?.map(({ message }) => message) ?? [];
+      expect(lines.filter((line) => line.startsWith(`already done by ${markers[0]?.by ?? ''}`))).toHaveLength(1);
+    });
+
+    it('stays where it is once the one that had its turn did not finish', async () => {
+      const [first, second, third] = (await hosts(3, 'failed', { rate: '1/s' })) as [
+        MigrationFolder,
+        MigrationFolder,
+        MigrationFolder,
+      ];
+      const command = ['apply', 'move', '--finalize', '--yes'];
+      const running = first.start(command);
+      await running.reaches('chunk.claimed');
+      expect(await third.run(command)).toMatchObject({ exitCode: 5, document: { error: { code: 'lease.elsewhere' } } });
+      const waiting = second.start([...command, '--lock-timeout', '5m']);
+      await waiting.reaches('turn.waiting');
+      running.kill('SIGINT');
+      expect((await running.output).exitCode).toBe(130);
+      const unfinished = { exitCode: 1, document: { error: { code: 'lease.unfinished' } } };
+      expect(await waiting.output).toMatchObject(unfinished);
+      // Nor does one that comes later try its luck.
+      expect(await third.run(command)).toMatchObject(unfinished);
+      expect([...(await readConsul(server, 'own/failed/move/done')).keys()]).toEqual([]);
+      // The one that began it goes on, and brings it to its end.
+      await first.configure(optionsOf('failed'));
+      expect(await first.run(command)).toMatchObject({ exitCode: 0, document: { format: 'keyferry.finalize' } });
+      expect(await readConsulTexts(server, 'failed/')).toEqual(into('failed/'));
+      expect(await third.run(command)).toMatchObject({ exitCode: 0, document: { outcome: 'already-done' } });
+    });
   });
 });

@@ -131,6 +131,19 @@ export const codes = {
     summary: 'this run lost the lock of {migration} while it was running; it stopped at its last checkpoint',
     remedy: 'see who holds it:   keyferry locks list',
   }),
+  'lease.elsewhere': entry<{ migration: string; store: string; holder: string; command: string; sinceMs: number }>({
+    retry: 'never',
+    summary: '{holder} is at work on {migration}, and holds its lock in store {store}; nothing was written',
+    remedy:
+      'wait for it:  repeat the command with   --lock-timeout 10m\nit is dead:   its lock ends by itself within a minute',
+  }),
+  'lease.unfinished': entry<{ migration: string; holder: string; outcome: string }>({
+    retry: 'never',
+    summary:
+      '{holder} was at work on {migration} and did not finish it ({outcome}); nothing was written here, and the source stays in charge',
+    remedy:
+      'see why, there:   keyferry status {migration}\ntake it over:     keyferry apply {migration} --accept lease.unfinished',
+  }),
   'lock.not-found': entry<{ lock: string }>({
     retry: 'never',
     summary: 'there is no lock {lock}',

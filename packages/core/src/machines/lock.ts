@@ -16,6 +16,11 @@ export interface LockState {
   readonly leaseEndsAtMs: number;
 }
 
+/** A holder without the mark of its process, which is for keyferry alone: `user@host, pid N [mark]`. */
+export function holderForPeople(holder: string): string {
+  return holder.replace(/ \[[^\]]*\]$/, '');
+}
+
 export function lockIsHeld(lock: LockState, nowMs: number): boolean {
   return lock.leaseEndsAtMs + clockSkewMs >= nowMs;
 }

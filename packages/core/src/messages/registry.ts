@@ -22,6 +22,19 @@ export interface MessageData {
     readonly chunksDone: number;
     readonly resumed: boolean;
   };
+  /** Somebody else has the target's lock; told when the wait begins, and when another one has it. */
+  'turn.waiting': { readonly holder: string; readonly command: string };
+  /** An apply that ran to its end: for whoever follows logs. */
+  'apply.ended': {
+    readonly outcome: 'done' | 'deviated';
+    readonly elapsedMs: number;
+    /** Records that this migration put there, in all its attempts' runs. */
+    readonly migrated: number;
+    /** Dead letters. */
+    readonly failed: number;
+  };
+  /** Nothing was left to do. */
+  'apply.already-done': { readonly by: string; readonly at: string };
   'backfill.progress': {
     readonly counts: ChunkCounts;
     /** Records of the plan. */
@@ -59,6 +72,9 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'plan.scanning': 'info',
   'apply.checking': 'info',
   'apply.started': 'info',
+  'turn.waiting': 'info',
+  'apply.ended': 'info',
+  'apply.already-done': 'info',
   'backfill.progress': 'info',
   'run.throttled': 'info',
   'run.unthrottled': 'info',

@@ -10,6 +10,7 @@ import type { ChunkId, MigrationId } from '../model/ids.ts';
 import type { Key, KeyRange } from '../model/key.ts';
 import type { Position } from '../model/position.ts';
 import type { RecordPage, StoredRecord, Version } from '../model/record.ts';
+import type { TargetLock } from './target-lock.ts';
 
 export interface StoreCapabilities {
   /** Scans come in ascending byte order of the keys, so that two of them can be merged. */
@@ -245,6 +246,8 @@ export interface TargetStore extends ReadableStore {
   readonly capabilities: TargetCapabilities;
   /** Null: each write is there at once. */
   readonly publication: Publication | null;
+  /** Absent: it keeps no locks, or is told not to; then the state's alone holds runs apart. */
+  readonly lock?: TargetLock | undefined;
   /** Records anywhere in the store (`null`) or in a range, keyferry's own apart; counting stops at `max`. */
   countRecords(range: KeyRange | null, max: number): Promise<number>;
   /** One for each key, in order, read with the store's strongest consistency. At most `batchKeysMax` keys. */

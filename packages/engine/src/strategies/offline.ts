@@ -89,6 +89,12 @@ export async function applyOffline(
         const how = outcome === 'done' ? 'as planned' : `not as planned: ${deviations.join('; ')}`;
         const ended = `applied plan ${plan}, ${countText(summary.counts.written)} written, ${how}`;
         await recordHistory(engine, migration, { type: 'apply.ended', message: ended, ...facts });
+        const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
+        const { written, overwritten, deadLetters: failed } = summary.counts;
+        engine.host.emit({
+          code: 'apply.ended',
+          data: { outcome, elapsedMs, migrated: written + overwritten, failed },
+        });
         return {
           plan: reader.plan,
           run: session.run,
@@ -99,7 +105,7 @@ export async function applyOffline(
           verify: verified,
           met: summary.met,
           deviations,
-          elapsedMs: engine.clock.monotonicMs() - startedAtMs,
+          elapsedMs,
         };
       },
       ({ outcome }) => outcome,

@@ -4,7 +4,8 @@ import { BaseCommand } from '../../base-command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { lockTimeoutFlag } from '../../flags/writing.ts';
 import { retryView } from '../../views/runs/retry.ts';
-import { loadEngine, runOptions, withAppliedMigration } from '../../wiring.ts';
+import { inTurn } from '../../turn.ts';
+import { loadEngine, withAppliedMigration } from '../../wiring.ts';
 
 export default class RunsRetry extends BaseCommand {
   static override readonly summary =
@@ -18,13 +19,16 @@ export default class RunsRetry extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(RunsRetry);
     await this.perform<RetryResult>(flags, args.migration, (run) =>
-      withAppliedMigration(run, args.migration, async ({ engine, spec }) => {
-        const { retryDeadLetters } = await loadEngine();
-        run.progress.begin(`trying the dead letters of ${spec.migration} again`);
-        const result = await retryDeadLetters(engine, spec, runOptions(run, flags['lock-timeout'] ?? 0));
-        const isGood = result.outcome !== 'deviated' && result.tried.deadLetters === 0;
-        return { result, view: retryView, exitCode: isGood ? exitCodes.done : exitCodes.deviated };
-      }),
+      withAppliedMigration(run, args.migration, (wired) =>
+        inTurn<RetryResult>(run, wired, flags['lock-timeout'], async ({ options }) => {
+          const { engine, spec } = wired;
+          const { retryDeadLetters } = await loadEngine();
+          run.progress.begin(`trying the dead letters of ${spec.migration} again`);
+          const result = await retryDeadLetters(engine, spec, options);
+          const isGood = result.outcome !== 'deviated' && result.tried.deadLetters === 0;
+          return { result, view: retryView, exitCode: isGood ? exitCodes.done : exitCodes.deviated };
+        }),
+      ),
     );
   }
 }

@@ -7,6 +7,8 @@ import { isPromptEnd } from '../../prompt-end.ts';
 import type { ErrorReport } from './report.ts';
 
 export const whys: Partial<Readonly<Record<Code, string>>> = {
+  'lease.elsewhere': 'one host at a time may work on a migration, whatever state it has; nothing was written',
+  'lease.unfinished': 'what one host could not finish is not tried by the next one unasked',
   'lease.held': 'one run at a time may write a migration; nothing was written',
   'lease.lost': 'another run may write now; what this one wrote stays, and its chunks go on there',
   'plan.stale': 'a plan is applied exactly as it was reviewed, or not at all',

@@ -1,0 +1,28 @@
+/** The turn of a command: whatever writes to a target that keeps locks does so while it holds the migration's there. */
+import type { RunOptions, TurnsBefore } from '@keyferry/engine';
+import type { Outcome } from './base-command.ts';
+import type { CommandRun } from './command-run.ts';
+import { exitCodes } from './exit-codes.ts';
+import { loadEngine, runOptions, type Wired } from './wiring.ts';
+
+export interface CommandTurn {
+  readonly options: RunOptions;
+  readonly before: TurnsBefore;
+}
+
+/** @throws {KeyferryError} `lease.elsewhere` */
+export async function inTurn<T>(
+  run: CommandRun,
+  { engine, spec }: Pick<Wired, 'engine' | 'spec'>,
+  lockTimeoutMs: number | undefined,
+  work: (turn: CommandTurn) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
+  const { withTurn } = await loadEngine();
+  return await withTurn(
+    engine,
+    spec,
+    runOptions(run, lockTimeoutMs ?? 0),
+    (options, before) => work({ options, before }),
+    ({ exitCode }) => (exitCode === exitCodes.done ? 'done' : `exit code ${exitCode}`),
+  );
+}

@@ -1,0 +1,179 @@
+/**
+ * Goal: of any number of hosts that share no state one works at a time, whoever waited knows how that ended, and nobody
+ * tries again behind a failure. Method: commands side by side in virtual time, with a lock in memory beside the target.
+ */
+import type { MigrationId, Phase, TargetLockNote } from '@keyferry/core';
+import { MemoryTargetLock } from '@keyferry/core/testing';
+import { describe, expect, it } from 'vitest';
+import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
+import type { Engine, RunOptions, TurnsBefore } from './index.ts';
+import { lockLeaseMs } from './lock.ts';
+import { assertMayFollow, withTurn } from './turn.ts';
+
+const migration = 'shop' as MigrationId;
+
+/** A host: it works for so long, and ends as it is told; what it met comes back. */
+interface Worker {
+  readonly name: string;
+  readonly workMs?: number;
+  readonly failing?: Error;
+  readonly hooks?: RunHooks;
+}
+
+class Hosts {
+  readonly stage = new Stage();
+  readonly lock = new MemoryTargetLock();
+  readonly working: string[] = [];
+  most = 0;
+
+  /** All of them at once. */
+  run(...workers: readonly Worker[]): Promise<readonly PromiseSettledResult<TargetLockNote | null>[]> {
+    return this.stage.run(() => Promise.allSettled(workers.map((worker) => this.start(worker))));
+  }
+
+  private start({ name, workMs = 30_000, failing, hooks = {} }: Worker): Promise<TargetLockNote | null> {
+    return this.stage.startAs((engine, options) => {
+      const { target } = engine;
+      const withLock: Engine = { ...engine, target: lockedTarget(target, this.lock) };
+      const named: RunOptions = { ...options, holder: name, lockTimeoutMs: hooks.lockTimeoutMs ?? 600_000 };
+      const work = async ({ turn }: RunOptions, { last, waited }: TurnsBefore) => {
+        this.working.push(name);
+        this.most = Math.max(this.most, this.working.length);
+        await engine.clock.sleep(workMs, turn?.lostSignal);
+        this.working.splice(this.working.indexOf(name), 1);
+        if (turn?.lostSignal.aborted === true) throw new Error('the turn was lost');
+        if (failing !== undefined) throw failing;
+        return waited ? last : null;
+      };
+      return withTurn(withLock, this.stage.spec, named, work, () => 'done');
+    }, hooks);
+  }
+}
+
+function lockedTarget(target: Engine['target'], lock: MemoryTargetLock): Engine['target'] {
+  return Object.assign(Object.create(target) as Engine['target'], { lock });
+}
+
+describe('a turn', () => {
+  it('is one host’s at a time, and tells each that waited whom it came after', async () => {
+    const hosts = new Hosts();
+    const results = await hosts.run({ name: 'a' }, { name: 'b' }, { name: 'c' });
+    expect(hosts.most).toBe(1);
+    const waitedFor = results.map((each) =>
+      each.status === 'fulfilled' ? (each.value?.end?.outcome ?? null) : 'failed',
+    );
+    expect(waitedFor.toSorted()).toEqual(['done', 'done', null]);
+    expect(hosts.stage.messages.filter(({ code }) => code === 'turn.waiting').length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('is refused to whoever does not want to wait, and names who has it', async () => {
+    const hosts = new Hosts();
+    const [, second] = await hosts.run(
+      { name: 'ada@one, pid 1 [x.1.2]' },
+      { name: 'b', hooks: { lockTimeoutMs: 5000 } },
+    );
+    expect(second).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'lease.elsewhere', details: { holder: 'ada@one, pid 1', store: 'new' } },
+    });
+  });
+
+  it('outlives any work by its heartbeat, and is given back with the error that it ended in', async () => {
+    const hosts = new Hosts();
+    const failure = new Error('broken');
+    const [first, second] = await hosts.run({ name: 'a', workMs: 10 * lockLeaseMs, failing: failure }, { name: 'b' });
+    expect(first).toMatchObject({ status: 'rejected', reason: failure });
+    expect(second).toMatchObject({ status: 'fulfilled', value: { holder: 'a', end: { outcome: 'unknown' } } });
+  });
+
+  it('that was taken away stops the work', async () => {
+    const hosts = new Hosts();
+    const running = hosts.stage.run(() =>
+      Promise.allSettled([
+        hosts.stage.startAs(async (engine, options) => {
+          const target = lockedTarget(engine.target, hosts.lock);
+          return withTurn(
+            { ...engine, target },
+            hosts.stage.spec,
+            options,
+            async ({ turn }) => {
+              hosts.lock.expire(migration);
+              await engine.clock.sleep(10 * lockLeaseMs, turn?.lostSignal);
+              return turn?.lostSignal.aborted;
+            },
+            () => 'done',
+          );
+        }),
+      ]),
+    );
+    expect(await running).toEqual([{ status: 'fulfilled', value: true }]);
+  });
+
+  it('of a process that is known to be gone is taken over at once, and was not waited for', async () => {
+    const hosts = new Hosts();
+    const dead: TargetLockNote = { holder: 'dead', command: 'apply', lock: 'lck_dead', acquiredAtMs: 0, end: null };
+    await hosts.lock.acquire(migration, dead);
+    const [result] = await hosts.run({ name: 'next', hooks: { holderIsGone: ({ holder }) => holder === 'dead' } });
+    expect(result).toEqual({ status: 'fulfilled', value: null });
+  });
+
+  it('is nothing where the target keeps no locks', async () => {
+    const stage = new Stage();
+    const found = await stage.as((engine, options) =>
+      withTurn(
+        engine,
+        stage.spec,
+        options,
+        async ({ turn }, before) => [turn, before],
+        () => 'done',
+      ),
+    );
+    expect(found).toEqual([undefined, { last: null, waited: false }]);
+  });
+});
+
+describe('after another host', () => {
+  const note = (outcome: string | null): TargetLockNote => ({
+    holder: 'ada@one, pid 1',
+    command: 'apply',
+    lock: 'lck_1',
+    acquiredAtMs: 0,
+    end: outcome === null ? null : { outcome, atMs: 1 },
+  });
+  const verdict = async (
+    last: TargetLockNote | null,
+    waited: boolean,
+    phase: Phase,
+    accept: string[] = [],
+    begun = true,
+  ) => {
+    const stage = new Stage();
+    if (begun) await stage.target.control(migration).raiseEpoch({ attempt: 1, token: 1 });
+    return await stage.run((engine) => failureOf(assertMayFollow(engine, stage.spec, { last, waited }, phase, accept)));
+  };
+
+  it.each<{ outcome: string | null; phase: Phase; waited: boolean; follows: boolean }>([
+    { outcome: 'done', phase: 'verified', waited: true, follows: true },
+    { outcome: null, phase: 'applying', waited: true, follows: true },
+    { outcome: 'run.interrupted', phase: 'applying', waited: true, follows: true },
+    { outcome: 'run.stopped', phase: 'applying', waited: true, follows: true },
+    { outcome: 'plan.stale', phase: 'applying', waited: true, follows: false },
+    { outcome: 'plan.stale', phase: 'applying', waited: false, follows: true },
+    { outcome: 'exit code 7', phase: 'applied', waited: true, follows: false },
+    { outcome: 'done', phase: 'new', waited: true, follows: false },
+    { outcome: 'done', phase: 'new', waited: false, follows: true },
+    { outcome: null, phase: 'new', waited: true, follows: false },
+    { outcome: null, phase: 'new', waited: false, follows: false },
+    { outcome: 'store.no-leader', phase: 'new', waited: false, follows: false },
+  ])('that ended with $outcome, waited for: $waited, a state that is $phase goes on: $follows', async (given) => {
+    const failure = await verdict(note(given.outcome), given.waited, given.phase);
+    if (given.follows) expect(failure).toBeNull();
+    else expect(failure).toMatchObject({ code: 'lease.unfinished', details: { holder: 'ada@one, pid 1' } });
+  });
+
+  it('that had not begun to write, or that a person has looked at, anybody goes on', async () => {
+    expect(await verdict(note('plan.not-applyable'), false, 'new', [], false)).toBeNull();
+    expect(await verdict(note('store.no-leader'), false, 'new', ['lease.unfinished'])).toBeNull();
+    expect(await verdict(null, false, 'new')).toBeNull();
+  });
+});
