@@ -3,6 +3,7 @@
  * Each benchmark is one file in benchmarks/; its header says what it compares and why that is fair.
  */
 import { parseArgs } from 'node:util';
+import { copyConsul } from './benchmarks/copy-consul.ts';
 import { copyV2 } from './benchmarks/copy-v2.ts';
 import { copyV3 } from './benchmarks/copy-v3.ts';
 import { datadir } from './benchmarks/datadir.ts';
@@ -18,6 +19,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'copy-v3': copyV3,
   'read-v3': readV3,
   'copy-v2': copyV2,
+  'copy-consul': copyConsul,
   datadir,
   memory,
   diff,

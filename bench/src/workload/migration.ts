@@ -11,13 +11,15 @@ import { benchPrefix } from './records.ts';
 export const keyferryProgram = new URL('../../../packages/cli/bin/keyferry.js', import.meta.url).pathname;
 
 export type StoreSettings =
-  | { readonly kind: 'etcd-v2' | 'etcd-v3'; readonly endpoints: readonly string[] }
+  | { readonly kind: 'etcd-v2' | 'etcd-v3' | 'consul'; readonly endpoints: readonly string[] }
   | { readonly kind: 'sqlite'; readonly file: string }
   | { readonly kind: 'file'; readonly path: string; readonly format: 'ndjson' };
 
 export interface MigrationSettings {
   readonly source: StoreSettings;
   readonly target: StoreSettings;
+  /** By default that of the source. */
+  readonly targetPrefix?: string;
   /** By default a file in the migration's folder. */
   readonly state?: Readonly<Record<string, unknown>>;
   /** By default keyferry's own. */
@@ -39,7 +41,7 @@ export class BenchMigration {
     this.folder = folder;
   }
 
-  static async create({ source, target, state, limits }: MigrationSettings): Promise<BenchMigration> {
+  static async create({ source, target, targetPrefix, state, limits }: MigrationSettings): Promise<BenchMigration> {
     const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-'));
     const config = {
       version: 1,
@@ -48,7 +50,7 @@ export class BenchMigration {
       migrations: {
         bench: {
           source: { store: 'source', prefix: benchPrefix },
-          target: { store: 'target', prefix: benchPrefix },
+          target: { store: 'target', prefix: targetPrefix ?? benchPrefix },
           strategy: 'offline',
           ...(limits === undefined ? {} : { limits }),
         },

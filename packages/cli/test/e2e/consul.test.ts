@@ -186,9 +186,9 @@ describe.skipIf(!consul.ok || !etcd.ok)(`Consul${note}`, () => {
       Promise.all(Array.from({ length: count }, () => open(optionsOf(name, limits))));
 
     it('is migrated by exactly one, and the others wait and answer that it is done', async () => {
-      const folders = await hosts(3, 'fleet');
+      const fleet = await hosts(3, 'fleet');
       const command = ['apply', 'move', '--finalize', '--yes', '--lock-timeout', '5m'];
-      const ended = await Promise.all(folders.map((folder) => folder.run(command)));
+      const ended = await Promise.all(fleet.map((folder) => folder.run(command)));
       expect(ended.map(({ exitCode, stderr }) => ({ exitCode, stderr: exitCode === 0 ? '' : stderr }))).toEqual(
         ended.map(() => ({ exitCode: 0, stderr: '' })),
       );

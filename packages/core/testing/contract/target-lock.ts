@@ -78,8 +78,9 @@ export function targetLockContract(name: string, open: () => Promise<TargetLockF
 
     it('of one migration is no other’s', () =>
       withFixture(open(), async ({ lock, another }) => {
-        await take(lock, noteOf('a'));
-        await take(another, noteOf('b'), 'contract-2' as MigrationId);
+        const { held } = await take(lock, noteOf('a'));
+        const { held: other } = await take(another, noteOf('b'), 'contract-2' as MigrationId);
+        expect([await held.renew(), await other.renew()]).toEqual([true, true]);
       }));
   });
 }
