@@ -21,6 +21,7 @@ import { etcdV2DatadirCapabilities } from './etcd-v2-datadir/capabilities.ts';
 import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './etcd-v3/capabilities.ts';
 import { etcdV3SnapshotCapabilities, etcdV3SnapshotTargetCapabilities } from './etcd-v3-snapshot/capabilities.ts';
 import { capabilitiesByFormat, targetCapabilitiesByFormat } from './file/capabilities.ts';
+import { defaultSchema, describedCapabilities as postgresCapabilities } from './postgres/capabilities.ts';
 import { sqliteCapabilities } from './sqlite/capabilities.ts';
 
 export interface SideFacts<C extends StoreCapabilities = StoreCapabilities> {
@@ -149,6 +150,25 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
         capabilities: targetCapabilitiesByFormat['etcd-v2-json'],
         permission: newFile,
         refuses: 'keys that are no paths, keys and values that are not UTF-8',
+      },
+    ],
+  },
+  postgres: {
+    testedWith: 'PostgreSQL 15.18',
+    source: [
+      {
+        form: null,
+        capabilities: postgresCapabilities,
+        permission:
+          'CONNECT on the database, USAGE on the schemas and SELECT on the tables; write on TMPDIR, for a scratch file',
+      },
+    ],
+    target: [
+      {
+        form: null,
+        capabilities: postgresCapabilities,
+        permission: `the same, INSERT, UPDATE and DELETE on the tables, and all on the schema ${defaultSchema}, or CREATE on the database`,
+        refuses: 'keys of no table, and values that a row would not give back with the same bytes',
       },
     ],
   },

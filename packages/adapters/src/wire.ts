@@ -24,6 +24,7 @@ import type { Redactor } from './config/redactor.ts';
 import type {
   PlannedSettings,
   PlanConfig,
+  PostgresConfig,
   ResolvedConfig,
   ReviewPolicy,
   StateConfig,
@@ -252,6 +253,8 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
       const { openFileStore } = await import('./file/index.ts');
       return openFileStore({ name, nowMs, ...fileOptions(store, directory) });
     }
+    case 'postgres':
+      return await openPostgres(name, store, context, 'source');
   }
 }
 
@@ -290,6 +293,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
         ...(await networkOptions(store, context)),
       });
     }
+    case 'postgres':
+      return await openPostgres(name, store, context, 'target');
     case 'etcd-v2-datadir':
       invariant(false, `a checked configuration has a target of kind ${store.kind}`);
   }
@@ -308,6 +313,34 @@ async function openEtcdV3(
     reservedPrefix: store.reservedPrefix ?? undefined,
     leaseBucketMs: leaseBucketOf(settings.rules),
     ...(await networkOptions(store, context)),
+  });
+}
+
+async function openPostgres(
+  name: string,
+  store: PostgresConfig,
+  context: StoreContext,
+  side: 'source' | 'target',
+): Promise<SourceStore & TargetStore> {
+  const { openPostgresStore, compileKeyTemplate } = await import('./postgres/index.ts');
+  const { host, port, database, tls, auth, statementTimeoutMs, readTimeoutMs } = store;
+  return openPostgresStore({
+    name,
+    side,
+    host,
+    port,
+    database,
+    nowMs: context.nowMs,
+    schema: store.schema ?? undefined,
+    statementTimeoutMs: statementTimeoutMs ?? undefined,
+    readTimeoutMs: readTimeoutMs ?? undefined,
+    auth: await readAuth(auth, context),
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    tables: store.tables.map((table) => {
+      const compiled = compileKeyTemplate(table.key);
+      invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
+      return { ...table, key: compiled.template };
+    }),
   });
 }
 

@@ -87,6 +87,17 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':
       return ['kind: file', `path: ${store}.ndjson`, 'format: ndjson # or etcd-v2-json: a saved answer of etcd v2'];
+    case 'postgres':
+      return [
+        `kind: ${kind}`,
+        'host: 127.0.0.1 # port: 5432',
+        'database: app',
+        `auth: { user: { env: ${store.toUpperCase()}_USER }, password: { env: ${store.toUpperCase()}_PASSWORD } }`,
+        '# tls: { ca: { file: ca.pem } } # without it everything goes in the clear',
+        'tables:',
+        "  - { table: settings, key: '/config/{service}/{name}' } # the other columns are the value, as JSON",
+        '  # or one column as the value:  value: { column: body }, leaveOut: [updated_at]',
+      ];
   }
 }
 

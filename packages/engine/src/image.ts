@@ -146,7 +146,7 @@ function mergedPage(page: RecordPage, spec: MigrationSpec): RecordPage {
   const { rule } = imageRule(spec);
   const records: StoredRecord[] = [];
   const notCarried: NotCarried[] = [...page.notCarried];
-  const unplaced: Unplaced[] = [];
+  const unplaced: Unplaced[] = [...(page.unplaced ?? [])];
   for (const record of page.records) {
     const image = imageOf(record, spec);
     if (image.kind === 'dropped') notCarried.push({ key: record.key, reason: image.reason });
@@ -164,6 +164,7 @@ async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signa
   const pages = async function* (): AsyncGenerator<RecordPage> {
     for await (const page of scanPages(engine, view, prefixRange(rule.sourcePrefix), signal)) {
       assertNotStopped(spec.migration, signal);
+      for (const each of page.unplaced ?? []) spool.addUnplaced({ ...each, key: toTargetKey(rule, each.key) });
       for (const { key, reason } of page.notCarried) spool.addNotCarried(key, { key: toTargetKey(rule, key), reason });
       yield page;
       sourceKeys += page.records.length;

@@ -86,8 +86,29 @@ function sameStoreFindings({ rule }: MigrationSpec, source: StoreDescription, ta
 }
 
 /** What a source cannot do, or cannot show whole. */
-function sourceFindings({ source: { capabilities } }: Engine, { cutShort }: StoreDescription): Finding[] {
+function sourceFindings(
+  { source: { capabilities } }: Engine,
+  { cutShort, neverUsed, beingWritten }: StoreDescription,
+): Finding[] {
   const findings: Finding[] = [];
+  if (neverUsed !== undefined) {
+    findings.push(
+      finding('source.never-used', {
+        count: 1,
+        detail: `${neverUsed}; the migration of nothing would say that it is done`,
+        fix: 'check that it is the right store; if nothing ever used it, there is nothing to migrate',
+      }),
+    );
+  }
+  if (beingWritten !== undefined) {
+    findings.push(
+      finding('source.being-written', {
+        count: 1,
+        detail: `${beingWritten}: what it writes after the plan makes the plan stale, and what it writes after apply is not moved`,
+        fix: 'stop every component that writes to the source before plan and until apply has ended',
+      }),
+    );
+  }
   if (cutShort !== undefined) {
     findings.push(
       finding('source.cut-short', {

@@ -77,7 +77,7 @@ function ensureServer(kind: ServerKind): Promise<Availability> {
 export function fromOverride(kind: ServerKind, definition: ServerDefinition, override: string): Availability {
   const [main] = definition.programs;
   const path = resolve(override);
-  const candidates = [path, join(path, 'usr', 'bin'), join(path, 'bin'), dirname(path)];
+  const candidates = [path, join(path, programsIn(definition)), join(path, 'bin'), dirname(path)];
   for (const directory of candidates) {
     if (directory === dirname(path) && path !== join(directory, main)) continue;
     const program = join(directory, main);
@@ -112,9 +112,12 @@ async function fromPackages(kind: ServerKind, definition: DebianServer): Promise
     const remedy = `Set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;
     return refusal(kind, outcome.reason, remedy);
   }
-  const programDirectory = join(outcome.directory, 'usr', 'bin');
+  const programDirectory = join(outcome.directory, programsIn(definition));
   return { ok: true, kind, programDirectory, version: definition.version, note: '' };
 }
+
+const programsIn = (definition: ServerDefinition): string =>
+  ('packages' in definition ? definition.programsIn : undefined) ?? join('usr', 'bin');
 
 function refusal(kind: ServerKind, reason: string, remedy: string): UnavailableServer {
   return { ok: false, kind, reason, remedy, note: ` (skipped: ${reason})` };

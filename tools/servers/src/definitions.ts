@@ -7,15 +7,17 @@
 import { consulDefinitions, type ConsulKind } from './consul/release.ts';
 import { dynamoDbDefinitions, type DynamoDbKind } from './dynamodb/release.ts';
 import { etcdDefinitions, type EtcdKind } from './etcd/releases.ts';
+import { postgresDefinitions, type PostgresKind } from './postgres/release.ts';
 import type { ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
-export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind;
+export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind | PostgresKind;
 
 export const definitions: Readonly<Record<ServerKind, ServerDefinition>> = {
   ...etcdDefinitions,
   ...consulDefinitions,
   ...dynamoDbDefinitions,
+  ...postgresDefinitions,
 };
 
 export const serverKinds: readonly ServerKind[] = Object.keys(definitions) as ServerKind[];

@@ -27,6 +27,10 @@ export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.
 export { startFaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 export type { DynamoDbFault, FaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 
+export { startPostgres } from './postgres/start-postgres.ts';
+export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';
+export type { PostgresKind } from './postgres/release.ts';
+
 export { writeCertificates } from './net/certificates.ts';
 export type { CertificateFiles, CertificateOptions } from './net/certificates.ts';
 export { clientAgent, request } from './net/request.ts';

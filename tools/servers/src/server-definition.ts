@@ -25,6 +25,8 @@ interface AnyServer {
 /** Fetched from the Debian archive. */
 export interface DebianServer extends AnyServer {
   readonly packages: readonly DebianPackage[];
+  /** Where the packages keep the programs; `usr/bin` unless given. */
+  readonly programsIn?: string;
 }
 
 /** Brought by a development dependency of this package, which npm has fetched. */

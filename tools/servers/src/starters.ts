@@ -7,6 +7,7 @@ import { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 import { startEtcd } from './etcd/start-etcd.ts';
 import type { EtcdVersion } from './etcd/releases.ts';
 import type { ServerKind } from './definitions.ts';
+import { startPostgres } from './postgres/start-postgres.ts';
 import { ServerError } from './server-error.ts';
 
 export interface StartRequest {
@@ -35,6 +36,7 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'etcd-3.5': etcdStarter('3.5'),
   'consul-1.8': startConsulServer,
   'dynamodb-local': startDynamoDbServer,
+  'postgres-15': startPostgresServer,
 };
 
 async function startConsulServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
@@ -53,6 +55,16 @@ async function startDynamoDbServer(request: StartRequest, detached: boolean): Pr
   const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
   const server = await startDynamoDb({ detached, ...optional });
   return { ...server, caFile: undefined };
+}
+
+async function startPostgresServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
+  const { v2, members, tls, port, dataDir } = request;
+  if (v2 || members !== 1) {
+    throw new ServerError('server.bad-argument', 'postgres-15 has no v2 or members.', 'Leave them out.');
+  }
+  const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
+  const server = await startPostgres({ tls, detached, ...optional });
+  return { ...server, caFile: server.tls?.caFile };
 }
 
 function etcdStarter(version: EtcdVersion): Starter {

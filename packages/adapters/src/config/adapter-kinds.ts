@@ -23,7 +23,8 @@ export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
   consul: { description: "Consul's KV store, 1.8 or later", source: true, target: true },
   sqlite: { description: 'a table of keys in an SQLite file', source: true, target: true },
   file: { description: 'a snapshot file: NDJSON, or the JSON of an etcd v2 tree', source: true, target: true },
+  postgres: { description: 'rows of tables, views or queries of a PostgreSQL database', source: true, target: true },
 };
 
 /** Kinds that are planned for later versions, so that naming one gets a better answer than "unknown". */
-export const laterKinds: readonly string[] = ['postgres', 'dynamodb', 'apicurio'];
+export const laterKinds: readonly string[] = ['dynamodb', 'apicurio'];

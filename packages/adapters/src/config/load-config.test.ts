@@ -50,7 +50,7 @@ const withMigration = (line: string) => `${valid}    ${line}\n`;
 const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
 const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
-const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file is expected';
+const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file, postgres is expected';
 
 describe('a wrong configuration', () => {
   it.each<[name: string, text: string, ...issues: string[]]>([

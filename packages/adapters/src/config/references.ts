@@ -8,6 +8,7 @@ import { adapterKinds } from './adapter-kinds.ts';
 import { nearest } from './nearest.ts';
 import type { StoreKind } from './resolved-config.ts';
 import { valueAt } from './schema-issues.ts';
+import { checkTables } from './table-references.ts';
 import type { YamlText } from './yaml-text.ts';
 
 export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigIssue[] {
@@ -77,7 +78,8 @@ function checkSide(
   if (kind === 'consul' && side === 'target' && typeof prefix === 'string' && prefix.startsWith('/')) {
     return [yaml.issue([...path, 'prefix'], 'value', 'keys of consul do not begin with a slash: no path names them')];
   }
-  return [];
+  if (kind !== 'postgres' || typeof prefix !== 'string') return [];
+  return checkTables(yaml, root, { store, side, prefixPath: [...path, 'prefix'], prefix });
 }
 
 function checkRules(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {

@@ -2,6 +2,7 @@
 import type {
   AuthConfig,
   MigrationConfig,
+  PostgresConfig,
   ResolvedConfig,
   SecretReference,
   StoreConfig,
@@ -43,6 +44,8 @@ function resolveStore(store: CheckedStore): StoreConfig {
       return { kind: store.kind, file: store.file, table: store.table ?? null };
     case 'file':
       return { kind: store.kind, path: store.path, format: store.format };
+    case 'postgres':
+      return resolvePostgres(store);
   }
 }
 
@@ -62,6 +65,18 @@ function resolveConsul(store: CheckedConsul) {
   const where = { endpoints, tls: tls === undefined ? null : resolveTls(tls), token, datacenter, namespace, partition };
   const limits = { transactionBytes: transactionSize, requestTimeoutMs: requestTimeout };
   return { ...where, flags, flagsFrom, reservedPrefix, ...limits };
+}
+
+function resolvePostgres(store: Extract<CheckedStore, { readonly kind: 'postgres' }>): PostgresConfig {
+  const { tls, auth, schema = null, statementTimeout = null, readTimeout = null, ...rest } = store;
+  return {
+    ...rest,
+    auth: resolveAuth(auth),
+    tls: tls === undefined ? null : resolveTls(tls),
+    schema,
+    statementTimeoutMs: statementTimeout,
+    readTimeoutMs: readTimeout,
+  };
 }
 
 function resolveTls(tls: NonNullable<CheckedEtcd['tls']>): TlsConfig {

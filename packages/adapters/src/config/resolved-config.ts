@@ -62,7 +62,31 @@ export type StoreConfig =
   | { readonly kind: 'etcd-v3-snapshot'; readonly path: string; readonly firstRevision: number }
   | ({ readonly kind: 'consul' } & ConsulConfig)
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
-  | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat };
+  | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat }
+  | PostgresConfig;
+
+export interface PostgresConfig {
+  readonly kind: 'postgres';
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly auth: AuthConfig;
+  readonly tls: TlsConfig | null;
+  readonly tables: readonly TableConfig[];
+  /** Null: the adapter's own default; so with the times. */
+  readonly schema: string | null;
+  readonly statementTimeoutMs: number | null;
+  readonly readTimeoutMs: number | null;
+}
+
+/** Whose rows are records, and which. */
+export interface TableConfig {
+  readonly from: { readonly table: string } | { readonly query: string };
+  readonly key: string;
+  readonly value: 'row' | { readonly column: string };
+  readonly leaveOut: readonly string[];
+  readonly audit: boolean;
+}
 
 export type StoreKind = StoreConfig['kind'];
 export type FileFormat = 'ndjson' | 'etcd-v2-json';

@@ -4,10 +4,11 @@
  */
 import { z } from 'zod';
 import { laterKinds } from './adapter-kinds.ts';
+import { auth, tls } from './network-fields.ts';
+import { postgresStore } from './postgres-fields.ts';
 import type { StateConfig } from './resolved-config.ts';
 import { rule } from './rule-schema.ts';
 import {
-  certificate,
   choice,
   duration,
   endpoint,
@@ -17,30 +18,14 @@ import {
   integer,
   laterVersion,
   name,
-  privateKey,
   rate,
   secret,
   size,
   text,
-  userName,
 } from './scalars.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
 export const laterKeys: readonly string[] = ['emptyDirs', 'only'];
-
-const tls = z
-  .strictObject({
-    ca: certificate.optional().describe('PEM of the authorities to trust; by default those of the platform'),
-    cert: certificate.optional().describe("PEM of the client's certificate"),
-    key: privateKey.optional().describe("PEM of the client's private key"),
-    serverName: text.optional().describe('name in the server certificate, when it is not the host of the endpoint'),
-  })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key go together');
-
-const auth = z.strictObject({
-  user: userName.describe('the user: a name, or a reference to it'),
-  password: secret.describe('a reference to the password'),
-});
 
 const endpoints = z.array(endpoint, { error: expects('a list of URLs') }).min(1, 'at least one URL is expected');
 
@@ -149,6 +134,7 @@ const store = z.discriminatedUnion(
         format: choice(['ndjson', 'etcd-v2-json']).describe('one record a line, or a saved answer of etcd v2'),
       })
       .describe('a snapshot file'),
+    postgresStore.describe('rows of tables, views or queries of a PostgreSQL database'),
   ],
   { error: ({ input }) => kindComplaint(input) },
 );
@@ -157,7 +143,9 @@ function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
   if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
-  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file')({ input: kind });
+  return expects('one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file, postgres')({
+    input: kind,
+  });
 }
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });

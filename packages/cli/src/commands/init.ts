@@ -25,6 +25,7 @@ export default class Init extends BaseCommand {
         'consul',
         'sqlite',
         'file',
+        'postgres',
       ] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to read.',
@@ -32,7 +33,7 @@ export default class Init extends BaseCommand {
       env: 'KEYFERRY_SOURCE_KIND',
     }),
     'target-kind': Flags.option({
-      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'sqlite'] as const satisfies StoreKind[],
+      options: ['etcd-v3', 'etcd-v3-snapshot', 'consul', 'sqlite', 'postgres'] as const satisfies StoreKind[],
     })({
       summary: 'Kind of the store to write.',
       default: 'etcd-v3',

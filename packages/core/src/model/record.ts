@@ -67,7 +67,7 @@ export interface Unplaced {
 export interface RecordPage {
   readonly records: readonly StoredRecord[];
   readonly notCarried: readonly NotCarried[];
-  /** Only in pages of an image under rules. */
+  /** In pages of an image under rules, and of a source whose own form has keys that are none (rows of a table). */
   readonly unplaced?: readonly Unplaced[];
 }
 

@@ -74,6 +74,16 @@ export const findingCodes = {
     accept: true,
     summary: 'records of the source cannot be carried as they are, and are left out',
   },
+  'source.never-used': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the source was never used: there is nothing to move, and the target may hold what is in use',
+  },
+  'source.being-written': {
+    level: 'warning',
+    accept: false,
+    summary: 'somebody writes to the source while it is being read',
+  },
   'source.hidden-keys': { level: 'warning', accept: false, summary: 'the source does not list all that it holds' },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
 } as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;

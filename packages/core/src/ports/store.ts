@@ -40,6 +40,10 @@ export interface StoreDescription {
   readonly viewLocks: string | null;
   /** Where reading ends because what follows is damaged, and that was asked for; absent: the store is read whole. */
   readonly cutShort?: string;
+  /** Why nobody can ever have used the store, as a sentence; absent: somebody has, or that cannot be told. */
+  readonly neverUsed?: string;
+  /** Who is seen writing to it at this moment, as a sentence; absent: nobody is seen. */
+  readonly beingWritten?: string;
 }
 
 /** Where one member of a replicated store stands. */

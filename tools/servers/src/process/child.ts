@@ -18,6 +18,14 @@ export interface ChildOptions {
   readonly logFile: string;
   /** Outlives this process, in its own session, out of reach of the terminal's Ctrl-C. */
   readonly detached: boolean;
+  /** The server runs as this user instead of this process's; only root may ask for it. */
+  readonly user?: UnprivilegedUser | undefined;
+}
+
+/** By number, as setpriv(1) takes it without asking any directory of users. */
+export interface UnprivilegedUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface Child {
@@ -31,7 +39,7 @@ export interface Child {
 export async function startChild(options: ChildOptions): Promise<Child> {
   const log = openSync(options.logFile, 'a');
   try {
-    const [program, args] = options.detached ? [options.program, options.args] : tiedToParent(options);
+    const [program, args] = throughSetpriv(options);
     const child = spawn(program, args, {
       stdio: ['ignore', log, log],
       detached: options.detached,
@@ -72,12 +80,18 @@ export function lastLines(logFile: string, count: number): string {
   return lines.slice(-count).join('\n');
 }
 
-let setprivWorks: boolean | undefined;
+let setprivTies: boolean | undefined;
 
-function tiedToParent({ program, args }: ChildOptions): [string, readonly string[]] {
-  const prefix = ['--pdeathsig', 'KILL', '--'];
-  setprivWorks ??= process.platform === 'linux' && spawnSync('setpriv', [...prefix, 'true']).status === 0;
-  return setprivWorks ? ['setpriv', [...prefix, program, ...args]] : [program, args];
+function throughSetpriv({ program, args, detached, user }: ChildOptions): readonly [string, readonly string[]] {
+  const tie = ['--pdeathsig', 'KILL'];
+  setprivTies ??= process.platform === 'linux' && spawnSync('setpriv', [...tie, '--', 'true']).status === 0;
+  const options = [...(user === undefined ? [] : asUser(user)), ...(!detached && setprivTies ? tie : [])];
+  return options.length === 0 ? [program, args] : ['setpriv', [...options, '--', program, ...args]];
+}
+
+/** What makes setpriv(1) give up being root, for good. */
+export function asUser({ uid, gid }: UnprivilegedUser): readonly string[] {
+  return ['--reuid', String(uid), '--regid', String(gid), '--clear-groups', '--no-new-privs'];
 }
 
 function spawnFailure(program: string, cause: Error): ServerError {

@@ -1,0 +1,26 @@
+/**
+ * Position: which transactions a reader sees, as the server itself says it (pg_current_snapshot), and the timeline.
+ *
+ * Two equal snapshots see the same, because every change has a number of its own, and whatever is under way is listed. The
+ * timeline tells a server that went back to an older state, and uses numbers again, from the one before. Writes to other
+ * tables and databases of the server move it too.
+ */
+import { createHash } from 'node:crypto';
+import type { Position } from '@keyferry/core';
+import type { Session } from './session.ts';
+
+/** A server with thousands of open transactions would have a position of as many numbers. */
+const textMax = 120;
+
+export async function readPosition(session: Session): Promise<Position> {
+  const { rows } = await session.query<{ readonly snapshot: string; readonly timeline: number }>(
+    'SELECT pg_current_snapshot()::text AS snapshot, (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline',
+  );
+  const { snapshot = '', timeline = 0 } = rows[0] ?? {};
+  return `${timeline}/${snapshot.length <= textMax ? snapshot : shortened(snapshot)}` as Position;
+}
+
+function shortened(snapshot: string): string {
+  const [from = '', to = ''] = snapshot.split(':');
+  return `${from}:${to}:sha256-${createHash('sha256').update(snapshot).digest('hex').slice(0, 32)}`;
+}
