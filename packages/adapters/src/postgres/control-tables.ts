@@ -2,9 +2,8 @@
  * keyferry's own tables in the target's database, in a schema of their own: made with the first write of a migration, by
  * keyferry if it may, else by whoever runs `controlSql` before.
  */
-import { KeyferryError, type Key, type MigrationId } from '@keyferry/core';
+import { KeyferryError, keyToBytes, type Key, type MigrationId } from '@keyferry/core';
 import { byteaArray } from './arrays.ts';
-import { keyToBytes } from '@keyferry/core';
 import { quoteName, quoteText } from './sql.ts';
 import type { Session } from './session.ts';
 
@@ -16,7 +15,7 @@ export type ControlTables = Readonly<Record<(typeof names)[number], string>>;
 /** Their names in SQL. */
 export function controlTables(schema: string): ControlTables {
   const entries = names.map((name) => [name, `${quoteName(schema)}.${quoteName(name)}`]);
-  return Object.fromEntries(entries) as unknown as ControlTables;
+  return Object.fromEntries(entries) as ControlTables;
 }
 
 /**

@@ -25,7 +25,6 @@ import { controlTables, ensureControlTables, hasControlTables, type ControlConte
 import { lookUpRows } from './look-up.ts';
 import { memoryOf, originOf, readMemory } from './marks.ts';
 import { removeRows, restoreRows } from './restore.ts';
-import { ownVersionSql } from './rows.ts';
 import type { Session } from './session.ts';
 import type { PostgresTarget } from './target-context.ts';
 
@@ -126,8 +125,8 @@ export class PostgresControl implements TargetControl {
   }
 
   readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
-    const absent = keys.map(() => null);
-    return this.read('reading what is there', absent as readonly (BeforeImage | null)[], async (session) => {
+    const absent: readonly (BeforeImage | null)[] = keys.map(() => null);
+    return this.read('reading what is there', absent, async (session) => {
       const records = await lookUpRows(session, this.target.tables, keys);
       const memory = await readMemory(session, this.context, keys);
       return records.map((record) => {
@@ -236,12 +235,6 @@ export class PostgresControl implements TargetControl {
       throw new KeyferryError('fence.lost', { chunk: `all of ${this.context.migration}` });
     }
   }
-}
-
-/** The version of all that the transaction under way writes. */
-export async function ownVersion(session: Session): Promise<string> {
-  const { rows } = await session.query<{ readonly own: string }>(`SELECT ${ownVersionSql} AS own`);
-  return rows[0]?.own ?? '';
 }
 
 async function readFence(session: Session, sql: string, parameters: readonly string[]): Promise<Fence | null> {

@@ -1,5 +1,6 @@
 /** Going back: removing what the migration created, and putting back what it overwrote or deleted. */
 import {
+  keyToBytes,
   restoreStep,
   type BeforeImage,
   type CreatedRecord,
@@ -9,12 +10,10 @@ import {
   type Restoration,
   type RestoreOutcome,
 } from '@keyferry/core';
-import { keyToBytes } from '@keyferry/core';
-import { ownVersion } from './control.ts';
 import type { ControlContext } from './control-tables.ts';
 import { lookUpRows } from './look-up.ts';
 import { dropMemory, memoryOf, originOf, readMemory, writeMarks } from './marks.ts';
-import { byTable, deleteRows, insertRows, updateRows, type RowInput } from './rows.ts';
+import { byTable, deleteRows, insertRows, ownVersion, updateRows, type RowInput } from './rows.ts';
 import type { ResolvedTable } from './catalog.ts';
 import type { Session } from './session.ts';
 import type { Tables } from './tables.ts';

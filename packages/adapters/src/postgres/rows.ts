@@ -165,6 +165,12 @@ export async function deleteRows(
 /** SQL of the version that everything has which this transaction writes: xmin keeps the low half of its number. */
 export const ownVersionSql = '(pg_current_xact_id()::text::numeric % 4294967296)::text';
 
+/** The version of all that the transaction under way writes. */
+export async function ownVersion(session: Session): Promise<string> {
+  const { rows } = await session.query<{ readonly own: string }>(`SELECT ${ownVersionSql} AS own`);
+  return rows[0]?.own ?? '';
+}
+
 /** Each table with what is to be done there. */
 export function byTable<T extends { readonly table: ResolvedTable }>(
   entries: readonly T[],

@@ -6,6 +6,7 @@
  */
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import { isIP } from 'node:net';
+import { callbackify } from 'node:util';
 import { Client, Pool, type PoolClient, type PoolConfig } from 'pg';
 import { invariant } from '@keyferry/core';
 import { storeErrorOf } from './errors.ts';
@@ -116,12 +117,12 @@ export class Sessions {
       query_timeout: this.statementTimeoutMs + connectTimeoutMs,
       max: connectionsMax,
       idleTimeoutMillis: 60_000,
-      onConnect: async (client) => {
-        // While it is lent out nobody else listens, and a connection that breaks would end the process. Its query fails too.
-        client.on('error', () => undefined);
+      verify: callbackify(async (client: PoolClient) => {
         await client.query(settings(this.statementTimeoutMs));
-      },
+      }),
     });
+    // While one is lent out nobody else listens, and a connection that breaks would end the process. Its query fails too.
+    pool.on('connect', (client) => client.on('error', () => undefined));
     pool.on('error', () => undefined); // an idle connection broke: the next call opens another one
     this.pool = pool;
     return pool;

@@ -12,7 +12,6 @@ import {
   intersectRanges,
   keyForDisplay,
   KeyferryError,
-  type Key,
   type KeyRange,
   type Position,
   type RecordPage,
@@ -236,7 +235,7 @@ class Pages {
     const { tables, count, bytes } = colliding;
     const rest = count > tables.length ? ` and ${count - tables.length} more` : '';
     const detail = `${count} rows have the key ${keyForDisplay(last.key)}: of ${tables.join(', ')}${rest}`;
-    this.unplaced.push({ key: last.key, reason: 'key.collision', sourceKeys: [last.key as Key], count, bytes, detail });
+    this.unplaced.push({ key: last.key, reason: 'key.collision', sourceKeys: [last.key], count, bytes, detail });
     this.count(bytes);
   }
 

@@ -5,7 +5,7 @@
 import type { PostgresServer } from '@keyferry/servers';
 import { keyFromText, keyToBytes, type Key, type MigrationId } from '@keyferry/core';
 import type { Change, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
-import pg from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import {
   compileKeyTemplate,
   openPostgresStore,
@@ -51,9 +51,9 @@ export function openStore(server: PostgresServer, options: Partial<PostgresStore
   });
 }
 
-export async function connectTo(server: PostgresServer, more: pg.ClientConfig = {}): Promise<pg.Client> {
+export async function connectTo(server: PostgresServer, more: ClientConfig = {}): Promise<Client> {
   const { host, port, database, user, password } = server;
-  const client = new pg.Client({ host, port, database, user, password, ...more });
+  const client = new Client({ host, port, database, user, password, ...more });
   client.on('error', () => undefined); // tests that end the server end this too
   await client.connect();
   return client;

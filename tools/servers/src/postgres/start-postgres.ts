@@ -126,7 +126,7 @@ async function startOnce(
       (text) => text.length,
       () => 0,
     );
-    child = await startChild({
+    const started = await startChild({
       program: join(programs.directory, 'postgres'),
       args: ['-D', dataDir, ...args],
       environment: programs.environment,
@@ -134,10 +134,10 @@ async function startOnce(
       detached,
       user: programs.user,
     });
-    record.write({ endpoints, pids: [child.pid] });
-    const { hasEnded } = child;
+    child = started;
+    record.write({ endpoints, pids: [started.pid] });
     const healthy = await waitUntil(async () => {
-      if (hasEnded()) throw startFailure(port, logFile, 'its process has ended');
+      if (started.hasEnded()) throw startFailure(port, logFile, 'its process has ended');
       // Its own line in its own log first: whoever else answers on the port is not taken for it.
       const said = (await readFile(logFile, 'utf8')).slice(from);
       return said.includes('ready to accept connections') && (await answers());
