@@ -8,6 +8,7 @@ import { copyV3 } from './benchmarks/copy-v3.ts';
 import { datadir } from './benchmarks/datadir.ts';
 import { diff } from './benchmarks/diff.ts';
 import { memory } from './benchmarks/memory.ts';
+import { readPostgres } from './benchmarks/read-postgres.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
 import { startup } from './benchmarks/startup.ts';
 import { stateWrites } from './benchmarks/state-writes.ts';
@@ -17,6 +18,7 @@ import { printReport, saveReport } from './report.ts';
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   'copy-v3': copyV3,
   'read-v3': readV3,
+  'read-postgres': readPostgres,
   'copy-v2': copyV2,
   datadir,
   memory,

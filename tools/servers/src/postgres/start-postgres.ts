@@ -52,6 +52,8 @@ export interface PostgresServer {
   readonly password: 'postgres';
   readonly database: 'postgres';
   readonly programDirectory: string;
+  /** What its client programs, such as psql, need to come as the superuser without asking. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Output of all its processes so far. */
   readonly logFile: string;
   /** Present with TLS: all files made, for the server, a client and an untrusted client. */
@@ -175,6 +177,14 @@ async function startOnce(
     endpoints,
     ...account,
     programDirectory: programs.directory,
+    environment: {
+      LD_LIBRARY_PATH: programs.environment['LD_LIBRARY_PATH'] ?? '',
+      PGHOST: '127.0.0.1',
+      PGPORT: String(port),
+      PGUSER: account.user,
+      PGPASSWORD: account.password,
+      PGDATABASE: account.database,
+    },
     logFile,
     tls: tls?.files,
     psql: (sql, database = account.database) => psql(programs, port, tls?.files, sql, database),
