@@ -32,7 +32,7 @@ const spec: MigrationSpec = {
   requireEmpty: null,
   workers: 1,
   limits: { chunkKeysMax: 10_000, chunkBytesMax: 16 * 1024 * 1024, createRowsMax: 100_000 },
-  runLimits: { ...unlimited, deadLettersMax: 100 },
+  runLimits: { ...unlimited, deadLettersMax: 100, functions: 1 },
   planMaxAgeMs: 3_600_000,
   isSensitive: () => false,
   configDigest: '',

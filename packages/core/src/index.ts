@@ -35,10 +35,12 @@ export * from './diff/compare-records.ts';
 export * from './convergence/digest.ts';
 export * from './convergence/buckets.ts';
 export * from './convergence/exceptions.ts';
+export * from './convergence/comparison-part.ts';
 export * from './convergence/members.ts';
 
 export * from './plan/plan.ts';
 export * from './plan/finding.ts';
+export * from './plan/review.ts';
 export * from './plan/chunk-diff.ts';
 export * from './plan/build-plan.ts';
 export * from './plan/key-selection.ts';
@@ -47,6 +49,7 @@ export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 
 export * from './machines/chunk-lifecycle.ts';
+export * from './machines/check-lifecycle.ts';
 export * from './machines/lock.ts';
 export * from './machines/restoration.ts';
 export * from './machines/migration-phase.ts';

@@ -18,7 +18,7 @@ import {
   type Phase,
   type PlanReader,
 } from '@keyferry/core';
-import { registerChunks } from './backfill.ts';
+import { registerChunks } from './register-chunks.ts';
 import { readDoneMarker } from './done-marker.ts';
 import { ensureEpoch } from './epoch.ts';
 import { recordHistory } from './events.ts';

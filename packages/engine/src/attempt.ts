@@ -7,6 +7,7 @@
  */
 import {
   KeyferryError,
+  standingOf,
   stateFormat,
   type Fence,
   type MigrationState,
@@ -16,24 +17,32 @@ import {
   type MigrationSpec,
   type Standing,
 } from '@keyferry/core';
-import { registerChunks } from './backfill.ts';
 import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import { ensureEpoch } from './epoch.ts';
 import { openImage, openViews } from './image.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
+import { assertPlanFits } from './plan-fits.ts';
 import { preflight } from './preflight.ts';
+import { registerChunks } from './register-chunks.ts';
 import { withRetry } from './retry.ts';
+import { assertMayRun, readControl } from './run-control.ts';
 import type { RunOptions, Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { assertPlanHolds } from './staleness.ts';
 import { attemptScope, writeItem } from './state-items.ts';
 
-export interface ApplyOptions extends RunOptions {
+/** What the start of an attempt needs to know. */
+export interface StartOptions extends RunOptions {
   /** Findings that the caller accepts by name. */
   readonly accept: readonly string[];
   /** The argument that names the plan or migration, for the next command. */
   readonly appliedAs: string;
+  /** Functions are to work on it from now on; absent: it stays as it is. */
+  readonly runner?: 'functions';
+}
+
+export interface ApplyOptions extends StartOptions {
   /** Most chunks that this run takes on before it stops on purpose; null: all of them. */
   readonly chunksMax: number | null;
 }
@@ -46,10 +55,44 @@ export interface Attempt {
 }
 
 /**
+ * Begins an attempt, or goes on with the one that an earlier start of this plan left behind.
+ * @throws {KeyferryError} `plan.unaccepted`, `plan.mismatch`, `plan.expired`, `plan.stale`,
+ *   `plan.other-in-progress`, `run.paused`, `run.cancelled`, `phase.not-allowed`: nothing was written then.
+ */
+export async function startAttempt(
+  engine: Engine,
+  spec: MigrationSpec,
+  session: Session,
+  reader: PlanReader,
+  options: StartOptions,
+): Promise<Attempt> {
+  const control = await readControl(engine, spec.migration, session.state);
+  const resuming = isResume(session, reader.plan, standingOf(control));
+  if (resuming) assertMayRun(spec.migration, control);
+  else assertAccepted(reader.plan, options.accept);
+  await assertPlanFits(engine, reader.plan, spec, { resuming });
+  const start = resuming ? goOnWithAttempt : beginAttempt;
+  return await start(engine, spec, session, reader, options);
+}
+
+/** @throws {KeyferryError} `plan.not-applyable` */
+export function assertApplyable(plan: PlanDocument): void {
+  if (plan.applyable) return;
+  const findings = plan.findings.filter(({ level }) => level === 'blocking').map(({ code }) => code);
+  throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings });
+}
+
+/** Asked at the start alone: who goes on has accepted before. @throws {KeyferryError} `plan.unaccepted` */
+function assertAccepted(plan: PlanDocument, accept: readonly string[]): void {
+  const open = plan.findings.filter((f) => f.accept && !accept.includes(f.code)).map(({ code }) => code);
+  if (open.length > 0) throw new KeyferryError('plan.unaccepted', { plan: plan.plan, findings: open });
+}
+
+/**
  * A started attempt of this very plan goes on; one of another plan must be ended first, by its end or by a cancel.
  * @throws {KeyferryError} `plan.other-in-progress`
  */
-export function isResume({ state }: Session, plan: PlanDocument, standing: Standing): boolean {
+function isResume({ state }: Session, plan: PlanDocument, standing: Standing): boolean {
   if (state === null) return false;
   if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
   if (state.phase !== 'applying' || standing === 'cancelled') return false;
@@ -61,12 +104,12 @@ export function isResume({ state }: Session, plan: PlanDocument, standing: Stand
   });
 }
 
-export async function beginAttempt(
+async function beginAttempt(
   engine: Engine,
   spec: MigrationSpec,
   session: Session,
   reader: PlanReader,
-  options: ApplyOptions,
+  options: StartOptions,
 ): Promise<Attempt> {
   const phase = session.after('start', spec, 'apply');
   const { plan } = reader;
@@ -98,6 +141,7 @@ export async function beginAttempt(
       appliedAs: options.appliedAs,
       accepted: options.accept,
       wrote: await whatAttemptsWrote(engine, session.state, writtenBefore, plan, attempt),
+      ...(options.runner === undefined ? {} : { runner: options.runner }),
       run: session.run,
       startedAtMs: nowMs,
       changedAtMs: nowMs,
@@ -107,7 +151,7 @@ export async function beginAttempt(
       done: null,
     });
     const epoch = { attempt, token: 1 };
-    await openAttempt(engine, spec, session, reader, epoch);
+    await openAttempt(engine, spec, session, reader, epoch, options.signal);
     return { attempt, epoch, resumed: false, view };
   } catch (error) {
     await view.close();
@@ -115,17 +159,18 @@ export async function beginAttempt(
   }
 }
 
-export async function goOnWithAttempt(
+async function goOnWithAttempt(
   engine: Engine,
   spec: MigrationSpec,
   session: Session,
   reader: PlanReader,
-  { signal }: ApplyOptions,
+  { signal, runner }: StartOptions,
 ): Promise<Attempt> {
   const state = session.state as MigrationState;
   const epoch = { attempt: state.attempt, token: state.epochToken };
-  await session.write({ ...state, run: session.run, changedAtMs: engine.clock.nowMs() });
-  await openAttempt(engine, spec, session, reader, epoch);
+  const by = runner === undefined ? {} : { runner };
+  await session.write({ ...state, ...by, run: session.run, changedAtMs: engine.clock.nowMs() });
+  await openAttempt(engine, spec, session, reader, epoch, signal);
   const view = new SharedView(() => openImage(engine, spec, signal), null);
   return { attempt: state.attempt, epoch, resumed: true, view };
 }
@@ -192,8 +237,9 @@ async function openAttempt(
   session: Session,
   reader: PlanReader,
   epoch: Fence,
+  signal: AbortSignal,
 ): Promise<void> {
   await ensureEpoch(engine, spec, epoch);
   await session.assertCurrent(spec);
-  await registerChunks(engine, reader, spec.migration, epoch.attempt);
+  await registerChunks(engine, reader, spec.migration, epoch.attempt, signal);
 }

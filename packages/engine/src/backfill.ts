@@ -2,63 +2,61 @@
  * Backfill: all chunks of a plan, by concurrent workers, until each is done. Chunks that another process works on are
  * waited for, and go on here once their lease has ended.
  */
-import {
-  guardedCount,
-  newChunk,
-  workerId,
-  type ChunkState,
-  type PlannedChunk,
-  type PlanReader,
-  type RunId,
-} from '@keyferry/core';
+import { workerId, type ChunkState, type PlannedChunk, type RunId } from '@keyferry/core';
 import type { Backfill } from './backfill-context.ts';
-import type { Engine } from './migration.ts';
-import { registerGuards } from './chunk-guards.ts';
-import { RowsByChunk } from './staleness.ts';
-import { attemptScope, listItems, writeItem } from './state-items.ts';
-import { workOnChunk } from './worker.ts';
+import { listItems } from './state-items.ts';
+import { workOnChunk, type ChunkEnd } from './worker.ts';
 
 /** How long to wait before looking again at chunks that others hold. */
 const heldWaitMs = 500;
 
-/** Puts the plan's chunks into the state; what is there already stays. */
-export async function registerChunks(
-  engine: Engine,
-  reader: PlanReader,
-  migration: string,
-  attempt: number,
-): Promise<void> {
-  const scope = attemptScope(migration, attempt);
-  const rows = new RowsByChunk(reader.readChanges());
-  for await (const chunks of reader.readChunks()) {
-    for (const chunk of chunks) {
-      await writeItem(engine, 'chunk-plan', scope, chunk.chunk, chunk, 'absent');
-      // Before the chunk itself: whoever claims it finds its guards.
-      if (guardedCount(chunk.actions) > 0) await registerGuards(engine, scope, chunk, await rows.of(chunk));
-      await writeItem(engine, 'chunk', scope, chunk.chunk, newChunk(chunk.chunk), 'absent');
-    }
-  }
+/** Where workers get their chunks from. */
+export interface ChunkSupply {
+  /** The next chunk to try; null: a worker is not needed any more. */
+  next(): Promise<PlannedChunk | null>;
+  /** Takes back a chunk that was not done: somebody else has it, or the work was stopped. */
+  putBack(chunk: PlannedChunk, end: ChunkEnd, signal: AbortSignal): Promise<void>;
 }
 
 /** Runs until all chunks are done, or `signal` aborts. Rethrows the first failure, once every worker has stopped. */
-export async function runBackfill(backfill: Omit<Backfill, 'signal'>, run: RunId, stop: AbortSignal): Promise<void> {
+export async function runBackfill(
+  backfill: Omit<Backfill, 'signal'>,
+  run: RunId,
+  chunksMax: number | null,
+  stop: AbortSignal,
+): Promise<void> {
+  const waiting = (await openChunks(backfill)).slice(0, chunksMax ?? undefined);
+  await runWorkers(backfill, run, stop, {
+    // A worker that finds none waiting is not needed: the others are on the last ones.
+    next: async () => waiting.shift() ?? null,
+    putBack: async (chunk, end, signal) => {
+      waiting.push(chunk);
+      if (end.kind === 'held' || end.kind === 'lost') await backfill.engine.clock.sleep(heldWaitMs, signal);
+    },
+  });
+}
+
+/** As many workers as the migration has, until the supply has nothing for them or `stop` aborts; fails as `runBackfill`. */
+export async function runWorkers(
+  backfill: Omit<Backfill, 'signal'>,
+  run: RunId,
+  stop: AbortSignal,
+  supply: ChunkSupply,
+): Promise<void> {
   const failed = new AbortController();
   const failures: unknown[] = [];
   const signal = AbortSignal.any([stop, failed.signal]);
-  const waiting = (await openChunks(backfill)).slice(0, backfill.chunksMax ?? undefined);
   const work = async (index: number): Promise<void> => {
     const worker = workerId(run, index);
     try {
       for (;;) {
-        // A worker that finds none waiting is not needed: the others are on the last ones.
-        const chunk = waiting.shift();
-        if (chunk === undefined || signal.aborted) return;
+        const chunk = signal.aborted ? null : await supply.next();
+        if (chunk === null || signal.aborted) return;
         const left = backfill.recorder.onChunk(index, chunk.chunk);
         const end = await workOnChunk({ ...backfill, signal }, chunk, worker);
         if (end.kind === 'done' || end.kind === 'stopped') left();
-        if (end.kind === 'done') backfill.onChunkDone();
-        else waiting.push(chunk);
-        if (end.kind === 'held' || end.kind === 'lost') await backfill.engine.clock.sleep(heldWaitMs, signal);
+        if (end.kind === 'done') backfill.onChunkDone(chunk.chunk);
+        else await supply.putBack(chunk, end, signal);
       }
     } catch (error) {
       failures.push(error);

@@ -5,7 +5,7 @@ export { makePlan } from './plan.ts';
 export { rulesOnRecords } from './rules-on-records.ts';
 export type { ApplyOptions } from './attempt.ts';
 export { applyOffline, type ApplyResult } from './strategies/offline.ts';
-export { verify, type Difference, type VerifyResult } from './verify.ts';
+export { verify, type VerifyResult } from './verify.ts';
 export { verifyApplied, type AppliedVerification } from './verify-applied.ts';
 export { rollBack, type RollbackResult } from './rollback.ts';
 export {
@@ -34,6 +34,15 @@ export {
   type ReportData,
 } from './overview.ts';
 export { assertReconcilable } from './reconcile.ts';
+
+export { Deadline } from './slices/deadline.ts';
+export { SliceHome, type SliceEnd, type SliceOutcome, type SliceRequest } from './slices/slice.ts';
+export { backfillSlice, type BackfillSlice } from './slices/backfill-slice.ts';
+export { dispatchSlice, type ChunkSpan, type DispatchSlice } from './slices/dispatch-slice.ts';
+export { verifySlice, type VerifySlice } from './slices/verify-slice.ts';
+export { sweepSlice, type SweepSlice } from './slices/sweep-slice.ts';
+export { followFunctions, type FollowResult } from './slices/follow.ts';
+export { readSubmission, submitPlan } from './slices/submit.ts';
 export { lookEveryMs } from './run-watch.ts';
 export { requestControl, type ControlChange, type ControlRequest } from './run-control.ts';
 export { retryDeadLetters, type RetryResult } from './retry-letters.ts';

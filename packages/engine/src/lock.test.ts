@@ -2,12 +2,19 @@
  * Goal: one run at a time, a lock that is always given back, and a run that stops when it lost its lock.
  * Method: two commands side by side in virtual time; faults planted in the state's next call.
  */
-import { keyFromText, newChunk, type LockState, type Message } from '@keyferry/core';
+import {
+  keyFromText,
+  type LockState,
+  type Message,
+  type StateItems,
+  type StateKind,
+  type StateVersion,
+  type StateWriteOutcome,
+} from '@keyferry/core';
 import { MemoryStateStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
 import { breakLock, listLocks, lockLeaseMs } from './lock.ts';
-import { attemptScope } from './state-items.ts';
 
 async function planned(count = 30): Promise<{ stage: Stage; apply: (hooks?: RunHooks) => Promise<unknown> }> {
   const stage = new Stage({ spec: { workers: 1 } });
@@ -117,10 +124,19 @@ class HeldChunk extends MemoryStateStore {
   constructor(stage: Stage) {
     super({ database: stage.state.database });
     this.stage = stage;
-    const chunk = newChunk('c00000' as Parameters<typeof newChunk>[0]);
-    const leaseEndsAtMs = stage.kernel.nowMs + 3_600_000;
-    const held = { ...chunk, phase: 'claimed', token: 1, worker: 'run_Y.w0', leaseEndsAtMs } as typeof chunk;
-    void stage.state.write('chunk', attemptScope(stage.spec.migration, 1), chunk.chunk, held, 'absent');
+  }
+
+  override write<K extends StateKind>(
+    kind: K,
+    scope: string,
+    id: string,
+    item: StateItems[K],
+    expected: StateVersion | 'absent',
+  ): Promise<StateWriteOutcome<K>> {
+    const isFirst = kind === 'chunk' && id === 'c00000' && expected === 'absent';
+    const leaseEndsAtMs = this.stage.kernel.nowMs + 3_600_000;
+    const held = { ...item, phase: 'claimed', token: 1, worker: 'run_Y.w0', leaseEndsAtMs };
+    return super.write(kind, scope, id, isFirst ? held : item, expected);
   }
 
   takeLockAway(): void {

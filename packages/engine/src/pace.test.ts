@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { failureOf, Stage } from '../testing/stage.ts';
 import { Pace } from './pace.ts';
 
-const limits = (ratePerSecond: number) => ({ ...unlimited, ratePerSecond, deadLettersMax: 0 });
+const limits = (ratePerSecond: number) => ({ ...unlimited, ratePerSecond, deadLettersMax: 0, functions: 1 });
 
 async function planned(count: number, workers: number, ratePerSecond: number) {
   const stage = new Stage({ spec: { workers, runLimits: limits(ratePerSecond) } });

@@ -13,7 +13,9 @@ const count = 40;
 
 /** About ten seconds of copying: many looks of the run at its control. */
 async function slowRun(ratePerSecond = 4) {
-  const stage = new Stage({ spec: { workers: 2, runLimits: { ...unlimited, ratePerSecond, deadLettersMax: 0 } } });
+  const stage = new Stage({
+    spec: { workers: 2, runLimits: { ...unlimited, ratePerSecond, deadLettersMax: 0, functions: 1 } },
+  });
   stage.fillSourceWith(count);
   const plan = await stage.plan();
   const written = (): number => Object.keys(stage.targetValues()).length;

@@ -16,6 +16,7 @@ import {
   type StateVersion,
   type VerifyRecord,
 } from '@keyferry/core';
+import type { BackfillRecorder } from './backfill-context.ts';
 import type { Environment } from './migration.ts';
 import { writeItem } from './state-items.ts';
 import type { VerifyResult } from './verify.ts';
@@ -24,7 +25,7 @@ export const recordEveryMs = 5000;
 
 export type RunFacts = Pick<RunRecord, 'run' | 'command' | 'plan' | 'attempt' | 'by'>;
 
-export class RunRecorder {
+export class RunRecorder implements BackfillRecorder {
   private readonly env: Environment;
   private readonly migration: MigrationId;
   private readonly facts: RunFacts;
@@ -60,7 +61,6 @@ export class RunRecorder {
     }
   }
 
-  /** Counted when it happens; the checkpoint's counts follow when it is settled in its turn. */
   dealtWith(added: ChunkCounts): void {
     this.series.addRecords(this.elapsedMs(), added.written, scannedOf(added) - added.written);
   }
@@ -79,7 +79,6 @@ export class RunRecorder {
     }
   }
 
-  /** Notes that a worker was on a chunk until now; call what is returned when it leaves it. */
   onChunk(worker: number, chunk: ChunkId): () => void {
     const fromMs = this.elapsedMs();
     return () => {

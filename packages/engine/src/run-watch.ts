@@ -19,6 +19,7 @@ import {
   type RunControl,
   type RunId,
   type StateVersion,
+  type ThrottleLimits,
 } from '@keyferry/core';
 import type { Environment } from './migration.ts';
 import { Pace } from './pace.ts';
@@ -36,6 +37,12 @@ export interface WatchedRun {
   readonly scope: string;
   /** As it was read when the run began. */
   readonly control: RunControl;
+  /** Dead letters that count against the budget beside its own. */
+  readonly deadLettersBefore?: number;
+  /** Whether it says how fast it is; a slice does not, as one of many. */
+  readonly isSilent?: boolean;
+  /** Of the rate, where others work at the same time; 1 unless given. */
+  readonly share?: number;
 }
 
 export class RunWatch {
@@ -49,15 +56,16 @@ export class RunWatch {
   private why: KeyferryError | null = null;
   private control: RunControl = noControl;
   private done = 0;
-  private deadLetters = 0;
+  private deadLetters: number;
   private reported: { readonly atMs: number; readonly done: number; readonly version: StateVersion | 'absent' };
 
   constructor(env: Environment, watched: WatchedRun) {
     this.env = env;
     this.watched = watched;
     this.startedAtMs = env.clock.nowMs();
+    this.deadLetters = watched.deadLettersBefore ?? 0;
     this.reported = { atMs: env.clock.monotonicMs(), done: 0, version: 'absent' };
-    this.pace = new Pace(env.clock, limitsUnder(watched.spec.runLimits, noControl));
+    this.pace = new Pace(env.clock, this.limits(noControl));
     this.hear(watched.control);
     this.looking = this.look();
   }
@@ -98,7 +106,7 @@ export class RunWatch {
       try {
         const entry = await env.state.read('run-control', watched.scope, controlId);
         this.hear(entry?.item ?? noControl);
-        if (looks % looksPerReport === 0) await this.report();
+        if (looks % looksPerReport === 0 && watched.isSilent !== true) await this.report();
       } catch {
         // Looked at again in a moment; the next command does not depend on either.
       }
@@ -107,8 +115,8 @@ export class RunWatch {
 
   private hear(control: RunControl): void {
     const { spec } = this.watched;
-    const { migration, runLimits } = spec;
-    const limits = limitsUnder(runLimits, control);
+    const { migration } = spec;
+    const limits = this.limits(control);
     if (canonicalJson(control.throttle) !== canonicalJson(this.control.throttle)) {
       this.pace.adjust(limits);
       if (control.throttle === null) this.env.host.emit({ code: 'run.unthrottled', data: { limits } });
@@ -122,6 +130,12 @@ export class RunWatch {
       const next = `keyferry runs resume ${migration}`;
       this.halt(new KeyferryError('run.stopped', { migration, why, next }), why);
     }
+  }
+
+  private limits(control: RunControl): ThrottleLimits {
+    const { spec, share = 1 } = this.watched;
+    const limits = limitsUnder(spec.runLimits, control);
+    return { ...limits, ratePerSecond: limits.ratePerSecond === null ? null : limits.ratePerSecond * share };
   }
 
   private halt(error: KeyferryError, why: string): void {

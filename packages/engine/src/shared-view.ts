@@ -6,17 +6,19 @@ import { isKeyferryError, type StoreView } from '@keyferry/core';
 
 export class SharedView {
   private readonly open: () => Promise<StoreView>;
-  private current: Promise<StoreView>;
+  /** Null until somebody asks for it. */
+  private current: Promise<StoreView> | null;
   /** Views that a later one took the place of. Other workers may still read them, so they stay open to the end. */
   private readonly outdated: StoreView[] = [];
 
   constructor(open: () => Promise<StoreView>, first: StoreView | null) {
     this.open = open;
-    this.current = first === null ? this.open() : Promise.resolve(first);
-    this.current.catch(() => undefined); // whoever calls `view` gets the failure
+    this.current = first === null ? null : Promise.resolve(first);
   }
 
   view(): Promise<StoreView> {
+    this.current ??= this.open();
+    this.current.catch(() => undefined); // whoever awaits it gets the failure
     return this.current;
   }
 
@@ -25,14 +27,13 @@ export class SharedView {
     if (!isKeyferryError(error, 'store.position-compacted')) throw error;
     if ((await this.current) === failed && !this.outdated.includes(failed)) {
       this.outdated.push(failed);
-      this.current = this.open();
-      this.current.catch(() => undefined); // as above
+      this.current = null;
     }
-    await this.current;
+    await this.view();
   }
 
   async close(): Promise<void> {
-    const view = await this.current.catch(() => null); // a view that never opened needs no closing
+    const view = (await this.current?.catch(() => null)) ?? null; // a view that never opened needs no closing
     const open = view === null ? this.outdated : [view, ...this.outdated];
     await Promise.all(open.map((each) => each.close()));
   }

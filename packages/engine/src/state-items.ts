@@ -95,5 +95,7 @@ export async function* listItems<K extends StateKind>(
 /** Where items live; see `StateItems`. */
 export const migrationsScope = 'migrations';
 export const locksScope = 'locks';
+/** The one item of its kind in its scope. */
+export const currentId = 'current';
 export const attemptScope = (migration: string, attempt: number): string =>
   `${migration}/${String(attempt).padStart(10, '0')}`;

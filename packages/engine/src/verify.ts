@@ -4,35 +4,18 @@
  * to are counted apart; one that the plan was to delete, and that is still there, is a difference. Differences are named; a feed or a count is never proof.
  */
 import {
-  addBuckets,
-  BucketSums,
-  compareKeys,
-  digestsEqual,
-  DigestSum,
-  ExceptionCheck,
+  ComparisonTotal,
   imageRule,
-  keyToJson,
-  RecordHasher,
-  recordsEqual,
-  totalOf,
+  type Difference,
   type Digest,
-  type JoinVisitor,
-  type Key,
-  type KeyJson,
   type PlanDocument,
   type StopSignal,
-  type StoredRecord,
-  type Unplaced,
   type MigrationSpec,
 } from '@keyferry/core';
+import { Comparison } from './comparison.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
 import { openViews, spansOf } from './image.ts';
 import { joinViews } from './pages.ts';
-
-export interface Difference {
-  readonly key: KeyJson;
-  readonly what: typeof missing | typeof notDeleted | typeof withoutPlace | 'value differs' | 'expiry differs';
-}
 
 export interface VerifyResult {
   readonly verdict: 'agree' | 'differ';
@@ -54,17 +37,11 @@ export interface VerifyResult {
   readonly expired: number;
   readonly differences: readonly Difference[];
   readonly differencesTotal: number;
+  /** Where both stood when they were opened; of a verification in slices, when it began. */
   readonly sourcePosition: string;
   readonly targetPosition: string;
   readonly elapsedMs: number;
 }
-
-const missing = 'missing in the target';
-const notDeleted = 'still in the target';
-const withoutPlace = 'the rules find no place for it';
-
-/** Differences named in the result; the rest is counted. */
-const differencesNamed = 100;
 
 /** @throws {KeyferryError} `run.interrupted` once `signal` has aborted. */
 export async function verify(
@@ -84,140 +61,13 @@ export async function verify(
   } finally {
     await views.close();
   }
+  const total = new ComparisonTotal();
+  total.add(comparison.part());
   return {
-    ...comparison.result(),
+    ...total.verdict(plan.exceptions),
     prunes: plan.prune,
     sourcePosition: views.source.position,
     targetPosition: views.target.position,
     elapsedMs: engine.clock.monotonicMs() - startedAtMs,
   };
-}
-
-class Comparison implements JoinVisitor {
-  private readonly hasher: RecordHasher;
-  private readonly exceptions: ExceptionCheck;
-  private readonly deletions: ExceptionCheck;
-  private readonly nowMs: number;
-  private readonly comparesExpiry: boolean;
-  private readonly sourceSum = new BucketSums();
-  private readonly targetSum = new BucketSums();
-  private readonly permanentSum = new DigestSum();
-  private readonly differences = new Differences();
-  private kept = 0;
-  /** Past the plan's list of exceptions: differences until their digest says that they are the planned ones. */
-  private readonly restSource = new BucketSums();
-  private readonly restTarget = new BucketSums();
-  private readonly rest = new Differences();
-  private targetOnlyCount = 0;
-  private expired = 0;
-  private unplacedCount = 0;
-
-  constructor(plan: PlanDocument, engine: Engine) {
-    this.hasher = new RecordHasher(plan.salt);
-    this.exceptions = new ExceptionCheck(this.hasher, plan.exceptions);
-    this.deletions = new ExceptionCheck(this.hasher, plan.deletions);
-    this.nowMs = engine.clock.nowMs();
-    this.comparesExpiry = engine.target.capabilities.expiry;
-  }
-
-  sourceOnly(source: StoredRecord, targetKey: Key): void {
-    this.countPermanent(source);
-    if (source.expiresAtMs !== null && source.expiresAtMs <= this.nowMs) {
-      this.expired += 1;
-      return;
-    }
-    this.sourceSum.add(source.key, this.hasher.hash(source));
-    this.differences.add(targetKey, missing);
-  }
-
-  matched(source: StoredRecord, target: StoredRecord): void {
-    this.countPermanent(source);
-    const expected = this.comparesExpiry ? source : { ...source, expiresAtMs: null };
-    // The target's content is hashed under the source's key, so that equal sets have equal sums.
-    const found = { ...target, key: source.key };
-    if (recordsEqual(expected, found)) {
-      this.sourceSum.add(source.key, this.hasher.hash(expected));
-      this.targetSum.add(source.key, this.hasher.hash(found));
-      return;
-    }
-    const judged = this.exceptions.judge(target);
-    if (judged === 'kept') {
-      this.kept += 1;
-      return;
-    }
-    const sameValue = recordsEqual({ ...expected, expiresAtMs: null }, { ...found, expiresAtMs: null });
-    const isRest = judged === 'rest';
-    (isRest ? this.restSource : this.sourceSum).add(source.key, this.hasher.hash(expected));
-    (isRest ? this.restTarget : this.targetSum).add(source.key, this.hasher.hash(found));
-    (isRest ? this.rest : this.differences).add(target.key, sameValue ? 'expiry differs' : 'value differs');
-  }
-
-  targetOnly(target: StoredRecord): void {
-    // Of the deletes past the plan's list only the counts of the chunks tell.
-    if (this.deletions.judge(target) === 'kept') {
-      this.targetSum.add(target.key, this.hasher.hash(target));
-      this.differences.add(target.key, notDeleted);
-      return;
-    }
-    this.targetOnlyCount += 1;
-  }
-
-  notCarried(): void {
-    // Directories and the like have no image in the target; the plan counted them.
-  }
-
-  /** What a plan that was applied had none of: it cannot be where it belongs. */
-  unplaced({ count, reason, sourceKeys }: Unplaced, targetKey: Key): void {
-    this.unplacedCount += count;
-    const [sourceKey = targetKey] = sourceKeys;
-    this.differences.add(reason === 'key.collision' ? targetKey : sourceKey, withoutPlace);
-  }
-
-  result() {
-    const restHolds = this.exceptions.restHolds();
-    const none = new BucketSums();
-    const sourceBuckets = addBuckets(this.sourceSum.value(), (restHolds ? none : this.restSource).value());
-    const targetBuckets = addBuckets(this.targetSum.value(), (restHolds ? none : this.restTarget).value());
-    const [source, target] = [totalOf(sourceBuckets), totalOf(targetBuckets)];
-    return {
-      verdict: digestsEqual(source, target) && this.unplacedCount === 0 ? ('agree' as const) : ('differ' as const),
-      source,
-      target,
-      sourceBuckets,
-      targetBuckets,
-      sourcePermanent: this.permanentSum.value(),
-      kept: this.kept + (restHolds ? this.rest.total : 0),
-      targetOnly: this.targetOnlyCount,
-      expired: this.expired,
-      differences: restHolds ? this.differences.named() : this.differences.namedWith(this.rest),
-      differencesTotal: this.differences.total + (restHolds ? 0 : this.rest.total),
-    };
-  }
-
-  private countPermanent(source: StoredRecord): void {
-    if (source.expiresAtMs === null) this.permanentSum.add(this.hasher.hash(source));
-  }
-}
-
-/** Differences in the order of their keys: the first ones by name, all by count. */
-class Differences {
-  private readonly first: { readonly key: Key; readonly what: Difference['what'] }[] = [];
-  total = 0;
-
-  add(key: Key, what: Difference['what']): void {
-    this.total += 1;
-    if (this.first.length < differencesNamed) this.first.push({ key, what });
-  }
-
-  named(): readonly Difference[] {
-    return this.first.map(({ key, what }) => ({ key: keyToJson(key), what }));
-  }
-
-  namedWith(others: Differences): readonly Difference[] {
-    const both = new Differences();
-    for (const { key, what } of [...this.first, ...others.first].toSorted((a, b) => compareKeys(a.key, b.key))) {
-      both.add(key, what);
-    }
-    return both.named();
-  }
 }

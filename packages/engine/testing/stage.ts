@@ -103,7 +103,7 @@ export class Stage {
       requireEmpty: null,
       workers: 2,
       limits: { chunkKeysMax: 10, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
-      runLimits: { ...unlimited, deadLettersMax: 1000 },
+      runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
       planMaxAgeMs: 86_400_000,
       isSensitive: () => false,
       configDigest: 'config',

@@ -10,7 +10,7 @@
  */
 import { keyFromJson, keyToJson, type Key, type KeyJson } from '../model/key.ts';
 import type { StoredRecord } from '../model/record.ts';
-import { digestsEqual, DigestSum, emptyDigest, type Digest, type RecordHasher } from './digest.ts';
+import { DigestSum, emptyDigest, type Digest, type RecordHasher } from './digest.ts';
 
 /** About 190 KB of JSON. */
 const listedMax = 10_000;
@@ -64,17 +64,15 @@ export class ExceptionCheck {
   private readonly hasher: RecordHasher;
   private readonly listed: ReadonlySet<string>;
   private readonly listedTo: Key | null;
-  private readonly planned: Digest;
   private readonly rest = new DigestSum();
 
-  constructor(hasher: RecordHasher, { listed, listedTo, rest }: Exceptions) {
+  constructor(hasher: RecordHasher, { listed, listedTo }: Omit<Exceptions, 'rest'>) {
     this.hasher = hasher;
     this.listed = new Set(listed);
     this.listedTo = listedTo === null ? null : keyFromJson(listedTo);
-    this.planned = rest;
   }
 
-  /** kept: as the plan kept it. rest: only `restHolds` says so, once all were asked for. Ask once for each record. */
+  /** kept: as the plan kept it. rest: only `restFound` tells, once all were asked for. Ask once for each record. */
   judge(target: StoredRecord): 'kept' | 'other' | 'rest' {
     if (this.listedTo === null || target.key <= this.listedTo) {
       return this.listed.has(this.hasher.shortVersioned(target)) ? 'kept' : 'other';
@@ -83,8 +81,8 @@ export class ExceptionCheck {
     return 'rest';
   }
 
-  /** All of the rest are there, as the plan kept them, and none besides. */
-  restHolds(): boolean {
-    return digestsEqual(this.rest.value(), this.planned);
+  /** Of all that were judged to be of the rest. It is as the plan kept it when this is the plan's own digest of it. */
+  restFound(): Digest {
+    return this.rest.value();
   }
 }

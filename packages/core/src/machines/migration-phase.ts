@@ -93,6 +93,8 @@ export interface MigrationState {
     /** Records that those overwrote or deleted without a before-image. */
     readonly unkept: number;
   };
+  /** Functions work on the attempt, slice by slice; absent: only runs that hold the lock do. */
+  readonly runner?: 'functions';
   readonly run: RunId;
   readonly startedAtMs: number;
   readonly changedAtMs: number;

@@ -15,6 +15,8 @@ export const stateHomes: Readonly<Record<StateKind, StateHome>> = {
   plan: 'migration',
   event: 'migration',
   'run-record': 'migration',
+  submission: 'migration',
+  'plan-rows': 'migration',
   'chunk-plan': 'attempt',
   chunk: 'attempt',
   guards: 'attempt',
@@ -23,6 +25,8 @@ export const stateHomes: Readonly<Record<StateKind, StateHome>> = {
   'met-change': 'attempt',
   'run-control': 'attempt',
   'run-pace': 'attempt',
+  verification: 'attempt',
+  check: 'attempt',
 };
 
 /** Format of the items. A higher one than this is a newer keyferry's; an item without one has the first. */

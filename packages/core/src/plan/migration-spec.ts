@@ -15,6 +15,8 @@ import type { ConflictPolicy, DeleteGuards, KeySelection, RequireEmpty } from '.
 export interface RunLimits extends ThrottleLimits {
   /** Once more records than that have become dead letters, a run stops. */
   readonly deadLettersMax: number;
+  /** Functions that may work on it at once; each keeps to its share of the rate. */
+  readonly functions: number;
 }
 
 /** A program, and what the rules behind it make of its answers. */

@@ -6,6 +6,7 @@
  * cursor of a chunk: a single conditional write proves ownership and moves the checkpoint.
  */
 import type { Brand } from '../model/brand.ts';
+import type { Difference } from '../convergence/comparison-part.ts';
 import type { Digest } from '../convergence/digest.ts';
 import type { PlanId, RunId } from '../model/ids.ts';
 import type { ImagePiece } from '../model/image-pieces.ts';
@@ -13,11 +14,12 @@ import type { KeyJson } from '../model/key.ts';
 import type { Unplaced } from '../model/record.ts';
 import type { ChunkCounts, ChunkState } from '../machines/chunk-lifecycle.ts';
 import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
+import type { CheckState, Verification } from '../machines/check-lifecycle.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
 import type { RunControl } from '../machines/run-control.ts';
 import type { ThrottleReport } from '../machines/throttle.ts';
-import type { PlanDocument, PlannedChunk } from '../plan/plan.ts';
+import type { PlanDocument, PlannedChange, PlannedChunk } from '../plan/plan.ts';
 
 export type StateVersion = Brand<string, 'StateVersion'>;
 
@@ -47,6 +49,9 @@ export interface RunPace extends Pick<ThrottleReport, 'limitedBy' | 'perSecondMa
   readonly atMs: number;
   /** Records dealt with a second, since it last said so. */
   readonly perSecond: number;
+  /** Where functions work, and a sweep says it for all: what was done by then, and when it last grew. */
+  readonly done?: number;
+  readonly movedAtMs?: number;
 }
 
 /** A record that was to be overwritten or deleted and was left as it is, because it is no longer the planned one. */
@@ -87,6 +92,33 @@ export interface EventItem {
   readonly by?: string;
 }
 
+/** A reviewed plan that waits for functions to take it up, and what became of that. */
+export interface Submission {
+  readonly plan: PlanId;
+  /** Pages of its rows among the items of kind `plan-rows`. */
+  readonly chunkPages: number;
+  readonly changePages: number;
+  /** `user@host, pid N`. */
+  readonly by: string;
+  readonly atMs: number;
+  /** As of an apply: findings accepted by name, and the argument that names the plan. */
+  readonly accept: readonly string[];
+  readonly appliedAs: string;
+  readonly answer: SubmissionAnswer | null;
+}
+
+export type SubmissionAnswer =
+  | { readonly kind: 'taken'; readonly attempt: number; readonly atMs: number }
+  /** As apply would have refused it: the error's code, and its words. */
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly atMs: number };
+
+/** A page of a plan's rows on their way to functions; of one kind each. */
+export interface PlanRows {
+  readonly plan: PlanId;
+  readonly chunks: readonly PlannedChunk[];
+  readonly changes: readonly PlannedChange[];
+}
+
 /** What a comparison of both sides found; keys and counts, no values. */
 export interface VerifyRecord {
   readonly verdict: 'agree' | 'differ';
@@ -102,7 +134,7 @@ export interface VerifyRecord {
   readonly targetOnly: number;
   readonly expired: number;
   /** The first of them. */
-  readonly differences: readonly { readonly key: KeyJson; readonly what: string }[];
+  readonly differences: readonly Difference[];
   readonly differencesTotal: number;
 }
 
@@ -129,8 +161,9 @@ export interface RunRecord {
  * (migration, plan id), chunk-plan and chunk (`migration/attempt`, chunk id), guards (the same, chunk id and page),
  * before (the same, chunk id, token, batch and part), dead-letter and met-change (the same, canonical JSON of the target
  * key; for a letter about what the rules find no place for, why and where), run-control (the same, `control`: absent
- * until somebody asks for something), run-pace (the same, run id), event (migration, a sortable id), run-record
- * (migration, run id).
+ * until somebody asks for something), run-pace (the same, run id), verification (the same, `current`), check (the same,
+ * chunk id), event (migration, a sortable id), run-record (migration, run id), submission (migration, `current`), plan-rows
+ * (migration, plan id, kind of row and page).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -146,6 +179,10 @@ export interface StateItems {
   readonly 'run-record': RunRecord;
   readonly 'run-control': RunControl;
   readonly 'run-pace': RunPace;
+  readonly verification: Verification;
+  readonly check: CheckState;
+  readonly submission: Submission;
+  readonly 'plan-rows': PlanRows;
 }
 export type StateKind = keyof StateItems;
 

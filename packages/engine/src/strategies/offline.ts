@@ -17,7 +17,6 @@ import {
   countText,
   KeyferryError,
   shellWord,
-  standingOf,
   type ChunkCounts,
   type MetChange,
   type MigrationState,
@@ -25,16 +24,15 @@ import {
   type PlanReader,
   type MigrationSpec,
 } from '@keyferry/core';
-import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
+import { assertApplyable, startAttempt, type ApplyOptions, type Attempt } from '../attempt.ts';
 import { runBackfill } from '../backfill.ts';
 import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { recordHistory } from '../events.ts';
-import { assertPlanFits } from '../plan-fits.ts';
 import { withRetry } from '../retry.ts';
 import { RunRecorder } from '../run-record.ts';
-import { assertMayRun, readControl } from '../run-control.ts';
+import { readControl } from '../run-control.ts';
 import { RunWatch } from '../run-watch.ts';
 import { withSession, type Session } from '../session.ts';
 import { attemptScope } from '../state-items.ts';
@@ -64,19 +62,12 @@ export async function applyOffline(
   const startedAtMs = engine.clock.monotonicMs();
   assertApplyable(reader.plan);
   return withSession(engine, spec, options, async (session) => {
-    const control = await readControl(engine, spec.migration, session.state);
-    const resuming = isResume(session, reader.plan, standingOf(control));
-    if (resuming) assertMayRun(spec.migration, control);
-    else assertAccepted(reader.plan, options.accept);
-    await assertPlanFits(engine, reader.plan, spec, { resuming });
-    const begun = resuming
-      ? await goOnWithAttempt(engine, spec, session, reader, options)
-      : await beginAttempt(engine, spec, session, reader, options);
+    const begun = await startAttempt(engine, spec, session, reader, options);
     const { migration } = spec;
     const { plan } = reader.plan;
     const facts = { run: session.run, command: 'apply', plan, attempt: begun.attempt, by: options.holder } as const;
     const recorder = new RunRecorder(engine, migration, facts);
-    const started = `${resuming ? 'went on with' : 'started'} plan ${plan}, attempt ${begun.attempt}`;
+    const started = `${begun.resumed ? 'went on with' : 'started'} plan ${plan}, attempt ${begun.attempt}`;
     await recordHistory(engine, migration, { type: 'apply.started', message: started, ...facts });
     return await recorder.during(
       async () => {
@@ -93,7 +84,7 @@ export async function applyOffline(
           plan: reader.plan,
           run: session.run,
           attempt: begun.attempt,
-          resumed: resuming,
+          resumed: begun.resumed,
           outcome,
           counts: summary.counts,
           verify: verified,
@@ -105,19 +96,6 @@ export async function applyOffline(
       ({ outcome }) => outcome,
     );
   });
-}
-
-/** @throws {KeyferryError} `plan.not-applyable` */
-function assertApplyable(plan: PlanDocument): void {
-  if (plan.applyable) return;
-  const findings = plan.findings.filter(({ level }) => level === 'blocking').map(({ code }) => code);
-  throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration: plan.migration, findings });
-}
-
-/** Asked at the start alone: who goes on has accepted before. @throws {KeyferryError} `plan.unaccepted` */
-function assertAccepted(plan: PlanDocument, accept: readonly string[]): void {
-  const open = plan.findings.filter((f) => f.accept && !accept.includes(f.code)).map(({ code }) => code);
-  if (open.length > 0) throw new KeyferryError('plan.unaccepted', { plan: plan.plan, findings: open });
 }
 
 /** Whatever comes of the backfill, the view that it read from is closed. */
@@ -178,10 +156,14 @@ async function backfillAll(
     onSettled,
     onChunkDone,
     pace,
-    chunksMax,
   };
   try {
-    await runBackfill(backfill, session.run, AbortSignal.any([signal, session.lock.lostSignal, watch.signal]));
+    await runBackfill(
+      backfill,
+      session.run,
+      chunksMax,
+      AbortSignal.any([signal, session.lock.lostSignal, watch.signal]),
+    );
   } finally {
     await watch.close();
   }

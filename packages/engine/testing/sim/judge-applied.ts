@@ -42,6 +42,31 @@ function judgeDone(world: World, planned: Planned, verify: VerifyResult): void {
   }
 }
 
+/** Functions read each chunk at a time of its own: where nobody disturbed them, both sides agree now as they did then. */
+export function judgeVerifiedNow(world: World, planned: Planned): void {
+  if (!isUndisturbed(world, planned)) return;
+  for (const why of disagreements(world, planned, world.source.snapshot(), world.target.snapshot())) {
+    world.violate({ property: 'false-done', detail: `functions verified: ${why}` });
+  }
+}
+
+/**
+ * Nothing happened that the plan could not foresee. Tombstones count: a plan does not see them. So does a sleeper of the
+ * storm that wakes and applies an older plan, or rolls it back.
+ */
+export function isUndisturbed(world: World, planned: Planned): boolean {
+  const { application, data, witness } = world;
+  const writes = [
+    ...witness.creations.slice(planned.creationsBefore),
+    ...witness.guardedChanges.slice(planned.changesBefore),
+  ];
+  const rivals = writes.some(({ plan }) => plan !== planned.id);
+  const rolledBack = witness.removals !== planned.removalsBefore;
+  const wrote = application.wroteTarget || application.wroteSource;
+  const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(data.map.toTarget(key), value));
+  return !rivals && !rolledBack && !wrote && !refused && !data.expiring && witness.tombstones.size === 0;
+}
+
 export function sourceRecords(snapshot: Snapshot): readonly StoredRecord[] {
   return [...snapshot.values()].filter(({ key }) => rangeHolds(prefixRange(rule.sourcePrefix), key));
 }

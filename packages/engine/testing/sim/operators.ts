@@ -48,6 +48,7 @@ const expectedCodes: ReadonlySet<Code> = new Set<Code>([
   'run.paused',
   'run.cancelled',
   'dead-letters.over-budget',
+  'slices.not-fit',
 ]);
 
 export class Operators {
@@ -161,7 +162,7 @@ export class Operators {
     });
   }
 
-  private runOptions(process: SimProcess) {
+  runOptions(process: SimProcess) {
     const { world } = this;
     // On one machine a dead holder's lock need not be waited for; across machines nobody can tell.
     const sameMachine = world.prng.fork(`machine of ${process.name}`).chance(0.5);
@@ -174,7 +175,8 @@ export class Operators {
     };
   }
 
-  private async command<T>(
+  /** A process of its own, whose ending is judged. */
+  async command<T>(
     what: string,
     plan: string,
     work: (engine: ReturnType<World['engineFor']>, process: SimProcess) => Promise<T>,

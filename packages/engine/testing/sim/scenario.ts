@@ -7,6 +7,8 @@
  * In the storm everything fails that can; afterwards nothing does, and then all must come to a good end. Requests of
  * the storm may still arrive, and sleepers of the storm still wake, while the last command runs and after it.
  */
+import { Functions, functionsToTheEnd } from './functions.ts';
+import { isUndisturbed } from './judge-applied.ts';
 import { judgeEnd, phaseOf } from './judge-end.ts';
 import { codeOf, Operators } from './operators.ts';
 import type { Ending } from './process.ts';
@@ -31,6 +33,8 @@ export interface Story {
   readonly cancels: boolean;
   /** Whether dead letters are tried again at the end. */
   readonly retries: boolean;
+  /** Functions that work at once, and how long each may take; null: people apply from terminals alone. */
+  readonly functions: { readonly concurrency: number; readonly timeoutMs: number } | null;
 }
 
 const lastTriesMax = 30;
@@ -51,10 +55,15 @@ export async function play(world: World): Promise<void> {
     controls: draw.chance(0.35),
     cancels: draw.chance(0.08),
     retries: draw.chance(0.5),
+    functions: null,
   };
   // Drawn apart, so that the stories of older seeds stay what they were.
   const ends = world.prng.fork('finalize');
-  const story: Story = { ...drawn, finalizesInStorm: !drawn.losesState && ends.chance(0.3) };
+  const serverless = world.prng.fork('functions');
+  const functions = serverless.chance(0.3)
+    ? { concurrency: serverless.pick([1, 3, 8]), timeoutMs: serverless.pick([2000, 8000, 30_000]) }
+    : null;
+  const story: Story = { ...drawn, finalizesInStorm: !drawn.losesState && ends.chance(0.3), functions };
   const finalizesAtLast = story.finale === 'apply' && ends.chance(0.5);
   world.kernel.trace(`story ${JSON.stringify(story)}`);
   const operators = new Operators(world);
@@ -71,6 +80,9 @@ export async function play(world: World): Promise<void> {
   if (story.losesState) {
     world.wipeState();
     planned = await newPlan(world, operators);
+  }
+  if (functions !== null) {
+    await functionsToTheEnd(world, operators, new Functions(world, operators, planned, 60_000));
   }
   planned = await applyToTheEnd(world, operators, planned);
   if (story.retries) await retryToTheEnd(world, operators, planned);
@@ -115,9 +127,10 @@ async function storm(world: World, operators: Operators, story: Story, planned: 
     const toMs = fromMs + draw.between(1000, 40_000);
     weather.addOutage({ store: draw.pick(stores), kind: draw.pick(['down', 'jammed', 'jammed']), fromMs, toMs });
   }
-  const actors = Array.from({ length: story.operators }, (_, i) =>
-    applyAgainAndAgain(world, operators, planned, i, endMs),
-  );
+  // Beside functions somebody's own apply comes now and then.
+  const appliers = story.functions === null || world.prng.fork('beside').chance(0.3) ? story.operators : 0;
+  const actors = Array.from({ length: appliers }, (_, i) => applyAgainAndAgain(world, operators, planned, i, endMs));
+  if (story.functions !== null) actors.push(callAgainAndAgain(world, operators, planned, story.functions, endMs));
   if (story.controls) actors.push(askAgainAndAgain(world, operators, planned, story.cancels, endMs));
   if (story.breaksLocks) actors.push(breakLocks(world, operators, endMs));
   if (story.rollsBackInStorm)
@@ -140,6 +153,23 @@ async function applyAgainAndAgain(
     const ending = await operators.apply(planned);
     if (ending.kind === 'returned' && draw.chance(0.7)) return;
     await world.kernel.sleep(draw.pick([1, 10, 1000, 30_000]));
+  }
+}
+
+/** A schedule that submits and calls functions, while people may apply the same plan. */
+async function callAgainAndAgain(
+  world: World,
+  operators: Operators,
+  planned: Planned,
+  { concurrency, timeoutMs }: NonNullable<Story['functions']>,
+  endMs: number,
+): Promise<void> {
+  const draw = world.prng.fork('schedule');
+  const functions = new Functions(world, operators, planned, timeoutMs);
+  while (world.kernel.nowMs < endMs) {
+    await functions.submit();
+    void functions.tick(concurrency); // the next one comes whether or not this one has ended
+    await world.kernel.sleep(draw.pick([500, 3000, 10_000]));
   }
 }
 
@@ -304,21 +334,4 @@ async function rollBackToTheEnd(world: World, operators: Operators, planned: Pla
   const ending = await toTheEnd(world, 'rollback', () => operators.rollBack(planned.id));
   world.note(`last rollback ${ending?.kind ?? 'stuck'}`);
   return ending?.kind === 'returned';
-}
-
-/**
- * Nothing happened that the plan could not foresee. Tombstones count: a plan does not see them. So does a sleeper of the
- * storm that wakes and applies an older plan, or rolls it back.
- */
-function isUndisturbed(world: World, planned: Planned): boolean {
-  const { application, data, witness } = world;
-  const writes = [
-    ...witness.creations.slice(planned.creationsBefore),
-    ...witness.guardedChanges.slice(planned.changesBefore),
-  ];
-  const rivals = writes.some(({ plan }) => plan !== planned.id);
-  const rolledBack = witness.removals !== planned.removalsBefore;
-  const wrote = application.wroteTarget || application.wroteSource;
-  const refused = [...planned.source.values()].some(({ key, value }) => world.refuses(data.map.toTarget(key), value));
-  return !rivals && !rolledBack && !wrote && !refused && !data.expiring && witness.tombstones.size === 0;
 }

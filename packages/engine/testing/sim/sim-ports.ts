@@ -38,8 +38,8 @@ export interface PortEvents {
 
 export interface PortContext {
   readonly process: SimProcess;
-  /** Which plan it applies; empty when it applies none. */
-  readonly plan: string;
+  /** Which plan it applies in an attempt; empty when it applies none. */
+  readonly planOf: (attempt: number) => string;
   readonly events: PortEvents;
   /** Most records in a page, whatever the engine asks for: small pages find more. */
   readonly pageKeysMax: number;
@@ -103,7 +103,7 @@ export function simTarget(context: PortContext, store: MemoryStore, witness: Tar
 }
 
 function simControl(context: PortContext, control: TargetControl, witness: TargetWitness): TargetControl {
-  const { process, plan, events, pageKeysMax } = context;
+  const { process, planOf, events, pageKeysMax } = context;
   const via = <T>(operation: string, effect: () => Promise<T>) => process.call('target', operation, effect);
   const writerOf = (
     writer: ChunkWriter,
@@ -115,6 +115,7 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
       via('write', async () => {
         const keys = changes.map(({ key }) => key);
         events.aroundWrite(keys);
+        const plan = planOf(fence.attempt);
         const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () =>
           writer.write(changes),
         );

@@ -50,6 +50,20 @@ const mustBeSeen = [
   'finalize resumed',
   'finalize finalize.not-proven',
   'store.retrying',
+  'submit returned',
+  'dispatch crashed',
+  'dispatch lease.lost',
+  'dispatch stopped',
+  'backfill done',
+  'backfill more',
+  'backfill waiting',
+  'backfill stopped',
+  'backfill crashed',
+  'verify more',
+  'verify waiting',
+  'verify crashed',
+  'slice killed at its deadline',
+  'functions verified',
 ];
 
 describe.runIf(only !== undefined)('one seed', () => {

@@ -6,6 +6,7 @@ import {
   keyFromJson,
   lockIsHeld,
   phaseTable,
+  type CheckState,
   type ChunkState,
   type DeadLetter,
   type KeyJson,
@@ -16,6 +17,7 @@ import {
   type RunControl,
   type StateItems,
   type StateKind,
+  type Verification,
 } from '@keyferry/core';
 import type { SimProcess } from './process.ts';
 import type { Violation } from './violation.ts';
@@ -53,12 +55,18 @@ export class StateWitness {
         return judgeMigration(before as MigrationState, after as MigrationState);
       case 'run-record':
       case 'run-pace':
+      case 'submission':
         return null; // a run's own account of itself, written again and again
       case 'dead-letter':
         return judgeLetter(before as DeadLetter, after as DeadLetter);
+      case 'verification':
+        return (after as Verification).number < (before as Verification).number ? 'its number went back' : null;
+      case 'check':
+        return judgeCheck(before as CheckState, after as CheckState);
       case 'run-control':
         return judgeControl(before as RunControl, after as RunControl);
       case 'chunk-plan':
+      case 'plan-rows':
       case 'plan':
       case 'guards':
       case 'before':
@@ -104,6 +112,14 @@ function judgeLetter(before: DeadLetter, after: DeadLetter): string | null {
   const { reason: _was, resolved: _none, ...about } = before;
   const { reason: _is, resolved: _then, ...same } = after;
   return JSON.stringify(about) === JSON.stringify(same) ? null : 'it was replaced';
+}
+
+function judgeCheck(before: CheckState, after: CheckState): string | null {
+  if (after.verification !== before.verification) {
+    return after.verification < before.verification ? 'it went back to an earlier verification' : null;
+  }
+  if (before.phase === 'done') return 'it was done';
+  return after.phase === 'done' || !isBefore(after.cursor, before.cursor) ? null : 'its cursor went back';
 }
 
 function judgeControl(before: RunControl, after: RunControl): string | null {

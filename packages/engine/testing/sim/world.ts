@@ -10,6 +10,7 @@ import {
   recordBytes,
   type BeforePage,
   type Key,
+  type MigrationState,
   type RunLimits,
   type StoredRecord,
   type MigrationSpec,
@@ -54,6 +55,8 @@ export interface WorldOptions {
 }
 
 const migration = 'shop' as MigrationId;
+/** In place of a plan: whichever the attempt is of that a function joins. */
+export const ofTheAttempt = 'of the attempt';
 /** About as long as a successor needs for its first writes. */
 const rushMs = 200;
 
@@ -174,11 +177,14 @@ export class World {
     return process;
   }
 
-  /** The engine as `process` sees it. With a plan, the target may be narrower than the plan thought. */
+  /**
+   * The engine as `process` sees it. With a plan, the target may be narrower than the plan thought. A function goes by the
+   * attempt that it joins.
+   */
   engineFor(process: SimProcess, plan: string): Engine {
     const context: PortContext = {
       process,
-      plan,
+      planOf: (attempt) => (plan === ofTheAttempt ? this.planOfAttempt(attempt) : plan),
       pageKeysMax: this.pageKeysMax,
       events: {
         viewOpened: (side) => this.snapshots[side].set(String(this[side].revision()), this[side].snapshot()),
@@ -208,6 +214,12 @@ export class World {
 
   refuses(key: Key, value: Uint8Array): boolean {
     return recordBytes({ key, value }) > (this.narrowTarget.capabilities.recordBytesMax ?? Number.POSITIVE_INFINITY);
+  }
+
+  private planOfAttempt(attempt: number): string {
+    const entry = this.state.database.scope('migration', 'migrations').get(migration);
+    const state = entry === undefined ? null : (JSON.parse(entry.body) as MigrationState);
+    return state?.attempt === attempt ? state.plan : '';
   }
 
   /** Looks into the state itself, in the instant in which the target is changed. */
@@ -240,6 +252,7 @@ function drawRunLimits(draw: Prng): RunLimits {
     targetP99Ms: draw.pick([null, null, 30]),
     sourceP99Ms: draw.pick([null, null, 30]),
     deadLettersMax: draw.pick([0, 3, 1000]),
+    functions: 3,
   };
 }
 

@@ -1,0 +1,152 @@
+/**
+ * A dispatch slice: takes a submitted plan up, as apply would have begun with it, and says what is to be done next and how
+ * it can be shared out. It holds the migration's lock while it begins, so of two that are called at once one does it.
+ *
+ * A dispatch that is killed in the middle has begun the attempt or has not; the next one goes on, as apply does.
+ */
+import {
+  chunkId,
+  KeyferryError,
+  type ChunkId,
+  type Code,
+  type MigrationSpec,
+  type Phase,
+  type Submission,
+  type Verification,
+} from '@keyferry/core';
+import { startAttempt } from '../attempt.ts';
+import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
+import { recordHistory } from '../events.ts';
+import type { Engine } from '../migration.ts';
+import { withSession } from '../session.ts';
+import { attemptScope, currentId, readItem, readMigration } from '../state-items.ts';
+import { assertFit, endOf, joinAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
+import { answerSubmission, dropPlanRows, openSubmitted } from './submit.ts';
+
+export interface DispatchSliceRequest extends SliceRequest {
+  readonly command: string;
+  /** Spans that the work is shared out in, at most. */
+  readonly spansMax: number;
+}
+
+/** Chunks one after another, both ends included. */
+export interface ChunkSpan {
+  readonly first: ChunkId;
+  readonly last: ChunkId;
+}
+
+export interface DispatchSlice extends SliceEnd {
+  readonly next: 'backfill' | 'verify' | null;
+  /** All chunks of the plan, shared out; empty when nothing is next. */
+  readonly spans: readonly ChunkSpan[];
+  readonly chunks: Pick<BackfillSummary, 'chunksDone' | 'chunksTotal'> | null;
+}
+
+/** What apply refuses, so that a repeat would be refused too. Anything else may pass. */
+const refusals: ReadonlySet<Code> = new Set<Code>([
+  'plan.unaccepted',
+  'plan.not-applyable',
+  'plan.mismatch',
+  'plan.expired',
+  'plan.stale',
+  'plan.other-in-progress',
+  'run.paused',
+  'run.cancelled',
+  'phase.not-allowed',
+  'migration.finalized',
+  'epoch.lost',
+  'target.exists',
+  'slices.not-fit',
+]);
+
+export async function dispatchSlice(
+  engine: Engine,
+  spec: MigrationSpec,
+  request: DispatchSliceRequest,
+): Promise<DispatchSlice> {
+  const { migration } = spec;
+  const waiting = await readItem(engine, 'submission', migration, currentId);
+  if (waiting?.item.answer === null) {
+    const held = await takeUp(engine, spec, request);
+    if (held !== null) return held;
+  }
+  const join = await joinAttempt(engine, spec, ['applying', 'applied']);
+  if (join.kind === 'ended') return { ...join.end, next: null, spans: [], chunks: null };
+  const { attempt } = join;
+  const scope = attemptScope(migration, attempt.state.attempt);
+  const { chunksDone, chunksTotal } = await summarizeChunks(engine, scope);
+  const verification = await readItem(engine, 'verification', scope, currentId);
+  const next = nextOf(attempt.state.phase, chunksDone === attempt.plan.chunks, verification?.item ?? null);
+  return {
+    ...endOf(attempt, next === null ? 'done' : 'more'),
+    next,
+    spans: next === null ? [] : spansOf(attempt.plan.chunks, request.spansMax),
+    chunks: { chunksDone, chunksTotal },
+  };
+}
+
+export function nextOf(phase: Phase, isCopied: boolean, verification: Verification | null): DispatchSlice['next'] {
+  if (phase === 'applying') return isCopied ? 'verify' : 'backfill';
+  return phase === 'applied' && (verification?.ended ?? null) === null ? 'verify' : null;
+}
+
+/** At most so many spans, that differ by one chunk. */
+export function spansOf(chunks: number, spansMax: number): readonly ChunkSpan[] {
+  const count = Math.min(chunks, spansMax);
+  return Array.from({ length: count }, (_, i) => ({
+    first: chunkId(Math.floor((i * chunks) / count)),
+    last: chunkId(Math.floor(((i + 1) * chunks) / count) - 1),
+  }));
+}
+
+/** Begins the attempt of what waits. @returns an end if that has to wait, or was refused */
+async function takeUp(
+  engine: Engine,
+  spec: MigrationSpec,
+  { deadline, holder, command }: DispatchSliceRequest,
+): Promise<DispatchSlice | null> {
+  const { migration } = spec;
+  const { signal } = deadline;
+  const options = { holder, command, lockTimeoutMs: 0, holderIsGone: () => false, signal };
+  const ended = async (outcome: 'more' | 'waiting' | 'stopped', why: string): Promise<DispatchSlice> => {
+    const state = (await readMigration(engine, migration))?.item ?? null;
+    const about = { migration, plan: state?.plan ?? null, attempt: state?.attempt ?? null };
+    return { ...about, phase: state?.phase ?? 'new', outcome, why, next: null, spans: [], chunks: null };
+  };
+  try {
+    await withSession(engine, spec, options, async (session) => {
+      const entry = await readItem(engine, 'submission', migration, currentId);
+      if (entry?.item.answer !== null) return; // another dispatch was quicker
+      const { accept, appliedAs, by } = entry.item;
+      const answer = (given: NonNullable<Submission['answer']>) => answerSubmission(engine, migration, entry, given);
+      const refuse = async (error: unknown): Promise<never> => {
+        if (error instanceof KeyferryError && refusals.has(error.code)) {
+          const { code, message } = error;
+          await answer({ kind: 'refused', code, message, atMs: engine.clock.nowMs() });
+        }
+        throw error;
+      };
+      try {
+        assertFit(engine, migration);
+        const reader = await openSubmitted(engine, migration, entry.item);
+        const start = { ...options, accept, appliedAs, runner: 'functions' } as const;
+        const { attempt, resumed, view } = await startAttempt(engine, spec, session, reader, start);
+        await view.close(); // nothing is copied here
+        await answer({ kind: 'taken', attempt, atMs: engine.clock.nowMs() });
+        const { plan } = reader.plan;
+        const message = `functions ${resumed ? 'went on with' : 'started'} plan ${plan}, attempt ${attempt}, for ${by}`;
+        await recordHistory(engine, migration, { type: 'apply.started', message, run: session.run, by });
+        await dropPlanRows(engine, migration);
+      } catch (error) {
+        await refuse(error);
+      }
+    });
+    return null;
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error;
+    if (error.code === 'lease.held') return await ended('waiting', error.message);
+    if (error.code === 'run.interrupted') return await ended('more', 'its time ran out before the attempt was begun');
+    if (refusals.has(error.code)) return await ended('stopped', error.message);
+    throw error;
+  }
+}
