@@ -14,7 +14,7 @@
  */
 import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3';
 import { recordBytes, type GuardedChange, type GuardedDelete, type GuardedPut } from '@keyferry/core';
-import { CompareTarget } from './client.ts';
+import { CompareTarget } from './wire/compare-target.ts';
 import { keyToBuffer } from './codec.ts';
 import { attemptValue, type ControlKeys } from './control.ts';
 import { batchKeysMax, recordBytesMax, requestBytesMax } from './capabilities.ts';

@@ -1,11 +1,11 @@
 /**
- * The calls to etcd v3, about ten, and our own policy for faults. All other files know npm `etcd3` by its types and an enum.
+ * The calls to etcd v3, about ten, and our own policy for faults.
  *
  *     read    next member on a member's fault (unreachable, slow, no leader), each member once
  *     write   next member only if the request never left; anything else is the engine's to repeat, which it may
  *     token   unknown to the server: sign in once more and repeat; nothing had been done
  *
- * One `Etcd3` and one `KvClient` stand for one member (member.ts), so that each can be asked by itself.
+ * One `RpcClient` stands for one member (member.ts), so that each can be asked by itself.
  */
 import type {
   IMember,
@@ -22,8 +22,6 @@ import { connectionError } from '../http/errors.ts';
 import { explainReset } from '../http/explain-reset.ts';
 import { faultOf, isMembersFault, toKeyferryError, wasClosed, wasNeverSent } from './errors.ts';
 import { Member, type Call } from './member.ts';
-
-export { CompareTarget } from 'etcd3';
 
 export interface EtcdV3Tls {
   readonly ca?: Buffer | string | undefined;
@@ -64,7 +62,7 @@ export class EtcdClient {
 
   /** @param position the revision asked for, to name it when it was compacted */
   range(request: IRangeRequest, position?: string): Promise<IRangeResponse> {
-    return this.read(({ kv }, options) => kv.range(request, options), position);
+    return this.read((rpc, options) => rpc.range(request, options), position);
   }
 
   /** Cluster and revision now, by a linearizable read, for users with a right to any key or to none. */
@@ -81,30 +79,28 @@ export class EtcdClient {
 
   /** For transactions that only read. */
   readTxn(request: ITxnRequest): Promise<ITxnResponse> {
-    return this.read(({ kv }, options) => kv.txn(request, options));
+    return this.read((rpc, options) => rpc.txn(request, options));
   }
 
   /** Sent once. The error is etcd's own: the caller may know better than the table what it means. */
   async writeTxn(request: ITxnRequest): Promise<ITxnResponse> {
-    return this.attempt(({ kv }, options) => kv.txn(request, options), wasNeverSent);
+    return this.attempt((rpc, options) => rpc.txn(request, options), wasNeverSent);
   }
 
   /** @returns the lease's id; a lost answer leaks a lease, which ends by itself */
   async leaseGrant(ttlSeconds: number): Promise<string> {
-    return (await this.read(({ leases }, options) => leases.leaseGrant({ TTL: ttlSeconds }, options))).ID;
+    return (await this.read((rpc, options) => rpc.leaseGrant({ TTL: ttlSeconds }, options))).ID;
   }
 
   /** Whole seconds left, rounded down by the server; null when there is no such lease any more. */
   async leaseSecondsLeft(id: string): Promise<number | null> {
-    const { TTL } = await this.read(({ leases }, options) => leases.leaseTimeToLive({ ID: id }, options));
+    const { TTL } = await this.read((rpc, options) => rpc.leaseTimeToLive({ ID: id }, options));
     const seconds = Number(TTL);
     return seconds < 0 ? null : seconds;
   }
 
   async memberList(): Promise<readonly IMember[]> {
-    const call: Call<{ members: IMember[] }> = ({ cluster }, options) =>
-      cluster.memberList({ linearizable: true }, options);
-    return (await this.read(call)).members;
+    return (await this.read((rpc, options) => rpc.memberList({ linearizable: true }, options))).members;
   }
 
   /** One member's own word, with a leader or without one. */
@@ -113,7 +109,7 @@ export class EtcdClient {
     const member = known ?? new Member(endpoint, this.options);
     if (known === undefined) this.strangers.set(endpoint, member);
     try {
-      return await member.run(({ maintenance }, options) => maintenance.status(options), 'leaderless');
+      return await member.run((rpc, options) => rpc.status(options), 'leaderless');
     } catch (error) {
       throw toKeyferryError(this.options.store, await this.explain(member, error));
     }

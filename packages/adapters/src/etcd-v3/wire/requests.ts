@@ -4,9 +4,10 @@
  * Hand-written because this is the hot path of every write: encoding by reflection took CPU time away from the server
  * that it was meant for (ADR 6 has the figures). Fields that keyferry never sets are an error and not left out.
  */
-import { CompareTarget, type ICompare, type IRangeRequest, type IRequestOp, type ITxnRequest } from 'etcd3';
+import type { ICompare, IRangeRequest, IRequestOp, ITxnRequest } from 'etcd3';
 import { invariant } from '@keyferry/core';
 import { BackwardWriter } from './backward-writer.ts';
+import { CompareTarget } from './compare-target.ts';
 
 // One for all: messages are written in one go, without a wait in between.
 const writer = new BackwardWriter();

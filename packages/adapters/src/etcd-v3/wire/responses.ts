@@ -16,8 +16,8 @@ import type {
 import { MessageReader } from './message-reader.ts';
 
 /** A field of wire type 0 (integer) or 2 (bytes, message), as `MessageReader.tag` says it. */
-const integer = (number: number): number => number << 3;
-const block = (number: number): number => (number << 3) | 2;
+export const integer = (number: number): number => number << 3;
+export const block = (number: number): number => (number << 3) | 2;
 
 export function decodeRangeResponse(bytes: Buffer): IRangeResponse {
   return readRange(new MessageReader(bytes));
@@ -101,9 +101,9 @@ function readKeyValue(reader: MessageReader): IKeyValue {
 }
 
 /** Inner answers carry none. */
-const noHeader: IResponseHeader = { cluster_id: '0', member_id: '0', revision: '0', raft_term: '0' };
+export const noHeader: IResponseHeader = { cluster_id: '0', member_id: '0', revision: '0', raft_term: '0' };
 
-function readHeader(reader: MessageReader): IResponseHeader {
+export function readHeader(reader: MessageReader): IResponseHeader {
   const header = { ...noHeader };
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === integer(1)) header.cluster_id = reader.uint64();

@@ -11,6 +11,16 @@ import type { IRequestOp, IRangeResponse, ITxnRequest, ITxnResponse } from 'etcd
 import { CompareTarget } from 'etcd3';
 import { describe, expect, it } from 'vitest';
 import { MalformedMessage } from './message-reader.ts';
+import {
+  decodeAuthenticate,
+  decodeLease,
+  decodeMemberList,
+  decodeStatus,
+  encodeAuthenticate,
+  encodeLeaseGrant,
+  encodeLeaseTimeToLive,
+  encodeMemberList,
+} from './administration.ts';
 import { encodeRangeRequest, encodeTxnRequest } from './requests.ts';
 import { decodeRangeResponse, decodeTxnResponse } from './responses.ts';
 
@@ -21,10 +31,15 @@ const definition = loadSync(join(etcd3, 'proto', 'rpc.proto'), {
   enums: Number,
   oneofs: true,
 });
-const service = definition['etcdserverpb.KV'] as unknown as Record<
-  'Range' | 'Txn',
-  { requestDeserialize(bytes: Buffer): object; responseSerialize(message: object): Buffer }
->;
+interface OracleMethod {
+  requestDeserialize(bytes: Buffer): object;
+  responseSerialize(message: object): Buffer;
+}
+const oracle = (path: string): OracleMethod => {
+  const [service = '', method = ''] = path.split('/');
+  return (definition[`etcdserverpb.${service}`] as unknown as Record<string, OracleMethod>)[method] as OracleMethod;
+};
+const service = { Range: oracle('KV/Range'), Txn: oracle('KV/Txn') };
 
 const bytes = (maxLength = 40) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
 const int64 = fc.oneof(
@@ -221,4 +236,67 @@ describe('answers', () => {
     const unknown = Buffer.from([0x98, 1, 5, 0x99, 1, 1, 2, 3, 4, 5, 6, 7, 8, 0x9a, 1, 2, 9, 9, 0x9d, 1, 1, 2, 3, 4]);
     expect(decodeRangeResponse(Buffer.concat([unknown, known]))).toMatchObject({ more: true, count: '3' });
   });
+});
+
+describe('calls beside records', () => {
+  const text = fc.string({ maxLength: 30 });
+  const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String);
+  const anyHeader = fc.record({ cluster_id: uint64, member_id: uint64, revision: int64, raft_term: uint64 });
+  const requests = [
+    { path: 'Auth/Authenticate', of: fc.record({ name: text, password: text }), encode: encodeAuthenticate },
+    { path: 'Lease/LeaseGrant', of: fc.record({ TTL: fc.nat() }), encode: encodeLeaseGrant },
+    { path: 'Lease/LeaseTimeToLive', of: fc.record({ ID: int64 }), encode: encodeLeaseTimeToLive },
+    { path: 'Cluster/MemberList', of: fc.record({ linearizable: fc.boolean() }), encode: encodeMemberList },
+  ] as const;
+  const lease = fc.record({ header: anyHeader, ID: int64, TTL: fc.oneof(int64, fc.constant('-1')) });
+  const member = fc.record({ ID: uint64, name: text, peerURLs: fc.array(text), clientURLs: fc.array(text) });
+  const answers = [
+    { path: 'Auth/Authenticate', of: fc.record({ header: anyHeader, token: text }), decode: decodeAuthenticate },
+    { path: 'Lease/LeaseGrant', of: lease, decode: decodeLease },
+    { path: 'Lease/LeaseTimeToLive', of: lease, decode: decodeLease },
+    {
+      path: 'Cluster/MemberList',
+      of: fc.record({ header: anyHeader, members: fc.array(member) }),
+      decode: decodeMemberList,
+    },
+    {
+      path: 'Maintenance/Status',
+      of: fc.record({
+        header: anyHeader,
+        version: text,
+        dbSize: int64,
+        leader: uint64,
+        raftIndex: uint64,
+        raftTerm: uint64,
+      }),
+      decode: decodeStatus,
+    },
+  ] as const;
+
+  it.each(requests)('$path is asked as etcd defines it', ({ path, of, encode }) => {
+    fc.assert(
+      fc.property(of as fc.Arbitrary<Record<string, unknown>>, (request) => {
+        const given = Object.entries(request).filter(([, value]) => !['', 0, '0', false].includes(value as string));
+        const understood = oracle(path).requestDeserialize((encode as (message: object) => Buffer)(request));
+        const texts = (fields: readonly (readonly [string, unknown])[]) =>
+          Object.fromEntries(fields.map(([name, value]) => [name, String(value)]));
+        expect(texts(Object.entries(understood))).toEqual(texts(given));
+      }),
+    );
+  });
+
+  it.each(answers)('$path is understood as etcd answers it', ({ path, of, decode }) => {
+    fc.assert(
+      fc.property(of as fc.Arbitrary<Record<string, unknown>>, (answer) => {
+        const understood = decode(oracle(path).responseSerialize(answer)) as unknown as Record<string, unknown>;
+        for (const name of Object.keys(understood))
+          expect(answer).toMatchObject({ [name]: dropLearner(understood[name]) });
+      }),
+    );
+  });
+
+  const dropLearner = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map((each: object) => Object.fromEntries(Object.entries(each).filter(([name]) => name !== 'isLearner')))
+      : value;
 });
