@@ -4,5 +4,5 @@ export * from './config/index.ts';
 export * from './environment/index.ts';
 export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
-export { checkUserCode } from './rule-modules/load-rule-modules.ts';
+export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
 export * from './wire.ts';

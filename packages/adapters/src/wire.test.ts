@@ -102,7 +102,7 @@ describe('wireMigration', () => {
       requireEmpty: 'prefix',
       workers: 3,
       limits: { chunkKeysMax: 7, chunkBytesMax: 1024 },
-      runLimits: { ratePerSecond: 200, targetP99Ms: 50, sourceP99Ms: null, deadLettersMax: 5 },
+      runLimits: { ratePerSecond: 200, targetP99Ms: 50, sourceP99Ms: null, deadLettersMax: 5, functions: 8 },
       planMaxAgeMs: 3_600_000,
       configDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
       rulesDigest: expect.stringMatching(/^[0-9a-f]{64}$/) as string,

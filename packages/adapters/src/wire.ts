@@ -14,6 +14,7 @@ import {
   type MigrationId,
   type MigrationSpec,
   type ProgramStage,
+  type ReviewPolicy,
   type Scratch,
   type SourceStore,
   type StateStore,
@@ -25,7 +26,6 @@ import type {
   PlannedSettings,
   PlanConfig,
   ResolvedConfig,
-  ReviewPolicy,
   StateConfig,
   StoreConfig,
 } from './config/resolved-config.ts';

@@ -184,8 +184,8 @@ describe('a wrong configuration', () => {
     ],
     [
       'has a reference of a later version',
-      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { ssm: /x } } }"),
-      '3:79 stores.old.auth.password: a reference by ssm is not available in this version: use { env: NAME } or { file: PATH }',
+      withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { vault: /x } } }"),
+      '3:79 stores.old.auth.password: a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or { secretsManager: ID }, is expected',
     ],
     [
       'has no password',
@@ -473,7 +473,7 @@ describe('a right configuration', () => {
           guards: { deleteShareMax: 0.1, deletesMax: 1000 },
           keepBefore: true,
           limits: { workers: 2, chunkKeys: 10_000, chunkBytes: 16 * 1024 ** 2 },
-          runLimits: { ratePerSecond: null, targetP99Ms: null, sourceP99Ms: null, deadLettersMax: 100 },
+          runLimits: { ratePerSecond: null, targetP99Ms: null, sourceP99Ms: null, deadLettersMax: 100, functions: 8 },
           plan: { maxAgeMs: 86_400_000 },
           sensitive: [],
           review: 'warnings',
@@ -506,7 +506,7 @@ migrations:
     prune: true
     guards: { deleteShareMax: 0.5, deletesMax: 7 }
     keepBefore: false
-    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB, rate: 0.5/s, targetP99: 50ms, sourceP99: 1s, deadLettersMax: 0 }
+    limits: { workers: 4, chunkKeys: 5, chunkSize: 64KiB, rate: 0.5/s, targetP99: 50ms, sourceP99: 1s, deadLettersMax: 0, functions: 20 }
     plan: { maxAge: 2h }
     sensitive: [ "/db/**" ]
     review: always
@@ -542,7 +542,7 @@ migrations:
       guards: { deleteShareMax: 0.5, deletesMax: 7 },
       keepBefore: false,
       limits: { workers: 4, chunkKeys: 5, chunkBytes: 65_536 },
-      runLimits: { ratePerSecond: 0.5, targetP99Ms: 50, sourceP99Ms: 1000, deadLettersMax: 0 },
+      runLimits: { ratePerSecond: 0.5, targetP99Ms: 50, sourceP99Ms: 1000, deadLettersMax: 0, functions: 20 },
       plan: { maxAgeMs: 7_200_000 },
       sensitive: ['/db/**'],
       review: 'always',

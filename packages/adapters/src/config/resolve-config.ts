@@ -91,6 +91,7 @@ function resolveMigration(migration: CheckedMigration): MigrationConfig {
       targetP99Ms: limits.targetP99 ?? null,
       sourceP99Ms: limits.sourceP99 ?? null,
       deadLettersMax: limits.deadLettersMax,
+      functions: limits.functions,
     },
     plan: { maxAgeMs: plan.maxAge },
     sensitive,

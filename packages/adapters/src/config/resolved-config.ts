@@ -5,10 +5,23 @@
  * configuration is the same in every checkout, and a plan can carry it without a secret or a machine's own path.
  * `directory` is what relative paths are resolved against, at use (secrets.ts, wire.ts).
  */
-import type { ConflictPolicy, DeleteGuards, JsonEdit, KeySelection, RequireEmpty, RunLimits } from '@keyferry/core';
+import type {
+  ConflictPolicy,
+  DeleteGuards,
+  JsonEdit,
+  KeySelection,
+  RequireEmpty,
+  RunLimits,
+  ReviewPolicy,
+} from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
-export type SecretReference = { readonly env: string } | { readonly file: string };
+export type SecretReference =
+  | { readonly env: string }
+  | { readonly file: string }
+  /** Of AWS Systems Manager Parameter Store, and of AWS Secrets Manager. */
+  | { readonly ssm: string }
+  | { readonly secretsManager: string };
 
 export interface TlsConfig {
   readonly ca: SecretReference | null;
@@ -66,9 +79,6 @@ export type StoreConfig =
 
 export type StoreKind = StoreConfig['kind'];
 export type FileFormat = 'ndjson' | 'etcd-v2-json';
-
-/** When a person must approve: always, when there are warnings, or only what blocks anyway. */
-export type ReviewPolicy = 'always' | 'warnings' | 'blocking';
 
 export type ValueMapConfig =
   | { readonly kind: 'base64'; readonly direction: 'encode' | 'decode' }

@@ -91,17 +91,15 @@ export function choice<const T extends string>(values: readonly [T, ...T[]], lat
   });
 }
 
-const references = [z.strictObject({ env: text }), z.strictObject({ file: text })] as const;
-const referenceWords = 'a reference, { env: NAME } or { file: PATH },';
+const references = [
+  z.strictObject({ env: text }),
+  z.strictObject({ file: text }),
+  z.strictObject({ ssm: text.describe('a parameter in AWS Systems Manager Parameter Store') }),
+  z.strictObject({ secretsManager: text.describe('a secret in AWS Secrets Manager') }),
+] as const;
+const referenceWords = 'a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or { secretsManager: ID },';
 
-function referenceComplaint(input: unknown): string {
-  if (typeof input === 'object' && input !== null) {
-    for (const later of ['ssm', 'secretsManager']) {
-      if (later in input) return `a reference by ${later} ${laterVersion}: use { env: NAME } or { file: PATH }`;
-    }
-  }
-  return expects(referenceWords)({ input });
-}
+const referenceComplaint = (input: unknown): string => expects(referenceWords)({ input });
 
 /** A secret: only ever by reference. */
 export const secret = z.union(references, {

@@ -56,7 +56,7 @@ function toConfigIssues(yaml: YamlText, root: unknown, issue: z.core.$ZodIssue):
 /** What could stand there instead: kinds of stores, or the keys of a reference. */
 function wordsOf(issue: z.core.$ZodIssueInvalidUnion): readonly unknown[] {
   const options = 'options' in issue ? issue.options : null;
-  return Array.isArray(options) ? options : ['env', 'file'];
+  return Array.isArray(options) ? options : ['env', 'file', 'ssm', 'secretsManager'];
 }
 
 /** A mistyped word, or a map with a mistyped key. */

@@ -214,6 +214,9 @@ const migration = z.strictObject({
       deadLettersMax: integer('a number of records', 0, 1_000_000_000)
         .default(100)
         .describe('a run stops once more records than that could not be written'),
+      functions: integer('a number of functions', 1, 1000)
+        .default(8)
+        .describe('functions that work on it at once, where functions do; each keeps to its share of the rate'),
     })
     .prefault({}),
   plan: z

@@ -69,13 +69,29 @@ async function readReference(reference: SecretReference, context: SecretContext)
     return value;
   }
   try {
-    return await readFile(resolve(context.directory, reference.file), 'utf8');
+    return await readElsewhere(reference, context);
   } catch (cause) {
     throw secretMissing(reference, cause);
   }
 }
 
+async function readElsewhere(
+  reference: Exclude<SecretReference, { readonly env: string }>,
+  { directory, env = process.env }: SecretContext,
+): Promise<string> {
+  if ('file' in reference) return await readFile(resolve(directory, reference.file), 'utf8');
+  // Loaded only where a configuration refers to a service of AWS.
+  const { readAwsSecret } = await import('../aws-secrets/read-secret.ts');
+  return 'ssm' in reference
+    ? await readAwsSecret('ssm', reference.ssm, env)
+    : await readAwsSecret('secretsManager', reference.secretsManager, env);
+}
+
 function secretMissing(reference: SecretReference, cause?: unknown): KeyferryError {
-  const text = 'env' in reference ? `{ env: ${reference.env} }` : `{ file: ${reference.file} }`;
-  return new KeyferryError('config.secret-missing', { reference: text }, cause === undefined ? {} : { cause });
+  const [[kind, name] = ['', '']] = Object.entries(reference);
+  return new KeyferryError(
+    'config.secret-missing',
+    { reference: `{ ${kind}: ${name} }` },
+    cause === undefined ? {} : { cause },
+  );
 }

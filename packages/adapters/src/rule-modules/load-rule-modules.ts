@@ -5,7 +5,7 @@ import type { ResolvedConfig, RuleConfig } from '../config/resolved-config.ts';
 import { pruneScope } from '../config/rule-scope.ts';
 import { aroundProgram } from '../config/rules.ts';
 import { assertUsable } from '../programs/program-files.ts';
-import { loadDefaultExport, moduleDigest } from './module-graph.ts';
+import { loadDefaultExport, moduleDigest, moduleFiles } from './module-graph.ts';
 
 export interface LoadedRules {
   /** By their paths as the configuration has them. */
@@ -38,6 +38,12 @@ export function loadRuleModules(directory: string, rules: readonly RuleConfig[])
     digests[rule.module] = moduleDigest(path);
   }
   return { modules, digests };
+}
+
+/** Paths of all files that the modules of these rules are made of. @throws {KeyferryError} `rule.module-invalid` */
+export function ruleModuleFiles(directory: string, rules: readonly RuleConfig[]): readonly string[] {
+  loadRuleModules(directory, rules);
+  return rules.flatMap((rule) => ('module' in rule ? moduleFiles(resolve(directory, rule.module)) : []));
 }
 
 function loadModule(name: string, path: string): RuleModule {

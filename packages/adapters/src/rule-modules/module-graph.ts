@@ -44,20 +44,29 @@ export function loadDefaultExport(path: string): unknown {
 /** SHA-256 of a loaded module and of all that it imports, the same in every checkout. */
 export function moduleDigest(path: string): string {
   const folder = dirname(fileURLToPath(urlOf(path)));
-  const reached = new Set<string>();
-  const reach = (url: string): void => {
-    if (reached.has(url)) return;
-    reached.add(url);
-    for (const imported of files.get(url)?.imports ?? []) reach(imported);
-  };
-  reach(urlOf(path));
-  const contents = [...reached].map((url) => [
+  const contents = reachedFrom(urlOf(path)).map((url) => [
     relative(folder, fileURLToPath(url)).split(sep).join('/'),
     files.get(url)?.sha256 ?? '',
   ]);
   return createHash('sha256')
     .update(canonicalJson(contents.toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))))
     .digest('hex');
+}
+
+/** Paths of a loaded module and of all that it imports. */
+export function moduleFiles(path: string): readonly string[] {
+  return reachedFrom(urlOf(path)).map((url) => fileURLToPath(url));
+}
+
+function reachedFrom(start: string): readonly string[] {
+  const reached = new Set<string>();
+  const reach = (url: string): void => {
+    if (reached.has(url)) return;
+    reached.add(url);
+    for (const imported of files.get(url)?.imports ?? []) reach(imported);
+  };
+  reach(start);
+  return [...reached];
 }
 
 const urlOf = (path: string): string => pathToFileURL(realpathSync(path)).href;
