@@ -8,7 +8,7 @@ const allowed = {
   'layer:engine': ['layer:core'],
   'layer:adapters': ['layer:core'],
   'layer:client': ['layer:core'],
-  'layer:cli': ['layer:engine', 'layer:adapters', 'layer:core'],
+  'layer:cli': ['layer:engine', 'layer:adapters', 'layer:lambda', 'layer:core'],
   'layer:lambda': ['layer:engine', 'layer:adapters', 'layer:core'],
   'layer:servers': ['*'],
   'layer:tools': ['*'],

@@ -8,9 +8,9 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { KeyferryError, shellWord, type PlanId } from '@keyferry/core';
-import type { PlanFileReader, ResolvedConfig, ReviewPolicy } from '@keyferry/adapters';
-import { needsApproval, requireApproval } from './approval.ts';
+import { KeyferryError, needsApproval, shellWord, type PlanId, type ReviewPolicy } from '@keyferry/core';
+import type { PlanFileReader, ResolvedConfig } from '@keyferry/adapters';
+import { requireApproval } from './approval.ts';
 import type { CommandRun } from './command-run.ts';
 import { makePlanFor } from './plan-making.ts';
 import { planView } from './views/plan/index.ts';

@@ -1,7 +1,7 @@
 /** Goal: nothing is approved by accident. Method: who can be asked and what is typed, as tables. */
 import { describe, expect, it } from 'vitest';
-import { requireApproval, type Approver, needsApproval } from './approval.ts';
-import type { PlanDocument } from '@keyferry/core';
+import { requireApproval, type Approver } from './approval.ts';
+import { needsApproval, type PlanDocument } from '@keyferry/core';
 import { samplePlan, warning } from '../test/fixtures/plan.ts';
 
 const request = { migration: 'config-v2-to-v3', purpose: 'apply this plan', given: false };

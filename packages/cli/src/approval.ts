@@ -3,31 +3,7 @@
  * types the migration's name, or the caller said --yes. Where nobody can be asked the answer is no, and the error names
  * the flag.
  */
-import { KeyferryError, type ActionKind, type PlanDocument } from '@keyferry/core';
-import type { ReviewPolicy } from '@keyferry/adapters';
-
-/** What a plan may hold and still be applied unasked under `review: warnings`: it adds, and rollback takes it back. */
-const harmless: readonly ActionKind[] = ['create', 'equal'];
-
-/**
- * Must a person approve a plan that was made just now? `review` of the migration says when:
- *
- *     always      each one
- *     warnings    one with a warning, or one that does more than create keys that are absent
- *     blocking    none: blocking findings stop a plan by themselves, and `--accept` is asked for all the same
- */
-export function needsApproval(review: ReviewPolicy, { findings, totals }: PlanDocument): boolean {
-  switch (review) {
-    case 'always':
-      return true;
-    case 'warnings': {
-      const kinds = Object.keys(totals.actions) as ActionKind[];
-      return findings.length > 0 || kinds.some((kind) => totals.actions[kind].keys > 0 && !harmless.includes(kind));
-    }
-    case 'blocking':
-      return false;
-  }
-}
+import { KeyferryError } from '@keyferry/core';
 
 export interface Approver {
   readonly stdinIsTty: boolean;

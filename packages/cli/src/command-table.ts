@@ -7,6 +7,9 @@ import Explain from './commands/explain.ts';
 import Finalize from './commands/finalize.ts';
 import Init from './commands/init.ts';
 import Inspect from './commands/inspect.ts';
+import LambdaInvoke from './commands/lambda/invoke.ts';
+import LambdaPackage from './commands/lambda/package.ts';
+import LambdaServe from './commands/lambda/serve.ts';
 import LocksBreak from './commands/locks/break.ts';
 import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
@@ -46,6 +49,9 @@ export default {
   finalize: Finalize,
   init: Init,
   inspect: Inspect,
+  'lambda:invoke': LambdaInvoke,
+  'lambda:package': LambdaPackage,
+  'lambda:serve': LambdaServe,
   'locks:break': LocksBreak,
   'locks:list': LocksList,
   'locks:show': LocksShow,

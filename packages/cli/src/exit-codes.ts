@@ -131,6 +131,12 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'switch.unreadable': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',
+  'lambda.bundle-invalid': 'config',
+  'lambda.not-packable': 'config',
+  'lambda.no-bundler': 'failed',
+  'lambda.function-failed': 'failed',
+  'slices.not-fit': 'notAllowed',
+  'functions.refused': 'notAllowed',
   'internal.invariant': 'failed',
 };
 

@@ -2,8 +2,8 @@
  * From flags to a running engine. Adapters and engine are loaded here and nowhere else, and only when a command needs
  * them, so that `--help` and wrong calls answer at once.
  */
-import { shellWord, type KeySelection, type MigrationId, type MigrationSpec } from '@keyferry/core';
-import type { PlanConfig, ResolvedConfig, ReviewPolicy, WiredMigration } from '@keyferry/adapters';
+import { shellWord, type KeySelection, type MigrationId, type MigrationSpec, type ReviewPolicy } from '@keyferry/core';
+import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
 import type { Engine, Environment, RunOptions } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
 import { holderIsGone, holderText, thisMachine } from './lock-holder.ts';

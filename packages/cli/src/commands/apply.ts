@@ -6,7 +6,8 @@ import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
-import { applyView } from '../views/apply/index.ts';
+import { submitAndFollow } from '../submit-plan.ts';
+import { applyView, type AppliedView } from '../views/apply/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
 import { loadAdapters, loadEngine, runOptions, withMigration, type Wired } from '../wiring.ts';
@@ -27,6 +28,10 @@ export default class Apply extends BaseCommand {
   static override readonly examples = [
     { description: 'Apply a reviewed plan.', command: '<%= config.bin %> apply config.kfplan' },
     { description: 'Plan, look, approve and apply in one go.', command: '<%= config.bin %> apply config-v2-to-v3' },
+    {
+      description: 'Have functions apply it, and follow them.',
+      command: '<%= config.bin %> apply config.kfplan --runner lambda',
+    },
   ];
   static override readonly args = {
     plan: Args.string({ required: true, description: applySubject }),
@@ -35,6 +40,12 @@ export default class Apply extends BaseCommand {
     yes: yesFlag,
     accept: acceptFlag,
     'lock-timeout': lockTimeoutFlag,
+    runner: Flags.option({ options: ['here', 'lambda'] as const })({
+      summary:
+        'Who applies it: this process, or functions, to which the plan file is submitted and which are then followed.',
+      default: 'here',
+      env: 'KEYFERRY_RUNNER',
+    }),
     'chunks-max': Flags.integer({
       summary: 'Stop at a checkpoint after so many chunks; the next apply goes on.',
       min: 1,
@@ -47,6 +58,9 @@ export default class Apply extends BaseCommand {
     const { args, flags } = await this.parse(Apply);
     const subject = args.plan;
     await this.perform<unknown>(flags, subject, async (run) => {
+      if (flags.runner === 'lambda') {
+        return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
+      }
       if (!isPlanFile(subject)) {
         return await withMigration(run, subject, async (wired, config) => {
           const done = await answerIfDone(wired, null);
@@ -107,7 +121,7 @@ async function answerIfDone({ engine, spec }: Wired, plan: PlanId | null): Promi
   return { result: { migration, marker }, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
 }
 
-export function outcomeOf(result: ApplyResult, appliedAs: string): Outcome<unknown> {
+export function outcomeOf(result: AppliedView['result'], appliedAs: string): Outcome<unknown> {
   const exitCode = result.outcome === 'done' ? exitCodes.done : exitCodes.deviated;
   return { result: { result, appliedAs }, view: applyView as View<unknown>, exitCode };
 }

@@ -1,6 +1,8 @@
-import { Args } from '@oclif/core';
-import type { MigrationId, Phase } from '@keyferry/core';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Args, Flags } from '@oclif/core';
+import { standingOf, type MigrationId, type Phase } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
+import type { CommandRun } from '../command-run.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { unfinishedExitcodeFlag } from '../flags/detailed-exitcode.ts';
 import { eventsReadMax, statusView, type ShownStatus } from '../views/status/index.ts';
@@ -14,7 +16,12 @@ export default class Status extends BaseCommand {
     migration: Args.string({ description: 'Name of a migration; all of them when it is left out.' }),
   };
 
-  static override readonly flags = { 'detailed-exitcode': unfinishedExitcodeFlag };
+  static override readonly flags = {
+    'detailed-exitcode': unfinishedExitcodeFlag,
+    watch: Flags.boolean({
+      summary: 'Look again and again, telling each change on stderr, until nothing works on it any more.',
+    }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Status);
@@ -25,17 +32,41 @@ export default class Status extends BaseCommand {
       const asked =
         args.migration === undefined ? Object.keys(config.migrations) : [planConfig(config, args.migration).migration];
       const result = await withState(run, config, async (env) => {
-        const all: ShownStatus[] = [];
-        for (const each of asked) {
-          const migration = each as MigrationId;
-          const status = await run.reading(readStatus(env, migration));
-          all.push({ ...status, events: await run.reading(readEvents(env, migration, eventsReadMax)) });
-        }
-        return all;
+        const read = async (): Promise<readonly ShownStatus[]> => {
+          const all: ShownStatus[] = [];
+          for (const each of asked) {
+            const migration = each as MigrationId;
+            const status = await run.reading(readStatus(env, migration));
+            all.push({ ...status, events: await run.reading(readEvents(env, migration, eventsReadMax)) });
+          }
+          return all;
+        };
+        return flags.watch ? await watch(run, read) : await read();
       });
       return { result, view: statusView, exitCode: statusExitCode(result, flags['detailed-exitcode']) };
     });
   }
+}
+
+const watchEveryMs = 2000;
+
+/** Until no migration is at work, or somebody stops it: what is seen then is the result. */
+async function watch(run: CommandRun, read: () => Promise<readonly ShownStatus[]>): Promise<readonly ShownStatus[]> {
+  let told = '';
+  for (;;) {
+    const all = await read();
+    if (run.signal.aborted || !all.some(isAtWork)) return all;
+    const facts = all.map(({ migration, phase, counts, chunksDone }) => [migration, phase, counts, chunksDone]);
+    if (JSON.stringify(facts) !== told) run.note(statusView.human(all, run.viewContext));
+    told = JSON.stringify(facts);
+    await run.reading(wait(watchEveryMs));
+  }
+}
+
+/** A run holds its lock, or functions have something to do. */
+function isAtWork({ phase, state, lock, control }: ShownStatus): boolean {
+  if (lock?.held === true) return true;
+  return state?.runner === 'functions' && phase === 'applying' && standingOf(control) === 'going';
 }
 
 /** Unfinished: begun, and at no end that was proven; there is something to be done. */

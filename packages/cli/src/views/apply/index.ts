@@ -10,11 +10,11 @@ import { countLabels, plannedCounts, shownCounts } from '../counts.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
-import { differenceLines, sideLines, verdictText, verifyBody } from '../verify/sides.ts';
+import { differenceLines, sideLines, verdictText, verifyBody, type ShownVerify } from '../verify/sides.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface AppliedView {
-  readonly result: ApplyResult;
+  readonly result: Omit<ApplyResult, 'verify'> & { readonly verify: ShownVerify };
   /** The argument that apply was given. */
   readonly appliedAs: string;
 }
@@ -66,7 +66,7 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
   ].join('\n');
 }
 
-function countsTable(result: ApplyResult, palette: Palette): string[] {
+function countsTable(result: AppliedView['result'], palette: Palette): string[] {
   const { counts } = result;
   const planned = plannedCounts(result);
   const { ofSource, ofTarget } = shownCounts(counts, planned);
@@ -105,7 +105,7 @@ function doneText({ written, overwritten, deleted }: ChunkCounts): string {
   ].join(', ');
 }
 
-function stepAfter({ plan, outcome, counts }: ApplyResult, appliedAs: string): NextStep {
+function stepAfter({ plan, outcome, counts }: AppliedView['result'], appliedAs: string): NextStep {
   const step = nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
   return counts.deadLetters > 0 ? { ...step, next: `keyferry runs show ${plan.migration} --dead-letters` } : step;
 }

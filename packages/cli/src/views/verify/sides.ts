@@ -7,11 +7,14 @@ import { keyText } from '../layout/keys.ts';
 import { counted, countText } from '../layout/numbers.ts';
 import { positionText } from '../layout/positions.ts';
 
-export function verdictText({ verdict }: VerifyResult, palette: Palette): string {
+/** What the source's permanent records were is for the deviations to say. */
+export type ShownVerify = Omit<VerifyResult, 'sourcePermanent'>;
+
+export function verdictText({ verdict }: ShownVerify, palette: Palette): string {
   return verdict === 'agree' ? palette.good('agree') : palette.bad('differ');
 }
 
-export function sideLines(result: VerifyResult): string[] {
+export function sideLines(result: ShownVerify): string[] {
   const { source, target, sourcePosition, targetPosition, kept, targetOnly, expired, prunes } = result;
   const sides = columns(
     [
@@ -31,7 +34,7 @@ export function sideLines(result: VerifyResult): string[] {
 }
 
 /** The keys that differ, and how; the rest as a number. */
-export function differenceLines({ differences, differencesTotal }: VerifyResult, palette: Palette): string[] {
+export function differenceLines({ differences, differencesTotal }: ShownVerify, palette: Palette): string[] {
   const rows = columns(
     differences.map(({ key, what }) => [`${palette.bad('!')} ${keyText(key)}`, what]),
     [{ align: 'left' }, { align: 'left', gap: 3 }],
@@ -40,7 +43,7 @@ export function differenceLines({ differences, differencesTotal }: VerifyResult,
   return indent(rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows);
 }
 
-export function verifyBody(result: VerifyResult) {
+export function verifyBody(result: ShownVerify) {
   const { verdict, source, target, kept, targetOnly, expired, differences, differencesTotal } = result;
   return {
     verdict,
