@@ -80,8 +80,11 @@ export async function readAwsSecret(
     body,
     signal: AbortSignal.timeout(timeoutMs),
   });
-  const document = (await answer.json().catch(() => ({}))) as Answer & { readonly __type?: string };
-  if (!answer.ok) throw new TypeError(`${service.target} answered ${answer.status} ${document.__type ?? ''}`.trim());
+  const document = (await answer.json().catch(() => ({}))) as Answer & Readonly<Record<string, unknown>>;
+  if (!answer.ok) {
+    const { __type: type = '' } = document;
+    throw new TypeError(`${service.target} answered ${answer.status} ${String(type)}`.trim());
+  }
   const secret = service.secretOf(document);
   if (secret === undefined) throw new TypeError(`${service.target} answered without a text`);
   return secret;

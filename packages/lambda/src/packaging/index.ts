@@ -13,6 +13,7 @@ import {
   planConfig,
   ruleModuleFiles,
   type ResolvedConfig,
+  type SecretReference,
   type StoreConfig,
 } from '@keyferry/adapters';
 import { invariant, KeyferryError } from '@keyferry/core';
@@ -62,7 +63,7 @@ export async function packageMigration(config: ResolvedConfig, migration: string
     const functions: PackagedFunction[] = [];
     for (const [name, bundle] of bundles) {
       await writeFile(join(draft, name, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
-      for (const file of files) await copyInto(join(draft, name, filesFolder), ownConfig.directory, file);
+      for (const file of files) await copyInto(join(draft, name, filesFolder), ownConfig.directory, file, migration);
       const folder = resolve(out, name);
       await rm(folder, { recursive: true, force: true });
       await rename(join(draft, name), folder);
@@ -100,7 +101,7 @@ function assertPackable(config: ResolvedConfig, migration: string): void {
     );
   }
   for (const [name, store] of Object.entries(config.stores)) {
-    if (localKinds.has(store.kind)) {
+    if (isOnThisMachine(store)) {
       const fix = `apply it from this machine:   keyferry apply ${migration}`;
       refuse(`store ${name} is of kind ${store.kind}, in files of this machine`, fix);
     }
@@ -114,35 +115,32 @@ function assertPackable(config: ResolvedConfig, migration: string): void {
   }
 }
 
-const localKinds: ReadonlySet<StoreConfig['kind']> = new Set<StoreConfig['kind']>([
-  'sqlite',
-  'file',
-  'etcd-v2-datadir',
-]);
+const isOnThisMachine = (store: StoreConfig): boolean => 'file' in store || 'path' in store || 'dataDir' in store;
 
-function secretsOf(store: StoreConfig) {
-  if (!('endpoints' in store)) return [];
-  const { auth, tls } = store;
-  const user = auth === null || typeof auth.user === 'string' ? null : auth.user;
-  return [user, auth?.password ?? null, tls?.key ?? null].filter((reference) => reference !== null);
+function secretsOf(store: StoreConfig): readonly SecretReference[] {
+  const key = 'tls' in store ? (store.tls?.key ?? null) : null;
+  const token = 'token' in store ? store.token : null;
+  const { user = null, password = null } = ('auth' in store ? store.auth : null) ?? {};
+  const all = [key, token, typeof user === 'string' ? null : user, password];
+  return all.filter((reference) => reference !== null);
 }
 
 /** Public ones; keys are secrets. */
 function certificates({ stores }: ResolvedConfig): readonly string[] {
   return Object.values(stores).flatMap((store) => {
-    if (!('endpoints' in store)) return [];
+    if (!('tls' in store)) return [];
     const { ca = null, cert = null } = store.tls ?? {};
     return [ca, cert].flatMap((reference) => (reference !== null && 'file' in reference ? [reference.file] : []));
   });
 }
 
 /** In the place that the configuration gives it. @throws {KeyferryError} `lambda.not-packable` when that is elsewhere */
-async function copyInto(folder: string, directory: string, file: string): Promise<void> {
+async function copyInto(folder: string, directory: string, file: string, migration: string): Promise<void> {
   const path = relative(directory, resolve(directory, file));
   if (path.startsWith(`..${sep}`)) {
     throw new KeyferryError('lambda.not-packable', {
-      migration: path,
-      why: 'it lies outside of the folder of the configuration',
+      migration,
+      why: `${path} lies outside of the folder of its configuration`,
       fix: 'move it beside the configuration, or below it',
     });
   }
