@@ -7,6 +7,7 @@ import { copyV2 } from './benchmarks/copy-v2.ts';
 import { copyV3 } from './benchmarks/copy-v3.ts';
 import { datadir } from './benchmarks/datadir.ts';
 import { diff } from './benchmarks/diff.ts';
+import { functions } from './benchmarks/functions.ts';
 import { memory } from './benchmarks/memory.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
 import { startup } from './benchmarks/startup.ts';
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   diff,
   startup,
   'state-writes': stateWrites,
+  functions,
 };
 const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;
 

@@ -49,7 +49,7 @@ const withStore = (store: string) => valid.replace(where.store, `$1${store}\n`);
 const withMigration = (line: string) => `${valid}    ${line}\n`;
 const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
-const reference = 'a reference, { env: NAME } or { file: PATH }, is expected';
+const reference = 'a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or { secretsManager: ID }, is expected';
 const kinds = 'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, sqlite, file is expected';
 
 describe('a wrong configuration', () => {
@@ -185,7 +185,7 @@ describe('a wrong configuration', () => {
     [
       'has a reference of a later version',
       withStore("{ kind: etcd-v2, endpoints: ['http://a:1'], auth: { user: u, password: { vault: /x } } }"),
-      '3:79 stores.old.auth.password: a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or { secretsManager: ID }, is expected',
+      `3:79 stores.old.auth.password: ${reference}`,
     ],
     [
       'has no password',

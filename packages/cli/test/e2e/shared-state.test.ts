@@ -195,6 +195,36 @@ describe.skipIf(available.some(({ ok }) => !ok))(`state in DynamoDB${note}`, () 
     expect(JSON.stringify([missing, sick, made, again, checks])).not.toContain(secret);
   });
 
+  it('takes over a migration from a file in its middle, and gives it back', async () => {
+    const [shared] = await newFolders('/carried/', 1);
+    await prepare(shared);
+    const local = await MigrationFolder.create({
+      source: { kind: 'etcd-v2', endpoints: servers.source.endpoints },
+      target: { kind: 'etcd-v3', endpoints: servers.target.endpoints, reservedPrefix: 'own/carried/' },
+      prefix: '/config/',
+      targetPrefix: '/carried/',
+      settings: { limits: { chunkKeys, workers: 2 } },
+    });
+    folders.push(local);
+    const move = async (from: MigrationFolder, to: MigrationFolder, name: string) => {
+      expect((await from.run(['state', 'export', 'move', '--out', name])).exitCode).toBe(0);
+      await copyFile(from.file(name), to.file(name));
+      expect((await to.run(['state', 'import', name])).exitCode).toBe(0);
+      const accepted = ['forget.strands-data', 'forget.way-back'].flatMap((code) => ['--accept', code]);
+      expect((await from.run(['state', 'forget', 'move', '--yes', ...accepted])).exitCode).toBe(0);
+    };
+    await handOver(shared, local);
+    expect((await local.run(['apply', 'move.kfplan', '--chunks-max', '5'])).exitCode).toBe(6);
+    await move(local, shared, 'to-table.ndjson');
+    const status = await shared.run(['status', 'move']);
+    expect(status.document).toMatchObject({ migrations: [{ phase: 'applying', chunks: { done: 5, total: 32 } }] });
+    expect(await shared.run(['apply', 'move.kfplan'])).toMatchObject({ ...done, document: { resumed: true } });
+    expect(await versionsUnder('/carried/')).toEqual(['1']);
+    await move(shared, local, 'to-file.ndjson');
+    expect((await local.run(['rollback', 'move', '--yes'])).exitCode).toBe(0);
+    expect((await readV3(servers.target.endpoints[0] as string, '/carried/')).size).toBe(0);
+  });
+
   it('with state in a file has no table to make', async () => {
     const bench = await Workbench.create(rows(1));
     try {

@@ -2,11 +2,20 @@
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
  * `keyferry explain CODE` are made from this table; a new failure is one entry here.
  */
+<<<<<<< HEAD
 import type { ConfigIssue, MovedKeys, StateDetails, StoreDetails } from './details.ts';
 import { entry } from './entry.ts';
 import { programCodes } from './program-codes.ts';
+=======
+import type { ConfigIssue, StaleKey, StateDetails, StoreDetails } from './details.ts';
+import { entry } from './entry.ts';
+import { functionCodes } from './function-codes.ts';
+
+export type { RetryClass } from './entry.ts';
+>>>>>>> 4593290 (Functions: tests of events, lines, deadlines and searches; docs)
 
 export const codes = {
+  ...functionCodes,
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
     summary: '{what}',
@@ -156,36 +165,6 @@ export const codes = {
     retry: 'never',
     summary: '{migration} was stopped at a checkpoint on purpose ({why}); what was written before stays',
     remedy: 'go on:   {next}',
-  }),
-  'lambda.bundle-invalid': entry<{ file: string; why: string }>({
-    retry: 'never',
-    summary: '{file} is not the configuration of a bundle: {why}',
-    remedy: 'make the bundle again:   keyferry lambda package MIGRATION',
-  }),
-  'lambda.not-packable': entry<{ migration: string; why: string; fix: string }>({
-    retry: 'never',
-    summary: '{migration} cannot be packaged for functions: {why}; nothing was written',
-    remedy: '{fix}',
-  }),
-  'lambda.no-bundler': entry<object>({
-    retry: 'never',
-    summary: 'this keyferry cannot make bundles: it has no bundler (esbuild) in it; nothing was written',
-    remedy: 'use the one from npm:   npx keyferry lambda package MIGRATION',
-  }),
-  'lambda.function-failed': entry<{ function: string; why: string }>({
-    retry: 'never',
-    summary: 'function {function} did not come to its end: {why}',
-    remedy: 'its log lines say more; what it had checkpointed stays',
-  }),
-  'functions.refused': entry<{ plan: string; migration: string; refusedAs: string; why: string }>({
-    retry: 'never',
-    summary: 'functions refused plan {plan} ({refusedAs}): {why}',
-    remedy: 'mend what it says and submit it again, or plan again:   keyferry plan {migration}',
-  }),
-  'slices.not-fit': entry<{ migration: string; why: string }>({
-    retry: 'never',
-    summary: 'functions cannot work on {migration}: {why}; nothing was written',
-    remedy: 'apply it from one machine:   keyferry apply {migration}',
   }),
   'run.paused': entry<{ migration: string; by: string; since: string }>({
     retry: 'never',
