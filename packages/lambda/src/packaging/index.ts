@@ -8,7 +8,7 @@
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import {
-  checkRuleModules,
+  checkUserCode,
   keyferryVersion,
   planConfig,
   ruleModuleFiles,
@@ -46,7 +46,7 @@ export interface Packaged {
 export async function packageMigration(config: ResolvedConfig, migration: string, out: string): Promise<Packaged> {
   const ownConfig = configOf(config, migration);
   assertPackable(ownConfig, migration);
-  checkRuleModules(ownConfig);
+  checkUserCode(ownConfig);
   const manifest: BundleManifest = {
     format: bundleFormat,
     formatVersion: '1.0',
@@ -99,6 +99,9 @@ function assertPackable(config: ResolvedConfig, migration: string): void {
       'its state is in a file of this machine',
       'keep it in a table that functions reach:   state: { dynamodb: { table: keyferry, region: eu-west-1 } }',
     );
+  }
+  if (config.migrations[migration]?.rules.some((rule) => 'program' in rule) === true) {
+    refuse('one of its rules is a program of this machine', `apply it from here:   keyferry apply ${migration}`);
   }
   for (const [name, store] of Object.entries(config.stores)) {
     if (isOnThisMachine(store)) {
