@@ -2,17 +2,10 @@
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
  * `keyferry explain CODE` are made from this table; a new failure is one entry here.
  */
-<<<<<<< HEAD
 import type { ConfigIssue, MovedKeys, StateDetails, StoreDetails } from './details.ts';
 import { entry } from './entry.ts';
-import { programCodes } from './program-codes.ts';
-=======
-import type { ConfigIssue, StaleKey, StateDetails, StoreDetails } from './details.ts';
-import { entry } from './entry.ts';
 import { functionCodes } from './function-codes.ts';
-
-export type { RetryClass } from './entry.ts';
->>>>>>> 4593290 (Functions: tests of events, lines, deadlines and searches; docs)
+import { programCodes } from './program-codes.ts';
 
 export const codes = {
   ...functionCodes,

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 /** One failure in the table of codes.ts, and in the parts that it is put together from. */
-=======
-/** One entry of the table of failures (codes.ts). */
->>>>>>> 4593290 (Functions: tests of events, lines, deadlines and searches; docs)
 export type RetryClass = 'never' | 'backoff' | 'restart';
 
 export interface Entry<D extends object> {
