@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { copyV2 } from './benchmarks/copy-v2.ts';
 import { copyV3 } from './benchmarks/copy-v3.ts';
 import { datadir } from './benchmarks/datadir.ts';
+import { datadirSnapshot } from './benchmarks/datadir-snapshot.ts';
 import { diff } from './benchmarks/diff.ts';
 import { memory } from './benchmarks/memory.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'read-v3': readV3,
   'copy-v2': copyV2,
   datadir,
+  'datadir-snapshot': datadirSnapshot,
   memory,
   diff,
   startup,

@@ -12,6 +12,8 @@ export const keyferryProgram = new URL('../../../packages/cli/bin/keyferry.js', 
 
 export type StoreSettings =
   | { readonly kind: 'etcd-v2' | 'etcd-v3'; readonly endpoints: readonly string[] }
+  | { readonly kind: 'etcd-v2-datadir'; readonly dataDir: string }
+  | { readonly kind: 'etcd-v3-snapshot'; readonly path: string }
   | { readonly kind: 'sqlite'; readonly file: string }
   | { readonly kind: 'file'; readonly path: string; readonly format: 'ndjson' };
 
