@@ -21,6 +21,8 @@ export type Command =
   | { readonly kind: 'list'; readonly json: boolean }
   /** `file` is the body of a recursive GET of the v2 API. */
   | { readonly kind: 'load-v2'; readonly endpoint: string; readonly file: string }
+  /** `file` holds SQL; `endpoint` is that of a PostgreSQL server that was started here. */
+  | { readonly kind: 'load-sql'; readonly endpoint: string; readonly file: string }
   | { readonly kind: 'help' };
 
 export const usage = `Usage: keyferry-servers <command>
@@ -36,6 +38,7 @@ export const usage = `Usage: keyferry-servers <command>
   stop [id …]              End detached servers; all of them when none is named.
   list [--json]            Show running servers.
   load-v2 endpoint file    Fill an etcd v2 store from a dump: what a recursive GET of /v2/keys answers.
+  load-sql endpoint file   Run a file of SQL in a PostgreSQL server that was started here, as its superuser.
 
 Servers: ${serverKinds.join(', ')}`;
 
@@ -56,12 +59,13 @@ export function parseCommandLine(words: readonly string[]): Command {
     case 'list':
       if (rest.some((word) => word !== '--json')) throw wrong(`"list" does not take "${rest.join(' ')}"`);
       return { kind: 'list', json: rest.length > 0 };
-    case 'load-v2': {
+    case 'load-v2':
+    case 'load-sql': {
       const [endpoint, file] = rest;
       if (endpoint === undefined || file === undefined || rest.length > 2) {
-        throw wrong('"load-v2" takes an endpoint and a file');
+        throw wrong(`"${name}" takes an endpoint and a file`);
       }
-      return { kind: 'load-v2', endpoint, file };
+      return { kind: name, endpoint, file };
     }
     default:
       throw wrong(`There is no command "${name}"`);

@@ -9,6 +9,7 @@ import { serverOrSkip } from './availability.ts';
 import { parseCommandLine, usage, type Command } from './command-line.ts';
 import { loadV2Keys } from './etcd/load-v2-keys.ts';
 import { readV2Dump } from './etcd/v2-dump.ts';
+import { loadSql } from './postgres/psql.ts';
 import { endRecord, readRecords, sweepLeftovers } from './process/run-records.ts';
 import { ServerError } from './server-error.ts';
 import { starters, type StartedServer } from './starters.ts';
@@ -39,6 +40,9 @@ async function run(command: Command): Promise<number> {
       console.log(`${written} keys written to ${command.endpoint}`);
       return 0;
     }
+    case 'load-sql':
+      await loadSql(command.endpoint, command.file);
+      return 0;
   }
 }
 

@@ -53,13 +53,12 @@ export async function runProgram(
   { directory, environment, user }: Programs,
   program: string,
   args: readonly string[],
-  more: NodeJS.ProcessEnv = {},
 ): Promise<string> {
   const path = join(directory, program);
   const words = user === undefined ? [path, ...args] : ['setpriv', ...asUser(user), '--', path, ...args];
   const [first = path, ...rest] = words;
   try {
-    const options = { env: { ...environment, ...more }, cwd: '/', maxBuffer: 64 * 1024 * 1024 };
+    const options = { env: environment, cwd: user === undefined ? process.cwd() : '/', maxBuffer: 64 * 1024 * 1024 };
     return (await run(first, rest, options)).stdout;
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
@@ -74,11 +73,15 @@ export async function ownDirectory(path: string, { user }: Programs): Promise<vo
 }
 
 function programsAt(directory: string, user: UnprivilegedUser | undefined): Programs {
-  const libraries = join(rootOf(directory), 'usr', 'lib', process.arch === 'arm64' ? aarch64 : x86);
   // PG* variables would silently act as options of every program here.
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('PG'));
-  const environment = { ...Object.fromEntries(kept), LD_LIBRARY_PATH: libraries, LC_ALL: 'C', TZ: 'UTC' };
+  const environment = { ...Object.fromEntries(kept), LD_LIBRARY_PATH: libraryPath(directory), LC_ALL: 'C', TZ: 'UTC' };
   return { directory, environment, user };
+}
+
+/** Of the libraries that came with the programs. */
+export function libraryPath(programDirectory: string): string {
+  return join(rootOf(programDirectory), 'usr', 'lib', process.arch === 'arm64' ? aarch64 : x86);
 }
 
 const x86 = 'x86_64-linux-gnu';

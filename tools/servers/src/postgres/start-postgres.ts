@@ -20,6 +20,7 @@ import { openRecord, sweepLeftovers } from '../process/run-records.ts';
 import { waitUntil } from '../process/wait-until.ts';
 import { ServerError } from '../server-error.ts';
 import { ownDirectory, preparePrograms, runProgram, type Programs } from './programs.ts';
+import { account, clientEnvironment, runPsql } from './psql.ts';
 import type { PostgresKind } from './release.ts';
 
 export interface PostgresOptions {
@@ -69,7 +70,6 @@ export interface PostgresServer {
 }
 
 const kind = 'postgres-15' as const;
-const account = { user: 'postgres', password: 'postgres', database: 'postgres' } as const;
 
 /**
  * @example
@@ -177,17 +177,11 @@ async function startOnce(
     endpoints,
     ...account,
     programDirectory: programs.directory,
-    environment: {
-      LD_LIBRARY_PATH: programs.environment['LD_LIBRARY_PATH'] ?? '',
-      PGHOST: '127.0.0.1',
-      PGPORT: String(port),
-      PGUSER: account.user,
-      PGPASSWORD: account.password,
-      PGDATABASE: account.database,
-    },
+    environment: clientEnvironment(programs.directory, port),
     logFile,
     tls: tls?.files,
-    psql: (sql, database = account.database) => psql(programs, port, tls?.files, sql, database),
+    psql: (sql, database = account.database) =>
+      runPsql({ programDirectory: programs.directory, port, database, tls: tls?.files }, ['-c', sql]),
     kill: () => end(0),
     restart: async () => {
       running()?.signal('SIGINT');
@@ -278,24 +272,6 @@ async function installCertificates(
     ssl_cert_file: await install(serverCertFile, 'server.pem'),
     ssl_key_file: await install(serverKeyFile, 'server.key'),
   };
-}
-
-async function psql(
-  { directory, environment }: Programs,
-  port: number,
-  tls: CertificateFiles | undefined,
-  sql: string,
-  database: string,
-): Promise<string> {
-  const where = ['-h', '127.0.0.1', '-p', String(port), '-U', account.user, '-d', database];
-  const files =
-    tls === undefined
-      ? {}
-      : { PGSSLROOTCERT: tls.caFile, PGSSLCERT: tls.clientCertFile, PGSSLKEY: tls.clientKeyFile, PGSSLMODE: 'require' };
-  // As the user of this process, who can read the certificates; psql is a client and minds no root.
-  const client: Programs = { directory, environment, user: undefined };
-  const args = [...where, '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-c', sql];
-  return await runProgram(client, 'psql', args, { PGPASSWORD: account.password, ...files });
 }
 
 function startFailure(port: number, logFile: string, why: string): ServerError {
