@@ -100,6 +100,9 @@ function assertPackable(config: ResolvedConfig, migration: string): void {
       'keep it in a table that functions reach:   state: { dynamodb: { table: keyferry, region: eu-west-1 } }',
     );
   }
+  if (config.migrations[migration]?.rules.some((rule) => 'program' in rule) === true) {
+    refuse('one of its rules is a program of this machine', `apply it from here:   keyferry apply ${migration}`);
+  }
   for (const [name, store] of Object.entries(config.stores)) {
     if (isOnThisMachine(store)) {
       const fix = `apply it from this machine:   keyferry apply ${migration}`;
