@@ -9,7 +9,9 @@ import { keyFromText, keyToText, prefixRange, type MigrationId } from '@keyferry
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig, redacted, Redactor } from './config/index.ts';
 import { checkUserCode } from './rule-modules/load-rule-modules.ts';
-import { wireMigration, wireRules, wireState } from './wire.ts';
+import { wireRules } from './wire-spec.ts';
+import { wireState } from './wire-state.ts';
+import { wireMigration } from './wire.ts';
 
 let folder = '';
 beforeEach(async () => {

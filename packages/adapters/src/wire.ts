@@ -7,37 +7,28 @@
  * Secrets are read here, one connection at a time, and go from the redactor straight into the adapter.
  * Source and target get a connection each, also when they are one store: closing one must not close the other.
  */
-import { relative, resolve, sep } from 'node:path';
 import {
   invariant,
-  keyFromText,
-  type MigrationId,
   type MigrationSpec,
-  type ProgramStage,
   type ReviewPolicy,
   type Scratch,
   type SourceStore,
-  type StateStore,
   type TargetStore,
 } from '@keyferry/core';
-import { configDigest, planConfig, rulesDigest } from './config/digest.ts';
+import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
 import type {
   PlannedSettings,
   PlanConfig,
   PostgresConfig,
   ResolvedConfig,
-  StateConfig,
   StoreConfig,
 } from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
-import { pruneScope } from './config/rule-scope.ts';
-import { aroundProgram, buildTransform, leaseBucketOf } from './config/rules.ts';
-import { loadProgram, type LoadedProgram } from './programs/index.ts';
-import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
-import { sensitiveMatcher } from './config/sensitive.ts';
-import { keyferryVersion } from './environment/keyferry-version.ts';
+import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
+import { shortPath } from './short-path.ts';
+import { buildSpec, loadRules } from './wire-spec.ts';
 
 export interface WiredMigration {
   readonly spec: MigrationSpec;
@@ -59,9 +50,6 @@ export interface WireOptions {
   /** The environment's variables for `{ env: NAME }`; those of the process unless given. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
-
-/** Creates in a plan with a row of their own; beyond that a chunk's digest stands for them, and the file still opens. */
-const createRowsMax = 100_000;
 
 /**
  * Opens both stores of a migration; network stores connect with their first call.
@@ -106,109 +94,6 @@ export async function wireMigration(
     await source.close();
     throw error;
   }
-}
-
-/**
- * What the rules of a migration do, without its stores: for `test`.
- * @throws {KeyferryError} `config.unknown-migration`, `rule.module-invalid`, `program.unusable`
- */
-export async function wireRules(
-  config: ResolvedConfig,
-  migration: string,
-  options: Pick<WireOptions, 'redactor' | 'env'>,
-): Promise<{ readonly spec: MigrationSpec; readonly scratch: Scratch }> {
-  const { settings } = planConfig(config, migration);
-  const spec = buildSpec(config, migration, settings, loadRules(config, migration, settings, options));
-  const { diskScratch: scratch } = await import('./spool/record-spool.ts');
-  return { spec, scratch };
-}
-
-interface Rules extends LoadedRules {
-  readonly program: LoadedProgram | null;
-}
-
-function loadRules(
-  { directory }: ResolvedConfig,
-  migration: string,
-  { rules }: PlannedSettings,
-  { redactor, env = process.env }: Pick<WireOptions, 'redactor' | 'env'>,
-): Rules {
-  const { program } = aroundProgram(rules);
-  return {
-    ...loadRuleModules(directory, rules),
-    program: program === null ? null : loadProgram(program, { migration, directory, redactor, env }),
-  };
-}
-
-function programStage(rules: PlannedSettings['rules'], { modules, program }: Rules): ProgramStage | null {
-  if (program === null) return null;
-  return { program: program.program, after: buildTransform(aroundProgram(rules).after, modules) };
-}
-
-/** @throws {KeyferryError} `state.unusable`, `state.newer`, `state.busy`; in DynamoDB also what openDynamoDbState says */
-export async function wireState({ state, directory }: ResolvedConfig): Promise<StateStore> {
-  if ('dynamodb' in state) {
-    const { openDynamoDbState } = await import('./state/dynamodb/index.ts');
-    return await openDynamoDbState(dynamoDbOptions(state.dynamodb));
-  }
-  const { openSqliteState } = await import('./state/index.ts');
-  return await openSqliteState({ file: shortPath(directory, state.sqlite) });
-}
-
-/**
- * Makes the table that the state is configured to be in. May be repeated.
- * @throws {KeyferryError} `state.unusable`, `state.denied`, `state.unreachable`
- */
-export async function wireStateTable(state: SharedStateConfig): Promise<'created' | 'exists'> {
-  const { createStateTable } = await import('./state/dynamodb/index.ts');
-  return await createStateTable(dynamoDbOptions(state.dynamodb));
-}
-
-/** State that several machines share. */
-export type SharedStateConfig = Extract<StateConfig, { readonly dynamodb: unknown }>;
-
-function dynamoDbOptions({ table, region, endpoint, requestTimeoutMs, eventsKeptMs }: SharedStateConfig['dynamodb']) {
-  return {
-    table,
-    region,
-    endpoint: endpoint ?? undefined,
-    requestTimeoutMs: requestTimeoutMs ?? undefined,
-    eventsKeptMs: eventsKeptMs ?? undefined,
-  };
-}
-
-function buildSpec(config: ResolvedConfig, migration: string, settings: PlannedSettings, rules: Rules): MigrationSpec {
-  const { modules, digests, program } = rules;
-  const { source, target, limits } = settings;
-  const runLimits = config.migrations[migration]?.runLimits;
-  invariant(runLimits !== undefined, `a configuration has the digest of ${migration} and not its limits`);
-  return {
-    migration: migration as MigrationId,
-    strategy: settings.strategy,
-    sourceStore: source.store,
-    targetStore: target.store,
-    rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
-    selection: settings.selection ?? null,
-    transform: buildTransform(aroundProgram(settings.rules).before, modules),
-    program: programStage(settings.rules, rules),
-    onConflict: settings.onConflict,
-    prune: settings.prune,
-    inScope: pruneScope(config, migration, modules),
-    guards: settings.guards,
-    keepBefore: settings.keepBefore,
-    requireEmpty: target.requireEmpty,
-    workers: limits.workers,
-    limits: { chunkKeysMax: limits.chunkKeys, chunkBytesMax: limits.chunkBytes, createRowsMax },
-    runLimits,
-    planMaxAgeMs: settings.plan.maxAgeMs,
-    isSensitive: sensitiveMatcher(settings.sensitive),
-    configDigest: configDigest(config, migration),
-    rulesDigest: rulesDigest(config, migration, {
-      modules: digests,
-      programs: program === null ? {} : { [program.name]: program.digest },
-    }),
-    keyferryVersion: keyferryVersion(),
-  };
 }
 
 interface StoreContext extends SecretContext {
@@ -419,11 +304,4 @@ function sqliteOptions(store: Extract<StoreConfig, { readonly kind: 'sqlite' }>,
 
 function fileOptions(store: Extract<StoreConfig, { readonly kind: 'file' }>, directory: string) {
   return { file: shortPath(directory, store.path), format: store.format };
-}
-
-/** As people who run keyferry from the checkout know it; plans and errors show it. */
-function shortPath(directory: string, path: string): string {
-  const absolute = resolve(directory, path);
-  const short = relative('', absolute);
-  return short === '' || short.startsWith(`..${sep}`) || short === '..' ? absolute : short;
 }

@@ -121,8 +121,8 @@ describe('a wrong configuration', () => {
     ['has an unknown kind', withStore('{ kind: etcdv2, endpoints: [] }'), `3:16 stores.old.kind: ${kinds} (etcd-v2)`],
     [
       'has a kind of a later version',
-      withStore('{ kind: postgres }'),
-      '3:16 stores.old.kind: kind postgres is not available in this version',
+      withStore('{ kind: apicurio }'),
+      '3:16 stores.old.kind: kind apicurio is not available in this version',
     ],
     [
       'has a mistyped field of a data directory',

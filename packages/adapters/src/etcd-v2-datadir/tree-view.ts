@@ -49,7 +49,7 @@ export class OrderedTree {
     // By the names alone: a sort that has to look into nodes takes three times as long.
     const entries = [...children.keys()].toSorted().map((name) => children.get(name) as V2Node);
     const below = entries
-      .filter(({ children }) => children !== null)
+      .filter((node) => node.children !== null)
       .map((node) => ({ node, name: `${node.name}/` }))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const order = { entries, below };

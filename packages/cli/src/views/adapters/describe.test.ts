@@ -22,7 +22,7 @@ describe('adapters describe', () => {
         target     no
 
       As a source
-        needs      read on the directory; write on TMPDIR, for a sorted scratch file
+        needs      read on the directory
         scan       in byte order, so that two stores can be merged
         view       one state for as long as it is open
         expiry     records may end by themselves
