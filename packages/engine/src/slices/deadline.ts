@@ -76,7 +76,7 @@ export class Deadline {
   private async wait(): Promise<void> {
     for (;;) {
       const leftMs = this.endsAtMs - this.clock.monotonicMs() - this.reserveMs - 2 * this.slowest;
-      if (leftMs <= 0) break;
+      if (leftMs < 1) break; // less than any clock can wait
       await this.clock.sleep(Math.min(leftMs, lookEveryMs), this.ended.signal);
       if (this.ended.signal.aborted) return;
     }
