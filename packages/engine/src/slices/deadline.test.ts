@@ -14,9 +14,10 @@ async function stopsAfterMs(remainingMs: number, slowestMs: number): Promise<num
     const fromMs = clock.monotonicMs();
     const deadline = new Deadline(clock, remainingMs);
     deadline.observe(slowestMs);
-    if (!deadline.hasPassed) {
-      await new Promise<void>((resolve) => deadline.signal.addEventListener('abort', () => resolve()));
-    }
+    await new Promise<void>((resolve) => {
+      if (deadline.hasPassed) resolve();
+      else deadline.signal.addEventListener('abort', () => resolve());
+    });
     await deadline.close();
     return clock.monotonicMs() - fromMs;
   });

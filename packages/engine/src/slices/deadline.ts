@@ -76,9 +76,8 @@ export class Deadline {
   private async wait(): Promise<void> {
     for (;;) {
       const leftMs = this.endsAtMs - this.clock.monotonicMs() - this.reserveMs - 2 * this.slowest;
-      if (leftMs <= 0) break;
-      // At least a millisecond: a clock may not move by the fraction of one that is left.
-      await this.clock.sleep(Math.max(1, Math.min(leftMs, lookEveryMs)), this.ended.signal);
+      if (leftMs < 1) break; // less than any clock can wait
+      await this.clock.sleep(Math.min(leftMs, lookEveryMs), this.ended.signal);
       if (this.ended.signal.aborted) return;
     }
     this.stop.abort('deadline');
