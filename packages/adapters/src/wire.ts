@@ -231,7 +231,12 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
       const { openEtcdV2DatadirStore } = await import('./etcd-v2-datadir/index.ts');
       const dataDir = shortPath(directory, store.dataDir);
       const walDir = store.walDir === null ? null : shortPath(directory, store.walDir);
-      return openEtcdV2DatadirStore({ name, nowMs, dataDir, walDir, upTo: store.upTo, hidden: store.hidden });
+      const otherMembers = store.members.map((member) => ({
+        dataDir: shortPath(directory, member.dataDir),
+        walDir: member.walDir === null ? null : shortPath(directory, member.walDir),
+      }));
+      const { upTo, hidden } = store;
+      return openEtcdV2DatadirStore({ name, nowMs, dataDir, walDir, otherMembers, upTo, hidden });
     }
     case 'etcd-v3':
       return await openEtcdV3(name, store, context);

@@ -131,6 +131,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'snapshot.damaged': 'failed',
   'datadir.incomplete': 'failed',
   'switch.unreadable': 'failed',
+  'datadir.other-cluster': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',
   'internal.invariant': 'failed',

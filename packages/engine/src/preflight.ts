@@ -9,10 +9,12 @@ import {
   isKeyferryError,
   keyForDisplay,
   keyToJson,
+  membersTrouble,
   membersVerdict,
   prefixRange,
   type Finding,
   type MemberPosition,
+  type MembersVerdict,
   type StoreDescription,
   type MigrationSpec,
 } from '@keyferry/core';
@@ -45,7 +47,8 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
     ...targetFindings(engine),
   ];
   const members = await lookAtMembers(engine);
-  if (members?.verdict.kind === 'apart') findings.push(membersApart(members.positions));
+  const trouble = members === null ? null : membersTroubleFinding(members);
+  if (trouble !== null) findings.push(trouble);
   findings.push(...(await doneFindings(engine, spec)), ...(await emptinessFindings(engine, spec)));
   const { publication } = engine.target;
   const targetExists = publication !== null && (await withRetry(engine, 'look for target', () => publication.exists()));
@@ -156,28 +159,33 @@ async function doneFindings(engine: Engine, { migration }: MigrationSpec): Promi
 /** The members of the source, where they do not agree; null: they do, or there are none to compare. */
 export async function membersFinding(engine: Engine): Promise<Finding | null> {
   const members = await lookAtMembers(engine);
-  return members?.verdict.kind === 'apart' ? membersApart(members.positions) : null;
+  return members === null ? null : membersTroubleFinding(members);
 }
 
-async function lookAtMembers(engine: Engine) {
+interface LookedAt {
+  readonly positions: readonly [MemberPosition, ...MemberPosition[]];
+  readonly verdict: MembersVerdict;
+}
+
+async function lookAtMembers(engine: Engine): Promise<LookedAt | null> {
   for (let look = 1; ; look += 1) {
     const positions = await withRetry(engine, 'members', () => engine.source.readMembers());
     const [first, ...rest] = positions ?? [];
     if (first === undefined) return null;
     const members = [first, ...rest] as const;
     const verdict = membersVerdict([...members]);
-    if (verdict.kind === 'converged' || look >= memberLooksMax) return { positions: members, verdict };
+    // What was compared as it lies on a disk does not come nearer by waiting.
+    const isStill = members.some(({ content }) => content !== undefined);
+    if (verdict.kind === 'converged' || isStill || look >= memberLooksMax) return { positions: members, verdict };
     await engine.clock.sleep(memberLookEveryMs);
   }
 }
 
-function membersApart(members: readonly MemberPosition[]): Finding {
-  const list = members.map(({ member, raftIndex }) => `${member} at ${raftIndex}`).join(', ');
-  return finding('members.apart', {
-    count: members.length,
-    detail: `raft indexes are more than one apart: ${list}`,
-    fix: 'stop the writers, or bring back the member that lags, then plan again',
-  });
+function membersTroubleFinding({ positions, verdict }: LookedAt): Finding | null {
+  const trouble = membersTrouble(verdict, positions);
+  if (trouble === null) return null;
+  const { detail, fix } = trouble;
+  return finding('members.apart', { count: positions.length, detail, fix: `${fix}; then plan again` });
 }
 
 async function emptinessFindings(engine: Engine, spec: MigrationSpec): Promise<readonly Finding[]> {

@@ -34,7 +34,11 @@ function resolveStore(store: CheckedStore): StoreConfig {
     case 'etcd-v3':
       return { kind: store.kind, ...resolveEtcd(store), reservedPrefix: store.reservedPrefix ?? null };
     case 'etcd-v2-datadir':
-      return { ...store, walDir: store.walDir ?? null };
+      return {
+        ...store,
+        walDir: store.walDir ?? null,
+        members: store.members.map(({ dataDir, walDir = null }) => ({ dataDir, walDir })),
+      };
     case 'etcd-v3-snapshot':
       return { kind: store.kind, path: store.path, firstRevision: store.firstRevision };
     case 'consul':

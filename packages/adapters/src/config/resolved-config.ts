@@ -83,6 +83,8 @@ export type StoreConfig =
       readonly dataDir: string;
       /** Null: in the data directory. */
       readonly walDir: string | null;
+      /** Other members of the cluster, to be compared with this one. */
+      readonly members: readonly { readonly dataDir: string; readonly walDir: string | null }[];
       readonly upTo: 'end' | 'last-good';
       readonly hidden: 'leave-out' | 'carry';
     }

@@ -104,6 +104,16 @@ const store = z.discriminatedUnion(
         kind: z.literal('etcd-v2-datadir'),
         dataDir: text.describe("path of the member's data directory, of what etcdctl backup wrote, or of a copy"),
         walDir: text.optional().describe("path of the log, where the member's --wal-dir kept it elsewhere"),
+        members: z
+          .array(
+            z.strictObject({
+              dataDir: text.describe('path of its data directory'),
+              walDir: text.optional().describe('path of its log, where it is elsewhere'),
+            }),
+            { error: expects('a list of data directories') },
+          )
+          .default([])
+          .describe('other members of the cluster: a plan compares them with this one, and insists that they agree'),
         upTo: choice(['end', 'last-good'])
           .default('end')
           .describe('what a damaged record in the log means: an error, or the end of what is read'),

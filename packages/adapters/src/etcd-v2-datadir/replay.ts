@@ -26,6 +26,8 @@ import { findNode, V2Tree, type TreeOutcome, type TreeRules } from './v2-tree.ts
 export interface ReplayOptions {
   /** `last-good`: a damaged record ends the log, instead of failing. */
   readonly upTo: 'end' | 'last-good';
+  /** No entry behind it is carried out: for comparing with a member that is not as far. By default all that count. */
+  readonly appliedMax?: number;
 }
 
 /** What was read, besides the tree. */
@@ -80,11 +82,12 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   const rules = rulesOf(clusterVersion, log.padded);
   const tree = loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.root, loaded.currentIndex, rules);
   const membership = new Membership(tree, snapshot?.voters ?? []);
-  const applier = new Applier(tree, membership, log, snapshot?.index ?? 0);
+  const applier = new Applier(tree, membership, log, { startIndex: snapshot?.index ?? 0, ...options });
   await applyLog(segments, log, applier);
   const { appliedIndex, entries, refused, inOrderKeys, clientRequests } = applier;
-  if (appliedIndex < log.hardState.commit && log.end.kind !== 'damaged') {
-    const { commit } = log.hardState;
+  const { commit } = log.hardState;
+  const wanted = Math.min(commit, options.appliedMax ?? commit);
+  if (appliedIndex < wanted && log.end.kind !== 'damaged') {
     throw incomplete(directory.path, `entry ${commit} is committed, and the log ends with entry ${log.lastIndex}`);
   }
   const facts: ReplayFacts = {
@@ -128,7 +131,10 @@ interface Start {
 }
 
 /** The newest snapshot that the log goes on from, and the part of the log that does. */
-async function findStart(directory: DataDirectory, { upTo }: ReplayOptions): Promise<Start> {
+async function findStart(
+  directory: DataDirectory,
+  { upTo, appliedMax = Number.POSITIVE_INFINITY }: ReplayOptions,
+): Promise<Start> {
   const { segments, path } = directory;
   if (segments.length === 0) throw incomplete(path, 'there is no log (no *.wal)');
   const brokenSnapshots: BrokenSnapshot[] = [];
@@ -142,6 +148,7 @@ async function findStart(directory: DataDirectory, { upTo }: ReplayOptions): Pro
     }
     const snapshot = checked?.snapshot ?? null;
     const index = snapshot?.index ?? 0;
+    if (index > appliedMax) continue;
     const from = segments.findLast(({ firstIndex }) => firstIndex <= index);
     if (from === undefined) continue;
     const used = segments.slice(segments.indexOf(from));
@@ -201,16 +208,26 @@ class Applier {
   private readonly membership: Membership;
   private readonly log: LogFacts;
   private readonly entry = new EntryReader();
+  private readonly appliedMax: number;
   private seen = 0;
   private nextRewind = 0;
   /** For each rewind the lowest index that it or a later one goes back to: from there on, what was read before is void. */
   private readonly voidFrom: readonly number[];
 
-  constructor(tree: V2Tree, membership: Membership, log: LogFacts, startIndex: number) {
+  constructor(
+    tree: V2Tree,
+    membership: Membership,
+    log: LogFacts,
+    {
+      startIndex,
+      appliedMax = Number.POSITIVE_INFINITY,
+    }: { readonly startIndex: number; readonly appliedMax?: number },
+  ) {
     this.tree = tree;
     this.membership = membership;
     this.log = log;
     this.appliedIndex = startIndex;
+    this.appliedMax = appliedMax;
     const lowest: number[] = [];
     for (const { index } of log.rewinds.toReversed()) lowest.unshift(Math.min(index, lowest[0] ?? Infinity));
     this.voidFrom = lowest;
@@ -232,7 +249,12 @@ class Applier {
     this.seen += 1;
     entry.read(bytes, start, end);
     if (log.rewinds[this.nextRewind]?.entry === ordinal) this.nextRewind += 1;
-    if (entry.index <= this.appliedIndex || entry.index >= (this.voidFrom[this.nextRewind] ?? Infinity)) return;
+    if (
+      entry.index > this.appliedMax ||
+      entry.index <= this.appliedIndex ||
+      entry.index >= (this.voidFrom[this.nextRewind] ?? Infinity)
+    )
+      return;
     if (entry.index > log.hardState.commit && !this.isAlone()) return;
     if (entry.index !== this.appliedIndex + 1) return; // behind one that is not committed
     this.appliedIndex = entry.index;

@@ -21,6 +21,7 @@ import {
 } from '@keyferry/core';
 import { openSpooledView } from '../spool/spooled-view.ts';
 import { etcdV2DatadirCapabilities } from './capabilities.ts';
+import { compareMembers, type MemberPlace } from './compare-members.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { replay, type Replayed, type ReplayFacts, type ReplayOptions } from './replay.ts';
@@ -38,6 +39,8 @@ export interface EtcdV2DatadirOptions extends ReplayOptions {
   readonly walDir: string | null;
   /** What becomes of names that begin with an underscore below the prefix. */
   readonly hidden: HiddenNames;
+  /** Other members of the cluster, to be compared with this one before it is relied on. */
+  readonly otherMembers?: readonly MemberPlace[];
   /** The clock by which an expiry counts as past; asked once a view. */
   readonly nowMs: () => number;
 }
@@ -109,8 +112,9 @@ class EtcdV2DatadirSource implements SourceStore {
   }
 
   /** Of one member there is nothing to compare. */
-  readMembers(): Promise<readonly MemberPosition[] | null> {
-    return Promise.resolve(null);
+  async readMembers(): Promise<readonly MemberPosition[] | null> {
+    const { dataDir, walDir, otherMembers = [] } = this.options;
+    return otherMembers.length === 0 ? null : await compareMembers([{ dataDir, walDir }, ...otherMembers]);
   }
 
   close(): Promise<void> {

@@ -8,6 +8,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
   counted,
+  membersTrouble,
   membersVerdict,
   prefixRange,
   type ReadableStore,
@@ -136,11 +137,9 @@ async function examineMembers(subject: string, source: SourceStore): Promise<rea
   const [first, ...others] = (await source.readMembers()) ?? [];
   if (first === undefined || others.length === 0) return [];
   const members = [first, ...others] as const;
-  if (membersVerdict([...members]).kind === 'converged') return [ok(subject, `its ${members.length} members agree`)];
-  const list = members.map(({ member, raftIndex }) => `${member} at ${raftIndex}`).join(', ');
-  return [
-    warn(subject, `its members are apart: ${list}`, 'look again when its writers are stopped; plan insists on it'),
-  ];
+  const trouble = membersTrouble(membersVerdict([...members]), [...members]);
+  if (trouble === null) return [ok(subject, `its ${members.length} members agree`)];
+  return [warn(subject, `its members do not agree: ${trouble.detail}`, `${trouble.fix}; plan insists on it`)];
 }
 
 async function examineTarget(

@@ -15,6 +15,7 @@ export const documentSchemas = {
   inspect: () => import('../../snapshots/schemas/inspect.json', { with: { type: 'json' } }),
   'lock-broken': () => import('../../snapshots/schemas/lock-broken.json', { with: { type: 'json' } }),
   locks: () => import('../../snapshots/schemas/locks.json', { with: { type: 'json' } }),
+  members: () => import('../../snapshots/schemas/members.json', { with: { type: 'json' } }),
   plan: () => import('../../snapshots/schemas/plan.json', { with: { type: 'json' } }),
   reopen: () => import('../../snapshots/schemas/reopen.json', { with: { type: 'json' } }),
   report: () => import('../../snapshots/schemas/report.json', { with: { type: 'json' } }),

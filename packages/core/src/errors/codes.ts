@@ -307,6 +307,11 @@ export const codes = {
     summary: 'what is at {where} is no switch that this version can read; nothing was written',
     remedy: 'name another place for the switch, or use the keyferry that wrote it',
   }),
+  'datadir.other-cluster': entry<{ directory: string; cluster: string; other: string }>({
+    retry: 'never',
+    summary: '{directory} is of cluster {cluster}, and the first one is of cluster {other}; nothing was written',
+    remedy: 'name directories of one cluster; what one is of says   keyferry inspect PATH',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',

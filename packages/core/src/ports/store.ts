@@ -48,6 +48,16 @@ export interface MemberPosition {
   /** Index of the last entry of the replicated log that the member knows to be committed. */
   readonly raftIndex: bigint;
   readonly raftTerm: bigint;
+  /** Absent: what the members hold was not compared. */
+  readonly content?: MemberContent;
+}
+
+/** Digests of what a member holds; equal ones mean equal content. */
+export interface MemberContent {
+  /** Where it is itself. */
+  readonly own: string;
+  /** Where all of the members are that were compared; null: it cannot be told any more. */
+  readonly shared: string | null;
 }
 
 export interface ScanOptions {
@@ -78,7 +88,10 @@ export interface ReadableStore {
 }
 
 export interface SourceStore extends ReadableStore {
-  /** Each member asked by itself, unreachable ones included as an error; null when the store is a single one. */
+  /**
+   * Each member asked by itself, unreachable ones included as an error; null when the store is a single one. Where what they
+   * hold is compared, the first is the one that is read.
+   */
   readMembers(): Promise<readonly MemberPosition[] | null>;
 }
 

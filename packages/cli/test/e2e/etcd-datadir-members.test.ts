@@ -1,0 +1,111 @@
+/**
+ * Goal: of several members' directories the program says which one to read, and a plan from one that is not insists on it.
+ * Method: a cluster of three etcd 3.4 of which one is killed in the midst of writes; `inspect --member`, and plans with
+ * `members:` in the configuration.
+ */
+import { loadV2Keys, serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findingsWith, MigrationFolder, until } from './migration-folder.ts';
+
+const available = await serverOrSkip('etcd-3.4');
+
+interface Member {
+  readonly member: string;
+  readonly raftIndex: string;
+  readonly v2Index: number;
+  readonly digest: string;
+  readonly digestWhereAllAre: string;
+}
+interface Members {
+  readonly verdict: string;
+  readonly use: string | null;
+  readonly isMajority: boolean;
+  readonly membersKnown: number;
+  readonly members: readonly Member[];
+}
+
+describe.skipIf(!available.ok)(`the data directories of a cluster${available.note}`, () => {
+  let server: EtcdServer;
+  let folder: MigrationFolder;
+  let [first, second, late] = ['', '', ''];
+  const target = { kind: 'sqlite', file: 'target.db' };
+
+  const compare = async (...dirs: readonly string[]) => {
+    const [one = '', ...others] = dirs;
+    const { exitCode, document } = await folder.run(['inspect', one, ...others.flatMap((dir) => ['--member', dir])]);
+    return { exitCode, document: document as Members };
+  };
+
+  beforeAll(async () => {
+    folder = await MigrationFolder.create({ source: { kind: 'file', path: 'x', format: 'ndjson' }, target });
+    server = await startEtcd({ version: '3.4', enableV2: true, members: 3, dataDir: folder.file('cluster') });
+    const [a, b, c] = server.members;
+    const entries = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => ({ key: `/config/k${from + i}`, value: `value ${from + i}` }));
+    await loadV2Keys(a?.endpoint ?? '', entries(0, 60));
+    await c?.kill('SIGKILL');
+    // It may have been the leader: the others elect one first.
+    const written = (): Promise<boolean> =>
+      loadV2Keys(a?.endpoint ?? '', entries(60, 90)).then(
+        () => true,
+        () => false,
+      );
+    await until(written);
+    await Promise.all([a?.stop(), b?.stop()]);
+    [first, second, late] = [a?.dataDir ?? '', b?.dataDir ?? '', c?.dataDir ?? ''];
+  }, 120_000);
+  afterAll(async () => {
+    await server?.stop();
+    await folder?.remove();
+  });
+
+  it('agree, but for the one that was killed before, and the furthest is named', async () => {
+    const { exitCode, document } = await compare(late, first, second);
+    expect([exitCode, document]).toMatchObject([7, { verdict: 'apart', isMajority: true, membersKnown: 3 }]);
+    const indexes = document.members.map(({ raftIndex }) => BigInt(raftIndex));
+    const highest = indexes.reduce((a, b) => (a > b ? a : b));
+    expect([first, second]).toContain(document.use);
+    expect(indexes[document.members.findIndex(({ member }) => member === document.use)]).toBe(highest);
+    // The one that is behind holds what the others held there: it is behind, and no other store.
+    expect(new Set(document.members.map(({ digestWhereAllAre }) => digestWhereAllAre)).size).toBe(1);
+  });
+
+  it('agree when they were stopped together', async () => {
+    const { document: both } = await compare(first, second);
+    const furthest = both.use ?? '';
+    const { exitCode, document } = await compare(furthest, furthest === first ? second : first);
+    expect([exitCode, document.verdict, document.use]).toEqual([0, 'converged', furthest]);
+  });
+
+  it('are compared by a plan, which is not made from one that lags', async () => {
+    const source = { kind: 'etcd-v2-datadir', dataDir: late, members: [{ dataDir: first }, { dataDir: second }] };
+    await folder.configure({ source, target });
+    const refused = await folder.run(['plan', 'move']);
+    expect([refused.exitCode, refused.document]).toMatchObject([
+      4,
+      { applyable: false, findings: findingsWith({ code: 'members.apart', level: 'blocking', count: 3 }) },
+    ]);
+    const { document } = await compare(first, second);
+    const furthest = document.use ?? '';
+    const other = furthest === first ? second : first;
+    await folder.configure({
+      source: { kind: 'etcd-v2-datadir', dataDir: furthest, members: [{ dataDir: other }] },
+      target,
+    });
+    const planned = await folder.run(['plan', 'move', '--out', 'p.kfplan']);
+    expect([planned.exitCode, planned.document]).toMatchObject([
+      0,
+      {
+        source: { membersAgreeAt: expect.stringMatching(/^\d+$/) as string },
+        totals: { actions: { create: { keys: 90 } } },
+      },
+    ]);
+    expect(await folder.run(['apply', 'p.kfplan'])).toMatchObject({ exitCode: 0, document: { outcome: 'done' } });
+  });
+
+  it('that are no directories, or of one member twice, are told', async () => {
+    expect((await compare(first, folder.path)).document).toMatchObject({ error: { code: 'datadir.not-found' } });
+    const { document } = await compare(first, first);
+    expect(document).toMatchObject({ verdict: 'converged', isMajority: false });
+  });
+});
