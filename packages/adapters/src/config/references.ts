@@ -17,6 +17,7 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkSide(yaml, root, migration, 'source'),
       ...checkSide(yaml, root, migration, 'target'),
       ...checkRules(yaml, root, migration),
+      ...checkBackup(yaml, root, migration),
     ]),
   ];
 }
@@ -78,6 +79,18 @@ function checkSide(
     return [yaml.issue([...path, 'prefix'], 'value', 'keys of consul do not begin with a slash: no path names them')];
   }
   return [];
+}
+
+const backedUp = { source: 'etcd-v2-datadir', target: 'etcd-v3' } as const satisfies Record<string, StoreKind>;
+
+function checkBackup(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
+  return (['source', 'target'] as const).flatMap((side) => {
+    const path = ['migrations', migration, 'backup', side];
+    const kind = kindOf(root, valueAt(root, ['migrations', migration, side, 'store']));
+    if (valueAt(root, path) !== true || kind === null || kind === backedUp[side]) return [];
+    const message = `a ${side} of kind ${kind} cannot be backed up from here; one of kind ${backedUp[side]} can`;
+    return [yaml.issue(path, 'value', message)];
+  });
 }
 
 function checkRules(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {

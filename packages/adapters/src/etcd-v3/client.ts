@@ -47,6 +47,9 @@ export interface EtcdClientOptions {
   readonly requestTimeoutMs: number;
 }
 
+/** What npm `etcd3` hands out for a stream is one of gRPC's own. */
+type SnapshotStream = AsyncIterable<{ readonly blob: Uint8Array }> & { cancel(): void };
+
 /** How long a member that failed is left alone while there are others. */
 const restMs = 1000;
 
@@ -116,6 +119,20 @@ export class EtcdClient {
       return await member.run(({ maintenance }, options) => maintenance.status(options), 'leaderless');
     } catch (error) {
       throw toKeyferryError(this.options.store, await this.explain(member, error));
+    }
+  }
+
+  /** The whole store of one member, as its own snapshots are, in pieces. Without a deadline: it may be large. */
+  async *snapshot(): AsyncGenerator<Uint8Array> {
+    const call: Call<SnapshotStream> = ({ maintenance }, options) =>
+      maintenance.snapshot({ ...options, deadline: Number.POSITIVE_INFINITY }) as unknown as Promise<SnapshotStream>;
+    const stream = await this.read(call);
+    try {
+      for await (const { blob } of stream) yield blob;
+    } catch (error) {
+      throw toKeyferryError(this.options.store, error);
+    } finally {
+      stream.cancel();
     }
   }
 

@@ -24,6 +24,7 @@ import {
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
+  type TakenBackup,
 } from '@keyferry/core';
 import { beginAttempt, goOnWithAttempt, isResume, type ApplyOptions, type Attempt } from '../attempt.ts';
 import { runBackfill } from '../backfill.ts';
@@ -52,6 +53,8 @@ export interface ApplyResult {
   /** The first of the records that were to be overwritten or deleted, and that were left because they had changed. */
   readonly met: readonly MetChange[];
   readonly deviations: readonly string[];
+  /** Made before the first write of this attempt and of those before it that rollback would undo. */
+  readonly backups: readonly TakenBackup[];
   readonly elapsedMs: number;
 }
 
@@ -99,6 +102,7 @@ export async function applyOffline(
           verify: verified,
           met: summary.met,
           deviations,
+          backups: session.state?.backups ?? [],
           elapsedMs: engine.clock.monotonicMs() - startedAtMs,
         };
       },
