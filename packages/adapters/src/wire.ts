@@ -122,7 +122,16 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
         walDir: member.walDir === null ? null : shortPath(directory, member.walDir),
       }));
       const { upTo, hidden } = store;
-      return openEtcdV2DatadirStore({ name, nowMs, dataDir, walDir, otherMembers, upTo, hidden });
+      return openEtcdV2DatadirStore({
+        name,
+        nowMs,
+        dataDir,
+        walDir,
+        otherMembers,
+        upTo,
+        hidden,
+        backupInto: backupInto(context, 'source'),
+      });
     }
     case 'etcd-v3':
       return await openEtcdV3(name, store, context);
@@ -153,7 +162,7 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
 async function openTarget(name: string, store: StoreConfig, context: StoreContext): Promise<TargetStore> {
   switch (store.kind) {
     case 'etcd-v3':
-      return await openEtcdV3(name, store, context);
+      return await openEtcdV3(name, store, context, backupInto(context, 'target'));
     case 'consul': {
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
@@ -199,12 +208,14 @@ async function openEtcdV3(
   name: string,
   store: Extract<StoreConfig, { readonly kind: 'etcd-v3' }>,
   context: StoreContext,
+  into?: string,
 ): Promise<SourceStore & TargetStore> {
   const { openEtcdV3Store } = await import('./etcd-v3/index.ts');
   const { nowMs, settings } = context;
   return openEtcdV3Store({
     name,
     nowMs,
+    backupInto: into,
     reservedPrefix: store.reservedPrefix ?? undefined,
     leaseBucketMs: leaseBucketOf(settings.rules),
     ...(await networkOptions(store, context)),
@@ -304,4 +315,9 @@ function sqliteOptions(store: Extract<StoreConfig, { readonly kind: 'sqlite' }>,
 
 function fileOptions(store: Extract<StoreConfig, { readonly kind: 'file' }>, directory: string) {
   return { file: shortPath(directory, store.path), format: store.format };
+}
+
+/** Where a backup of that side goes; undefined: none is demanded. */
+function backupInto({ settings: { backup }, directory }: StoreContext, side: 'source' | 'target'): string | undefined {
+  return backup?.[side] === true ? shortPath(directory, backup.into) : undefined;
 }

@@ -134,6 +134,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'datadir.incomplete': 'failed',
   'switch.unreadable': 'failed',
   'datadir.other-cluster': 'failed',
+  'backup.failed': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',
   'lambda.bundle-invalid': 'config',

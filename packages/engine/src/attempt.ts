@@ -2,7 +2,7 @@
  * The attempt that an apply works on: a new one, begun from a plan that still holds, or the one that an earlier apply of
  * the same plan left behind.
  *
- *     begin:  preflight ─► staleness ─► state: applying ─► epoch ─► chunks        nothing is written before `state`
+ *     begin:  preflight ─► staleness ─► backups ─► state: applying ─► epoch ─► chunks     nothing is written before `state`
  *     go on:  epoch ─► chunks
  */
 import {
@@ -17,6 +17,7 @@ import {
   type MigrationSpec,
   type Standing,
 } from '@keyferry/core';
+import { takeBackups, withBackups } from './backups.ts';
 import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import { ensureEpoch } from './epoch.ts';
@@ -123,6 +124,8 @@ async function beginAttempt(
       await views.target.close();
     }
     assertNotStopped(spec.migration, options.signal);
+    const backups = await takeBackups(engine, spec, session.run);
+    assertNotStopped(spec.migration, options.signal);
     const control = engine.target.control(spec.migration);
     const inTarget = await withRetry(engine, 'epoch', () => control.readEpoch());
     // One more than the state and the target know: an attempt's number is never used twice, even if either forgot.
@@ -142,6 +145,7 @@ async function beginAttempt(
       accepted: options.accept,
       wrote: await whatAttemptsWrote(engine, session.state, writtenBefore, plan, attempt),
       ...(options.runner === undefined ? {} : { runner: options.runner }),
+      ...withBackups(session.state, session.state !== null && startsAfresh.includes(session.state.phase), backups),
       run: session.run,
       startedAtMs: nowMs,
       changedAtMs: nowMs,

@@ -26,6 +26,7 @@ import {
   type MigrationSpec,
   type UnplacedReason,
 } from '@keyferry/core';
+import { plannedBackups } from './backups.ts';
 import type { Engine } from './migration.ts';
 import { backupFindings, deleteFindings } from './guard-findings.ts';
 import { openViews, spansOf } from './image.ts';
@@ -88,6 +89,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     ...findingsOf(engine, spec, built, before, nowMs),
     ...untracedFindings(spec, built, views.untraced),
   ].toSorted(byWeight);
+  const backups = plannedBackups(engine, spec);
   const sideOf = (side: 'source' | 'target') => ({
     store: side === 'source' ? spec.sourceStore : spec.targetStore,
     prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
@@ -112,6 +114,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     prune: spec.prune,
     keepBefore: spec.keepBefore,
     requireEmpty: spec.requireEmpty,
+    ...(backups === undefined ? {} : { backups }),
     leaseBucketMs: engine.target.capabilities.expiryToleranceMs,
     configDigest: spec.configDigest,
     rulesDigest: spec.rulesDigest,

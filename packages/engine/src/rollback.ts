@@ -24,6 +24,7 @@ import {
   type Restoration,
   type RestoreOutcome,
   type RollbackCounts,
+  type TakenBackup,
   type TargetControl,
   type MigrationSpec,
 } from '@keyferry/core';
@@ -48,6 +49,8 @@ export interface RollbackResult {
    * since, it expired, or there was no image of it. Null where `written` is, and after a rollback that died.
    */
   readonly left: number | null;
+  /** Made before the first write; they hold what rollback could not bring back. */
+  readonly backups: readonly TakenBackup[];
   /** The first of those that somebody changed. */
   readonly changedKeys: readonly KeyJson[];
   readonly elapsedMs: number;
@@ -100,6 +103,7 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
       unrestorable,
       left: written === null || repeated ? null : leftAsItIs(written, unrestorable, counts),
       changedKeys,
+      backups: state.backups ?? [],
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };
   });

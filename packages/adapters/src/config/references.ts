@@ -18,6 +18,7 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkSide(yaml, root, migration, 'source'),
       ...checkSide(yaml, root, migration, 'target'),
       ...checkRules(yaml, root, migration),
+      ...checkBackup(yaml, root, migration),
     ]),
   ];
 }
@@ -80,6 +81,18 @@ function checkSide(
   }
   if (kind !== 'postgres' || typeof prefix !== 'string') return [];
   return checkTables(yaml, root, { store, side, prefixPath: [...path, 'prefix'], prefix });
+}
+
+const backedUp = { source: 'etcd-v2-datadir', target: 'etcd-v3' } as const satisfies Record<string, StoreKind>;
+
+function checkBackup(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
+  return (['source', 'target'] as const).flatMap((side) => {
+    const path = ['migrations', migration, 'backup', side];
+    const kind = kindOf(root, valueAt(root, ['migrations', migration, side, 'store']));
+    if (valueAt(root, path) !== true || kind === null || kind === backedUp[side]) return [];
+    const message = `a ${side} of kind ${kind} cannot be backed up from here; one of kind ${backedUp[side]} can`;
+    return [yaml.issue(path, 'value', message)];
+  });
 }
 
 function checkRules(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {

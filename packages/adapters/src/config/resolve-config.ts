@@ -124,6 +124,7 @@ function resolveMigration(migration: CheckedMigration): MigrationConfig {
     prune,
     guards,
     keepBefore,
+    backup: migration.backup ?? null,
     limits: { workers: limits.workers, chunkKeys: limits.chunkKeys, chunkBytes: limits.chunkSize },
     runLimits: {
       ratePerSecond: limits.rate ?? null,

@@ -180,6 +180,8 @@ export interface MigrationConfig {
   readonly prune: boolean;
   readonly guards: DeleteGuards;
   readonly keepBefore: boolean;
+  /** What apply backs up before it writes anything; null: nothing. */
+  readonly backup: { readonly into: string; readonly source: boolean; readonly target: boolean } | null;
   readonly limits: { readonly workers: number; readonly chunkKeys: number; readonly chunkBytes: number };
   readonly runLimits: RunLimits;
   readonly plan: { readonly maxAgeMs: number };

@@ -202,6 +202,15 @@ const migration = z.strictObject({
   keepBefore: flag
     .default(true)
     .describe('keep what is overwritten or deleted in the state first, so that rollback can put it back'),
+  backup: z
+    .strictObject({
+      into: text.describe('directory that backups go into, relative to this file'),
+      source: flag.default(false).describe('copy the data directory of the source'),
+      target: flag.default(false).describe('save a snapshot of the target, an etcd v3'),
+    })
+    .refine(({ source, target }) => source || target, 'one of source, target is expected to be true')
+    .optional()
+    .describe('backups that apply makes, and finds whole, before it writes anything'),
   limits: z
     .strictObject({
       workers: integer('a number of workers', 1, 64).default(2).describe('chunks that are written at the same time'),

@@ -15,9 +15,11 @@ import {
   type MemberPosition,
   type Position,
   type SourceStore,
+  type StoreBackup,
   type StoreDescription,
   type StoreView,
 } from '@keyferry/core';
+import { directoryBackup } from './backup.ts';
 import { etcdV2DatadirCapabilities } from './capabilities.ts';
 import { compareMembers, type MemberPlace } from './compare-members.ts';
 import { inUse } from './errors.ts';
@@ -38,6 +40,8 @@ export interface EtcdV2DatadirOptions extends ReplayOptions {
   readonly hidden: HiddenNames;
   /** Other members of the cluster, to be compared with this one before it is relied on. */
   readonly otherMembers?: readonly MemberPlace[];
+  /** A copy goes into this directory before anything is written to the target. */
+  readonly backupInto?: string | undefined;
   /** The clock by which an expiry counts as past; asked once a view. */
   readonly nowMs: () => number;
 }
@@ -66,11 +70,14 @@ interface Known {
 
 class EtcdV2DatadirSource implements SourceStore {
   readonly capabilities = etcdV2DatadirCapabilities;
+  readonly backup?: StoreBackup;
   private readonly options: EtcdV2DatadirOptions;
   private known: Known | null = null;
 
   constructor(options: EtcdV2DatadirOptions) {
     this.options = options;
+    const { name, backupInto } = options;
+    if (backupInto !== undefined) this.backup = directoryBackup(name, backupInto, options);
   }
 
   async describe(): Promise<StoreDescription> {

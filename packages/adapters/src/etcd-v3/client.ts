@@ -115,6 +115,22 @@ export class EtcdClient {
     }
   }
 
+  /** The whole store of one member, as its own snapshots are, in pieces. Without a deadline: it may be large. */
+  async *snapshot(): AsyncGenerator<Uint8Array> {
+    // A stream is refused only when it is read, so a token that is out of date is renewed before.
+    await this.memberList();
+    const stream = await this.read((rpc, options) =>
+      Promise.resolve(rpc.snapshot({ ...options, deadline: Number.POSITIVE_INFINITY })),
+    );
+    try {
+      for await (const piece of stream as AsyncIterable<Buffer>) yield piece;
+    } catch (error) {
+      throw toKeyferryError(this.options.store, error);
+    } finally {
+      stream.cancel();
+    }
+  }
+
   close(): void {
     for (const member of [...this.members, ...this.strangers.values()]) member.close();
   }

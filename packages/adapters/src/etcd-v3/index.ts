@@ -15,6 +15,7 @@ import {
   type MigrationId,
   type Position,
   type SourceStore,
+  type StoreBackup,
   type StoredRecord,
   type StoreDescription,
   type StoreView,
@@ -22,6 +23,7 @@ import {
   type TargetControl,
   type TargetStore,
 } from '@keyferry/core';
+import { snapshotBackup } from './backup.ts';
 import { BatchLimits } from './batch.ts';
 import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './capabilities.ts';
 import { EtcdClient, type EtcdV3Auth, type EtcdV3Tls } from './client.ts';
@@ -47,6 +49,8 @@ export interface EtcdV3StoreOptions {
   readonly reservedPrefix?: string | undefined;
   /** Records whose expiries fall into the same span share a lease and end with the span. Default 60,000. */
   readonly leaseBucketMs?: number | undefined;
+  /** A snapshot goes into this directory before anything is written. */
+  readonly backupInto?: string | undefined;
   /** Milliseconds since 1970: turns the time left of a lease into an instant and back. */
   readonly nowMs: () => number;
   /** For one request to one member. Default 10,000; etcd itself gives up after 7,000 without a quorum. */
@@ -61,6 +65,7 @@ export function openEtcdV3Store(options: EtcdV3StoreOptions): SourceStore & Targ
 class EtcdV3Store implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly backup?: StoreBackup;
   private readonly options: EtcdV3StoreOptions;
   private readonly client: EtcdClient;
   private readonly leases: LeasePool;
@@ -84,6 +89,7 @@ class EtcdV3Store implements SourceStore, TargetStore {
     this.capabilities = etcdV3Capabilities(this.reservedPrefix, leaseBucketMs);
     this.client = new EtcdClient({ store: name, endpoints, tls, auth, requestTimeoutMs });
     this.leases = new LeasePool(this.client, leaseBucketMs, nowMs);
+    if (options.backupInto !== undefined) this.backup = snapshotBackup(name, this.client, options.backupInto);
   }
 
   describe(): Promise<StoreDescription> {

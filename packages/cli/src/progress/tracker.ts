@@ -65,6 +65,8 @@ export class ProgressTracker {
         return this.moved('sort', message.data.sourceKeys, null, nowMs);
       case 'plan.scanning':
         return this.moved('plan', message.data.sourceKeys, null, nowMs);
+      case 'backup.taken':
+        return false;
       case 'apply.checking':
         return this.moved('check', message.data.chunksDone, message.data.chunksTotal, nowMs);
       case 'apply.started':

@@ -2,7 +2,7 @@
 import { scannedOf, type Message, type MessageData } from '@keyferry/core';
 import { keyText } from './layout/keys.ts';
 import { heldBackBy, limitsText } from './layout/limits.ts';
-import { counted, countText, durationText } from './layout/numbers.ts';
+import { bytesText, counted, countText, durationText } from './layout/numbers.ts';
 import { unrestorableText } from './rollback/index.ts';
 
 const outcomeWords: Readonly<Record<MessageData['key.settled']['outcome'], string>> = {
@@ -29,6 +29,10 @@ export function messageText(message: Message): string {
       return `sorted ${counted(message.data.sourceKeys, 'source key')} into the order of the target`;
     case 'plan.scanning':
       return `read ${counted(message.data.sourceKeys, 'source key')} and ${counted(message.data.targetKeys, 'target key')}`;
+    case 'backup.taken': {
+      const { side, what, path, bytes } = message.data;
+      return `made a ${what} of the ${side} before anything is written: ${path}, ${bytesText(bytes)}`;
+    }
     case 'apply.checking':
       return `checked ${countText(message.data.chunksDone)} of ${counted(message.data.chunksTotal, 'chunk')} against the plan`;
     case 'apply.started': {

@@ -202,6 +202,7 @@ describe('rollback', () => {
     written: 12_310,
     left: 10,
     changedKeys: [{ text: '/a' }, { text: '/b\n' }],
+    backups: [],
     elapsedMs: 1500,
   };
   it('says what it removed and what it left', () => {
@@ -279,6 +280,7 @@ describe('overwrites and deletes', () => {
       unrestorable: 2,
       left: 5,
       changedKeys: [{ text: '/a' }],
+      backups: [],
       elapsedMs: 1500,
     };
     expect(rollbackView.human({ migration: 'm', result }, context)).toMatchInlineSnapshot(`

@@ -328,6 +328,11 @@ export const codes = {
     summary: '{directory} is of cluster {cluster}, and the first one is of cluster {other}; nothing was written',
     remedy: 'name directories of one cluster; what one is of says   keyferry inspect PATH',
   }),
+  'backup.failed': entry<{ store: string; detail: string }>({
+    retry: 'never',
+    summary: 'the backup of store {store} could not be made: {detail}; nothing was written to the target',
+    remedy: 'see to space and rights of the directory (backup: in the migration), then run the command again',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',

@@ -16,6 +16,7 @@
  * The table has an answer for every pair, so that a new phase or event cannot be forgotten.
  */
 import type { MigrationId, PlanId, RunId } from '../model/ids.ts';
+import type { TakenBackup } from '../model/backup.ts';
 import type { KeyJson } from '../model/key.ts';
 import { shellWord } from '../model/shell-word.ts';
 import type { ChunkCounts } from './chunk-lifecycle.ts';
@@ -95,6 +96,8 @@ export interface MigrationState {
   };
   /** Functions work on the attempt, slice by slice; absent: only runs that hold the lock do. */
   readonly runner?: 'functions';
+  /** Made before the attempts since the last rollback wrote anything, oldest first; absent: none was demanded. */
+  readonly backups?: readonly TakenBackup[];
   readonly run: RunId;
   readonly startedAtMs: number;
   readonly changedAtMs: number;

@@ -5,6 +5,7 @@
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
 import type { KeyJson } from '../model/key.ts';
+import type { TakenBackup } from '../model/backup.ts';
 import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
 
 export type Level = 'debug' | 'info' | 'warning';
@@ -13,6 +14,8 @@ export interface MessageData {
   /** The image is being sorted, before anything can be compared. */
   'image.sorting': { readonly sourceKeys: number };
   'plan.scanning': { readonly sourceKeys: number; readonly targetKeys: number };
+  /** A backup that the plan demands was made and found whole. */
+  'backup.taken': TakenBackup;
   'apply.checking': { readonly chunksDone: number; readonly chunksTotal: number };
   'apply.started': {
     readonly plan: string;
@@ -70,6 +73,7 @@ export type MessageCode = keyof MessageData;
 export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'image.sorting': 'info',
   'plan.scanning': 'info',
+  'backup.taken': 'info',
   'apply.checking': 'info',
   'apply.started': 'info',
   'turn.waiting': 'info',

@@ -5,6 +5,7 @@
  * names what it saw (positions, versions, salted digests), so that apply can tell whether it still holds. It holds
  * keys and sizes, never values or secrets. All of it is plain JSON; `plan-file.ts` gives it canonical bytes.
  */
+import type { TakenBackup } from '../model/backup.ts';
 import type { Digest, Salt } from '../convergence/digest.ts';
 import type { Exceptions } from '../convergence/exceptions.ts';
 import type { ChunkId, MigrationId, PlanId } from '../model/ids.ts';
@@ -143,6 +144,8 @@ export interface PlanDocument {
   /** What is overwritten or deleted is kept in the state first, so that rollback can put it back. */
   readonly keepBefore: boolean;
   readonly requireEmpty: RequireEmpty;
+  /** What is backed up before the first write, and into which directory. Absent: nothing. */
+  readonly backups?: readonly PlannedBackup[];
   /** Largest time that a key may outlive its TTL in the target, from sharing leases. */
   readonly leaseBucketMs: number;
   /** SHA-256 of the resolved configuration of this migration (secrets as references), and of its rules alone. */
@@ -172,6 +175,11 @@ export interface PlanDocument {
   /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */
   readonly oneWay: number;
   readonly applyable: boolean;
+}
+
+/** A backup that apply makes before it writes anything. */
+export interface PlannedBackup extends Pick<TakenBackup, 'side' | 'store' | 'what'> {
+  readonly into: string;
 }
 
 /** A part of a migration, by globs over target keys: those that match one of `only`, if any is given, and none of `exclude`. */

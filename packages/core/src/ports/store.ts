@@ -4,6 +4,7 @@
  * The page is the unit: no promise and no callback a record. Whatever differs between stores is a field of the
  * capabilities, read by the planner; nothing in the engine asks which store it is.
  */
+import type { BackupForm, TakenBackup } from '../model/backup.ts';
 import type { BeforeImage, Restoration, RestoreOutcome } from '../model/before-image.ts';
 import type { Fence } from '../model/fence.ts';
 import type { ChunkId, MigrationId } from '../model/ids.ts';
@@ -82,8 +83,23 @@ export interface StoreView {
   close(): Promise<void>;
 }
 
+/** For a store of which the configuration demands a backup before the first write. */
+export interface StoreBackup {
+  readonly what: BackupForm;
+  /** The directory that it goes into. */
+  readonly into: string;
+  /**
+   * Makes one under a name of its own, of the store as it is now or later, and reads it again to see that it is whole.
+   * Never over anything that is there.
+   * @throws {KeyferryError} `backup.failed`; nothing with that name is there then
+   */
+  take(name: string): Promise<Pick<TakenBackup, 'path' | 'bytes' | 'sha256'>>;
+}
+
 export interface ReadableStore {
   readonly capabilities: StoreCapabilities;
+  /** Absent: none is demanded. */
+  readonly backup?: StoreBackup;
   describe(): Promise<StoreDescription>;
   /** The store's position now, read with the store's strongest consistency. */
   head(): Promise<Position>;

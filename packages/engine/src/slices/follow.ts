@@ -84,7 +84,7 @@ async function look(
   const scope = attemptScope(migration, attempt);
   const verification = await readItem(env, 'verification', scope, currentId);
   if (phase !== 'applying' && (verification?.item.ended ?? null) !== null) {
-    return await resultOf(env, plan, attempt, counts ?? noCounts, startedAtMs);
+    return { ...(await resultOf(env, plan, attempt, counts ?? noCounts, startedAtMs)), backups: state.backups ?? [] };
   }
   if (phase === 'applying') {
     const pace = {
@@ -137,7 +137,7 @@ async function resultOf(
   attempt: number,
   counts: ChunkCounts,
   startedAtMs: number,
-): Promise<FollowResult> {
+): Promise<Omit<FollowResult, 'backups'>> {
   const { migration } = plan;
   let last: { readonly run: string; readonly verify: VerifyRecord; readonly deviations: readonly string[] } | null =
     null;

@@ -23,6 +23,7 @@ import {
   type PlanDocument,
   type PlanReader,
   type MigrationSpec,
+  type TakenBackup,
 } from '@keyferry/core';
 import { assertApplyable, startAttempt, type ApplyOptions, type Attempt } from '../attempt.ts';
 import { runBackfill } from '../backfill.ts';
@@ -50,6 +51,8 @@ export interface ApplyResult {
   /** The first of the records that were to be overwritten or deleted, and that were left because they had changed. */
   readonly met: readonly MetChange[];
   readonly deviations: readonly string[];
+  /** Made before the first write of this attempt and of those before it that rollback would undo. */
+  readonly backups: readonly TakenBackup[];
   readonly elapsedMs: number;
 }
 
@@ -96,6 +99,7 @@ export async function applyOffline(
           verify: verified,
           met: summary.met,
           deviations,
+          backups: session.state?.backups ?? [],
           elapsedMs,
         };
       },

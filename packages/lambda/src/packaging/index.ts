@@ -103,6 +103,12 @@ function assertPackable(config: ResolvedConfig, migration: string): void {
   if (config.migrations[migration]?.rules.some((rule) => 'program' in rule) === true) {
     refuse('one of its rules is a program of this machine', `apply it from here:   keyferry apply ${migration}`);
   }
+  if ((config.migrations[migration]?.backup ?? null) !== null) {
+    refuse(
+      'it demands a backup, which goes into a directory of this machine',
+      `apply it from here:   keyferry apply ${migration}`,
+    );
+  }
   for (const [name, store] of Object.entries(config.stores)) {
     if (isOnThisMachine(store)) {
       const fix = `apply it from this machine:   keyferry apply ${migration}`;

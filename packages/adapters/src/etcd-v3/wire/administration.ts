@@ -1,5 +1,5 @@
 /**
- * The calls beside records: sign-in, leases, members, status. Requests and answers of the shapes that npm `etcd3` types;
+ * The calls beside records: sign-in, leases, members, status, snapshots. Requests and answers of the shapes that npm `etcd3` types;
  * field numbers: etcd's api/etcdserverpb/rpc.proto, unchanged from 3.3 to 3.6. Of an answer only what keyferry reads.
  */
 import type { IMember, IStatusResponse } from 'etcd3';
@@ -100,6 +100,19 @@ export function decodeStatus(bytes: Buffer): IStatusResponse {
   });
   // Newer servers say more, which nobody here asks for.
   return status as IStatusResponse;
+}
+
+export const encodeSnapshot = (): Buffer => Buffer.alloc(0);
+
+/** One piece of a snapshot. */
+export function decodeSnapshot(bytes: Buffer): Buffer {
+  let blob: Buffer = Buffer.alloc(0);
+  eachField(bytes, (tag, reader) => {
+    if (tag !== block(3)) return false;
+    blob = reader.bytes();
+    return true;
+  });
+  return blob;
 }
 
 /** @param take reads the field of a tag, or says that it does not */

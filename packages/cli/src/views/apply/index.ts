@@ -7,6 +7,7 @@ import { deletesOf, nextStep, scannedOf, type ChunkCounts, type NextStep } from 
 import type { ApplyResult } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { countLabels, plannedCounts, shownCounts } from '../counts.ts';
+import { backupLines } from '../backups.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
@@ -35,6 +36,7 @@ export const applyView: View<AppliedView> = {
       verify: verifyBody(result.verify),
       metChanges: met.map(({ targetKey, action, what }) => ({ key: targetKey, action, what })),
       deviations,
+      backups: result.backups,
       elapsedMs: Math.round(elapsedMs),
       ...stepAfter(result, appliedAs),
     });
@@ -61,6 +63,7 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
       : []),
     '',
     `Applied: ${doneText(counts)}; ${counted(deviations.length, 'deviation')}.`,
+    ...backupLines(result.backups),
     ...stepLines(next, wayBack, context),
     '',
   ].join('\n');

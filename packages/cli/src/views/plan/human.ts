@@ -3,6 +3,7 @@
  * first, what changes its meaning, what stands in the way, and what applying it would be like.
  */
 import { keyFromJson, selectionText, shellWord, type PlanDocument, type PlannedSide } from '@keyferry/core';
+import { plannedBackupText } from '../backups.ts';
 import { columns } from '../layout/columns.ts';
 import { pasteable } from '../layout/commands.ts';
 import { prefixText } from '../layout/keys.ts';
@@ -139,6 +140,7 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
     ...(create.keys + guarded === 0
       ? ['  write    nothing']
       : [`  write    ${keys} in ${how}, ${by}`, `  take     ${timeText(plan)}`]),
+    ...(plan.backups === undefined ? [] : [`  backup   ${plannedBackupText(plan.backups)}`]),
     ...(keepBefore && guarded > 0
       ? [
           `  keep     ${counted(guarded, 'record')} as they are now, in the state, before the first of a batch is changed`,

@@ -1,6 +1,7 @@
 /** What a rollback would do, for the question; and what it did. */
 import type { RollbackResult, Status } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
+import { backupLines } from '../backups.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText } from '../layout/keys.ts';
 import { counted, countText, durationText } from '../layout/numbers.ts';
@@ -22,6 +23,7 @@ export const rollbackView: View<RolledBackView> = {
       unrestorable: result.unrestorable,
       left: result.left,
       changedKeys: result.changedKeys,
+      backups: result.backups,
       elapsedMs: Math.round(result.elapsedMs),
       next: nextAfter(migration),
     }),
@@ -60,6 +62,7 @@ function rollbackHuman({ migration, result }: RolledBackView, context: ViewConte
     ...changedKeys.map((key) => `      ${keyText(key)}`),
     ...(changedKeys.length > 0 && rest > 0 ? [`      and ${countText(rest)} more`] : []),
     '',
+    ...backupLines(result.backups),
     ...stepLines(nextAfter(migration), null, context),
     '',
   ].join('\n');
