@@ -22,22 +22,18 @@ export async function runWatched(
   const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
   const { pid } = child;
   if (pid === undefined) throw new Error(`${program} did not start`);
-  let ended: number | null = null;
-  const exit = new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<{ readonly code: number | null; readonly atMs: number }>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => {
-      ended = performance.now();
-      resolve(code);
-    });
+    child.once('exit', (code) => resolve({ code, atMs: performance.now() }));
   });
   let [cpuSeconds, peakMiB] = [0, 0];
-  while (ended === null) {
+  while (child.exitCode === null && child.signalCode === null) {
     // Nothing is told of one that has just ended.
     cpuSeconds = Math.max(cpuSeconds, cpuSecondsOf(pid));
     peakMiB = Math.max(peakMiB, peakMiBOf(pid));
     await sleep(lookEveryMs);
   }
-  const code = await exit;
+  const { code, atMs } = await ended;
   if (code !== 0) throw new Error(`${program} ended with ${String(code)}`);
-  return { wallMs: (ended ?? performance.now()) - startedAt, cpuSeconds, peakMiB };
+  return { wallMs: atMs - startedAt, cpuSeconds, peakMiB };
 }
