@@ -360,6 +360,26 @@ export const codes = {
     summary: 'what is at {where} is no switch that this version can read; nothing was written',
     remedy: 'name another place for the switch, or use the keyferry that wrote it',
   }),
+  'client.write-held': entry<{ key: string; mode: string }>({
+    retry: 'backoff',
+    summary: 'the write of {key} was held back by the mode {mode} for longer than it may wait; nothing was written',
+    remedy: 'write again later; see what the migration waits for:   keyferry status MIGRATION',
+  }),
+  'client.not-serving': entry<{ instance: string }>({
+    retry: 'backoff',
+    summary: 'instance {instance} could not renew its lease at the switch in time, and so cannot answer for anything',
+    remedy: 'check the way to the store that holds the switch; the instance serves again once it has renewed',
+  }),
+  'client.outcome-unknown': entry<{ key: string }>({
+    retry: 'never',
+    summary: 'whether the write of {key} happened is not known; it may still happen',
+    remedy: 'read the key, and write again under the condition of what was read',
+  }),
+  'client.named-gone': entry<{ instance: string; where: string }>({
+    retry: 'never',
+    summary: 'an operator named instance {instance} gone at {where}; it serves no more',
+    remedy: 'restart the process: it registers under a new name',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',
