@@ -34,7 +34,11 @@ export default defineConfig({
         [simulations, 'tools/tidy/**', 'tools/*/test/**'],
       ),
       project('tidy', ['tools/tidy/src/**/*.test.ts'], 120_000),
-      project('contract', ['packages/adapters/test/**/*.test.ts', 'tools/servers/test/**/*.test.ts'], 120_000),
+      project(
+        'contract',
+        ['packages/adapters/test/**/*.test.ts', 'tools/servers/test/**/*.test.ts', 'tools/online/test/**/*.test.ts'],
+        120_000,
+      ),
       project('sim', ['packages/engine/testing/sim/**/*.sim.test.ts', 'tools/sim/**/*.sim.test.ts'], 120_000),
       project('e2e', ['packages/{cli,lambda}/test/e2e/**/*.test.ts'], 120_000),
       project('release', ['tools/release/test/**/*.test.ts'], 600_000),

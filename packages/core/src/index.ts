@@ -78,3 +78,4 @@ export * from './ports/record-program.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';
 export * from './ports/switch.ts';
+export * from './ports/online-store.ts';

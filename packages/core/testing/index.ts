@@ -8,6 +8,19 @@ export {
   type StateOperation,
 } from './memory-state-store.ts';
 export { MemoryPlainSwitch, MemorySwitch, MemorySwitchData, type SwitchOperation } from './memory-switch.ts';
+export { MemoryOnlineSource, MemoryOnlineTarget } from './memory-online.ts';
+export {
+  answered,
+  asked,
+  newHistory,
+  nothing,
+  settled,
+  withdrawn,
+  type Asked,
+  type History,
+  type Id as HistoryId,
+  type Said,
+} from './explore/history.ts';
 export type { FaultMoment } from './memory-faults.ts';
 export { MemoryTargetLock } from './memory-target-lock.ts';
 export { MemoryScratch } from './memory-spool.ts';
@@ -18,6 +31,12 @@ export { sourceContract } from './contract/source.ts';
 export { targetContract } from './contract/target.ts';
 export { targetLockContract, type TargetLockFixture } from './contract/target-lock.ts';
 export { spoolContract } from './contract/spool.ts';
+export {
+  onlineSourceContract,
+  onlineTargetContract,
+  type OnlineFixture,
+  type OnlineTargetFixture,
+} from './contract/online.ts';
 export { stateContract } from './contract/state.ts';
 export {
   plainSwitchContract,

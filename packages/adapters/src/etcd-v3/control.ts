@@ -5,6 +5,7 @@
  *     <reserved><migration>/fence/<chunk>                                fence of one chunk
  *     <reserved><migration>/done                                         done marker, a JSON document
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
+ *     <reserved><migration>/from/<key>                                   origin of a record that was copied online
  *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
  *     <reserved><migration>/back/<revision>/<sequence>                   one a transaction that put own records back, empty
@@ -37,6 +38,8 @@ export class ControlKeys {
   readonly tombPrefix: Key;
   readonly fences: KeyRange;
   readonly tombs: KeyRange;
+  readonly originPrefix: Key;
+  readonly origins: KeyRange;
   readonly gonePrefix: Key;
   readonly gone: KeyRange;
   readonly backs: KeyRange;
@@ -52,6 +55,8 @@ export class ControlKeys {
     this.tombPrefix = `${this.base}tomb/` as Key;
     this.fences = prefixRange(`${this.base}fence/` as Key);
     this.tombs = prefixRange(this.tombPrefix);
+    this.originPrefix = `${this.base}from/` as Key;
+    this.origins = prefixRange(this.originPrefix);
     this.gonePrefix = `${this.base}gone/` as Key;
     this.gone = prefixRange(this.gonePrefix);
     this.backs = prefixRange(`${this.base}back/` as Key);
@@ -64,6 +69,10 @@ export class ControlKeys {
 
   tomb(key: Key): Buffer {
     return keyToBuffer(this.tombPrefix + key);
+  }
+
+  origin(key: Key): Buffer {
+    return keyToBuffer(this.originPrefix + key);
   }
 
   goneKey(key: Key): Buffer {

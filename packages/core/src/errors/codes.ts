@@ -333,6 +333,26 @@ export const codes = {
     summary: 'the backup of store {store} could not be made: {detail}; nothing was written to the target',
     remedy: 'see to space and rights of the directory (backup: in the migration), then run the command again',
   }),
+  'client.write-held': entry<{ key: string; mode: string }>({
+    retry: 'backoff',
+    summary: 'the write of {key} was held back by the mode {mode} for longer than it may wait; nothing was written',
+    remedy: 'write again later; see what the migration waits for:   keyferry status MIGRATION',
+  }),
+  'client.not-serving': entry<{ instance: string }>({
+    retry: 'backoff',
+    summary: 'instance {instance} could not renew its lease at the switch in time, and so cannot answer for anything',
+    remedy: 'check the way to the store that holds the switch; the instance serves again once it has renewed',
+  }),
+  'client.outcome-unknown': entry<{ key: string }>({
+    retry: 'never',
+    summary: 'whether the write of {key} happened is not known; it may still happen',
+    remedy: 'read the key, and write again under the condition of what was read',
+  }),
+  'client.named-gone': entry<{ instance: string; where: string }>({
+    retry: 'never',
+    summary: 'an operator named instance {instance} gone at {where}; it serves no more',
+    remedy: 'restart the process: it registers under a new name',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',

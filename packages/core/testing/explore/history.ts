@@ -7,7 +7,7 @@
  * of them allows is a violation. What has been answered is forgotten, so two histories that leave the same possibilities
  * are one state to the explorer.
  *
- * An operation whose outcome nobody learned stays open for good: its moment may come at any time, or never. A record with a
+ * An operation whose outcome nobody learned stays open: its moment may come at any time, or never, until it is settled. A record with a
  * TTL is there until its time is over; from then on it may be seen or not, until it is written anew: stores drop it
  * each in their own time (SPEC, known limits).
  */
@@ -65,6 +65,15 @@ export function answered(history: History, operation: number, said: Said, over: 
 export function withdrawn(history: History, operation: number): History {
   const possible = history.possible.filter(({ had }) => !had.some(([each]) => each === operation));
   return { open: history.open.filter((each) => each.operation !== operation), possible };
+}
+
+/** One that nobody answered can have its moment no more: it has had it by now, or never will. */
+export function settled(history: History, operation: number, over: readonly Id[]): History {
+  const possible = closure(history, over).map(({ value, had }) => ({
+    value,
+    had: had.filter(([each]) => each !== operation),
+  }));
+  return { open: history.open.filter((each) => each.operation !== operation), possible: distinct(possible) };
 }
 
 /** Whether the register may hold `value` now. */

@@ -1,0 +1,227 @@
+/**
+ * The client that an application embeds for the time of a migration, and after it for as long as it likes.
+ *
+ *     application ─► client ─┬─ presence (presence.ts): the switch says the mode, the client follows
+ *                            ├─ operations (run-operation.ts) ─► source, target
+ *                            └─ lists (merged-list.ts) ────────► both
+ *
+ * Each key is linearizable over both stores, for all instances together, in every mode and across every change of mode
+ * (SPEC I13). What an operation may cost beyond one on a plain store: in `draining` and `migrating` a read of a key that is
+ * only in the source costs one request more, of a key that is nowhere two; writes wait while `draining` lasts.
+ */
+import {
+  invariant,
+  keyFromText,
+  keyToText,
+  modeTable,
+  prefixRange,
+  type InstanceId,
+  type Mode,
+  type OperationResult,
+  type SwitchEpoch,
+  type Token,
+  type TokenRecord,
+  type Write,
+} from '@keyferry/core';
+import { machineClock, machineId } from './machine.ts';
+import { mergedPages, type AnyRecord } from './merged-list.ts';
+import { settingsOf, type ClientOptions } from './options.ts';
+import { Presence } from './presence.ts';
+import { beginWithin, notServing, resultOf, runOperation, type Runner } from './run-operation.ts';
+
+/** A record as it was at one moment. */
+export interface ClientRecord {
+  readonly value: Uint8Array;
+  /** Names this state of the record, for `compareAndSwap`. It may be kept and sent as JSON. */
+  readonly token: Token;
+}
+
+export interface ListedRecord extends ClientRecord {
+  readonly key: string;
+}
+
+export interface PutOptions {
+  /** In milliseconds; stores round up to what they can hold, etcd to whole seconds. Default: it stays. */
+  readonly ttlMs?: number;
+}
+
+export type Swap =
+  | { readonly kind: 'written'; readonly token: Token | null }
+  /** Something else is there, or nothing (`null`); nothing was written. */
+  | { readonly kind: 'unmet'; readonly current: ClientRecord | null }
+  /** Whether the record changed cannot be told any more (after a rollback, or `normal`). Nothing was written; read again. */
+  | { readonly kind: 'outdated' };
+
+export interface ClientStatus {
+  readonly instance: InstanceId;
+  readonly mode: Mode;
+  readonly epoch: SwitchEpoch;
+  /** False past the lease: operations wait. For health checks. */
+  readonly serving: boolean;
+}
+
+/** Bytes, or text that is stored as UTF-8. */
+export type ClientValue = Uint8Array | string;
+
+export interface OnlineClient {
+  readonly status: ClientStatus;
+  get(key: string): Promise<ClientRecord | null>;
+  put(key: string, value: ClientValue, options?: PutOptions): Promise<{ readonly token: Token }>;
+  /** Besides, the record as it was right before; null: there was none. Costs a request more in `migrating`. */
+  putAndGet(
+    key: string,
+    value: ClientValue,
+    options?: PutOptions,
+  ): Promise<{ readonly token: Token; readonly previous: ClientRecord | null }>;
+  delete(key: string): Promise<void>;
+  /** The record as it was right before; null: there was none. Costs a request more in `migrating`. */
+  deleteAndGet(key: string): Promise<ClientRecord | null>;
+  /** Writes only over the state that `expected` names; null: only where nothing is. */
+  compareAndSwap(key: string, expected: Token | null, value: ClientValue, options?: PutOptions): Promise<Swap>;
+  compareAndDelete(key: string, expected: Token): Promise<Swap>;
+  /**
+   * Pages of the records whose keys begin with a prefix, in the order of their bytes. Each record is as a read of its key
+   * would have found it while the list ran; the list as a whole is no snapshot. A mode is acknowledged only when lists that
+   * began before are over, so do not leave one open.
+   */
+  list(prefix: string): AsyncIterable<readonly ListedRecord[]>;
+  /** Waits for what is under way and leaves the switch. The stores stay open: they are the application's. */
+  close(): Promise<void>;
+}
+
+/**
+ * Registers at the switch and serves from then on.
+ * @throws the switch's errors
+ *
+ * @example
+ *     const client = await openClient({ name: 'api', switch: place, source, target });
+ *     const found = await client.get('/config/limit');
+ *     await client.compareAndSwap('/config/limit', found?.token ?? null, '20');
+ *     await client.close();
+ */
+export async function openClient(options: ClientOptions): Promise<OnlineClient> {
+  const { name, clock = machineClock, uniqueId = machineId, onProblem = () => undefined } = options;
+  const settings = settingsOf(options);
+  const presence = new Presence(options.switch, `${name}.${uniqueId()}` as InstanceId, clock, settings, onProblem);
+  await presence.start();
+  const { source, target } = options;
+  return new Client({ presence, source, target, clock, waitMaxMs: settings.waitMaxMs });
+}
+
+class Client implements OnlineClient {
+  private readonly runner: Runner;
+  private isClosed = false;
+
+  constructor(runner: Runner) {
+    this.runner = runner;
+  }
+
+  get status(): ClientStatus {
+    const { presence } = this.runner;
+    return { instance: presence.instance, ...presence.status };
+  }
+
+  async get(key: string): Promise<ClientRecord | null> {
+    return resultOf(await this.run(key, { kind: 'get' }), 'read').record;
+  }
+
+  async put(key: string, value: ClientValue, options?: PutOptions): Promise<{ readonly token: Token }> {
+    const { token } = resultOf(
+      await this.run(key, { kind: 'write', write: putOf(value, options), previous: false }),
+      'written',
+    );
+    return { token: tokenOf(token) };
+  }
+
+  async putAndGet(
+    key: string,
+    value: ClientValue,
+    options?: PutOptions,
+  ): Promise<{ readonly token: Token; readonly previous: ClientRecord | null }> {
+    const { token, previous } = resultOf(
+      await this.run(key, { kind: 'write', write: putOf(value, options), previous: true }),
+      'written',
+    );
+    return { token: tokenOf(token), previous: previous ?? null };
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.run(key, { kind: 'write', write: { kind: 'delete' }, previous: false });
+  }
+
+  async deleteAndGet(key: string): Promise<ClientRecord | null> {
+    const operation = { kind: 'write', write: { kind: 'delete' }, previous: true } as const;
+    return resultOf(await this.run(key, operation), 'written').previous ?? null;
+  }
+
+  async compareAndSwap(key: string, expected: Token | null, value: ClientValue, options?: PutOptions): Promise<Swap> {
+    const operation = { kind: 'compare', expect: expected, write: putOf(value, options) } as const;
+    return resultOf(await this.run(key, operation), 'written', 'unmet', 'outdated');
+  }
+
+  async compareAndDelete(key: string, expected: Token): Promise<Swap> {
+    const operation = { kind: 'compare', expect: expected, write: { kind: 'delete' } } as const;
+    return resultOf(await this.run(key, operation), 'written', 'unmet', 'outdated');
+  }
+
+  async *list(prefix: string): AsyncIterable<readonly ListedRecord[]> {
+    this.assertOpen();
+    const { presence, source, target, clock, waitMaxMs } = this.runner;
+    const range = prefixRange(keyFromText(prefix));
+    const begun = await beginWithin(this.runner, clock.monotonicMs() + waitMaxMs);
+    try {
+      const { reads } = modeTable[begun.mode];
+      const pages: AsyncIterable<readonly AnyRecord[]> =
+        reads === 'source'
+          ? source.list(range)
+          : mergedPages(target.list(range), () => (reads === 'target' ? nothing() : source.list(range)));
+      for await (const page of pages) {
+        if (!presence.isCertain()) throw notServing(presence);
+        yield page.flatMap((record) => listedOf(record, reads === 'source'));
+      }
+    } finally {
+      presence.end(begun.operation, true);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    await this.runner.presence.leave();
+  }
+
+  private run(key: string, operation: Parameters<typeof runOperation>[2]): Promise<OperationResult<Uint8Array>> {
+    this.assertOpen();
+    return runOperation(this.runner, keyFromText(key), operation);
+  }
+
+  private assertOpen(): void {
+    invariant(!this.isClosed, 'a client was used after it was closed');
+  }
+}
+
+async function* nothing(): AsyncGenerator<never, void, undefined> {}
+
+const encoder = new TextEncoder();
+
+function putOf(value: ClientValue, { ttlMs }: PutOptions = {}): Extract<Write<Uint8Array>, { kind: 'put' }> {
+  const bytes = typeof value === 'string' ? encoder.encode(value) : value;
+  return { kind: 'put', value: bytes, ttlMs: ttlMs ?? null };
+}
+
+function tokenOf(token: Token | null): Token {
+  invariant(token !== null, 'a put was answered without a version');
+  return token;
+}
+
+/** A key that is no text cannot be named to this client, so it is not listed either. */
+function listedOf(record: AnyRecord, isOfSource: boolean): readonly ListedRecord[] {
+  const key = keyToText(record.key);
+  if (key === null) return [];
+  const isCopy = 'copiedFrom' in record && record.copiedFrom !== null;
+  const token: TokenRecord<Uint8Array>['token'] =
+    'copiedFrom' in record && !isOfSource
+      ? { store: isCopy ? 'source' : 'target', version: record.copiedFrom ?? record.version }
+      : { store: 'source', version: record.version };
+  return [{ key, value: record.value, token }];
+}

@@ -1,0 +1,12 @@
+/** The client that an application embeds for an online migration: grouped re-exports, nothing else. */
+export {
+  openClient,
+  type ClientRecord,
+  type ClientStatus,
+  type ClientValue,
+  type ListedRecord,
+  type OnlineClient,
+  type PutOptions,
+  type Swap,
+} from './client.ts';
+export type { ClientOptions } from './options.ts';

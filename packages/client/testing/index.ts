@@ -1,0 +1,2 @@
+/** What tests of the client share with those that run it on real stores. */
+export { Controller, type ControlledTarget, type ControllerOptions } from './controller.ts';
