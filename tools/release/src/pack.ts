@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export const shipped = ['core', 'engine', 'adapters', 'cli'] as const;
+export const shipped = ['core', 'engine', 'adapters', 'lambda', 'cli'] as const;
 
 /** @returns the tarballs, in the order of `shipped` */
 export async function packAll(root: string, folder: string): Promise<readonly string[]> {

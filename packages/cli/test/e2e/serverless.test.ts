@@ -4,7 +4,7 @@
  * Method: the built bundles, each alone in an empty folder, run through the Runtime API by the local cloud, from etcd v2 to
  * etcd v3 on real servers with state in DynamoDB Local; the command line submits the plan and follows.
  */
-import { cp, mkdir, readdir } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { LocalCloud, LocalFunction, type Environment, type LocalInvocation } from '@keyferry/lambda/local';
 import {
@@ -38,6 +38,22 @@ const entries = Array.from({ length: keyCount }, (_, i) => ({
   value: `v${i}`,
 }));
 
+/** One that no function runs: for what is put into its bundle. */
+async function addMigration(
+  to: MigrationFolder,
+  name: string,
+  { source, target }: { readonly source: string; readonly target: object },
+): Promise<void> {
+  const config = JSON.parse(await readFile(to.file('keyferry.yaml'), 'utf8')) as {
+    readonly stores: Record<string, object>;
+    readonly migrations: Record<string, object>;
+  };
+  config.stores['other'] = target;
+  const sides = { source: { store: source, prefix: '/config/' }, target: { store: 'other', prefix: 'config/' } };
+  config.migrations[name] = { ...sides, strategy: 'offline' };
+  await to.write('keyferry.yaml', JSON.stringify(config));
+}
+
 /** A log line of a function. */
 interface Line {
   readonly message: string;
@@ -57,12 +73,17 @@ describe.skipIf(available.some(({ ok }) => !ok))(`functions${note}`, { timeout: 
     servers = { source, target, dynamo };
     Object.assign(process.env, dynamo.credentials);
     await loadV2Keys(source.endpoints[0] as string, entries);
-    folder = await MigrationFolder.create({
+    const options = {
       source: { kind: 'etcd-v2', endpoints: source.endpoints },
       target: { kind: 'etcd-v3', endpoints: target.endpoints },
       prefix: '/config/',
       settings: { limits: { chunkKeys, workers: 1, functions: concurrency } },
       state: { dynamodb: { table: 'keyferry', region: 'eu-west-1', endpoint: dynamo.endpoint } },
+    };
+    folder = await MigrationFolder.create(options);
+    await addMigration(folder, 'beside', {
+      source: 'old',
+      target: { kind: 'consul', endpoints: ['http://127.0.0.1:1'] },
     });
   }, 600_000);
   afterAll(async () => {
@@ -73,6 +94,16 @@ describe.skipIf(available.some(({ ok }) => !ok))(`functions${note}`, { timeout: 
   it('start from their bundles alone, which hold no client that the migration does not name', async () => {
     const made = await folder.run(['lambda', 'package', 'move', '--out', 'made']);
     expect(made).toMatchObject({ exitCode: 0, document: { format: 'keyferry.lambda-package' } });
+    const { functions } = made.document as PackageDocument;
+    for (const { bytes, libraries } of functions) {
+      expect(bytes).toBeLessThan(900_000);
+      expect(libraries).not.toContain('etcd3');
+    }
+    const other = await folder.run(['lambda', 'package', 'beside', '--out', 'beside']);
+    for (const { bytes, libraries } of (other.document as PackageDocument).functions) {
+      expect(bytes).toBeLessThan(600_000);
+      expect(libraries).not.toContain('grpc-js');
+    }
     // An empty folder of their own: neither node_modules nor a package.json anywhere near.
     await mkdir(folder.file('functions'));
     await cp(folder.file('made'), folder.file('functions'), { recursive: true });
@@ -83,6 +114,8 @@ describe.skipIf(available.some(({ ok }) => !ok))(`functions${note}`, { timeout: 
       exitCode: 0,
       document: { function: 'keyferry-backfill', result: { outcome: 'idle', why: 'no plan was applied yet' } },
     });
+    const served = ['lambda', 'serve', 'functions', '--every', '1s', '--concurrency', '1', '--timeout', '10s'];
+    expect(await folder.run(served)).toMatchObject({ exitCode: 0, document: { format: 'keyferry.lambda-served' } });
     const planned = await folder.run(['lambda', 'invoke', 'functions/plan', '--function-timeout', '5m']);
     expect(planned.document).toMatchObject({
       result: { outcome: 'planned', applyable: true, totals: { actions: { create: { keys: keyCount } } } },
@@ -157,6 +190,10 @@ describe.skipIf(available.some(({ ok }) => !ok))(`functions${note}`, { timeout: 
     expect((await readV3(servers.target.endpoints[0] as string, '/config/')).size).toBe(0);
   });
 });
+
+interface PackageDocument {
+  readonly functions: readonly { readonly bytes: number; readonly libraries: readonly string[] }[];
+}
 
 /** A worker took a chunk on. */
 interface Claim {
