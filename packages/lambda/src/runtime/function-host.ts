@@ -31,7 +31,7 @@ export class FunctionHost implements Host {
   private readonly write: (line: string) => void;
   private readonly levelMin: number;
   private context: LogContext | null = null;
-  private lastProgressMs = 0;
+  private lastProgressMs = Number.NEGATIVE_INFINITY;
   private retries = 0;
   private throttled = 0;
 
