@@ -50,7 +50,7 @@ export class FunctionHost implements Host {
   /** The next lines belong to this invocation; what was counted starts anew. */
   begin(context: LogContext): void {
     this.context = context;
-    [this.retries, this.throttled, this.lastProgressMs] = [0, 0, 0];
+    [this.retries, this.throttled, this.lastProgressMs] = [0, 0, Number.NEGATIVE_INFINITY];
   }
 
   /** Requests that were repeated, and of those the ones that a store refused because it was asked too much. */
