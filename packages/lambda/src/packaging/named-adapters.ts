@@ -5,9 +5,9 @@
 import type { ResolvedConfig } from '@keyferry/adapters';
 import type { Plugin } from 'esbuild';
 
-/** Modules of the adapters that are loaded on demand, by the last two parts of their paths. */
+/** Modules of the adapters that are loaded on demand, by their paths below the adapters' sources. */
 export function namedModules({ stores }: Pick<ResolvedConfig, 'stores'>): ReadonlySet<string> {
-  const named = new Set(['dynamodb/index', 'spool/record-spool']);
+  const named = new Set(['state/dynamodb/index', 'spool/record-spool']);
   for (const { kind } of Object.values(stores)) named.add(`${kind}/index`);
   const references = JSON.stringify(stores);
   if (/"(?:ssm|secretsManager)":/.test(references)) named.add('aws-secrets/read-secret');
@@ -21,8 +21,9 @@ export function onlyNamed(named: ReadonlySet<string>): Plugin {
     name: 'only-named-adapters',
     setup: (of) => {
       of.onResolve({ filter: /^\.\.?\// }, ({ kind, path, importer }) => {
-        if (kind !== 'dynamic-import' || !/[\\/](?:wire|secrets)\.[jt]s$/.test(importer)) return null;
-        const module = /[^/]+\/[^/]+$/.exec(path.replace(/\.[jt]s$/, ''))?.[0] ?? path;
+        if (kind !== 'dynamic-import' || !/[\\/](?:wire|wire-\w+|secrets)\.[jt]s$/.test(importer)) return null;
+        // Importers lie at the top of the sources, or one folder below.
+        const module = path.replace(/^(?:\.\.?\/)+/, '').replace(/\.[jt]s$/, '');
         return named.has(module) ? null : { path: module, namespace: nothing };
       });
       of.onLoad({ filter: /.*/, namespace: nothing }, () => ({ contents: '', loader: 'js' }));
