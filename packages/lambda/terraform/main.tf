@@ -1,0 +1,25 @@
+# What the other files share: names, and the five functions as `keyferry lambda package` makes them.
+
+locals {
+  prefix = "keyferry-${var.migration}"
+
+  # What each function needs. `reserved` keeps a tick that overlaps the last one from doing the same work twice.
+  functions = {
+    plan     = { memory = var.memory, timeout = 900, reserved = 1, scratch = var.scratch }
+    dispatch = { memory = var.memory, timeout = 300, reserved = 1, scratch = var.scratch }
+    backfill = { memory = var.memory, timeout = var.timeout, reserved = var.functions, scratch = var.scratch }
+    verify   = { memory = var.memory, timeout = var.timeout, reserved = var.functions, scratch = var.scratch }
+    sweep    = { memory = 512, timeout = 60, reserved = 1, scratch = 512 }
+  }
+
+  # Those that read or write records, and so need what the stores need; sweep looks at the state alone.
+  reaches_stores = toset(["plan", "dispatch", "backfill", "verify"])
+
+  state_table = var.state_table == null ? {
+    name = aws_dynamodb_table.state[0].name
+    arn  = aws_dynamodb_table.state[0].arn
+    } : {
+    name = var.state_table.name
+    arn  = var.state_table.arn
+  }
+}
