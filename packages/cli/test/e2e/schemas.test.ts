@@ -121,6 +121,7 @@ describe('documents of --json', () => {
     await expectDocument(['status'], 'status');
     await expectDocument(['finalize', 'config', '--reopen', '--yes'], 'reopen');
     await expectDocument(['inspect', datadir], 'inspect');
+    await expectDocument(['inspect', datadir, '--member', datadir], 'members');
   });
 
   it('of the state are what their schemas say', async () => {
