@@ -32,9 +32,10 @@ export function newValue({ value, expiresAtMs }: Pick<StoredRecord, 'value' | 'e
 /** Null for a directory, which is no record, and for a file whose time is over and that nobody has swept yet. */
 export function recordOf(key: Key, node: FoundNode | null, nowMs: number): StoredRecord | null {
   if (node === null || node.value === null) return null;
-  const { value, expiresAtMs, modifiedIndex } = node;
+  const { value, expiresAtMs, modifiedIndex, createdIndex } = node;
   if (expiresAtMs !== null && expiresAtMs <= nowMs) return null;
-  return { key, value, expiresAtMs, version: String(modifiedIndex) as Version };
+  const [version, created] = [String(modifiedIndex) as Version, String(createdIndex) as Version];
+  return { key, value, expiresAtMs, version, created };
 }
 
 export const indexOf = (version: Version): number => (/^\d{1,15}$/.test(version) ? Number(version) : 0);
