@@ -1,7 +1,8 @@
 /**
  * Wiring: from a configuration to open stores. The only place that knows which kind of store is which adapter.
  *
- *     config ──► spec for the engine, source, target, state          shared by the CLI and the functions
+ *     config ──► spec for the engine (wire-spec.ts), source, target        shared by the CLI and the functions
+ *            └─► state (wire-state.ts)
  *
  * Adapters are loaded when a migration names them, so that a bundle or a start-up pays for no other store's client.
  * Secrets are read here, one connection at a time, and go from the redactor straight into the adapter.

@@ -5,7 +5,7 @@
  * Format: protobuf.dev/programming-guides/encoding.
  */
 
-/** The bytes are no message of the type that was expected. Only kv-client.ts sees it. */
+/** The bytes are no message of the type that was expected. gRPC makes a failed call of it. */
 export class MalformedMessage extends Error {}
 
 export class MessageReader {
