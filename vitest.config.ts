@@ -3,6 +3,7 @@
  * `tidy` in milliseconds, `sim` in seconds, `contract` (real servers), `e2e` (the built binary) and `release` (what
  * leaves the repository: packages and executable) in minutes.
  */
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // Workspace packages are loaded from their sources; the rest is what Node itself goes by. Vite's `module` is left out: Node
@@ -24,6 +25,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     environment: 'node',
+    setupFiles: [fileURLToPath(new URL('vitest.setup.ts', import.meta.url))],
     // @oclif/test reads what a command prints; vitest's interception would swallow it.
     disableConsoleIntercept: true,
     projects: [
