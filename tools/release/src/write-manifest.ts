@@ -1,6 +1,6 @@
 /**
- * oclif.manifest.json beside the package.json of the current folder (`prepack` of the command line): with it, `--help` loads
- * no command at all. Only a package that leaves the repository has one: in a checkout it would be out of date at once.
+ * oclif.manifest.json beside the package.json of the current folder, as the last step of a build: with it, `--help` loads no
+ * command at all. It is as old as `dist`, which it stands beside.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
