@@ -11,6 +11,7 @@ import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { codedError, showFailure } from './failure.ts';
 import { outputFlags } from './flags/output.ts';
 import { fromParserError, usageError } from './usage-error.ts';
+import type { AllResult } from './views/all/index.ts';
 import type { View } from './views/view.ts';
 
 export interface Outcome<T> {
@@ -43,6 +44,26 @@ export abstract class BaseCommand extends Command {
     else run.output.result(view.human(result, run.viewContext));
     run.end(exitCode, null);
     process.exitCode = exitCode;
+  }
+
+  /** On one migration, or, with --all, on each. @throws {KeyferryError} `usage.invalid` without either, or with both */
+  protected async performOn<T>(
+    flags: CallFlags & { readonly all: boolean },
+    migration: string | undefined,
+    work: (run: CommandRun, migration: string) => Promise<Outcome<T>>,
+  ): Promise<void> {
+    if (flags.all === (migration !== undefined)) {
+      const what = flags.all ? 'a migration and --all are two different things' : 'MIGRATION is missing';
+      throw usageError(what, `one:   keyferry ${this.name} NAME\nall:   keyferry ${this.name} --all`);
+    }
+    if (migration !== undefined) {
+      await this.perform<T>(flags, migration, (run) => work(run, migration));
+      return;
+    }
+    await this.perform<AllResult>(flags, null, async (run) => {
+      const { onAllMigrations } = await import('./all-migrations.ts');
+      return await onAllMigrations(run, (each) => work(run, each));
+    });
   }
 
   protected override async catch(thrown: Error): Promise<void> {

@@ -46,7 +46,7 @@ export class CommandRun {
   /** The run of this process, for an end that comes from outside of it; null before it starts. */
   static latest: CommandRun | null = null;
 
-  readonly call: CallFacts;
+  private facts: CallFacts;
   readonly output: Output;
   readonly progress: ProgressReporter;
   /** For the engine. */
@@ -62,7 +62,7 @@ export class CommandRun {
 
   private constructor(call: CallFacts, output: Output, redraw: Redraw | null, streams: readonly EventStream[]) {
     const { flags } = call;
-    this.call = call;
+    this.facts = call;
     this.output = output;
     this.streams = [...streams];
     const { env } = process;
@@ -112,6 +112,10 @@ export class CommandRun {
     return run;
   }
 
+  get call(): CallFacts {
+    return this.facts;
+  }
+
   /** Aborted with a `StopReason`. */
   get signal(): AbortSignal {
     return this.interrupt.signal;
@@ -133,6 +137,12 @@ export class CommandRun {
   /** The migration that events and the log name from now on. */
   about(migration: string): void {
     for (const stream of this.streams) stream.migration = migration;
+  }
+
+  /** The migration that a command on all of them works on now; null: none any more. */
+  turnTo(migration: string | null): void {
+    this.facts = { ...this.facts, argument: migration };
+    if (migration !== null) this.about(migration);
   }
 
   /** For people who watch; silent under --quiet. */

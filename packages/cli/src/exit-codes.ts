@@ -79,6 +79,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'plan.other-in-progress': 'notAllowed',
   'approval.required': 'notAllowed',
   'phase.not-allowed': 'notAllowed',
+  'phase.out-of-order': 'notAllowed',
   'migration.finalized': 'notAllowed',
   'finalize.not-proven': 'notAllowed',
   'done.unreadable': 'failed',

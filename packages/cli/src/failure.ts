@@ -37,15 +37,7 @@ export function showFailure(
   const output = run?.output ?? new Output(process.stdout, process.stderr);
   try {
     const flags = run?.call.flags;
-    const report = reportOf(error, {
-      command: call.command,
-      argument: run?.call.argument ?? null,
-      accept: flags?.accept ?? [],
-      flags: flags?.reopen === true ? ['--reopen'] : [],
-      verbose: flags?.verbose ?? hasFlag(argv, '--verbose', '-v'),
-      logFile: flags?.['log-file'] ?? null,
-      configFlag: run?.viewContext.configFlag ?? null,
-    });
+    const report = reportOf(error, failedCall(run, call.command, argv));
     run?.progress.end();
     run?.event({
       type: 'error',
@@ -61,6 +53,20 @@ export function showFailure(
     output.note(`Error ${error.code}: ${error.message}\n  and while this was told: ${String(inTheWay)}`);
   }
   run?.end(exitCodeOf(error), error.code);
+}
+
+/** @param run null when the failure came before it: then what the call said is all there is */
+export function failedCall(run: CommandRun | null, command: string, argv: readonly string[]): FailedCall {
+  const flags = run?.call.flags;
+  return {
+    command,
+    argument: run?.call.argument ?? null,
+    accept: flags?.accept ?? [],
+    flags: flags?.reopen === true ? ['--reopen'] : [],
+    verbose: flags?.verbose ?? hasFlag(argv, '--verbose', '-v'),
+    logFile: flags?.['log-file'] ?? null,
+    configFlag: run?.viewContext.configFlag ?? null,
+  };
 }
 
 export interface FailedCall {

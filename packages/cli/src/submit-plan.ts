@@ -4,6 +4,7 @@
  */
 import { KeyferryError, type PlanReader } from '@keyferry/core';
 import type { FollowResult } from '@keyferry/engine';
+import { assertInOrder } from './all-migrations.ts';
 import { isPlanFile } from './apply-subject.ts';
 import type { CommandRun } from './command-run.ts';
 import { holderText, thisMachine } from './lock-holder.ts';
@@ -52,6 +53,7 @@ async function submit(
   run.about(plan.migration);
   const { planConfig } = await loadAdapters();
   planConfig(config, plan.migration); // a migration that is not in the file is refused before anything is written
+  await assertInOrder(run, plan.migration, 'state');
   if (!('dynamodb' in config.state)) {
     throw usageError(
       'the state is in a file of this machine, which functions do not reach',

@@ -46,6 +46,7 @@ export * from './plan/chunk-diff.ts';
 export * from './plan/build-plan.ts';
 export * from './plan/key-selection.ts';
 export * from './plan/migration-spec.ts';
+export * from './plan/migration-order.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 

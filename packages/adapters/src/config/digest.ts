@@ -12,7 +12,7 @@ import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from '.
 
 /** @throws {KeyferryError} `config.unknown-migration` */
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
-  const { runLimits: _differsFromRunToRun, ...settings } = migrationSettings(config, migration);
+  const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
   for (const { store } of [settings.source, settings.target]) {
     const found = config.stores[store];

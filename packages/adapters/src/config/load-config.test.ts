@@ -468,6 +468,7 @@ describe('a right configuration', () => {
           source: { store: 'old', prefix: '/config/' },
           target: { store: 'new', prefix: '/config/', requireEmpty: null },
           strategy: 'offline',
+          after: [],
           rules: [],
           onConflict: 'fail',
           prune: false,
@@ -537,6 +538,7 @@ migrations:
     expect(config.migrations['m']).toEqual({
       source: { store: 'a', prefix: '' },
       target: { store: 'b', prefix: '/x/', requireEmpty: 'keyspace' },
+      after: [],
       strategy: 'offline',
       rules: [{ ttl: { toLease: { bucketMs: 300_000 } } }],
       onConflict: 'keep-target',

@@ -19,6 +19,7 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkSide(yaml, root, migration, 'target'),
       ...checkRules(yaml, root, migration),
       ...checkBackup(yaml, root, migration),
+      ...checkOrder(yaml, root, migration),
     ]),
   ];
 }
@@ -81,6 +82,43 @@ function checkSide(
   }
   if (kind !== 'postgres' || typeof prefix !== 'string') return [];
   return checkTables(yaml, root, { store, side, prefixPath: [...path, 'prefix'], prefix });
+}
+
+/** Each name is a migration of the file, and none comes, by whatever way, before itself. */
+function checkOrder(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
+  const known = keysOf(valueAt(root, ['migrations']));
+  return namesAfter(root, migration).flatMap((name, at) => {
+    const path = ['migrations', migration, 'after', at];
+    if (!known.includes(name)) {
+      const message = `there is no migration ${JSON.stringify(name)} under migrations`;
+      return [yaml.issue(path, 'value', message, nearest(name, known))];
+    }
+    const ring = wayTo(migration, name, (each) => namesAfter(root, each));
+    if (ring === null) return [];
+    return [yaml.issue(path, 'value', `${[migration, ...ring].join(' after ')}: none of them could ever begin`)];
+  });
+}
+
+function namesAfter(root: unknown, migration: string): readonly string[] {
+  const after = valueAt(root, ['migrations', migration, 'after']);
+  return Array.isArray(after) ? after.filter((name): name is string => typeof name === 'string') : [];
+}
+
+/** The names from `from` to `wanted`, both included; null: no way leads there. */
+function wayTo(
+  wanted: string,
+  from: string,
+  next: (name: string) => readonly string[],
+  seen = new Set<string>(),
+): readonly string[] | null {
+  if (from === wanted) return [from];
+  if (seen.has(from)) return null;
+  seen.add(from);
+  for (const each of next(from)) {
+    const rest = wayTo(wanted, each, next, seen);
+    if (rest !== null) return [from, ...rest];
+  }
+  return null;
 }
 
 const backedUp = { source: 'etcd-v2-datadir', target: 'etcd-v3' } as const satisfies Record<string, StoreKind>;

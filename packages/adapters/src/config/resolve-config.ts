@@ -113,12 +113,13 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
 }
 
 function resolveMigration(migration: CheckedMigration): MigrationConfig {
-  const { source, target, strategy, rules, limits, plan, sensitive, review } = migration;
+  const { source, target, strategy, after, rules, limits, plan, sensitive, review } = migration;
   const { onConflict, prune, guards, keepBefore } = migration;
   return {
     source,
     target: { ...target, requireEmpty: target.requireEmpty ?? null },
     strategy,
+    after,
     rules,
     onConflict,
     prune,

@@ -173,6 +173,8 @@ export interface MigrationConfig {
   readonly source: { readonly store: string; readonly prefix: string };
   readonly target: { readonly store: string; readonly prefix: string; readonly requireEmpty: RequireEmpty };
   readonly strategy: 'offline';
+  /** Migrations that come before this one. */
+  readonly after: readonly string[];
   readonly rules: readonly RuleConfig[];
   /** No part of the file: which keys a plan was asked for (selection.ts). Absent: all of them. */
   readonly selection?: KeySelection;
@@ -216,8 +218,11 @@ export interface ResolvedConfig {
   readonly migrations: Readonly<Record<string, MigrationConfig>>;
 }
 
-/** What decides what is written, and not how fast: whoever slows a migration down need not have its plan reviewed again. */
-export type PlannedSettings = Omit<MigrationConfig, 'runLimits'>;
+/**
+ * What decides what is written, and not when or how fast: whoever slows a migration down need not have its plan reviewed
+ * again.
+ */
+export type PlannedSettings = Omit<MigrationConfig, 'runLimits' | 'after'>;
 
 /** The part of a configuration that one migration rests on: `config.json` of its plans, and what its digest covers. */
 export interface PlanConfig {

@@ -176,6 +176,10 @@ const migration = z.strictObject({
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
   strategy: choice(['offline'], ['dual-read', 'replicate', 'parallel']),
+  after: z
+    .array(z.string({ error: expects('the name of a migration') }), { error: expects('a list of migrations') })
+    .default([])
+    .describe('migrations that must be over, or at least proven, before this one is applied'),
   rules: z.array(rule, { error: expects('a list of rules') }).default([]),
   onConflict: choice(['keep-target', 'overwrite', 'fail'])
     .default('fail')

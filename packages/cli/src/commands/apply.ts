@@ -6,6 +6,7 @@ import { requireApproval } from '../approval.ts';
 import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { allFlag } from '../flags/all.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { assertForFunctions, submitAndFollow } from '../submit-plan.ts';
 import { applyView, type AppliedView } from '../views/apply/index.ts';
@@ -35,14 +36,19 @@ export default class Apply extends BaseCommand {
       command: '<%= config.bin %> apply config-v2-to-v3 --finalize --yes --lock-timeout 30m',
     },
     {
+      description: 'Every migration of the configuration, one after another.',
+      command: '<%= config.bin %> apply --all --finalize --yes --lock-timeout 30m',
+    },
+    {
       description: 'Have functions apply it, and follow them.',
       command: '<%= config.bin %> apply config.kfplan --runner lambda',
     },
   ];
   static override readonly args = {
-    plan: Args.string({ required: true, description: applySubject }),
+    plan: Args.string({ description: applySubject }),
   };
   static override readonly flags = {
+    all: Flags.boolean({ ...allFlag, exclusive: ['runner', 'chunks-max'] }),
     yes: yesFlag,
     accept: acceptFlag,
     'lock-timeout': lockTimeoutFlag,
@@ -66,13 +72,14 @@ export default class Apply extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Apply);
-    const subject = args.plan;
-    await this.perform<unknown>(flags, subject, async (run) => {
+    const { assertInOrder } = await import('../all-migrations.ts');
+    await this.performOn<unknown>(flags, args.plan, async (run, subject) => {
       if (flags.runner === 'lambda') {
         assertForFunctions(flags);
         return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
       }
       if (!isPlanFile(subject)) {
+        await assertInOrder(run, subject, 'targets');
         return await withMigration(run, subject, (wired, config) =>
           inTurn(run, wired, flags['lock-timeout'], async (turn) => {
             const done = await answerIfDone(wired, null, turn.before, flags.accept);
@@ -91,6 +98,7 @@ export default class Apply extends BaseCommand {
       const { openPlanFile } = await loadAdapters();
       const reader = await openPlanFile(subject);
       try {
+        await assertInOrder(run, reader.plan.migration, 'targets');
         return await withMigration(
           run,
           reader.plan.migration,

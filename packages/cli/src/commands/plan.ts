@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import type { PlanDocument, PlanWriter } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
+import { allFlag } from '../flags/all.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
 import { excludeFlag, onlyFlag, selectionOf } from '../flags/key-selection.ts';
 import { makePlanFor } from '../plan-making.ts';
@@ -14,10 +15,11 @@ export default class Plan extends BaseCommand {
   static override readonly examples = [
     '<%= config.bin %> plan config-v2-to-v3 --out config.kfplan',
     '<%= config.bin %> plan config-v2-to-v3 --detailed-exitcode --json',
+    { description: 'A dry run of every migration.', command: '<%= config.bin %> plan --all' },
     "<%= config.bin %> plan config-v2-to-v3 --only '/config/routes/**' --out routes.kfplan",
   ];
   static override readonly args = {
-    migration: Args.string({ required: true, description: 'Name of a migration in the configuration.' }),
+    migration: Args.string({ description: 'Name of a migration in the configuration.' }),
   };
   static override readonly flags = {
     out: Flags.string({
@@ -26,6 +28,7 @@ export default class Plan extends BaseCommand {
       helpValue: 'FILE',
       env: 'KEYFERRY_OUT',
     }),
+    all: Flags.boolean({ ...allFlag, exclusive: ['out', 'only', 'exclude'] }),
     only: onlyFlag,
     exclude: excludeFlag,
     'detailed-exitcode': detailedExitcodeFlag,
@@ -33,10 +36,10 @@ export default class Plan extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Plan);
-    await this.perform<PlanResult>(flags, args.migration, (run) =>
+    await this.performOn<PlanResult>(flags, args.migration, (run, migration) =>
       withMigration(
         run,
-        args.migration,
+        migration,
         async (wired) => {
           const { createPlanFile, discardPlan } = await loadAdapters();
           const { out } = flags;

@@ -1,6 +1,7 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { allFlag } from '../flags/all.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
 import { holderText, thisMachine } from '../lock-holder.ts';
 import { verifyView, type VerifyView } from '../views/verify/index.ts';
@@ -8,16 +9,16 @@ import { loadEngine, withAppliedMigration } from '../wiring.ts';
 
 export default class Verify extends BaseCommand {
   static override readonly summary = 'Compare both sides, key by key, and say whether they agree. Writes to neither.';
-  static override readonly examples = ['<%= config.bin %> verify config-v2-to-v3'];
+  static override readonly examples = ['<%= config.bin %> verify config-v2-to-v3', '<%= config.bin %> verify --all'];
   static override readonly args = {
-    migration: Args.string({ required: true, description: 'Name of a migration that was applied.' }),
+    migration: Args.string({ description: 'Name of a migration that was applied.' }),
   };
-  static override readonly flags = { 'detailed-exitcode': detailedExitcodeFlag };
+  static override readonly flags = { all: allFlag, 'detailed-exitcode': detailedExitcodeFlag };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Verify);
-    await this.perform<VerifyView>(flags, args.migration, (run) =>
-      withAppliedMigration(run, args.migration, async ({ engine, spec }) => {
+    await this.performOn<VerifyView>(flags, args.migration, (run, migration) =>
+      withAppliedMigration(run, migration, async ({ engine, spec }) => {
         const { readAppliedPlan, readStatus, verifyApplied } = await loadEngine();
         const planned = await readAppliedPlan(engine, spec.migration);
         run.progress.tracker.expectKeys(planned?.totals.scanned ?? 0);

@@ -2,6 +2,7 @@
 export const documentSchemas = {
   adapter: () => import('../../snapshots/schemas/adapter.json', { with: { type: 'json' } }),
   adapters: () => import('../../snapshots/schemas/adapters.json', { with: { type: 'json' } }),
+  all: () => import('../../snapshots/schemas/all.json', { with: { type: 'json' } }),
   'already-done': () => import('../../snapshots/schemas/already-done.json', { with: { type: 'json' } }),
   apply: () => import('../../snapshots/schemas/apply.json', { with: { type: 'json' } }),
   changes: () => import('../../snapshots/schemas/changes.json', { with: { type: 'json' } }),

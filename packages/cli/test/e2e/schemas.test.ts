@@ -99,6 +99,7 @@ describe('documents of --json', () => {
     await expectDocument(['apply', 'a.kfplan', '--events', 'events.ndjson', '--log-file', 'log.ndjson'], 'apply');
     await expectDocument(['status'], 'status');
     await expectDocument(['verify', 'config'], 'verify');
+    await expectDocument(['verify', '--all'], 'all');
     await bench.writeRows([...rows(3), { key: '/config/features/000000', value: 'changed' }].slice(1));
     await expectDocument(['verify', 'config'], 'verify');
     await expectDocument(['plan', 'config', '--out', 'b.kfplan'], 'plan');

@@ -108,6 +108,11 @@ export const codes = {
     summary: '{migration} is {phase}, where {command} has nothing to do; nothing was written',
     remedy: 'the next safe command:   {next}',
   }),
+  'phase.out-of-order': entry<{ migration: string; after: string; phase: string }>({
+    retry: 'never',
+    summary: '{migration} comes after {after}, which is {phase} and has not been proven; nothing was written',
+    remedy: 'first:   keyferry apply {after}\nor all, in their order:   keyferry apply --all',
+  }),
   'migration.finalized': entry<{ migration: string; command: string; by: string; at: string }>({
     retry: 'never',
     summary: '{migration} was finalized at {at} by {by}; {command} is not possible any more, and nothing was written',

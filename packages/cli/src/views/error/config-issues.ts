@@ -12,7 +12,7 @@ export function configIssueLines(file: string, issues: readonly ConfigIssue[], t
   const source = text === null ? [] : text.split(/\r?\n/);
   const causes = new Map<string, ConfigIssue[]>();
   for (const issue of issues) {
-    const cause = issue.suggestion === null ? issue.message : `${issue.message}; ${issue.suggestion}`;
+    const cause = issue.suggestion === null ? issue.message : `${issue.message}; did you mean ${issue.suggestion}?`;
     causes.set(cause, [...(causes.get(cause) ?? []), issue]);
   }
   return [...causes].flatMap(([cause, [first, ...others]]) =>
