@@ -10,6 +10,7 @@ import type {
   DeleteGuards,
   JsonEdit,
   KeySelection,
+  Prices,
   RequireEmpty,
   RunLimits,
   ReviewPolicy,
@@ -214,6 +215,8 @@ export interface ResolvedConfig {
   readonly state: StateConfig;
   readonly stores: Readonly<Record<string, StoreConfig>>;
   readonly migrations: Readonly<Record<string, MigrationConfig>>;
+  /** What the plan estimates costs by: no part of what it promises. */
+  readonly prices: Prices;
 }
 
 /** What decides what is written, and not how fast: whoever slows a migration down need not have its plan reviewed again. */
