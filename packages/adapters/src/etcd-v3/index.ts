@@ -9,6 +9,7 @@ import {
   invariant,
   keyFromText,
   prefixRange,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -29,6 +30,7 @@ import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from 
 import { EtcdClient, type EtcdV3Auth, type EtcdV3Tls } from './client.ts';
 import { rangeToWire, rangeWithout } from './codec.ts';
 import { ControlKeys } from './control.ts';
+import { EtcdV3Feed } from './feed.ts';
 import { LeasePool } from './leases.ts';
 import { lookUp } from './look-up.ts';
 import { describe, readMembers } from './members.ts';
@@ -59,13 +61,16 @@ export interface EtcdV3StoreOptions {
 }
 
 /** Connects with the first call. One instance may be used as source and target at once. */
-export function openEtcdV3Store(options: EtcdV3StoreOptions): SourceStore & TargetStore {
+export function openEtcdV3Store(
+  options: EtcdV3StoreOptions,
+): SourceStore & TargetStore & { readonly feed: ChangeFeed } {
   return new EtcdV3Store(options);
 }
 
 class EtcdV3Store implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly feed: ChangeFeed;
   readonly backup?: StoreBackup;
   private readonly options: EtcdV3StoreOptions;
   private readonly client: EtcdClient;
@@ -89,6 +94,7 @@ class EtcdV3Store implements SourceStore, TargetStore {
     this.reserved = prefixRange(this.reservedPrefix);
     this.capabilities = etcdV3Capabilities(this.reservedPrefix, leaseBucketMs);
     this.client = new EtcdClient({ store: name, endpoints, tls, auth, requestTimeoutMs });
+    this.feed = new EtcdV3Feed({ client: this.client, nowMs, reserved: this.reserved });
     this.leases = new LeasePool(this.client, leaseBucketMs, nowMs);
     if (options.backupInto !== undefined) this.backup = snapshotBackup(name, this.client, options.backupInto);
   }
