@@ -8,6 +8,7 @@
 import {
   invariant,
   keyFromText,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -44,15 +45,18 @@ const everything: KeyRange = { start: '' as Key, end: null };
  * @example
  * const target = openEtcdV2Target({ name: 'old', endpoints: ['http://127.0.0.1:2379'], nowMs: () => Date.now() });
  */
-export function openEtcdV2Target(options: EtcdV2TargetOptions): SourceStore & TargetStore {
+export function openEtcdV2Target(
+  options: EtcdV2TargetOptions,
+): SourceStore & TargetStore & { readonly feed: ChangeFeed } {
   return new EtcdV2Target(options);
 }
 
 class EtcdV2Target implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly feed: ChangeFeed;
   private readonly options: EtcdV2TargetOptions;
-  private readonly source: SourceStore;
+  private readonly source: ReturnType<typeof openEtcdV2Store>;
   private readonly client: HttpClient;
   private readonly reads: EtcdV2Api;
   private readonly writes: EtcdV2WriteApi;
@@ -68,6 +72,7 @@ class EtcdV2Target implements SourceStore, TargetStore {
     this.reservedPrefix = keyFromText(reservedPrefix.endsWith('/') ? reservedPrefix : `${reservedPrefix}/`);
     this.capabilities = etcdV2TargetCapabilities(this.reservedPrefix);
     this.source = openEtcdV2Store(options);
+    this.feed = this.source.feed;
     this.client = new HttpClient({ store: name, endpoints, tls, auth, timeouts: { headersMs: requestTimeoutMs } });
     this.reads = new EtcdV2Api(name, this.client, requestTimeoutMs);
     this.writes = new EtcdV2WriteApi(name, this.client, auth?.user ?? null);

@@ -30,13 +30,15 @@ export interface FollowOptions {
   readonly until: () => Position | null;
   readonly changesMax?: number;
   readonly waitMs?: number;
+  /** Told of so many more. */
+  readonly onStep?: (changes: number) => void;
   /** Before each step. */
   readonly pause?: () => Promise<void>;
 }
 
 /** @throws an error that no repeat helps, and one with the feed's own words when it lost its position */
 export async function follow(feed: ChangeFeed, options: FollowOptions): Promise<Followed> {
-  const { range, after, until, changesMax = 500, waitMs = 200, pause } = options;
+  const { range, after, until, changesMax = 500, waitMs = 200, onStep, pause } = options;
   const state = new Map(options.state);
   let position = after;
   let changes = 0;
@@ -57,6 +59,7 @@ export async function follow(feed: ChangeFeed, options: FollowOptions): Promise<
           else for (const key of state.keys()) if (rangeHolds(change.range, key)) state.delete(key);
         }
         changes += step.changes.length;
+        onStep?.(step.changes.length);
         position = step.position;
       } catch (error) {
         if (!(error instanceof KeyferryError && (error as KeyferryError).retry === 'backoff')) throw error;
