@@ -119,7 +119,7 @@ class EtcdTailWriter implements TailWriter {
       if (detail === null) left.push(index);
       else outcomes[index] = { kind: 'refused', detail };
     }
-    do {
+    for (;;) {
       const part = this.cut(changes, left);
       const isLast = part.length === left.length;
       try {
@@ -136,7 +136,7 @@ class EtcdTailWriter implements TailWriter {
         outcomes[refused] = { kind: 'refused', detail: 'the server says that the request is too large' };
         left.shift();
       }
-    } while (true);
+    }
   }
 
   /** As many of the first as fit one request. */

@@ -43,7 +43,7 @@ export async function openTargetFixture(
   return {
     store: open(),
     openAnother: async (more) => open(more),
-    change: source.change as TargetFixture['change'],
+    change: source.change,
     putTombstone: async (migration, key) => {
       await send(endpoint, 'DELETE', key, {});
       await send(endpoint, 'PUT', new ControlKeys('/_keyferry/' as Key, migration).tomb(key), { value: '' });

@@ -89,12 +89,13 @@ for (const version of ['3.4', '3.5'] as const) {
       const cut = openSource([`http://127.0.0.1:${cutter.port}`]);
       try {
         let mark: Position | null = null;
-        let told = 0;
-        const onStep = (changes: number) => (told += changes);
+        const told = { changes: 0 };
+        const onStep = (changes: number) => (told.changes += changes);
         const following = follow(cut.feed, { range, after: await store.feed.head(), until: () => mark, onStep });
+        const isAhead = (made: number): boolean => made - told.changes > 500;
         const writing = writeMany(server.endpoints, 3000, async (made) => {
           // Within what the store keeps, however slow the machine is.
-          while (made - told > 500) await sleep(5);
+          while (isAhead(made)) await sleep(5);
         });
         const [followed, made] = await Promise.all([
           following,

@@ -137,13 +137,12 @@ export class WatchStream {
     const untilMs = deadline instanceof Date ? deadline.getTime() : Number(deadline);
     while (!this.isCreated && this.ended === null) {
       const leftMs = untilMs - Date.now();
-      if (leftMs <= 0) {
-        this.close();
-        throw new Error('4 DEADLINE_EXCEEDED: the watch was not taken on in time');
-      }
-      await this.changed(leftMs);
+      if (leftMs > 0) await this.changed(leftMs);
+      else this.end({ error: new Error('4 DEADLINE_EXCEEDED: the watch was not taken on in time') });
     }
-    if (this.ended !== null && 'error' in this.ended) throw this.ended.error;
+    if (this.ended === null || !('error' in this.ended)) return;
+    this.close();
+    throw this.ended.error;
   }
 
   private take(response: WatchResponse): void {

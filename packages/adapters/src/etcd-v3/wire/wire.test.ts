@@ -320,7 +320,7 @@ describe('calls beside records', () => {
 });
 
 describe('watches', () => {
-  const service = oracle('Watch/Watch');
+  const watch = oracle('Watch/Watch');
   const create = fc
     .record({
       key: bytes(),
@@ -334,7 +334,7 @@ describe('watches', () => {
   it('law: are asked for as etcd defines it', () =>
     fc.assert(
       fc.property(create, (request) => {
-        const understood = service.requestDeserialize(encodeWatchRequest({ create: request as never }));
+        const understood = watch.requestDeserialize(encodeWatchRequest({ create: request as never }));
         const sent = Object.entries(request).filter(
           ([, value]) => value !== false && value !== '0' && !(Buffer.isBuffer(value) && value.length === 0),
         );
@@ -343,7 +343,7 @@ describe('watches', () => {
     ));
 
   it('are asked how far they are as etcd defines it', () => {
-    const understood = service.requestDeserialize(encodeWatchRequest({ progress: true }));
+    const understood = watch.requestDeserialize(encodeWatchRequest({ progress: true }));
     expect(understood).toEqual({ request_union: 'progress_request', progress_request: {} });
   });
 
@@ -362,7 +362,7 @@ describe('watches', () => {
   it('law: are understood as etcd answers them', () =>
     fc.assert(
       fc.property(response, (told) => {
-        const understood = decodeWatchResponse(service.responseSerialize(told));
+        const understood = decodeWatchResponse(watch.responseSerialize(told));
         expect(plain(understood)).toEqual(
           plain({
             header: told.header,
