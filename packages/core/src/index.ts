@@ -75,6 +75,7 @@ export * from './machines/online/marker-text.ts';
 export * from './messages/registry.ts';
 
 export * from './ports/store.ts';
+export * from './ports/change-feed.ts';
 export * from './ports/target-lock.ts';
 export * from './ports/state-store.ts';
 export * from './ports/spool.ts';

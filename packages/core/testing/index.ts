@@ -29,6 +29,8 @@ export { allRules, type ProtocolRules } from './protocol-rules.ts';
 export * from './contract/harness.ts';
 export { sourceContract } from './contract/source.ts';
 export { targetContract } from './contract/target.ts';
+export { feedContract, type FeedFixture, type FeedHarness } from './contract/feed.ts';
+export { tailContract } from './contract/tail-writer.ts';
 export { targetLockContract, type TargetLockFixture } from './contract/target-lock.ts';
 export { spoolContract } from './contract/spool.ts';
 export {

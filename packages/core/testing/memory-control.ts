@@ -25,6 +25,7 @@ import {
   type Key,
   type KeyRange,
   type MigrationId,
+  type Position,
   type RaiseOutcome,
   type RecordOrigin,
   type RemoveOutcome,
@@ -32,6 +33,8 @@ import {
   type RestoreOutcome,
   type ScanOptions,
   type StoredRecord,
+  type TailName,
+  type TailOutcome,
   type TargetCapabilities,
   type TargetControl,
   type Version,
@@ -54,10 +57,21 @@ export class ControlData {
   /** Keys that the migration deleted, with the attempt that did. */
   readonly deletions = new Map<Key, number>();
   readonly tombstones = new Set<Key>();
+  readonly tails = new Map<TailName, MemoryTail>();
   done: string | null = null;
 }
 
-export type ControlOperation = Exclude<keyof TargetControl, never> | 'write';
+/** What a store remembers of one tail; the sequence grows with each write of its owner. */
+export interface MemoryTail {
+  readonly fence: Fence;
+  readonly position: Position | null;
+  readonly sequence: number;
+  /** Of the last write, for its repeat. */
+  readonly outcomes: readonly TailOutcome[];
+}
+
+export type ControlOperation = keyof TargetControl | TailOperation | 'write';
+export type TailOperation = 'readTail' | 'claimTail' | 'apply';
 
 export interface ControlContext {
   readonly migration: MigrationId;
@@ -159,6 +173,7 @@ export class MemoryControl implements TargetControl {
       own.marks.clear();
       own.deletions.clear();
       own.tombstones.clear();
+      own.tails.clear();
     });
   }
 

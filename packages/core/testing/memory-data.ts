@@ -4,7 +4,21 @@
  * A sorted array is made when somebody reads and kept until the next write. It is never changed afterwards, so that a
  * pinned view is nothing but the array that was current when it was opened.
  */
-import { compareKeys, type Key, type KeyRange, type StoredRecord, type Version } from '../src/index.ts';
+import {
+  compareKeys,
+  rangeHolds,
+  type Key,
+  type KeyRange,
+  type SourceChange,
+  type StoredRecord,
+  type Version,
+} from '../src/index.ts';
+
+/** One change, and the revision that it made. */
+export interface LoggedChange {
+  readonly revision: number;
+  readonly change: SourceChange;
+}
 
 export class MemoryData {
   readonly nowMs: () => number;
@@ -12,6 +26,9 @@ export class MemoryData {
   private sorted: readonly StoredRecord[] | null = null;
   private currentRevision = 0;
   private nextExpiryAtMs = Number.POSITIVE_INFINITY;
+  /** What came after `logStart`, a revision each. */
+  private log: LoggedChange[] = [];
+  private logStart = 0;
 
   constructor(nowMs: () => number) {
     this.nowMs = nowMs;
@@ -32,7 +49,9 @@ export class MemoryData {
   put(key: Key, value: Uint8Array, expiresAtMs: number | null): Version {
     this.dropExpired();
     const version = this.nextVersion();
-    this.records.set(key, { key, value: value.slice(), version, expiresAtMs });
+    const record = { key, value: value.slice(), version, expiresAtMs };
+    this.records.set(key, record);
+    this.note({ kind: 'put', ...record });
     if (expiresAtMs !== null) this.nextExpiryAtMs = Math.min(this.nextExpiryAtMs, expiresAtMs);
     return version;
   }
@@ -41,7 +60,28 @@ export class MemoryData {
     this.dropExpired();
     if (!this.records.delete(key)) return false;
     this.nextVersion();
+    this.note({ kind: 'delete', key });
     return true;
+  }
+
+  /** As one change, of which the log says no more than the range. */
+  deleteRange(range: KeyRange): void {
+    this.dropExpired();
+    for (const key of [...this.records.keys()]) if (rangeHolds(range, key)) this.records.delete(key);
+    this.nextVersion();
+    this.note({ kind: 'delete-range', range });
+  }
+
+  /** Null: what followed that revision is no longer known. */
+  changesAfter(revision: number): readonly LoggedChange[] | null {
+    this.dropExpired();
+    return revision < this.logStart ? null : this.log.slice(revision - this.logStart);
+  }
+
+  /** Forgets the changes up to now. */
+  compact(): void {
+    this.logStart = this.revision();
+    this.log = [];
   }
 
   /** Ascending by bytes. The array stays as it is, whatever is written later. */
@@ -49,6 +89,10 @@ export class MemoryData {
     this.dropExpired();
     this.sorted ??= [...this.records.values()].toSorted((a, b) => compareKeys(a.key, b.key));
     return this.sorted;
+  }
+
+  private note(change: SourceChange): void {
+    this.log.push({ revision: this.currentRevision, change });
   }
 
   private nextVersion(): Version {
@@ -69,6 +113,7 @@ export class MemoryData {
       } else {
         this.records.delete(key);
         this.nextVersion();
+        this.note({ kind: 'delete', key });
       }
     }
   }

@@ -3,8 +3,25 @@
  * Method: the contract suites; then what is the memory store's alone: rule switches, faults, closing.
  */
 import { describe, expect, it } from 'vitest';
-import { chunkId, isKeyferryError, keyFromText, prefixRange, type Fence, type MigrationId } from '../src/index.ts';
-import { bytes, MemoryStore, sourceContract, targetContract, type Change, type SeedRecord } from './index.ts';
+import {
+  chunkId,
+  isKeyferryError,
+  keyFromText,
+  prefixRange,
+  type Fence,
+  type KeyRange,
+  type MigrationId,
+} from '../src/index.ts';
+import {
+  bytes,
+  feedContract,
+  MemoryStore,
+  sourceContract,
+  tailContract,
+  targetContract,
+  type Change,
+  type SeedRecord,
+} from './index.ts';
 
 const startMs = 1_700_000_000_000;
 let nowMs = startMs;
@@ -22,6 +39,8 @@ async function openFixture(records: readonly SeedRecord[], { writtenOnce = false
   return {
     store,
     change,
+    deleteRange: async (range: KeyRange) => store.deleteRange(range),
+    loseHistory: async () => store.compact(),
     openAnother: async () => new MemoryStore({ sharedWith: store, writtenOnce }),
     passTime: async (ms: number) => {
       nowMs += ms;
@@ -48,6 +67,8 @@ targetContract('the memory store that is written once', {
   open: (records) => openFixture(records, { writtenOnce: true }),
 });
 targetContract('the memory store under a prefix', { ...harness, key: (name) => keyFromText(`/prefix/${name}`) });
+feedContract('the memory store', harness);
+tailContract('the memory store', harness);
 
 const migration = 'm' as MigrationId;
 const key = keyFromText('k');

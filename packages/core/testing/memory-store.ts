@@ -23,6 +23,7 @@ import {
   type StoreDescription,
   type StoredRecord,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetStore,
@@ -31,6 +32,8 @@ import {
 import { ControlData, MemoryControl, type ControlOperation } from './memory-control.ts';
 import { MemoryData, sliceRange } from './memory-data.ts';
 import { Faults, type FaultMoment } from './memory-faults.ts';
+import { MemoryFeed, type FeedOperation } from './memory-feed.ts';
+import { MemoryTailControl } from './memory-tail.ts';
 import { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export type StoreOperation =
@@ -43,7 +46,8 @@ export type StoreOperation =
   | 'lookUp'
   | 'exists'
   | 'publish'
-  | ControlOperation;
+  | ControlOperation
+  | FeedOperation;
 
 export interface MemoryStoreOptions {
   /** `memory` by default. */
@@ -86,6 +90,7 @@ export const memoryCapabilities: TargetCapabilities = {
 export class MemoryStore implements SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
   readonly publication: Publication | null;
+  readonly feed: MemoryFeed;
   private readonly name: string;
   private readonly identity: string | null;
   private readonly viewLocks: string | null;
@@ -110,6 +115,7 @@ export class MemoryStore implements SourceStore, TargetStore {
     this.members = options.members ?? (() => null);
     this.data = options.sharedWith?.data ?? new MemoryData(options.nowMs ?? (() => 0));
     this.controls = options.sharedWith?.controls ?? new Map<MigrationId, ControlData>();
+    this.feed = new MemoryFeed(this.data, (operation, effect) => this.run(operation, effect));
   }
 
   async describe(): Promise<StoreDescription> {
@@ -173,6 +179,17 @@ export class MemoryStore implements SourceStore, TargetStore {
     });
   }
 
+  tail(migration: MigrationId): TailControl {
+    return new MemoryTailControl({
+      migration,
+      data: this.data,
+      own: this.controlData(migration),
+      rules: this.rules,
+      capabilities: this.capabilities,
+      run: (operation, effect) => this.run(operation, effect),
+    });
+  }
+
   async close(): Promise<void> {
     this.closed = true;
   }
@@ -188,10 +205,25 @@ export class MemoryStore implements SourceStore, TargetStore {
     return this.data.delete(key);
   }
 
+  /** All keys of a range in one change, as a directory of etcd v2 goes. */
+  deleteRange(range: KeyRange): void {
+    this.data.deleteRange(range);
+  }
+
+  /** The feed forgets what has been so far. */
+  compact(): void {
+    this.data.compact();
+  }
+
   /** An application's delete under dual-read: the key goes, and its tombstone says that it no longer falls back. */
   putTombstone(migration: MigrationId, key: Key): void {
     this.data.delete(key);
     this.controlData(migration).tombstones.add(key);
+  }
+
+  /** The keys for which a migration holds tombstones. */
+  tombstones(migration: MigrationId): ReadonlySet<Key> {
+    return new Set(this.controlData(migration).tombstones);
   }
 
   /** The records as they are now. */

@@ -15,6 +15,14 @@ export interface ProtocolRules {
   readonly fence: boolean;
   /** Claims, writes and removals compare the migration's epoch. Off: nobody does. */
   readonly epoch: boolean;
+  /** Writes of a tail compare its fence, and a claim must raise it. Off: neither is compared. */
+  readonly tailFence: boolean;
+  /** Each write of a tail compares the state in which the one before it left its record. Off: a late one is applied. */
+  readonly tailSequence: boolean;
+  /** A delete by the forward tail leaves a tombstone. Off: the key is merely gone. */
+  readonly tailTombstones: boolean;
+  /** A tail's position moves with its changes. Off: it moves first, and they may be lost. */
+  readonly tailPosition: boolean;
   /** A state item changes only if it is at the version expected. Off: the last writer wins. */
   readonly conditionalState: boolean;
 }
@@ -26,5 +34,9 @@ export const allRules: ProtocolRules = {
   tombstoneGuard: true,
   fence: true,
   epoch: true,
+  tailFence: true,
+  tailSequence: true,
+  tailTombstones: true,
+  tailPosition: true,
   conditionalState: true,
 };

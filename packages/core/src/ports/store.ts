@@ -12,6 +12,7 @@ import type { ChunkId, MigrationId } from '../model/ids.ts';
 import type { Key, KeyRange } from '../model/key.ts';
 import type { Position } from '../model/position.ts';
 import type { RecordPage, StoredRecord, Version } from '../model/record.ts';
+import type { ChangeFeed, TailControl } from './change-feed.ts';
 import type { TargetLock } from './target-lock.ts';
 
 export interface StoreCapabilities {
@@ -103,6 +104,8 @@ export interface ReadableStore {
   readonly capabilities: StoreCapabilities;
   /** Absent: none is demanded. */
   readonly backup?: StoreBackup;
+  /** Absent: it does not tell its changes. */
+  readonly feed?: ChangeFeed | undefined;
   describe(): Promise<StoreDescription>;
   /** The store's position now, read with the store's strongest consistency. */
   head(): Promise<Position>;
@@ -248,7 +251,7 @@ export interface TargetControl {
    */
   restore(restorations: readonly Restoration[], epoch: Fence): Promise<readonly RestoreOutcome[]>;
   /**
-   * Drops fences, marks and tombstones; the epoch stays, so that an attempt's number is never used again, and so does
+   * Drops fences, marks, tombstones and the records of tails; the epoch stays, so that an attempt's number is never used again, and so does
    * the done marker.
    * @throws {KeyferryError} `fence.lost` when the target holds another epoch.
    */
@@ -289,4 +292,6 @@ export interface TargetStore extends ReadableStore {
   /** One for each key, in order, read with the store's strongest consistency. At most `batchKeysMax` keys. */
   lookUp(keys: readonly Key[]): Promise<readonly (StoredRecord | null)[]>;
   control(migration: MigrationId): TargetControl;
+  /** Absent: no tail can write to it. */
+  tail?(migration: MigrationId): TailControl;
 }
