@@ -10,11 +10,14 @@
  * only in the source costs one request more, of a key that is nowhere two; writes wait while `draining` lasts.
  */
 import {
+  indexOf,
   invariant,
   keyFromText,
   keyToText,
   modeTable,
+  noBridge,
   prefixRange,
+  tokenAt,
   type InstanceId,
   type Mode,
   type OperationResult,
@@ -85,6 +88,14 @@ export interface OnlineClient {
    * began before are over, so do not leave one open.
    */
   list(prefix: string): AsyncIterable<readonly ListedRecord[]>;
+  /**
+   * The number of a record's state, for applications that compare the indexes of etcd v2: they go on growing in the target,
+   * and a copied record keeps its own. Null where it has none: read again. After a rollback they are those of the source
+   * once more, which may be lower.
+   */
+  indexOf(token: Token): number | null;
+  /** The token of a state by its number, as `prevIndex` in etcd v2; null: it cannot be told any more, read again. */
+  tokenAt(index: number): Token | null;
   /** Waits for what is under way and leaves the switch. The stores stay open: they are the application's. */
   close(): Promise<void>;
 }
@@ -182,6 +193,14 @@ class Client implements OnlineClient {
     } finally {
       presence.end(begun.operation, true);
     }
+  }
+
+  indexOf(token: Token): number | null {
+    return indexOf(token, this.runner.presence.record ?? noBridge);
+  }
+
+  tokenAt(index: number): Token | null {
+    return tokenAt(index, this.runner.presence.record ?? noBridge);
   }
 
   async close(): Promise<void> {

@@ -27,6 +27,7 @@ import {
   type SeenSwitch,
   type Switch,
   type SwitchEpoch,
+  type SwitchRecord,
   type SwitchVersion,
 } from '@keyferry/core';
 import type { Settings } from './options.ts';
@@ -53,6 +54,7 @@ export class Presence {
   private gate: Gate = { epoch: noEpoch, leaseEndsAtMs: Number.NEGATIVE_INFINITY, open: [] };
   private mode: Mode = firstRung.mode;
   private seen: SwitchVersion | null = null;
+  private announced: SwitchRecord | null = null;
   private registration: RegistrationRecord;
   /** Null: it is not known what is there. */
   private version: SwitchVersion | 'absent' | null = 'absent';
@@ -81,6 +83,11 @@ export class Presence {
   get status(): { readonly mode: Mode; readonly epoch: SwitchEpoch; readonly serving: boolean } {
     const serving = !this.isGone && this.clock.monotonicMs() < this.gate.leaseEndsAtMs;
     return { mode: this.mode, epoch: this.gate.epoch, serving };
+  }
+
+  /** What the switch says, as this instance follows it; null: nothing was ever announced. */
+  get record(): SwitchRecord | null {
+    return this.announced;
   }
 
   /** Resolves once the instance is registered and knows the mode. @throws the switch's errors */
@@ -181,6 +188,7 @@ export class Presence {
     this.gate = followSwitch(this.gate, entry.value.epoch);
     this.mode = entry.value.mode;
     this.seen = entry.version;
+    this.announced = entry.value;
     if (isNew) this.notify();
   }
 

@@ -30,7 +30,8 @@ class Stage {
 
   controller(): Controller {
     const { place, source, target, clock } = this;
-    return new Controller({ place, source, target, clock, requestLifeMs });
+    const heads = async () => ({ source: source.head(), target: target.head() });
+    return new Controller({ place, source, target, clock, requestLifeMs, heads });
   }
 
   /** Runs to its end, with time going on meanwhile. */
@@ -102,6 +103,30 @@ describe('an application', () => {
     const lost = await client.compareAndSwap('/k', token, 'three');
     expect(lost).toMatchObject({ kind: 'unmet' });
     expect(lost.kind === 'unmet' && textOf(lost.current)).toBe('two');
+  });
+
+  it('counts on from the indexes of the source, and finds a record by its number', async () => {
+    const stage = new Stage();
+    const client = await stage.open();
+    const indexAt = async (key: string): Promise<number> => {
+      const found = await client.get(key);
+      const index = found && client.indexOf(found.token);
+      expect(index).not.toBeNull();
+      return index ?? 0;
+    };
+    for (const key of ['/copied', '/changed', '/changed']) await client.put(key, 'in the source');
+    const before = [await indexAt('/copied'), await indexAt('/changed')];
+    expect(before).toEqual([1, 3]);
+    await stage.run(stage.controller().walk('apply'));
+    await stage.clock.advance(500);
+    expect([await indexAt('/copied'), await indexAt('/changed')]).toEqual(before);
+    await client.compareAndSwap('/changed', client.tokenAt(3), 'in the target');
+    const after = await indexAt('/changed');
+    expect(after).toBeGreaterThan(3);
+    await client.put('/new', 'in the target');
+    expect(await indexAt('/new')).toBeGreaterThan(after);
+    expect((await client.compareAndSwap('/changed', client.tokenAt(3), 'late')).kind).toBe('unmet');
+    expect((await client.compareAndSwap('/changed', client.tokenAt(after), 'on time')).kind).toBe('written');
   });
 
   it('sees a record with a TTL end, and not the one under it', async () => {

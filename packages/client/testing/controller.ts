@@ -6,6 +6,7 @@ import {
   cannotWrite,
   dualReadStep,
   firstRung,
+  indexOffsetAt,
   invariant,
   type Barrier,
   type Clock,
@@ -15,9 +16,11 @@ import {
   type KeyRange,
   type MigrationId,
   type OnlineSource,
+  type Position,
   type Rung,
   type Switch,
   type SwitchEpoch,
+  type SwitchRecord,
   type Version,
 } from '@keyferry/core';
 
@@ -35,6 +38,8 @@ export interface ControllerOptions {
   readonly target: ControlledTarget;
   readonly clock: Clock;
   readonly requestLifeMs: number;
+  /** Of source and target, for watches and the index bridge. Default: neither is published. */
+  readonly heads?: () => Promise<{ readonly source: Position; readonly target: Position }>;
   /** Gives a barrier up; asked once a look. */
   readonly givesUp?: () => boolean;
   /** For the canary: no barrier is waited for. */
@@ -56,7 +61,7 @@ export class Controller {
   async walk(goal: Exclude<DualReadGoal, 'rollback'>): Promise<boolean> {
     const { clock, target } = this.options;
     for (;;) {
-      const { rung, epoch, version } = await this.look();
+      const { rung, epoch, version, record } = await this.look();
       const barrier = await this.barrier(rung, epoch);
       const timedOut = barrier.kind === 'waiting' && this.options.givesUp?.() === true;
       const facts: DualReadFacts = { ...this.done, rung, barrier, timedOut, drained: true, cleared: false };
@@ -64,7 +69,7 @@ export class Controller {
       switch (step.kind) {
         case 'announce':
         case 'give-up':
-          await this.announce(step.rung, epoch, version);
+          await this.announce(step.rung, epoch, version, record);
           if (step.kind === 'give-up') return false;
           break;
         case 'backfill':
@@ -98,10 +103,15 @@ export class Controller {
     const entry = await this.options.place.read();
     const epoch = entry?.value.epoch ?? (0 as SwitchEpoch);
     const rung: Rung = entry?.value ?? firstRung;
-    return { rung, epoch, version: entry?.version ?? ('absent' as const) };
+    return { rung, epoch, version: entry?.version ?? ('absent' as const), record: entry?.value ?? null };
   }
 
-  private async announce(rung: Rung, epoch: SwitchEpoch, version: Awaited<ReturnType<Controller['look']>>['version']) {
+  private async announce(
+    rung: Rung,
+    epoch: SwitchEpoch,
+    version: Awaited<ReturnType<Controller['look']>>['version'],
+    before: SwitchRecord | null,
+  ) {
     const { place, clock } = this.options;
     const { mode, heldFrom, committed } = rung;
     const record = {
@@ -111,12 +121,19 @@ export class Controller {
       committed,
       epoch: (epoch + 1) as SwitchEpoch,
       announcedAt: new Date(clock.nowMs()).toISOString(),
-      frozenAt: null,
-      watchFrom: null,
-      indexOffset: null,
+      ...(await this.positionsOf(rung, before)),
     };
     const outcome = await place.write(record, version);
     invariant(outcome.kind === 'written', 'two controllers in one test');
+  }
+
+  /** Fixed when `draining` has held for the first time, and kept from then on. */
+  private async positionsOf({ mode }: Rung, before: SwitchRecord | null) {
+    const { frozenAt = null, watchFrom = null, indexOffset = null } = before ?? {};
+    const { heads } = this.options;
+    if (mode !== 'migrating' || frozenAt !== null || heads === undefined) return { frozenAt, watchFrom, indexOffset };
+    const { source, target } = await heads();
+    return { frozenAt: source, watchFrom: target, indexOffset: indexOffsetAt(source, target, indexOffset) };
   }
 
   private async barrier(rung: Rung, epoch: SwitchEpoch): Promise<Barrier> {

@@ -16,6 +16,7 @@ import {
   type OnlineTargetRecord,
   type OnlineTargetRequest,
   type Pair,
+  type Position,
   type SeenSwitch,
   type TargetEntry,
   type Version,
@@ -59,6 +60,11 @@ class HeldRecords<H extends Held> {
     return version;
   }
 
+  /** The last version given. */
+  head(): Position {
+    return String(this.versions) as Position;
+  }
+
   keys(): readonly Key[] {
     return [...this.records.keys()].filter((key) => this.get(key) !== null);
   }
@@ -79,6 +85,10 @@ export class MemoryOnlineSource implements OnlineSource {
     const isMet = expect === 'any' || (expect === 'absent' ? record === null : record?.version === expect.version);
     if (!isMet) return { kind: 'unmet', record };
     return { kind: 'written', version: this.records.write(key, write, (held) => held), previous: record };
+  }
+
+  head(): Position {
+    return this.records.head();
   }
 
   async *list(range: KeyRange): AsyncIterable<readonly OnlineRecord[]> {
@@ -123,6 +133,10 @@ export class MemoryOnlineTarget implements OnlineTarget {
     if (request.tombstone === 'write') this.tombstones.add(key);
     if (request.tombstone === 'clear') this.tombstones.delete(key);
     return { kind: 'written', version, previous: pair };
+  }
+
+  head(): Position {
+    return this.records.head();
   }
 
   /** What backfill does: only where neither key nor tombstone is. */

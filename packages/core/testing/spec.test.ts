@@ -25,7 +25,10 @@ describe('SPEC.md', () => {
   it('states rules and invariants, each number once, in order', () => {
     const numbers = (letter: string) =>
       stated.filter((rule) => rule.startsWith(letter)).map((rule) => Number(rule.slice(1)));
-    for (const letter of ['R', 'I']) expect(numbers(letter)).toEqual(numbers(letter).map((_, i) => i + 1));
+    // A number that was given stays with its rule, so there may be gaps.
+    for (const letter of ['R', 'I']) {
+      expect(numbers(letter)).toEqual([...new Set(numbers(letter))].toSorted((a, b) => a - b));
+    }
     expect(stated.length).toBeGreaterThan(10);
   });
 

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OnlineClient } from '@keyferry/client';
 import type { ControlledTarget } from '@keyferry/client/testing';
-import { keyToText, originText, type Clock } from '@keyferry/core';
+import { keyToText, originText, type Clock, type Position } from '@keyferry/core';
 import type { Etcd3 } from 'etcd3';
 import { expect } from 'vitest';
 
@@ -19,11 +19,13 @@ const keysEach = 12;
 /** What one instance did: its own keys as they must be, and how often it counted up. */
 export interface Tally {
   readonly own: Map<string, string>;
+  /** The highest number that a record of its own had (`indexOf`). */
+  index: number;
   counted: number;
   operations: number;
 }
 
-export const newTally = (): Tally => ({ own: new Map(), counted: 0, operations: 0 });
+export const newTally = (): Tally => ({ own: new Map(), index: 0, counted: 0, operations: 0 });
 
 /** One round of an instance: a write or delete of a key of its own, a read, at times a list, and one try to count up. */
 export async function work(client: OnlineClient, prefix: string, round: number, tally: Tally): Promise<void> {
@@ -37,7 +39,14 @@ export async function work(client: OnlineClient, prefix: string, round: number, 
     await client.put(key, value);
     tally.own.set(key, value);
   }
-  expect(textOf(await client.get(key))).toBe(tally.own.get(key) ?? null);
+  const found = await client.get(key);
+  expect(textOf(found)).toBe(tally.own.get(key) ?? null);
+  if (found !== null) {
+    const index = client.indexOf(found.token) ?? 0;
+    expect(index).toBeGreaterThan(tally.index);
+    expect(client.tokenAt(index)).toEqual(found.token);
+    tally.index = index;
+  }
   if (round % 7 === 0) {
     const listed = new Map<string, string | null>();
     for await (const page of client.list(prefix)) for (const each of page) listed.set(each.key, textOf(each));
@@ -68,6 +77,13 @@ export function controlled(etcd: Etcd3): ControlledTarget {
       for (const part of ['tomb/', 'from/']) await etcd.delete().prefix(`${control}${part}`);
     },
   };
+}
+
+/** How far both stores are, as they say themselves. */
+export async function headsOf(etcd: Etcd3, endpoint: string): Promise<Record<'source' | 'target', Position>> {
+  const answer = await fetch(`${endpoint}/v2/keys/?quorum=true`);
+  const { header } = await etcd.get('any').exec();
+  return { source: (answer.headers.get('x-etcd-index') ?? '') as Position, target: header.revision as Position };
 }
 
 /** What etcd v3 must hold in the end, by the tallies of all instances. */

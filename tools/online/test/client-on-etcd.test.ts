@@ -12,7 +12,17 @@ import { Controller } from '@keyferry/client/testing';
 import { serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { clock, control, controlled, migration, newTally, recordsOf, work, type Tally } from './application.ts';
+import {
+  clock,
+  control,
+  controlled,
+  headsOf,
+  migration,
+  newTally,
+  recordsOf,
+  work,
+  type Tally,
+} from './application.ts';
 
 const instances = 3;
 
@@ -47,7 +57,14 @@ describe.skipIf(!available.ok)(`an application on etcd${available.note}`, () => 
       await client.close();
     });
 
-    const controller = new Controller({ place, source, target: controlled(etcd), clock, requestLifeMs: 30_000 });
+    const controller = new Controller({
+      place,
+      source,
+      target: controlled(etcd),
+      clock,
+      requestLifeMs: 30_000,
+      heads: () => headsOf(etcd, endpoints[0] ?? ''),
+    });
     const rounds = async (more: number): Promise<void> => {
       const until = tallies.map(({ operations }) => operations + more);
       while (tallies.some(({ operations }, i) => operations < (until[i] ?? 0))) await sleep(20);

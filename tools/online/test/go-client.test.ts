@@ -18,6 +18,7 @@ import {
   clock,
   control,
   controlled,
+  headsOf,
   countKey,
   migration,
   newTally,
@@ -71,7 +72,14 @@ describe.skipIf(skipped !== '')(`the client in Go${skipped}`, () => {
         await client.close();
       })();
 
-      const controller = new Controller({ place, source, target: controlled(etcd), clock, requestLifeMs: 30_000 });
+      const controller = new Controller({
+        place,
+        source,
+        target: controlled(etcd),
+        clock,
+        requestLifeMs: 30_000,
+        heads: () => headsOf(etcd, endpoints[0] ?? ''),
+      });
       const rounds = async (more: number): Promise<void> => {
         const all = [() => tally.operations, ...programs.map((program) => () => program.progress)];
         const until = all.map((done) => done() + more);
@@ -89,7 +97,7 @@ describe.skipIf(skipped !== '')(`the client in Go${skipped}`, () => {
       await working;
       const told = (await Promise.all(programs.map((program) => program.finish()))) as readonly GoTally[];
 
-      const tallies = told.map(({ own, ...rest }): Tally => ({ own: new Map(Object.entries(own)), ...rest }));
+      const tallies = told.map(({ own, ...rest }): Tally => ({ own: new Map(Object.entries(own)), index: 0, ...rest }));
       const found = new Map(Object.entries(await etcd.getAll().prefix('/app/').strings()));
       expect(found).toEqual(recordsOf([tally, ...tallies]));
       for (const { modes, counted } of told) {
