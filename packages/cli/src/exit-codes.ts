@@ -140,6 +140,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'client.not-serving': 'failed',
   'client.outcome-unknown': 'failed',
   'client.named-gone': 'failed',
+  'client.watch-lost': 'failed',
   'capability.missing': 'config',
   'code.unknown': 'usage',
   'lambda.bundle-invalid': 'config',

@@ -30,6 +30,7 @@ import { machineClock, machineId } from './machine.ts';
 import { mergedPages, type AnyRecord } from './merged-list.ts';
 import { settingsOf, type ClientOptions } from './options.ts';
 import { Presence } from './presence.ts';
+import { Watch, type ClientWatch } from './watch.ts';
 import { beginWithin, notServing, resultOf, runOperation, type Runner } from './run-operation.ts';
 
 /** A record as it was at one moment. */
@@ -89,6 +90,13 @@ export interface OnlineClient {
    */
   list(prefix: string): AsyncIterable<readonly ListedRecord[]>;
   /**
+   * Watches the keys that begin with a prefix. Resolves once every change that an application makes from now on will be
+   * shown: once, in the order of its key, as pages of changes; no copy of a migration, and nothing twice. So list after
+   * it: what changes meanwhile is in the list, among the changes, or in both. Ends with `client.watch-lost` where changes
+   * may be missing (the store dropped its history; the migration was taken back): open another, and list.
+   */
+  watch(prefix: string): Promise<ClientWatch>;
+  /**
    * The number of a record's state, for applications that compare the indexes of etcd v2: they go on growing in the target,
    * and a copied record keeps its own. Null where it has none: read again. After a rollback they are those of the source
    * once more, which may be lower.
@@ -116,15 +124,18 @@ export async function openClient(options: ClientOptions): Promise<OnlineClient> 
   const presence = new Presence(options.switch, `${name}.${uniqueId()}` as InstanceId, clock, settings, onProblem);
   await presence.start();
   const { source, target } = options;
-  return new Client({ presence, source, target, clock, waitMaxMs: settings.waitMaxMs });
+  return new Client({ presence, source, target, clock, waitMaxMs: settings.waitMaxMs }, onProblem);
 }
 
 class Client implements OnlineClient {
   private readonly runner: Runner;
+  private readonly onProblem: (error: unknown) => void;
+  private readonly watches = new Set<ClientWatch>();
   private isClosed = false;
 
-  constructor(runner: Runner) {
+  constructor(runner: Runner, onProblem: (error: unknown) => void) {
     this.runner = runner;
+    this.onProblem = onProblem;
   }
 
   get status(): ClientStatus {
@@ -195,6 +206,21 @@ class Client implements OnlineClient {
     }
   }
 
+  async watch(prefix: string): Promise<ClientWatch> {
+    this.assertOpen();
+    const { runner, onProblem, watches } = this;
+    const onClose = (watch: ClientWatch): void => void watches.delete(watch);
+    // An instance past its lease does not know in which store the next change is.
+    const begun = await beginWithin(runner, runner.clock.monotonicMs() + runner.waitMaxMs);
+    try {
+      const watch = await Watch.open({ ...runner, onProblem, onClose }, prefix, prefixRange(keyFromText(prefix)));
+      watches.add(watch);
+      return watch;
+    } finally {
+      runner.presence.end(begun.operation, true);
+    }
+  }
+
   indexOf(token: Token): number | null {
     return indexOf(token, this.runner.presence.record ?? noBridge);
   }
@@ -206,6 +232,7 @@ class Client implements OnlineClient {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
+    for (const watch of [...this.watches]) await watch.close();
     await this.runner.presence.leave();
   }
 

@@ -10,3 +10,4 @@ export {
   type Swap,
 } from './client.ts';
 export type { ClientOptions } from './options.ts';
+export type { ClientChange, ClientWatch } from './watch.ts';

@@ -61,6 +61,7 @@ export class Presence {
   private renewDueAtMs = 0;
   private isGone = false;
   private waiting: (() => void)[] = [];
+  private readonly listeners = new Set<() => void>();
   private loop: Promise<void> = Promise.resolve();
 
   constructor(
@@ -140,6 +141,12 @@ export class Presence {
     await Promise.race([woken, this.clock.sleep(waitMs, ended.signal)]);
     ended.abort();
     this.assertNotGone();
+  }
+
+  /** @param listener is called whenever the mode or the lease has changed. @returns ends that */
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   /** Waits for what is under way, for one request life at most, and leaves. Nothing may be begun any more. */
@@ -245,5 +252,6 @@ export class Presence {
     const { waiting } = this;
     this.waiting = [];
     for (const resolve of waiting) resolve();
+    for (const listener of this.listeners) listener();
   }
 }

@@ -131,6 +131,7 @@ export class Controller {
   private async positionsOf({ mode }: Rung, before: SwitchRecord | null) {
     const { frozenAt = null, watchFrom = null, indexOffset = null } = before ?? {};
     const { heads } = this.options;
+    if (mode === 'legacy') return { frozenAt: null, watchFrom: null, indexOffset };
     if (mode !== 'migrating' || frozenAt !== null || heads === undefined) return { frozenAt, watchFrom, indexOffset };
     const { source, target } = await heads();
     return { frozenAt: source, watchFrom: target, indexOffset: indexOffsetAt(source, target, indexOffset) };

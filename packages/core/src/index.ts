@@ -69,6 +69,7 @@ export * from './machines/online/operation-gate.ts';
 export * from './machines/online/client-operation.ts';
 export * from './machines/online/list-merge.ts';
 export * from './machines/online/index-bridge.ts';
+export * from './machines/online/watch-course.ts';
 export * from './machines/online/dual-read-steps.ts';
 export * from './machines/online/switch-record.ts';
 export * from './machines/online/marker-text.ts';

@@ -5,6 +5,7 @@
 import {
   compareKeys,
   rangeHolds,
+  type FeedReadOptions,
   type Key,
   type KeyRange,
   type OnlineRecord,
@@ -17,8 +18,14 @@ import {
   type OnlineTargetRequest,
   type Pair,
   type Position,
+  type MoveStep,
+  type Moves,
   type SeenSwitch,
+  type SourceMove,
+  type SourceMoves,
   type TargetEntry,
+  type TargetMove,
+  type TargetMoves,
   type Version,
   type Write,
 } from '../src/index.ts';
@@ -30,11 +37,14 @@ interface Held {
   readonly expiresAtMs: number | null;
 }
 
-/** Records that end by a clock, with versions that never come twice. */
+type Move<H extends Held> = TargetMove<H & { readonly key: Key }>;
+
+/** Records that end by a clock, with versions that never come twice, and all that ever happened to them. */
 class HeldRecords<H extends Held> {
   readonly nowMs: () => number;
   private readonly records = new Map<Key, H>();
-  private versions = 0;
+  /** The first one made version 1. */
+  private readonly log: Move<H>[] = [];
 
   constructor(nowMs: () => number) {
     this.nowMs = nowMs;
@@ -43,26 +53,54 @@ class HeldRecords<H extends Held> {
   get(key: Key): H | null {
     const held = this.records.get(key) ?? null;
     if (held === null || held.expiresAtMs === null || held.expiresAtMs > this.nowMs()) return held;
+    this.note({ key, change: { kind: 'delete' }, entombed: false });
     this.records.delete(key);
     return null;
   }
 
   /** @returns the version of a put */
-  write(key: Key, write: Write<Uint8Array>, make: (held: Held) => H): Version | null {
+  write(key: Key, write: Write<Uint8Array>, make: (held: Held) => H, entombed = false): Version | null {
     if (write.kind === 'delete') {
-      this.records.delete(key);
+      const isThere = this.records.delete(key);
+      if (isThere || entombed) this.note({ key, change: isThere ? { kind: 'delete' } : null, entombed });
       return null;
     }
-    this.versions += 1;
-    const version = String(this.versions) as Version;
+    const version = String(this.log.length + 1) as Version;
     const expiresAtMs = write.ttlMs === null ? null : this.nowMs() + write.ttlMs;
-    this.records.set(key, make({ value: write.value.slice(), version, expiresAtMs }));
+    const record = make({ value: write.value.slice(), version, expiresAtMs });
+    this.note({ key, change: { kind: 'put', record: { ...record, key } }, entombed });
+    this.records.set(key, record);
     return version;
   }
 
-  /** The last version given. */
+  /** The version of the last change. */
   head(): Position {
-    return String(this.versions) as Position;
+    return String(this.log.length) as Position;
+  }
+
+  /** @param made of a move and the version that it made; a wait is the caller's */
+  moves<M>(made: (move: Move<H>, at: Position) => readonly M[]): Moves<M> {
+    return {
+      head: async () => this.head(),
+      hasReached: (position, mark) => Number(position) >= Number(mark),
+      open: async (range, after) => {
+        let at = Number(after);
+        const read = ({ changesMax }: FeedReadOptions): MoveStep<M> => {
+          const first = at + 1;
+          const later = this.log.slice(at, at + changesMax);
+          at += later.length;
+          const moves = later.flatMap((move, i) =>
+            rangeHolds(range, move.key) ? made(move, String(first + i) as Position) : [],
+          );
+          return { kind: 'moves', moves, position: String(at) as Position };
+        };
+        return { read: async (options) => read(options), close: async () => undefined };
+      },
+    };
+  }
+
+  private note(move: Move<H>): void {
+    this.log.push(move);
   }
 
   keys(): readonly Key[] {
@@ -72,10 +110,13 @@ class HeldRecords<H extends Held> {
 
 export class MemoryOnlineSource implements OnlineSource {
   readonly role = 'source';
+  readonly moves: SourceMoves;
   private readonly records: HeldRecords<Held>;
 
   constructor(nowMs: () => number) {
-    this.records = new HeldRecords(nowMs);
+    const records = new HeldRecords<Held>(nowMs);
+    this.records = records;
+    this.moves = records.moves(sourceMovesOf);
   }
 
   async ask(key: Key, request: OnlineSourceRequest): Promise<OnlineSourceAnswer> {
@@ -103,19 +144,26 @@ export class MemoryOnlineSource implements OnlineSource {
   async close(): Promise<void> {}
 }
 
+function sourceMovesOf({ key, change }: Move<Held>, at: Position): readonly SourceMove[] {
+  return change === null ? [] : [{ key, change, at }];
+}
+
 interface HeldInTarget extends Held {
   readonly copiedFrom: Version | null;
 }
 
 export class MemoryOnlineTarget implements OnlineTarget {
   readonly role = 'target';
+  readonly moves: TargetMoves;
   private readonly records: HeldRecords<HeldInTarget>;
   private readonly tombstones = new Set<Key>();
   private readonly heldSwitch: MemorySwitchData | null;
 
   /** @param held the switch that this store holds, if it does */
   constructor(nowMs: () => number, held: MemorySwitchData | null = null) {
-    this.records = new HeldRecords(nowMs);
+    const records = new HeldRecords<HeldInTarget>(nowMs);
+    this.records = records;
+    this.moves = records.moves((move) => [move]);
     this.heldSwitch = held;
   }
 
@@ -129,7 +177,8 @@ export class MemoryOnlineTarget implements OnlineTarget {
     if (this.heldSwitch !== null && (this.heldSwitch.texts.get('record')?.version ?? null) !== seen.version)
       return { kind: 'epoch-moved' };
     if (!holds(pair, request.expect)) return { kind: 'unmet', pair };
-    const version = this.records.write(key, request.write, (held) => ({ ...held, copiedFrom: null }));
+    const entombed = request.tombstone === 'write' && !pair.tombstone;
+    const version = this.records.write(key, request.write, (held) => ({ ...held, copiedFrom: null }), entombed);
     if (request.tombstone === 'write') this.tombstones.add(key);
     if (request.tombstone === 'clear') this.tombstones.delete(key);
     return { kind: 'written', version, previous: pair };

@@ -358,6 +358,11 @@ export const codes = {
     summary: 'an operator named instance {instance} gone at {where}; it serves no more',
     remedy: 'restart the process: it registers under a new name',
   }),
+  'client.watch-lost': entry<{ prefix: string; why: string }>({
+    retry: 'never',
+    summary: 'a watch of {prefix} ended: {why}. Changes may have been missed',
+    remedy: 'open another watch, and then list the prefix',
+  }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',
     summary: 'store {store} cannot do {capability}, which strategy {strategy} needs',

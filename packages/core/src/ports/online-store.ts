@@ -8,8 +8,11 @@
 import type { SwitchEpoch } from '../machines/online/barrier.ts';
 import type { SourceAnswer, SourceRequest, TargetAnswer, TargetRequest } from '../machines/online/client-operation.ts';
 import type { TargetEntry } from '../machines/online/list-merge.ts';
+import type { TargetMove } from '../machines/online/watch-course.ts';
 import type { Key, KeyRange } from '../model/key.ts';
+import type { Position } from '../model/position.ts';
 import type { Version } from '../model/record.ts';
+import type { FeedReadOptions } from './change-feed.ts';
 import type { SwitchVersion } from './switch.ts';
 
 export type OnlineSourceRequest = SourceRequest<Uint8Array>;
@@ -35,11 +38,49 @@ export interface SeenSwitch {
   readonly version: SwitchVersion | null;
 }
 
+/** What happened to a key of the source: by an application, by the reverse tail, or because its TTL had ended. */
+export interface SourceMove {
+  readonly key: Key;
+  readonly change: { readonly kind: 'put'; readonly record: OnlineRecord } | { readonly kind: 'delete' };
+  readonly at: Position;
+}
+
+/** In order, whole transactions. Of a target, keys of keyferry's own are told only as what they say of the records'. */
+export type MoveStep<M> =
+  | {
+      readonly kind: 'moves';
+      readonly moves: readonly M[];
+      /** All of the store up to here was in this step or in those before. */
+      readonly position: Position;
+    }
+  /** What followed is gone, or cannot be told key by key. Nothing more comes. */
+  | { readonly kind: 'lost'; /** Remainder of a sentence; holds no secret. */ readonly why: string };
+
+/** Read as an open feed is (change-feed.ts). Close it: it may hold a connection. */
+export interface OpenMoves<M> {
+  read(options: FeedReadOptions): Promise<MoveStep<M>>;
+  close(): Promise<void>;
+}
+
+export interface Moves<M> {
+  /** Every change that was acknowledged before the call lies at or before it. */
+  head(): Promise<Position>;
+  /** Whether a reader that stands at `position` has been given everything up to `mark`. */
+  hasReached(position: Position, mark: Position): boolean;
+  /** What came after `after`. A position that was lost is told by the first read. */
+  open(range: KeyRange, after: Position): Promise<OpenMoves<M>>;
+}
+
+export type SourceMoves = Moves<SourceMove>;
+export type TargetMoves = Moves<TargetMove<OnlineTargetRecord>>;
+
 export interface OnlineSource {
   readonly role: 'source';
   ask(key: Key, request: OnlineSourceRequest): Promise<OnlineSourceAnswer>;
   /** Records of a range, ascending by bytes, in pages. */
   list(range: KeyRange): AsyncIterable<readonly OnlineRecord[]>;
+  /** Its changes, for watchers; absent: it cannot tell them. */
+  readonly moves?: SourceMoves;
   close(): Promise<void>;
 }
 
@@ -51,5 +92,7 @@ export interface OnlineTarget {
   ask(key: Key, request: OnlineTargetRequest, seen: SeenSwitch): Promise<OnlineTargetAnswer>;
   /** Keys of a range that are there or have a tombstone, ascending by bytes, all of one snapshot, in pages. */
   list(range: KeyRange): AsyncIterable<readonly TargetEntry<OnlineTargetRecord>[]>;
+  /** Its changes, for watchers; absent: it cannot tell them. */
+  readonly moves?: TargetMoves;
   close(): Promise<void>;
 }

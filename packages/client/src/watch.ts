@@ -1,0 +1,203 @@
+/**
+ * A watch over both stores: what applications change, each change once and in the order of its key, from when it was opened.
+ *
+ *     open ─► read (source) ─► kept back while it drains ─► up to the freeze ─► read (target) ─► …
+ *                                                                                   └─► taken back: `client.watch-lost`
+ *
+ * Which changes are shown is core's decision (watch-course.ts), by the mode that this instance knows after the read. A watch
+ * holds no mode up: it is behind by as much as its reader is. Reads that failed are repeated, for nothing is lost by it.
+ */
+import {
+  applicationChange,
+  KeyferryError,
+  keyToText,
+  watchSideAt,
+  watchVerdict,
+  type Clock,
+  type Key,
+  type KeyRange,
+  type MoveStep,
+  type OnlineSource,
+  type OnlineTarget,
+  type OpenMoves,
+  type Position,
+  type SourceMove,
+  type TargetMove,
+  type OnlineTargetRecord,
+  type Token,
+  type WatchVerdict,
+} from '@keyferry/core';
+import type { Presence } from './presence.ts';
+
+export type ClientChange =
+  | { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array; readonly token: Token }
+  /** By an application, or because its TTL had ended. */
+  | { readonly kind: 'delete'; readonly key: string };
+
+/** Iterate it once. Ends when it is closed, with its client or by leaving the loop. */
+export interface ClientWatch extends AsyncIterable<readonly ClientChange[]> {
+  close(): Promise<void>;
+}
+
+export interface WatchParts {
+  readonly presence: Presence;
+  readonly source: OnlineSource;
+  readonly target: OnlineTarget;
+  readonly clock: Clock;
+  readonly onProblem: (error: unknown) => void;
+  readonly onClose: (watch: ClientWatch) => void;
+}
+
+type Moves = { readonly side: 'source'; readonly open: OpenMoves<SourceMove> } | OfTarget;
+type OfTarget = { readonly side: 'target'; readonly open: OpenMoves<TargetMove<OnlineTargetRecord>> };
+type Step = MoveStep<SourceMove | TargetMove<OnlineTargetRecord>>;
+
+const changesMax = 500;
+const waitMs = 1000;
+/** Between two reads of which the first had nothing, or failed. */
+const pauseMs = 10;
+const repeatMs = 250;
+
+export class Watch implements ClientWatch {
+  private readonly parts: WatchParts;
+  private readonly prefix: string;
+  private readonly range: KeyRange;
+  private moves: Moves;
+  /** Of the source, read and not shown yet. */
+  private kept: SourceMove[] = [];
+  private keptBack = false;
+  private readonly ending = new AbortController();
+  /** Ends a wait: another mode may say something about what was read. */
+  private interrupt = new AbortController();
+  private readonly unsubscribe: () => void;
+
+  /**
+   * Resolves once whatever changes from now on will be shown.
+   * @throws {KeyferryError} `capability.missing`: a store cannot tell its changes. The stores' own.
+   */
+  static async open(parts: WatchParts, prefix: string, range: KeyRange): Promise<Watch> {
+    const { source, target, presence } = parts;
+    if (watchSideAt(presence.record) === 'source') {
+      const open = await movesOf(source).open(range, await movesOf(source).head());
+      return new Watch(parts, prefix, range, { side: 'source', open });
+    }
+    const open = await movesOf(target).open(range, await movesOf(target).head());
+    return new Watch(parts, prefix, range, { side: 'target', open });
+  }
+
+  private constructor(parts: WatchParts, prefix: string, range: KeyRange, moves: Moves) {
+    this.parts = parts;
+    this.prefix = prefix;
+    this.range = range;
+    this.moves = moves;
+    this.unsubscribe = parts.presence.subscribe(() => this.interrupt.abort());
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<readonly ClientChange[], void, undefined> {
+    try {
+      while (!this.ending.signal.aborted) {
+        const changes = await this.next();
+        if (changes.length > 0) yield changes;
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.ending.signal.aborted) return;
+    this.ending.abort();
+    this.interrupt.abort();
+    this.unsubscribe();
+    this.parts.onClose(this);
+    await this.moves.open.close();
+  }
+
+  /** None: nothing happened, or nothing that may be shown yet. */
+  private async next(): Promise<readonly ClientChange[]> {
+    const { presence } = this.parts;
+    const step = await this.read();
+    if (step === null) return [];
+    if (step.kind === 'lost') throw this.lost(step.why);
+    // Past the lease the mode may be another one by now.
+    while (!presence.isCertain() && !this.ending.signal.aborted) await presence.changed(this.inMs(waitMs));
+    const { side } = this.moves;
+    const verdict = watchVerdict({ side, keptBack: this.keptBack }, presence.record);
+    if (verdict.kind === 'lost') throw this.lost(verdict.why);
+    if (side === 'target') return (step.moves as readonly TargetMove<OnlineTargetRecord>[]).flatMap(ofTarget);
+    this.kept.push(...(step.moves as readonly SourceMove[]));
+    if (verdict.kind === 'hand-over') return this.handOver(verdict, step.position);
+    this.keptBack = verdict.kind === 'keep-back';
+    return this.keptBack ? [] : this.kept.splice(0).flatMap(ofSource);
+  }
+
+  private async handOver(
+    { frozenAt, watchFrom }: Extract<WatchVerdict, { kind: 'hand-over' }>,
+    position: Position,
+  ): Promise<readonly ClientChange[]> {
+    const { source, target } = this.parts;
+    const moves = movesOf(source);
+    const changes = this.kept.splice(0).filter(({ at }) => moves.hasReached(frozenAt, at));
+    if (moves.hasReached(position, frozenAt)) {
+      const open = await movesOf(target).open(this.range, watchFrom);
+      await this.moves.open.close();
+      this.moves = { side: 'target', open };
+    }
+    return changes.flatMap(ofSource);
+  }
+
+  /** Null: it was ended, or failed in a way that passes. */
+  private async read(): Promise<Step | null> {
+    const { clock, onProblem } = this.parts;
+    this.interrupt = new AbortController();
+    if (this.ending.signal.aborted) return null;
+    try {
+      const step = await this.moves.open.read({ changesMax, waitMs, signal: this.interrupt.signal });
+      if (step.kind === 'moves' && step.moves.length === 0) await clock.sleep(pauseMs, this.interrupt.signal);
+      return this.ending.signal.aborted ? null : step;
+    } catch (error) {
+      if (this.ending.signal.aborted) return null;
+      if (!(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
+      onProblem(error);
+      await clock.sleep(repeatMs, this.ending.signal);
+      return null;
+    }
+  }
+
+  private inMs(ms: number): number {
+    return this.parts.clock.monotonicMs() + ms;
+  }
+
+  private lost(why: string): KeyferryError {
+    return new KeyferryError('client.watch-lost', { prefix: this.prefix, why });
+  }
+}
+
+/** @throws {KeyferryError} `capability.missing` */
+function movesOf<S extends OnlineSource | OnlineTarget>({ role, moves }: S): NonNullable<S['moves']> {
+  if (moves !== undefined) return moves;
+  throw new KeyferryError('capability.missing', { store: role, capability: 'watch', strategy: 'dual-read' });
+}
+
+function ofSource({ key, change }: SourceMove): readonly ClientChange[] {
+  if (change.kind === 'delete') return deleted(key);
+  return put(key, change.record.value, { store: 'source', version: change.record.version });
+}
+
+function ofTarget(move: TargetMove<OnlineTargetRecord>): readonly ClientChange[] {
+  const change = applicationChange(move);
+  if (change === null) return [];
+  if (change.kind === 'delete') return deleted(change.key);
+  return put(change.key, change.record.value, { store: 'target', version: change.record.version });
+}
+
+/** A key that is no text cannot be named to this client, so it is not shown either. */
+function deleted(key: Key): readonly ClientChange[] {
+  const text = keyToText(key);
+  return text === null ? [] : [{ kind: 'delete', key: text }];
+}
+
+function put(key: Key, value: Uint8Array, token: Token): readonly ClientChange[] {
+  const text = keyToText(key);
+  return text === null ? [] : [{ kind: 'put', key: text, value, token }];
+}

@@ -1,0 +1,386 @@
+/**
+ * Goal: watchers see what applications change, once, in the order of each key, and nothing of a migration (SPEC R61, R62).
+ * Method: seeded: instances write at random on late memory stores while a controller goes forward and gives up, backfill
+ * copies, and a reverse tail writes every change back into the source. What the stores did for applications is the oracle.
+ */
+import { describe, expect, it } from 'vitest';
+import {
+  applicationChange,
+  isKeyferryError,
+  KeyferryError,
+  keyFromText,
+  keyToText,
+  type Key,
+  type OnlineSource,
+  type OnlineTarget,
+  type OnlineTargetRecord,
+  type Position,
+  type Switch,
+  type SwitchEpoch,
+  type SwitchRecord,
+  type TargetMove,
+  type TargetMoves,
+} from '@keyferry/core';
+import { MemoryOnlineSource, MemoryOnlineTarget, MemorySwitch } from '@keyferry/core/testing';
+import {
+  openClient,
+  type ClientChange,
+  type ClientOptions,
+  type ClientWatch,
+  type OnlineClient,
+} from '../src/index.ts';
+import { Controller, type ControllerOptions } from './controller.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+const requestLifeMs = 400;
+const keys = ['/a', '/b', '/c'] as const;
+/** Nobody writes it while anybody watches; backfill copies it. */
+const idle = '/idle';
+const settings = { leaseMs: 300, requestLifeMs, waitMaxMs: 2000, pollMs: 40 };
+const everything = { start: '' as Key, end: null };
+
+/** xorshift32: 0 or more, less than `end`. */
+function chanceOf(seed: number): (end: number) => number {
+  let state = seed * 2654435761 || 1;
+  return (end) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % end;
+  };
+}
+
+/** How one change reads in a history. */
+const textOf = (change: ClientChange): string =>
+  `${change.key} ${change.kind === 'put' ? Buffer.from(change.value).toString('utf8') : 'gone'}`;
+
+class Stage {
+  readonly clock = new VirtualClock();
+  readonly place = new MemorySwitch();
+  readonly source = new MemoryOnlineSource(() => this.clock.nowMs());
+  readonly target = new MemoryOnlineTarget(() => this.clock.nowMs());
+  /** What the stores did for applications, in order. */
+  readonly done: string[] = [];
+  private instances = 0;
+
+  open(wraps: Partial<ClientOptions> = {}): Promise<OnlineClient> {
+    const uniqueId = (): string => String((this.instances += 1));
+    const { clock, place, source, target } = this;
+    const options: ClientOptions = {
+      name: 'app',
+      switch: place,
+      source,
+      target,
+      clock,
+      uniqueId,
+      ...settings,
+      ...wraps,
+    };
+    return openClient(options);
+  }
+
+  controlled(): ControllerOptions {
+    const { place, source, target, clock } = this;
+    const heads = async () => ({ source: source.head(), target: target.head() });
+    return { place, source, target, clock, requestLifeMs, heads };
+  }
+
+  controller(givesUp: () => boolean = () => false): Controller {
+    return new Controller({ ...this.controlled(), givesUp });
+  }
+
+  /** To its end, with time going on meanwhile. */
+  run<T>(work: Promise<T>): Promise<T> {
+    return this.clock.until(work);
+  }
+
+  /** As the applications' own stores: late, and noting what took effect. */
+  late(below: (end: number) => number): { readonly source: OnlineSource; readonly target: OnlineTarget } {
+    const { clock, source, target, done } = this;
+    const pause = (): Promise<void> => clock.sleep(below(25));
+    const note = (key: Key, change: string): void => void done.push(`${keyToText(key)} ${change}`);
+    return {
+      source: override<OnlineSource, 'ask'>(source, 'ask', async (key, request) => {
+        await pause();
+        const answer = await source.ask(key, request);
+        if (request.kind === 'write' && answer.kind === 'written') {
+          if (request.write.kind === 'put') note(key, Buffer.from(request.write.value).toString('utf8'));
+          else if (answer.previous !== null) note(key, 'gone');
+        }
+        await pause();
+        return answer;
+      }),
+      target: override<OnlineTarget, 'ask'>(target, 'ask', async (key, request, seen) => {
+        await pause();
+        const answer = await target.ask(key, request, seen);
+        if (request.kind === 'write' && answer.kind === 'written') {
+          const { record, tombstone } = answer.previous;
+          if (request.write.kind === 'put') note(key, Buffer.from(request.write.value).toString('utf8'));
+          // Of a key that was never copied, or of none at all: its tombstone says so, the first time.
+          else if (record !== null || (request.tombstone === 'write' && !tombstone)) note(key, 'gone');
+        }
+        await pause();
+        return answer;
+      }),
+    };
+  }
+}
+
+/** The same object, but for one member. */
+function override<T extends object, N extends keyof T>(of: T, member: N, by: T[N]): T {
+  return new Proxy(of, {
+    get: (object, name) => {
+      if (name === member) return by;
+      const found: unknown = Reflect.get(object, name);
+      return typeof found === 'function' ? (found.bind(object) as unknown) : found;
+    },
+  });
+}
+
+/** Carries applications' changes of the target back, from `migrating` on. */
+async function reverseTail({ place, source, target, clock }: Stage, isOver: () => boolean): Promise<number> {
+  let carried = 0;
+  let from: SwitchRecord['watchFrom'] = null;
+  while (from === null && !isOver()) {
+    from = (await place.read())?.value.watchFrom ?? null;
+    await clock.sleep(5);
+  }
+  if (from === null) return 0;
+  const moves = await target.moves.open(everything, from);
+  while (!isOver()) {
+    const step = await moves.read({ changesMax: 10, waitMs: 0 });
+    for (const move of step.kind === 'moves' ? step.moves : []) {
+      const change = applicationChange(move);
+      if (change === null) continue;
+      const write =
+        change.kind === 'put'
+          ? ({ kind: 'put', value: change.record.value, ttlMs: null } as const)
+          : ({ kind: 'delete' } as const);
+      await source.ask(move.key, { kind: 'write', write, expect: 'any' });
+      carried += 1;
+    }
+    await clock.sleep(5);
+  }
+  return carried;
+}
+
+async function collect(watch: ClientWatch, into: string[]): Promise<void> {
+  for await (const page of watch) into.push(...page.map(textOf));
+}
+
+/** Each key has an order; two keys have none between them. */
+const byKey = (changes: readonly string[]): readonly (readonly string[])[] =>
+  [...keys, idle].map((key) => changes.filter((change) => change.startsWith(`${key} `)));
+
+interface Played {
+  /** To each instance. */
+  readonly shown: readonly (readonly string[])[];
+  /** By the reverse tail. */
+  readonly carried: number;
+}
+
+async function play(stage: Stage, seed: number, wraps: Parameters<Stage['open']>[0] = {}): Promise<Played> {
+  const below = chanceOf(seed);
+  const { clock } = stage;
+  const late = stage.late(below);
+  const left = { kind: 'put', value: Buffer.from('from before'), ttlMs: null } as const;
+  await stage.source.ask(keyFromText(idle), { kind: 'write', write: left, expect: 'any' });
+  const clients = [];
+  while (clients.length < 3) clients.push(await stage.open({ ...late, ...wraps }));
+  const shown: string[][] = clients.map(() => []);
+  const watching = await Promise.all(clients.map((client) => client.watch('/')));
+  const collecting = watching.map((watch, i) => collect(watch, shown[i] ?? []));
+  let isOver = false;
+  let writes = 0;
+  const working = clients.map(async (client) => {
+    while (!isOver) {
+      const key = keys[below(keys.length)] ?? keys[0];
+      if (below(3) === 0) await client.delete(key);
+      else await client.put(key, `v${(writes += 1)}`);
+      await clock.sleep(below(40));
+    }
+  });
+  const tailing = reverseTail(stage, () => isOver);
+  const controller = stage.controller(() => below(100) < 15);
+  for (const goal of ['apply', 'cutover', 'finalize'] as const) {
+    await clock.sleep(200 + below(200));
+    while (!(await controller.walk(goal)));
+  }
+  await clock.sleep(200);
+  isOver = true;
+  await Promise.all(working);
+  const carried = await tailing;
+  await clock.sleep(2000); // all that happened has been shown by then
+  for (const client of clients) await client.close();
+  await Promise.all(collecting);
+  return { shown, carried };
+}
+
+const matches = (stage: Stage, { shown }: Played): boolean =>
+  shown.every((each) => JSON.stringify(byKey(each)) === JSON.stringify(byKey(stage.done)));
+
+describe('watchers', () => {
+  it.each([1, 41, 81])(
+    'are shown what applications did, and nothing else, in the seeds from %i on',
+    async (first) => {
+      let carried = 0;
+      for (let seed = first; seed < first + 40; seed += 1) {
+        const stage = new Stage();
+        const played = await stage.run(play(stage, seed));
+        carried += played.carried;
+        expect(stage.done.length, `seed ${seed}`).toBeGreaterThan(20);
+        for (const shown of played.shown) expect(byKey(shown), `seed ${seed}`).toEqual(byKey(stage.done));
+      }
+      // Else nothing would tell a watcher that is shown the reverse tail from one that is not.
+      expect(carried).toBeGreaterThan(100);
+    },
+    60_000,
+  );
+
+  it('are shown the reverse tail where the freeze is told too late, and that is found', async () => {
+    const stage = new Stage();
+    const late: Switch = override(stage.place, 'read', async () => {
+      const entry = await stage.place.read();
+      if (entry === null || entry.value.frozenAt === null) return entry;
+      return { ...entry, value: { ...entry.value, frozenAt: String(Number(entry.value.frozenAt) + 5) as Position } };
+    });
+    expect(matches(stage, await stage.run(play(stage, 1, { switch: late })))).toBe(false);
+  }, 60_000);
+
+  it('are shown copies where these have no origin, and that is found', async () => {
+    const stage = new Stage();
+    const { target } = stage;
+    const open: TargetMoves['open'] = async (range, after) => {
+      const moves = await target.moves.open(range, after);
+      return override(moves, 'read', async (options) => {
+        const step = await moves.read(options);
+        if (step.kind === 'lost') return step;
+        return { ...step, moves: step.moves.map(withoutOrigin) };
+      });
+    };
+    const blind = override(stage.late(chanceOf(1)).target, 'moves', override(target.moves, 'open', open));
+    expect(matches(stage, await stage.run(play(stage, 1, { target: blind })))).toBe(false);
+  }, 60_000);
+});
+
+describe('a watch', () => {
+  const walked = async (stage: Stage, goal: 'apply' | 'finalize'): Promise<void> => {
+    await stage.run(stage.controller().walk(goal));
+    await stage.clock.advance(500);
+  };
+
+  it('shows the delete of a key that was never copied, once, and the end of a TTL', async () => {
+    const stage = new Stage();
+    const client = await stage.open();
+    await client.put('/only/in/the/source', 'old');
+    const target = override(stage.target, 'copy', () => undefined);
+    await stage.run(new Controller({ ...stage.controlled(), target }).walk('apply'));
+    await stage.clock.advance(500);
+    const shown: string[] = [];
+    const collecting = collect(await client.watch('/'), shown);
+    await client.delete('/only/in/the/source');
+    await client.delete('/only/in/the/source');
+    await client.put('/ends', 'soon', { ttlMs: 1000 });
+    await stage.clock.advance(2000);
+    await client.get('/ends');
+    await stage.clock.advance(500);
+    await stage.run(client.close());
+    await collecting;
+    expect(shown).toEqual(['/only/in/the/source gone', '/ends soon', '/ends gone']);
+  });
+
+  it('shows its own prefix alone, and ends with its loop, its client, or by itself', async () => {
+    const stage = new Stage();
+    const client = await stage.open();
+    const [left, closed, ended] = [await client.watch('/app/'), await client.watch('/app/'), await client.watch('/')];
+    await client.put('/other', 'v');
+    await client.put('/app/k', 'v');
+    const firstOf = async (watch: ClientWatch): Promise<string | null> => {
+      for await (const [change] of watch) return change === undefined ? null : textOf(change);
+      return null;
+    };
+    expect(await stage.run(firstOf(left))).toBe('/app/k v');
+    await closed.close();
+    expect(await stage.run(firstOf(closed))).toBeNull();
+    const all: string[] = [];
+    const collecting = collect(ended, all);
+    await stage.clock.advance(100);
+    await stage.run(client.close());
+    await collecting;
+    expect(all).toEqual(['/other v', '/app/k v']);
+  });
+
+  it('is lost when the migration is taken back, and the next one sees the source again', async () => {
+    const stage = new Stage();
+    const client = await stage.open();
+    await walked(stage, 'apply');
+    const lost = collect(await client.watch('/'), []).catch((error: unknown) => error);
+    const { value, version } = (await stage.place.read()) ?? {};
+    expect(value?.mode).toBe('migrating');
+    if (value === undefined || version === undefined) return;
+    await stage.place.write(
+      { ...value, mode: 'returning', committed: 'legacy', epoch: (value.epoch + 1) as SwitchEpoch },
+      version,
+    );
+    expect(isKeyferryError(await stage.run(lost), 'client.watch-lost')).toBe(true);
+    await stage.clock.advance(500);
+    const shown: string[] = [];
+    const collecting = collect(await client.watch('/'), shown);
+    await stage.source.ask(keyFromText('/k'), {
+      kind: 'write',
+      write: { kind: 'put', value: Buffer.from('home'), ttlMs: null },
+      expect: 'any',
+    });
+    await stage.clock.advance(500);
+    await stage.run(client.close());
+    await collecting;
+    expect(shown).toEqual(['/k home']);
+  });
+
+  it('goes on behind a read that failed, and ends with what can never be read', async () => {
+    const stage = new Stage();
+    const { source } = stage;
+    let failures = 0;
+    const failing = (code: 'store.timeout' | 'store.permission-denied'): OnlineSource =>
+      override(source, 'moves', {
+        ...source.moves,
+        open: async (range, after) => {
+          const moves = await source.moves.open(range, after);
+          return override(moves, 'read', async (options) => {
+            failures += 1;
+            if (failures <= 2) throw new KeyferryError(code, { store: 's', detail: 'planted' });
+            return moves.read(options);
+          });
+        },
+      });
+    const problems: unknown[] = [];
+    const client = await stage.open({
+      source: failing('store.timeout'),
+      onProblem: (problem) => problems.push(problem),
+    });
+    const shown: string[] = [];
+    const collecting = collect(await client.watch('/'), shown);
+    await client.put('/k', 'v');
+    await stage.clock.advance(3000);
+    await stage.run(client.close());
+    await collecting;
+    expect([shown, problems.length]).toEqual([['/k v'], 2]);
+    failures = 0;
+    const denied = await stage.open({ source: failing('store.permission-denied') });
+    await expect(stage.run(collect(await denied.watch('/'), []))).rejects.toMatchObject({
+      code: 'store.permission-denied',
+    });
+  });
+
+  it('is refused where a store cannot tell its changes', async () => {
+    const stage = new Stage();
+    const mute = override<OnlineSource, 'moves'>(stage.source, 'moves', undefined);
+    const client = await stage.open({ source: mute });
+    await expect(client.watch('/')).rejects.toMatchObject({ code: 'capability.missing' });
+  });
+});
+
+const withoutOrigin = (move: TargetMove<OnlineTargetRecord>): TargetMove<OnlineTargetRecord> =>
+  move.change?.kind === 'put'
+    ? { ...move, change: { kind: 'put', record: { ...move.change.record, copiedFrom: null } } }
+    : move;
