@@ -78,10 +78,10 @@ export class Watch implements ClientWatch {
   static async open(parts: WatchParts, prefix: string, range: KeyRange): Promise<Watch> {
     const { source, target, presence } = parts;
     if (watchSideAt(presence.record) === 'source') {
-      const open = await movesOf(source).open(range, await movesOf(source).head());
+      const open = await movesOf(source).open(range, null);
       return new Watch(parts, prefix, range, { side: 'source', open });
     }
-    const open = await movesOf(target).open(range, await movesOf(target).head());
+    const open = await movesOf(target).open(range, null);
     return new Watch(parts, prefix, range, { side: 'target', open });
   }
 

@@ -39,6 +39,7 @@ export {
   type OnlineFixture,
   type OnlineTargetFixture,
 } from './contract/online.ts';
+export { sourceMovesContract, targetMovesContract } from './contract/online-moves.ts';
 export { stateContract } from './contract/state.ts';
 export {
   plainSwitchContract,

@@ -1,7 +1,8 @@
 /** Goal: what tests take for online stores are such. Method: the contract suites, in virtual time. */
 import type { SwitchVersion } from '../src/index.ts';
 import { keyFromText } from '../src/index.ts';
-import { onlineSourceContract, onlineTargetContract } from './contract/online.ts';
+import { onlineSourceContract, onlineTargetContract, type OnlineTargetFixture } from './contract/online.ts';
+import { sourceMovesContract, targetMovesContract } from './contract/online-moves.ts';
 import { bytes } from './contract/harness.ts';
 import { MemoryOnlineSource, MemoryOnlineTarget } from './memory-online.ts';
 import { MemorySwitchData } from './memory-switch.ts';
@@ -11,12 +12,12 @@ const outlive = async (ttlMs: number): Promise<void> => {
   nowMs += ttlMs;
 };
 
-onlineSourceContract('memory', async () => {
+const openSource = async () => {
   const store = new MemoryOnlineSource(() => nowMs);
   return { store, key: keyFromText, outlive, close: () => store.close() };
-});
+};
 
-onlineTargetContract('memory', async (holdsSwitch) => {
+const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
   const data = new MemorySwitchData();
   const store = new MemoryOnlineTarget(() => nowMs, holdsSwitch ? data : null);
   return {
@@ -31,4 +32,9 @@ onlineTargetContract('memory', async (holdsSwitch) => {
     },
     close: () => store.close(),
   };
-});
+};
+
+onlineSourceContract('memory', openSource);
+sourceMovesContract('memory', openSource);
+onlineTargetContract('memory', openTarget);
+targetMovesContract('memory', openTarget);

@@ -81,10 +81,9 @@ class HeldRecords<H extends Held> {
   /** @param made of a move and the version that it made; a wait is the caller's */
   moves<M>(made: (move: Move<H>, at: Position) => readonly M[]): Moves<M> {
     return {
-      head: async () => this.head(),
       hasReached: (position, mark) => Number(position) >= Number(mark),
       open: async (range, after) => {
-        let at = Number(after);
+        let at = after === null ? this.log.length : Number(after);
         const read = ({ changesMax }: FeedReadOptions): MoveStep<M> => {
           const first = at + 1;
           const later = this.log.slice(at, at + changesMax);

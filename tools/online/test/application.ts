@@ -3,7 +3,7 @@
  * and what the controller of a test does to the target, with etcd's own client.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OnlineClient } from '@keyferry/client';
+import type { ClientWatch, OnlineClient } from '@keyferry/client';
 import type { ControlledTarget } from '@keyferry/client/testing';
 import { keyToText, originText, type Clock, type Position } from '@keyferry/core';
 import type { Etcd3 } from 'etcd3';
@@ -21,11 +21,13 @@ export interface Tally {
   readonly own: Map<string, string>;
   /** The highest number that a record of its own had (`indexOf`). */
   index: number;
+  /** What it did to them, in order. */
+  readonly changes: string[];
   counted: number;
   operations: number;
 }
 
-export const newTally = (): Tally => ({ own: new Map(), index: 0, counted: 0, operations: 0 });
+export const newTally = (): Tally => ({ own: new Map(), index: 0, changes: [], counted: 0, operations: 0 });
 
 /** One round of an instance: a write or delete of a key of its own, a read, at times a list, and one try to count up. */
 export async function work(client: OnlineClient, prefix: string, round: number, tally: Tally): Promise<void> {
@@ -35,9 +37,11 @@ export async function work(client: OnlineClient, prefix: string, round: number, 
     const previous = await client.deleteAndGet(key);
     expect(textOf(previous)).toBe(tally.own.get(key) ?? null);
     tally.own.delete(key);
+    if (previous !== null) tally.changes.push(`${key} gone`);
   } else {
     await client.put(key, value);
     tally.own.set(key, value);
+    tally.changes.push(`${key} ${value}`);
   }
   const found = await client.get(key);
   expect(textOf(found)).toBe(tally.own.get(key) ?? null);
@@ -58,6 +62,20 @@ export async function work(client: OnlineClient, prefix: string, round: number, 
   if (swap.kind === 'written') tally.counted += 1;
   tally.operations += 1;
 }
+
+/** Shows what is watched, in the words of a tally, until the watch is closed. */
+export async function collect(watch: ClientWatch, shown: string[]): Promise<void> {
+  for await (const page of watch) {
+    for (const change of page) shown.push(`${change.key} ${change.kind === 'put' ? textOf(change) : 'gone'}`);
+  }
+}
+
+/** Watches give each key an order, and none to two of them. */
+export const byKey = (changes: readonly string[]): readonly string[] =>
+  changes
+    .map((change, at) => ({ change, at, key: change.split(' ')[0] ?? '' }))
+    .toSorted((a, b) => (a.key === b.key ? a.at - b.at : a.key < b.key ? -1 : 1))
+    .map(({ change }) => change);
 
 /** What the engine's backfill and its finalize do. */
 export function controlled(etcd: Etcd3): ControlledTarget {

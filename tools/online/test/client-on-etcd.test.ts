@@ -13,7 +13,9 @@ import { serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  byKey,
   clock,
+  collect,
   control,
   controlled,
   headsOf,
@@ -39,7 +41,7 @@ describe.skipIf(!available.ok)(`an application on etcd${available.note}`, () => 
     await server.stop();
   });
 
-  it('has the same records after the migration that its tallies say, and counted no increment twice', async () => {
+  it('has the same records after the migration that its tallies say, was shown each change once, and counted no increment twice', async () => {
     const { endpoints } = server;
     const source = openEtcdV2OnlineSource({ name: 'old', endpoints });
     const target = openEtcdV3OnlineTarget({ name: 'new', endpoints, migration, switchKey: '_keyferry/switch' });
@@ -50,11 +52,13 @@ describe.skipIf(!available.ok)(`an application on etcd${available.note}`, () => 
       ),
     );
     const tallies = opened.map(newTally);
+    const shown = opened.map((): string[] => []);
+    const watches = await Promise.all(opened.map((client, i) => client.watch(`/app/${i}/`)));
+    const collecting = watches.map((watch, i) => collect(watch, shown[i] as string[]));
     const progress = { isOver: false };
     const working = opened.map(async (client, i) => {
       const tally = tallies[i] as Tally;
       for (let round = 0; !progress.isOver; round += 1) await work(client, `/app/${i}/`, round, tally);
-      await client.close();
     });
 
     const controller = new Controller({
@@ -76,6 +80,11 @@ describe.skipIf(!available.ok)(`an application on etcd${available.note}`, () => 
     await rounds(30);
     progress.isOver = true;
     await Promise.all(working);
+    for (const [i, { changes }] of tallies.entries()) {
+      await expect.poll(() => byKey(shown[i] ?? []), { timeout: 60_000 }).toEqual(byKey(changes));
+    }
+    for (const client of opened) await client.close();
+    await Promise.all(collecting);
 
     const found = new Map(Object.entries(await etcd.getAll().prefix('/app/').strings()));
     expect(found).toEqual(recordsOf(tallies));

@@ -97,7 +97,12 @@ describe.skipIf(skipped !== '')(`the client in Go${skipped}`, () => {
       await working;
       const told = (await Promise.all(programs.map((program) => program.finish()))) as readonly GoTally[];
 
-      const tallies = told.map(({ own, ...rest }): Tally => ({ own: new Map(Object.entries(own)), index: 0, ...rest }));
+      const tallies = told.map(({ own, ...rest }): Tally => ({
+        own: new Map(Object.entries(own)),
+        index: 0,
+        changes: [],
+        ...rest,
+      }));
       const found = new Map(Object.entries(await etcd.getAll().prefix('/app/').strings()));
       expect(found).toEqual(recordsOf([tally, ...tallies]));
       for (const { modes, counted } of told) {

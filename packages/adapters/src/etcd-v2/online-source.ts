@@ -15,6 +15,7 @@ import {
   type OnlineSource,
   type OnlineSourceAnswer,
   type OnlineSourceRequest,
+  type SourceMoves,
   type SourceRecord,
   type Version,
   type Write,
@@ -26,6 +27,7 @@ import type { HttpClientOptions } from '../http/options.ts';
 import { directoryOf } from './directory.ts';
 import { errorCodes, readErrorAnswer, unexpected } from './errors.ts';
 import { escapeForm } from './form.ts';
+import { EtcdV2Moves } from './online-moves.ts';
 
 export interface EtcdV2OnlineOptions extends Omit<HttpClientOptions, 'store' | 'timeouts'> {
   /** The store's name, for errors. */
@@ -55,12 +57,14 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' };
 
 class EtcdV2OnlineSource implements OnlineSource {
   readonly role = 'source';
+  readonly moves: SourceMoves;
   private readonly store: string;
   private readonly client: HttpClient;
 
   constructor({ name, requestTimeoutMs = 5000, ...connecting }: EtcdV2OnlineOptions) {
     this.store = name;
     this.client = new HttpClient({ ...connecting, store: name, timeouts: { headersMs: requestTimeoutMs } });
+    this.moves = new EtcdV2Moves(name, this.client);
   }
 
   async ask(key: Key, request: OnlineSourceRequest): Promise<OnlineSourceAnswer> {

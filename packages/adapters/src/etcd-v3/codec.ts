@@ -5,7 +5,7 @@
  * Two of etcd's own conventions are hidden here and nowhere else: it has no empty key, and in `range_end` the single
  * byte 0 means "to the last key" and not that key (etcd api docs, KV.Range).
  */
-import type { Key, KeyRange } from '@keyferry/core';
+import { prefixEnd, type Key, type KeyRange } from '@keyferry/core';
 
 export interface WireRange {
   readonly key: Buffer;
@@ -47,4 +47,9 @@ export function rangeWithout(range: KeyRange, hole: KeyRange): readonly KeyRange
   const above = range.start > hole.end ? range.start : hole.end;
   if (range.end === null || range.end > above) parts.push({ start: above, end: range.end });
   return parts;
+}
+
+/** The keys that have a key of `range` behind `prefix`, which does not end in the byte 255. */
+export function rangeBelow(prefix: Key, { start, end }: KeyRange): KeyRange {
+  return { start: (prefix + start) as Key, end: end === null ? prefixEnd(prefix) : ((prefix + end) as Key) };
 }

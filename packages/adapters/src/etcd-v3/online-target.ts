@@ -25,6 +25,7 @@ import {
   type SeenSwitch,
   type TargetEntry,
   type TargetExpectation,
+  type TargetMoves,
   type TargetRecord,
   type Version,
   type Write,
@@ -32,9 +33,10 @@ import {
 import { modifiedAt } from './batch.ts';
 import { defaultReservedPrefix } from './capabilities.ts';
 import { EtcdClient, type EtcdClientOptions } from './client.ts';
-import { keyFromBuffer, keyToBuffer, rangeToWire } from './codec.ts';
+import { keyFromBuffer, keyToBuffer, rangeBelow, rangeToWire } from './codec.ts';
 import { ControlKeys } from './control.ts';
 import { toKeyferryError } from './errors.ts';
+import { EtcdV3Moves } from './online-moves.ts';
 
 export interface EtcdV3OnlineOptions extends Omit<EtcdClientOptions, 'store' | 'requestTimeoutMs'> {
   /** The store's name, for errors. */
@@ -62,6 +64,7 @@ const noBytes = Buffer.alloc(0);
 class EtcdV3OnlineTarget implements OnlineTarget {
   readonly role = 'target';
   readonly comparesSwitch: boolean;
+  readonly moves: TargetMoves;
   private readonly store: string;
   private readonly client: EtcdClient;
   private readonly keys: ControlKeys;
@@ -81,6 +84,7 @@ class EtcdV3OnlineTarget implements OnlineTarget {
     this.keys = new ControlKeys(keyFromText(reservedPrefix), migration as MigrationId);
     this.switchRecord = switchKey === undefined ? null : Buffer.from(`${switchKey}/record`, 'utf8');
     this.comparesSwitch = switchKey !== undefined;
+    this.moves = new EtcdV3Moves(this.client, this.keys);
   }
 
   async ask(key: Key, request: OnlineTargetRequest, seen: SeenSwitch): Promise<OnlineTargetAnswer> {
@@ -171,9 +175,7 @@ class EtcdV3OnlineTarget implements OnlineTarget {
   private async readStretch(range: KeyRange, revision: string | undefined) {
     const { keys } = this;
     const at = { limit: pageKeysMax, ...(revision !== undefined && { revision }) };
-    const below = (prefix: Key) =>
-      rangeToWire({ start: (prefix + range.start) as Key, end: endBelow(prefix, range.end) });
-    const ranges = [rangeToWire(range), below(keys.tombPrefix), below(keys.originPrefix)];
+    const ranges = [range, rangeBelow(keys.tombPrefix, range), rangeBelow(keys.originPrefix, range)].map(rangeToWire);
     const reads = ranges.map((wire, i) => ({
       request_range: { ...(wire ?? nowhere), ...at, ...(i === 1 && { keys_only: true }) },
     }));
@@ -207,11 +209,6 @@ class EtcdV3OnlineTarget implements OnlineTarget {
 
 /** A range that holds no key. */
 const nowhere = { key: Buffer.from([0]), range_end: noBytes };
-
-function endBelow(prefix: Key, end: Key | null): Key | null {
-  if (end !== null) return (prefix + end) as Key;
-  return (prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)) as Key;
-}
 
 /** The last key up to which an answer is whole; null: it is whole. */
 function lastKnown({ more, kvs }: IRangeResponse, prefix: string): Key | null {

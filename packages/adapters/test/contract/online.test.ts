@@ -2,7 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keyFromText, originText, type Key, type MigrationId, type SwitchVersion } from '@keyferry/core';
-import { onlineSourceContract, onlineTargetContract } from '@keyferry/core/testing';
+import {
+  onlineSourceContract,
+  onlineTargetContract,
+  sourceMovesContract,
+  targetMovesContract,
+  type OnlineTargetFixture,
+} from '@keyferry/core/testing';
 import { serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -27,13 +33,15 @@ for (const version of ['3.3', '3.4', '3.5'] as const) {
       await server.stop();
     });
 
-    onlineSourceContract('etcd v2', async () => {
+    const openSource = async () => {
       const folder = `/online-${randomUUID()}`;
       const store = openEtcdV2OnlineSource({ name: 'old', endpoints: server.endpoints });
-      return { store, key: (name) => keyFromText(`${folder}/${name}`), outlive, close: () => store.close() };
-    });
+      return { store, key: (name: string) => keyFromText(`${folder}/${name}`), outlive, close: () => store.close() };
+    };
+    onlineSourceContract('etcd v2', openSource);
+    sourceMovesContract('etcd v2', openSource);
 
-    onlineTargetContract('etcd v3', async (holdsSwitch) => {
+    const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
       const folder = randomUUID();
       const migration = `m-${folder}`;
       const switchKey = `config/${folder}`;
@@ -61,7 +69,9 @@ for (const version of ['3.3', '3.4', '3.5'] as const) {
         },
         close: () => store.close(),
       };
-    });
+    };
+    onlineTargetContract('etcd v3', openTarget);
+    targetMovesContract('etcd v3', openTarget);
 
     it('lists of a target go on over several pages, in one snapshot', async () => {
       const folder = `/pages-${randomUUID()}/`;

@@ -63,12 +63,13 @@ export interface OpenMoves<M> {
 }
 
 export interface Moves<M> {
-  /** Every change that was acknowledged before the call lies at or before it. */
-  head(): Promise<Position>;
   /** Whether a reader that stands at `position` has been given everything up to `mark`. */
   hasReached(position: Position, mark: Position): boolean;
-  /** What came after `after`. A position that was lost is told by the first read. */
-  open(range: KeyRange, after: Position): Promise<OpenMoves<M>>;
+  /**
+   * What came after a position; one that was lost is told by the first read. Null: whatever is acknowledged once this has
+   * resolved, and nothing that was acknowledged before the call.
+   */
+  open(range: KeyRange, after: Position | null): Promise<OpenMoves<M>>;
 }
 
 export type SourceMoves = Moves<SourceMove>;
