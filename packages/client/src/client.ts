@@ -232,7 +232,7 @@ class Client implements OnlineClient {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    for (const watch of [...this.watches]) await watch.close();
+    for (const watch of this.watches) await watch.close();
     await this.runner.presence.leave();
   }
 

@@ -16,6 +16,7 @@ import {
   type OnlineTargetRecord,
   type Position,
   type Switch,
+  type SwitchEntry,
   type SwitchEpoch,
   type SwitchRecord,
   type TargetMove,
@@ -190,24 +191,24 @@ async function play(stage: Stage, seed: number, wraps: Parameters<Stage['open']>
   const shown: string[][] = clients.map(() => []);
   const watching = await Promise.all(clients.map((client) => client.watch('/')));
   const collecting = watching.map((watch, i) => collect(watch, shown[i] ?? []));
-  let isOver = false;
+  const progress = { isOver: false };
   let writes = 0;
   const working = clients.map(async (client) => {
-    while (!isOver) {
+    while (!progress.isOver) {
       const key = keys[below(keys.length)] ?? keys[0];
       if (below(3) === 0) await client.delete(key);
       else await client.put(key, `v${(writes += 1)}`);
       await clock.sleep(below(40));
     }
   });
-  const tailing = reverseTail(stage, () => isOver);
+  const tailing = reverseTail(stage, () => progress.isOver);
   const controller = stage.controller(() => below(100) < 15);
   for (const goal of ['apply', 'cutover', 'finalize'] as const) {
     await clock.sleep(200 + below(200));
     while (!(await controller.walk(goal)));
   }
   await clock.sleep(200);
-  isOver = true;
+  progress.isOver = true;
   await Promise.all(working);
   const carried = await tailing;
   await clock.sleep(2000); // all that happened has been shown by then
@@ -308,6 +309,34 @@ describe('a watch', () => {
     await stage.run(client.close());
     await collecting;
     expect(all).toEqual(['/other v', '/app/k v']);
+  });
+
+  it('keeps back what it cannot judge, while its instance has not heard yet how the draining ended', async () => {
+    const stage = new Stage();
+    const heard: { last: SwitchEntry<SwitchRecord> | null; isStuck: boolean } = { last: null, isStuck: false };
+    const slow: Switch = override(stage.place, 'read', async () => {
+      if (!heard.isStuck) heard.last = await stage.place.read();
+      heard.isStuck ||= heard.last?.value.mode === 'draining';
+      return heard.last;
+    });
+    const client = await stage.open({ switch: slow });
+    const shown: string[] = [];
+    const collecting = collect(await client.watch('/'), shown);
+    await client.put('/k', 'old');
+    await walked(stage, 'apply');
+    expect((await stage.place.read())?.value.mode).toBe('migrating');
+    // Another instance, which has heard, and the reverse tail behind it.
+    const write = { kind: 'put', value: Buffer.from('new'), ttlMs: null } as const;
+    const seen = { epoch: 3 as SwitchEpoch, version: null };
+    await stage.target.ask(keyFromText('/k'), { kind: 'write', write, expect: 'any', tombstone: 'clear' }, seen);
+    await stage.source.ask(keyFromText('/k'), { kind: 'write', write, expect: 'any' });
+    await stage.clock.advance(500);
+    expect([client.status.mode, shown]).toEqual(['draining', ['/k old']]);
+    Object.assign(heard, { isStuck: false, last: null });
+    await stage.clock.advance(500);
+    expect([client.status.mode, shown]).toEqual(['migrating', ['/k old', '/k new']]);
+    await stage.run(client.close());
+    await collecting;
   });
 
   it('is lost when the migration is taken back, and the next one sees the source again', async () => {

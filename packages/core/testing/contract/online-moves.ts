@@ -169,7 +169,8 @@ export function targetMovesContract(kind: string, open: (holdsSwitch: boolean) =
         await copy(key('c'), 'c', '7' as Version);
         await put1('end');
         const first = (await movesTo(watch, key('end'))).moves.map(told);
-        expect([...first].toSorted()).toEqual([...first.slice(0, 20)].toSorted().concat(['c c from 7', 'end end']));
+        expect(first.toSpliced(0, 20)).toEqual(['c c from 7', 'end end']);
+        expect(new Set(first).size).toBe(22);
         await watch.close();
         const again = await moves.open(range, position);
         expect((await movesTo(again, key('end'))).moves.map(told)).toEqual(first);
