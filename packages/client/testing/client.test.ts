@@ -249,6 +249,7 @@ function stalled(source: MemoryOnlineSource, clock: VirtualClock, ms: number): O
       if (request.kind === 'write') await clock.sleep(ms);
       return source.ask(key, request);
     },
+    cameAfter: () => false,
     list: (range) => source.list(range),
     close: () => source.close(),
   };
@@ -263,6 +264,7 @@ function failingOnce(source: MemoryOnlineSource, error: KeyferryError): OnlineSo
       fails = false;
       throw error;
     },
+    cameAfter: () => false,
     list: (range) => source.list(range),
     close: () => source.close(),
   };

@@ -69,6 +69,8 @@ export * from './machines/online/operation-gate.ts';
 export * from './machines/online/client-operation.ts';
 export * from './machines/online/list-merge.ts';
 export * from './machines/online/dual-read-steps.ts';
+export * from './machines/online/both-sides.ts';
+export * from './machines/online/next-online.ts';
 export * from './machines/online/switch-record.ts';
 export * from './machines/online/marker-text.ts';
 

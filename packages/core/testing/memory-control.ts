@@ -54,6 +54,8 @@ export class ControlData {
   /** Keys that the migration deleted, with the attempt that did. */
   readonly deletions = new Map<Key, number>();
   readonly tombstones = new Set<Key>();
+  /** Of records that were copied, while they have that version: the one in the source. */
+  readonly origins = new Map<Key, { readonly at: Version; readonly from: Version }>();
   done: string | null = null;
 }
 
@@ -159,6 +161,7 @@ export class MemoryControl implements TargetControl {
       own.marks.clear();
       own.deletions.clear();
       own.tombstones.clear();
+      own.origins.clear();
     });
   }
 
@@ -206,6 +209,7 @@ export class MemoryControl implements TargetControl {
     if (guardHolds && !(rules.tombstoneGuard && own.tombstones.has(key))) {
       const version = data.put(key, value, expiresAtMs);
       own.marks.set(key, { attempt, version, created: present === undefined });
+      if (put.origin !== undefined) own.origins.set(key, { at: version, from: put.origin });
       return { kind: 'written', version };
     }
     if (present !== undefined) {

@@ -16,6 +16,7 @@ import {
   type OnlineTargetRecord,
   type OnlineTargetRequest,
   type Pair,
+  type Position,
   type SeenSwitch,
   type TargetEntry,
   type Version,
@@ -90,6 +91,10 @@ export class MemoryOnlineSource implements OnlineSource {
     }
   }
 
+  cameAfter(version: Version, position: Position): boolean {
+    return Number(version) > Number(position);
+  }
+
   async close(): Promise<void> {}
 }
 
@@ -154,7 +159,7 @@ export class MemoryOnlineTarget implements OnlineTarget {
   }
 }
 
-function holds(
+export function holds(
   { record, tombstone }: Pair<Uint8Array>,
   expect: Extract<OnlineTargetRequest, { kind: 'write' }>['expect'],
 ): boolean {

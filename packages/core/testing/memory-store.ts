@@ -15,6 +15,8 @@ import {
   type KeyRange,
   type MemberPosition,
   type MigrationId,
+  type OnlineSource,
+  type OnlineTarget,
   type Position,
   type Publication,
   type RecordPage,
@@ -31,6 +33,8 @@ import {
 import { ControlData, MemoryControl, type ControlOperation } from './memory-control.ts';
 import { MemoryData, sliceRange } from './memory-data.ts';
 import { Faults, type FaultMoment } from './memory-faults.ts';
+import { onlineSourceOn, onlineTargetOn } from './memory-online-faces.ts';
+import type { MemorySwitchData } from './memory-switch.ts';
 import { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export type StoreOperation =
@@ -81,6 +85,7 @@ export const memoryCapabilities: TargetCapabilities = {
   unfit: null,
   reservedPrefix: null,
   expiryToleranceMs: 0,
+  origins: true,
 };
 
 export class MemoryStore implements SourceStore, TargetStore {
@@ -192,6 +197,16 @@ export class MemoryStore implements SourceStore, TargetStore {
   putTombstone(migration: MigrationId, key: Key): void {
     this.data.delete(key);
     this.controlData(migration).tombstones.add(key);
+  }
+
+  /** The same records as an application's instances use them while they move. */
+  onlineSource(): OnlineSource {
+    return onlineSourceOn(this.data);
+  }
+
+  /** @param held the switch that this store holds, if it does */
+  onlineTarget(migration: MigrationId, held: MemorySwitchData | null = null): OnlineTarget {
+    return onlineTargetOn(this.data, this.controlData(migration), held);
   }
 
   /** The records as they are now. */

@@ -38,7 +38,7 @@ import { summarizeChunks } from './backfill-summary.ts';
 import { keepBeforeImages } from './before-images.ts';
 import { countOf, deadLetterReason, settledKeys } from './change-outcomes.ts';
 import { tellKeys } from './key-messages.ts';
-import { ChunkBatches } from './chunk-batches.ts';
+import { ChunkBatches, putFormOf } from './chunk-batches.ts';
 import { readGuards, type ChunkGuards } from './chunk-guards.ts';
 import { endOf, isCounted, openLetters, recordsOf, type LetterEnd } from './dead-letters.ts';
 import { deviationsOf } from './deviations.ts';
@@ -54,7 +54,7 @@ import { RunWatch } from './run-watch.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { attemptScope, writeItem, writeItemOrFail } from './state-items.ts';
-import { recordBackfilled, recordVerdict } from './strategies/offline.ts';
+import { recordBackfilled, recordVerdict } from './backfill-run.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface RetryResult {
@@ -205,7 +205,8 @@ class LetterRetry {
     const limits = { batchBytesMax, batchKeysMax: () => watch.pace.batchKeysMax(batchKeysMax) };
     const progress = { cursor: null, counts: noCounts, digest: emptyDigest };
     const guards = await this.guardsOf(chunk, open);
-    const batches = new ChunkBatches(imageRule(spec).rule, new RecordHasher(plan.salt), progress, limits, guards);
+    const hasher = new RecordHasher(plan.salt);
+    const batches = new ChunkBatches(imageRule(spec).rule, hasher, progress, limits, guards, putFormOf(spec));
     let batchesSent = 0;
     for (const batch of batches.cut({ records, notCarried: [] }, () => engine.clock.nowMs())) {
       await watch.pace.pass(batch.changes.length, AbortSignal.any([this.options.signal, watch.signal]), () =>

@@ -19,15 +19,20 @@ export default class Verify extends BaseCommand {
     const { args, flags } = await this.parse(Verify);
     await this.performOn<VerifyView>(flags, args.migration, (run, migration) =>
       withAppliedMigration(run, migration, async ({ engine, spec }) => {
-        const { readAppliedPlan, readStatus, verifyApplied } = await loadEngine();
+        const { readAppliedPlan, readStatus, verifyApplied, verifyDualRead } = await loadEngine();
         const planned = await readAppliedPlan(engine, spec.migration);
         run.progress.tracker.expectKeys(planned?.totals.scanned ?? 0);
         run.progress.begin(`reading ${spec.sourceStore} and ${spec.targetStore}`);
-        const verified = await verifyApplied(engine, spec, holderText(thisMachine()), run.signal);
+        const verifyAs = spec.strategy === 'dual-read' ? verifyDualRead : verifyApplied;
+        const verified = await verifyAs(engine, spec, holderText(thisMachine()), run.signal);
         const { step } = await readStatus(engine, spec.migration);
         const agree = verified.deviations.length === 0;
         // It plans what differs and shows it before anything is done about it.
-        const next = agree ? step.next : `keyferry reconcile ${spec.migration}`;
+        const { migration } = spec;
+        const repair =
+          spec.strategy === 'dual-read' ? `keyferry rollback ${migration}` : `keyferry reconcile ${migration}`;
+        const whenAgreed = spec.strategy === 'dual-read' ? `keyferry status ${migration}` : step.next;
+        const next = agree ? whenAgreed : repair;
         const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
         return {
           result: { ...verified, next, wayBack: step.wayBack },

@@ -9,6 +9,7 @@ import type { SwitchEpoch } from '../machines/online/barrier.ts';
 import type { SourceAnswer, SourceRequest, TargetAnswer, TargetRequest } from '../machines/online/client-operation.ts';
 import type { TargetEntry } from '../machines/online/list-merge.ts';
 import type { Key, KeyRange } from '../model/key.ts';
+import type { Position } from '../model/position.ts';
 import type { Version } from '../model/record.ts';
 import type { SwitchVersion } from './switch.ts';
 
@@ -40,6 +41,8 @@ export interface OnlineSource {
   ask(key: Key, request: OnlineSourceRequest): Promise<OnlineSourceAnswer>;
   /** Records of a range, ascending by bytes, in pages. */
   list(range: KeyRange): AsyncIterable<readonly OnlineRecord[]>;
+  /** Whether a record with this version came to be after the store was at that position. */
+  cameAfter(version: Version, position: Position): boolean;
   close(): Promise<void>;
 }
 
