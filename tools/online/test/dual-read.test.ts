@@ -82,11 +82,11 @@ async function crowdedStage() {
 describe('dual-read', () => {
   it('brings every record and every change to the target, and leaves nothing of its own there', async () => {
     const { stage, crowd } = await crowdedStage();
-    expect(await stage.run('apply')).toMatchObject({ outcome: 'done', mode: 'migrating' });
+    expect(await stage.run('apply')).toMatchObject({ outcome: 'done', online: { mode: 'migrating' } });
     await stage.clock.advance(2000);
-    expect(await stage.run('cutover')).toMatchObject({ mode: 'settled' });
+    expect(await stage.run('cutover')).toMatchObject({ online: { mode: 'settled', writesHeldMs: null } });
     await stage.clock.advance(2000);
-    expect(await stage.run('finalize')).toMatchObject({ mode: 'normal' });
+    expect(await stage.run('finalize')).toMatchObject({ online: { mode: 'normal' } });
     await stage.clock.advance(2000);
     await crowd.end();
     expect(stage.valuesIn(stage.target)).toEqual(crowd.expected());
@@ -102,7 +102,7 @@ describe('dual-read', () => {
     if (upTo === 'cutover') await stage.run('cutover');
     await stage.clock.advance(3000);
     const rolledBack = await stage.run('rollback');
-    expect(rolledBack).toMatchObject({ mode: 'legacy', drained: { put: expect.any(Number) as number } });
+    expect(rolledBack).toMatchObject({ online: { mode: 'legacy' }, drained: { put: expect.any(Number) as number } });
     await stage.clock.advance(2000);
     await crowd.end();
     expect(stage.valuesIn(stage.source)).toEqual(crowd.expected());
@@ -173,7 +173,7 @@ describe('dual-read', () => {
     await stage.clock.until(only.put('app/a', '1'));
     expect(stage.valuesIn(stage.source)).toEqual({ 'app/a': '1' });
     const second = await stage.clock.until(stage.openClient('second'));
-    expect(await stage.run('apply')).toMatchObject({ mode: 'migrating', counts: { written: 1 } });
+    expect(await stage.run('apply')).toMatchObject({ online: { mode: 'migrating' }, counts: { written: 1 } });
     for (const client of [only, second]) await stage.clock.until(client.close());
   });
 
@@ -193,7 +193,7 @@ describe('dual-read', () => {
     expect(await stage.failureOf('apply')).toBe('barrier.timed-out');
     expect(await stage.failureOf('apply', { confirmGone: ['nobody'] })).toBe('instance.unknown');
     const beforeMs = stage.clock.monotonicMs();
-    expect(await stage.run('apply', { confirmGone: ['silent.1'] })).toMatchObject({ mode: 'migrating' });
+    expect(await stage.run('apply', { confirmGone: ['silent.1'] })).toMatchObject({ online: { mode: 'migrating' } });
     expect(stage.clock.monotonicMs() - beforeMs).toBeGreaterThan(5000);
     await stage.clock.until(alive.close());
   });

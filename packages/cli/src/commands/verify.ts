@@ -1,4 +1,5 @@
 import { Args } from '@oclif/core';
+import type { MigrationSpec } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { allFlag } from '../flags/all.ts';
@@ -28,11 +29,7 @@ export default class Verify extends BaseCommand {
         const { step } = await readStatus(engine, spec.migration);
         const agree = verified.deviations.length === 0;
         // It plans what differs and shows it before anything is done about it.
-        const { migration } = spec;
-        const repair =
-          spec.strategy === 'dual-read' ? `keyferry rollback ${migration}` : `keyferry reconcile ${migration}`;
-        const whenAgreed = spec.strategy === 'dual-read' ? `keyferry status ${migration}` : step.next;
-        const next = agree ? whenAgreed : repair;
+        const next = agree ? whenAgreed(spec, step.next) : repairOf(spec);
         const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
         return {
           result: { ...verified, next, wayBack: step.wayBack },
@@ -43,3 +40,10 @@ export default class Verify extends BaseCommand {
     );
   }
 }
+
+/** Online, what comes next depends on the mode, which status reads. */
+const whenAgreed = ({ strategy, migration }: MigrationSpec, next: string): string =>
+  strategy === 'offline' ? next : `keyferry status ${migration}`;
+
+const repairOf = ({ strategy, migration }: MigrationSpec): string =>
+  strategy === 'offline' ? `keyferry reconcile ${migration}` : `keyferry rollback ${migration}`;
