@@ -27,6 +27,8 @@ export const text = (value: Uint8Array | undefined): string | undefined =>
 export interface Hooks {
   readonly during?: (message: Message, interrupt: () => void) => void;
   readonly confirmGone?: readonly string[];
+  /** As a kind of store that no application could use while it moves. */
+  readonly isSourceUnable?: boolean;
 }
 
 export class DualReadStage {
@@ -95,17 +97,22 @@ export class DualReadStage {
     });
   }
 
+  /** What the next apply applies; else it makes its own. */
+  async makePlan(hooks: Hooks = {}): Promise<MemoryPlan> {
+    const plan = new MemoryPlan();
+    await makePlan(this.process(hooks).engine, this.spec, plan);
+    this.plan = plan;
+    return plan;
+  }
+
   /** Starts a command; virtual time must go on for it to end. */
   async start(command: 'apply' | 'cutover' | 'finalize' | 'rollback', hooks: Hooks = {}) {
     const { engine, options } = this.process(hooks);
     switch (command) {
       case 'apply': {
-        if (this.plan === null) {
-          this.plan = new MemoryPlan();
-          await makePlan(engine, this.spec, this.plan);
-        }
+        const plan = this.plan ?? (await this.makePlan(hooks));
         const apply = { ...options, accept: [], appliedAs: 'shop.kfplan', chunksMax: null };
-        return await applyDualRead(engine, this.spec, this.plan.reader(), apply);
+        return await applyDualRead(engine, this.spec, plan.reader(), apply);
       }
       case 'cutover':
         return await cutOver(engine, this.spec, options);
@@ -154,7 +161,10 @@ export class DualReadStage {
     return found;
   }
 
-  private process({ during, confirmGone = [] }: Hooks): { engine: Engine; options: RunOptions & OnlineOptions } {
+  private process({ during, confirmGone = [], isSourceUnable = false }: Hooks): {
+    engine: Engine;
+    options: RunOptions & OnlineOptions;
+  } {
     const interrupts = new AbortController();
     this.started += 1;
     const name = `process ${this.started}`;
@@ -174,7 +184,7 @@ export class DualReadStage {
       },
       online: {
         place: new MemorySwitch(this.heldSwitch),
-        source: this.source.onlineSource(),
+        source: isSourceUnable ? null : this.source.onlineSource(),
         target: this.target.onlineTarget(migration, this.heldSwitch),
       },
     };

@@ -266,4 +266,31 @@ describe('dual-read', () => {
     expect(await stage.failureOf('apply')).toBe('phase.not-allowed');
     await stage.clock.until(client.close());
   });
+
+  it('plans what it takes, and refuses a pair of stores that cannot do it by name', async () => {
+    const stage = new DualReadStage();
+    const { plan } = (await stage.clock.until(stage.makePlan())).reader();
+    expect(plan).toMatchObject({ applyable: true, online: { instancesMin: 2, writePauseMaxMs: 10_000 } });
+    expect(plan.online?.modes.map(({ mode }) => mode)).toEqual(['draining', 'migrating', 'settled', 'normal']);
+    expect(plan.findings).toMatchObject([{ code: 'online.too-few', count: 2 }]);
+    const unable = (await stage.clock.until(stage.makePlan({ isSourceUnable: true }))).reader().plan;
+    expect(unable.applyable).toBe(false);
+    expect(unable.findings[0]).toMatchObject({
+      code: 'online.unable',
+      detail: expect.stringContaining('store old') as string,
+    });
+  });
+
+  it('does not cut over while a record is missing that the target refused', async () => {
+    const stage = new DualReadStage({ instancesMin: 1 });
+    const client = await stage.clock.until(stage.openClient('app'));
+    await stage.clock.until(stage.makePlan());
+    await stage.clock.until(client.put('app/large', 'x'.repeat(200_000)));
+    expect(await stage.run('apply')).toMatchObject({ outcome: 'deviated', counts: { deadLetters: 1 } });
+    expect(await stage.failureOf('cutover')).toBe('cutover.not-proven');
+    expect(await stage.mode()).toBe('migrating');
+    await stage.clock.until(client.put('app/large', 'small'));
+    expect(await stage.run('cutover')).toMatchObject({ online: { mode: 'settled' } });
+    await stage.clock.until(client.close());
+  });
 });

@@ -9,6 +9,7 @@ import { confirmGoneFlag } from '../flags/confirm-gone.ts';
 import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
 import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
+import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
 import { inTurn } from '../turn.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
@@ -41,7 +42,8 @@ export default class Finalize extends BaseCommand {
           const { readStatus, reopen } = await loadEngine();
           const { migration } = spec;
           const status = await readStatus(engine, migration);
-          const intent = flags.reopen ? reopenIntent : finalizeIntent;
+          const ending = spec.strategy === 'dual-read' ? finalizeOnlineIntent : finalizeIntent;
+          const intent = flags.reopen ? reopenIntent : ending;
           // Where it is not allowed the engine says so; nobody is asked for nothing.
           if (phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
             run.showBeforeAsking(intent(status, run.errorPalette), !flags.yes);
