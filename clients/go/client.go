@@ -104,7 +104,7 @@ func Open(ctx context.Context, options Options) (*Client, error) {
 	}
 	instance := options.Name + "." + hex.EncodeToString(unique)
 	client := &Client{
-		presence: newPresence(options.Switch, instance, s),
+		presence: newPresence(options.Switch, instance, options.Target.ComparesSwitch(), s),
 		source:   options.Source,
 		target:   options.Target,
 		waitMax:  s.waitMax,

@@ -51,6 +51,7 @@ func TestRegistersBeforeItReadsTheMode(t *testing.T) {
 	first, second := place.text(client.Status().Instance, 0), place.text(client.Status().Instance, 1)
 	equal(t, "at first", first.Acknowledged, uint64(0))
 	equal(t, "then", second.Acknowledged, uint64(7))
+	equal(t, "its word that the target refuses it", second.ComparesSwitch, true)
 	equal(t, "what was done", place.done()[:3], []string{"write registration", "read record", "write registration"})
 	equal(t, "its mode", client.Status().Mode, Settled)
 	if err := client.Close(context.Background()); err != nil {

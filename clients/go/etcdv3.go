@@ -90,6 +90,9 @@ type (
 	}
 )
 
+// ComparesSwitch tells whether the switch lies here.
+func (e *EtcdV3) ComparesSwitch() bool { return e.switchKey != "" }
+
 // Read is one linearizable snapshot of key, tombstone and origin.
 func (e *EtcdV3) Read(ctx context.Context, key string) (Pair, error) {
 	answer, err := e.txn(ctx, v3Txn{Success: e.reads(key)}, true)

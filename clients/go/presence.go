@@ -45,7 +45,7 @@ const (
 	renewalsALease = 3
 )
 
-func newPresence(place Switch, instance string, s settings) *presence {
+func newPresence(place Switch, instance string, comparesSwitch bool, s settings) *presence {
 	return &presence{
 		instance: instance,
 		place:    place,
@@ -54,9 +54,10 @@ func newPresence(place Switch, instance string, s settings) *presence {
 		mode:     Legacy,
 		changed:  make(chan struct{}),
 		registration: Registration{
-			Instance: instance,
-			LeaseMs:  uint64(s.lease.Milliseconds()),
-			Since:    time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+			Instance:       instance,
+			LeaseMs:        uint64(s.lease.Milliseconds()),
+			ComparesSwitch: comparesSwitch,
+			Since:          time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		},
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),

@@ -99,6 +99,8 @@ type TargetEntry struct {
 
 // Target is the store that the application goes to. Reads are linearizable.
 type Target interface {
+	// ComparesSwitch: its writes compare the record of the switch, because it holds that.
+	ComparesSwitch() bool
 	Read(ctx context.Context, key string) (Pair, error)
 	Write(ctx context.Context, key string, write Write, expect Expectation, tombstone TombstoneChange, seen Seen) (TargetAnswer, error)
 	// List is one snapshot of records and tombstones, in the order of bytes.

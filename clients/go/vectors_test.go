@@ -305,6 +305,8 @@ func (s scriptedSource) Write(_ context.Context, _ string, write Write, expect E
 
 func (s scriptedSource) List(context.Context, string) ([]SourceRecord, error) { return nil, nil }
 
+func (s scriptedTarget) ComparesSwitch() bool { return true }
+
 func (s scriptedTarget) Read(context.Context, string) (Pair, error) {
 	s.note("T read")
 	return s.pair, nil

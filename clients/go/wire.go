@@ -35,7 +35,9 @@ type Registration struct {
 	// Renewals counts up; whoever looks judges by a clock of its own whether it still does.
 	Renewals uint64 `json:"renewals"`
 	LeaseMs  uint64 `json:"leaseMs"`
-	Since    string `json:"since"`
+	// ComparesSwitch: each write in the target compares the switch, so that the target refuses it in an older epoch.
+	ComparesSwitch bool   `json:"comparesSwitch,omitempty"`
+	Since          string `json:"since"`
 	// GoneAt is an operator's word. An instance that finds it in its own never serves again.
 	GoneAt *string `json:"goneAt"`
 }

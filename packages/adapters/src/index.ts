@@ -6,5 +6,6 @@ export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
 export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
 export { wireRules } from './wire-spec.ts';
+export { wireSwitch, type WiredOnline } from './wire-online.ts';
 export * from './wire-state.ts';
 export * from './wire.ts';

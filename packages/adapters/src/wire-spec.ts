@@ -70,6 +70,7 @@ export function buildSpec(
   return {
     migration: migration as MigrationId,
     strategy: settings.strategy,
+    ...onlineTerms(settings),
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },
@@ -95,4 +96,10 @@ export function buildSpec(
     }),
     keyferryVersion: keyferryVersion(),
   };
+}
+
+function onlineTerms({ online }: PlannedSettings): Pick<MigrationSpec, 'online'> {
+  if (online === undefined) return {};
+  const { switch: place, ...terms } = online;
+  return { online: { switchStore: place.store, switchKey: place.key, ...terms } };
 }

@@ -18,24 +18,22 @@ import {
 } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
-import type {
-  PlannedSettings,
-  PlanConfig,
-  PostgresConfig,
-  ResolvedConfig,
-  StoreConfig,
-} from './config/resolved-config.ts';
+import type { PlanConfig, PostgresConfig, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
+import { wireOnline, type WiredOnline } from './wire-online.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
+import { networkOptions, type StoreContext } from './wire-store.ts';
 
 export interface WiredMigration {
   readonly spec: MigrationSpec;
   readonly source: SourceStore;
   readonly target: TargetStore;
   readonly scratch: Scratch;
+  /** The stores as applications use them while they move; absent: they take no part. */
+  readonly online?: WiredOnline;
   /** For `createPlanFile`. */
   readonly config: PlanConfig;
   readonly review: ReviewPolicy;
@@ -80,7 +78,9 @@ export async function wireMigration(
   try {
     const target = await openTarget(settings.target.store, storeOf(settings.target.store), context);
     const { diskScratch: scratch } = await import('./spool/record-spool.ts');
+    const online = await wireOnline(migration, settings, stores, context);
     return {
+      ...(online === null ? {} : { online }),
       scratch,
       spec,
       source,
@@ -88,18 +88,13 @@ export async function wireMigration(
       config: planConfig(config, migration),
       review: settings.review,
       close: async () => {
-        await Promise.all([source.close(), target.close()]);
+        await Promise.all([source.close(), target.close(), online?.close()]);
       },
     };
   } catch (error) {
     await source.close();
     throw error;
   }
-}
-
-interface StoreContext extends SecretContext {
-  readonly nowMs: () => number;
-  readonly settings: PlannedSettings;
 }
 
 async function openSource(name: string, store: StoreConfig, context: StoreContext): Promise<SourceStore> {
@@ -294,19 +289,6 @@ async function openDynamoDb(
     reservedPrefix: store.reservedPrefix ?? undefined,
     prefix,
   });
-}
-
-async function networkOptions(
-  store: Extract<StoreConfig, { readonly kind: 'etcd-v2' | 'etcd-v3' }>,
-  context: SecretContext,
-) {
-  const { endpoints, tls, auth, requestTimeoutMs } = store;
-  return {
-    endpoints,
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
-    ...(auth === null ? {} : { auth: await readAuth(auth, context) }),
-    ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
-  };
 }
 
 function sqliteOptions(store: Extract<StoreConfig, { readonly kind: 'sqlite' }>, directory: string) {

@@ -59,8 +59,9 @@ export async function withMigration<T>(
     const config = selectPart(whole, migration, await part(env));
     const wired: WiredMigration = await wireMigration(config, migration, { redactor });
     try {
-      const { source, target, scratch, spec, config: planConfig, review } = wired;
-      return await work({ engine: { ...env, source, target, scratch }, spec, planConfig, review }, config);
+      const { source, target, scratch, online, spec, config: planConfig, review } = wired;
+      const engine = { ...env, source, target, scratch, ...(online === undefined ? {} : { online }) };
+      return await work({ engine, spec, planConfig, review }, config);
     } finally {
       await wired.close();
     }

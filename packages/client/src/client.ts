@@ -121,9 +121,10 @@ export interface OnlineClient {
 export async function openClient(options: ClientOptions): Promise<OnlineClient> {
   const { name, clock = machineClock, uniqueId = machineId, onProblem = () => undefined } = options;
   const settings = settingsOf(options);
-  const presence = new Presence(options.switch, `${name}.${uniqueId()}` as InstanceId, clock, settings, onProblem);
-  await presence.start();
   const { source, target } = options;
+  const instance = `${name}.${uniqueId()}` as InstanceId;
+  const presence = new Presence(options.switch, instance, clock, settings, onProblem, target.comparesSwitch);
+  await presence.start();
   return new Client({ presence, source, target, clock, waitMaxMs: settings.waitMaxMs }, onProblem);
 }
 

@@ -70,6 +70,7 @@ export class Presence {
     clock: Clock,
     settings: Settings,
     onProblem: (error: unknown) => void,
+    comparesSwitch: boolean,
   ) {
     this.place = place;
     this.instance = instance;
@@ -78,7 +79,7 @@ export class Presence {
     this.onProblem = onProblem;
     const since = new Date(clock.nowMs()).toISOString();
     const { leaseMs } = settings;
-    this.registration = { instance, acknowledged: noEpoch, renewals: 0, leaseMs, since, goneAt: null };
+    this.registration = { instance, acknowledged: noEpoch, renewals: 0, leaseMs, comparesSwitch, since, goneAt: null };
   }
 
   get status(): { readonly mode: Mode; readonly epoch: SwitchEpoch; readonly serving: boolean } {

@@ -274,6 +274,7 @@ function stalled(source: MemoryOnlineSource, clock: VirtualClock, ms: number): O
       if (request.kind === 'write') await clock.sleep(ms);
       return source.ask(key, request);
     },
+    cameAfter: () => false,
     list: (range) => source.list(range),
     close: () => source.close(),
   };
@@ -288,6 +289,7 @@ function failingOnce(source: MemoryOnlineSource, error: KeyferryError): OnlineSo
       fails = false;
       throw error;
     },
+    cameAfter: () => false,
     list: (range) => source.list(range),
     close: () => source.close(),
   };

@@ -71,6 +71,8 @@ export * from './machines/online/list-merge.ts';
 export * from './machines/online/index-bridge.ts';
 export * from './machines/online/watch-course.ts';
 export * from './machines/online/dual-read-steps.ts';
+export * from './machines/online/both-sides.ts';
+export * from './machines/online/next-online.ts';
 export * from './machines/online/switch-record.ts';
 export * from './machines/online/marker-text.ts';
 

@@ -58,6 +58,8 @@ export class ControlData {
   readonly deletions = new Map<Key, number>();
   readonly tombstones = new Set<Key>();
   readonly tails = new Map<TailName, MemoryTail>();
+  /** Of records that were copied, while they have that version: the one in the source. */
+  readonly origins = new Map<Key, { readonly at: Version; readonly from: Version }>();
   done: string | null = null;
 }
 
@@ -174,6 +176,7 @@ export class MemoryControl implements TargetControl {
       own.deletions.clear();
       own.tombstones.clear();
       own.tails.clear();
+      own.origins.clear();
     });
   }
 
@@ -221,6 +224,7 @@ export class MemoryControl implements TargetControl {
     if (guardHolds && !(rules.tombstoneGuard && own.tombstones.has(key))) {
       const version = data.put(key, value, expiresAtMs);
       own.marks.set(key, { attempt, version, created: present === undefined });
+      if (put.origin !== undefined) own.origins.set(key, { at: version, from: put.origin });
       return { kind: 'written', version };
     }
     if (present !== undefined) {

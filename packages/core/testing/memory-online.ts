@@ -140,6 +140,10 @@ export class MemoryOnlineSource implements OnlineSource {
     }
   }
 
+  cameAfter(version: Version, position: Position): boolean {
+    return Number(version) > Number(position);
+  }
+
   async close(): Promise<void> {}
 }
 
@@ -216,7 +220,7 @@ export class MemoryOnlineTarget implements OnlineTarget {
   }
 }
 
-function holds(
+export function holds(
   { record, tombstone }: Pair<Uint8Array>,
   expect: Extract<OnlineTargetRequest, { kind: 'write' }>['expect'],
 ): boolean {

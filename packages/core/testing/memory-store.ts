@@ -15,6 +15,8 @@ import {
   type KeyRange,
   type MemberPosition,
   type MigrationId,
+  type OnlineSource,
+  type OnlineTarget,
   type Position,
   type Publication,
   type RecordPage,
@@ -34,6 +36,8 @@ import { MemoryData, sliceRange } from './memory-data.ts';
 import { Faults, type FaultMoment } from './memory-faults.ts';
 import { MemoryFeed, type FeedOperation } from './memory-feed.ts';
 import { MemoryTailControl } from './memory-tail.ts';
+import { onlineSourceOn, onlineTargetOn } from './memory-online-faces.ts';
+import type { MemorySwitchData } from './memory-switch.ts';
 import { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export type StoreOperation =
@@ -85,6 +89,7 @@ export const memoryCapabilities: TargetCapabilities = {
   unfit: null,
   reservedPrefix: null,
   expiryToleranceMs: 0,
+  origins: true,
 };
 
 export class MemoryStore implements SourceStore, TargetStore {
@@ -224,6 +229,16 @@ export class MemoryStore implements SourceStore, TargetStore {
   /** The keys for which a migration holds tombstones. */
   tombstones(migration: MigrationId): ReadonlySet<Key> {
     return new Set(this.controlData(migration).tombstones);
+  }
+
+  /** The same records as an application's instances use them while they move. */
+  onlineSource(): OnlineSource {
+    return onlineSourceOn(this.data);
+  }
+
+  /** @param held the switch that this store holds, if it does */
+  onlineTarget(migration: MigrationId, held: MemorySwitchData | null = null): OnlineTarget {
+    return onlineTargetOn(this.data, this.controlData(migration), held);
   }
 
   /** The records as they are now. */

@@ -115,14 +115,8 @@ async function beginAttempt(
   const phase = session.after('start', spec, 'apply');
   const { plan } = reader;
   await assertStoresFit(engine, spec, plan);
-  const views = await openViews(engine, spec, options.signal);
-  const view = new SharedView(() => openImage(engine, spec, options.signal), views.source);
+  const view = await viewOfStart(engine, spec, reader, options);
   try {
-    try {
-      await assertPlanHolds(engine, spec, reader, views);
-    } finally {
-      await views.target.close();
-    }
     assertNotStopped(spec.migration, options.signal);
     const backups = await takeBackups(engine, spec, session.run);
     assertNotStopped(spec.migration, options.signal);
@@ -160,6 +154,30 @@ async function beginAttempt(
   } catch (error) {
     await view.close();
     throw error;
+  }
+}
+
+/**
+ * What is read from, once the plan was found to hold. Where applications take part the source moves until it is frozen, and
+ * is opened after that: the plan then stands for the rules, the guards and the cut into chunks, which cover every key.
+ */
+async function viewOfStart(
+  engine: Engine,
+  spec: MigrationSpec,
+  reader: PlanReader,
+  { signal }: StartOptions,
+): Promise<SharedView> {
+  const open = () => openImage(engine, spec, signal);
+  if (spec.strategy === 'dual-read') return new SharedView(open, null);
+  const views = await openViews(engine, spec, signal);
+  try {
+    await assertPlanHolds(engine, spec, reader, views);
+    return new SharedView(open, views.source);
+  } catch (error) {
+    await views.source.close();
+    throw error;
+  } finally {
+    await views.target.close();
   }
 }
 

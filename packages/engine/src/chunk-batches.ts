@@ -15,6 +15,7 @@ import {
   type ChunkProgress,
   type GuardedChange,
   type Key,
+  type MigrationSpec,
   type NotCarried,
   type PrefixRule,
   type RecordHasher,
@@ -46,15 +47,31 @@ export interface BatchLimits {
   readonly batchBytesMax: number;
 }
 
+/** What a put carries besides its record. */
+export type PutForm = 'plain' | 'with-origin';
+
+/** A comparison with a version of the source must hold on for a record that was copied (SPEC R34). */
+export const putFormOf = ({ strategy }: Pick<MigrationSpec, 'strategy'>): PutForm =>
+  strategy === 'dual-read' ? 'with-origin' : 'plain';
+
 export class ChunkBatches {
   private readonly rule: PrefixRule;
   private readonly hasher: RecordHasher;
   private readonly digest: DigestSum;
   private readonly limits: BatchLimits;
   private readonly guards: ChunkGuards;
+  private readonly form: PutForm;
 
   /** @param guards of the chunk, those behind the cursor of `from` */
-  constructor(rule: PrefixRule, hasher: RecordHasher, from: ChunkProgress, limits: BatchLimits, guards: ChunkGuards) {
+  constructor(
+    rule: PrefixRule,
+    hasher: RecordHasher,
+    from: ChunkProgress,
+    limits: BatchLimits,
+    guards: ChunkGuards,
+    form: PutForm = 'plain',
+  ) {
+    this.form = form;
     this.rule = rule;
     this.hasher = hasher;
     this.digest = new DigestSum(from.digest);
@@ -82,7 +99,7 @@ export class ChunkBatches {
         draft.notCarried += 1; // its TTL ended between the scan and now: writing it would bring it back to life
         continue;
       }
-      draft.add(putOf(record, key, guard), sourceKeyOf(record), size);
+      draft.add(this.putOf(record, key, guard), sourceKeyOf(record), size);
     }
     const lastSkipped = skipped.lastKey;
     if (lastSkipped !== null && (draft.lastKey === null || lastSkipped > draft.lastKey)) {
@@ -99,6 +116,12 @@ export class ChunkBatches {
     const nothing = new Skipped({ records: [], notCarried: [] }, this.rule);
     yield* this.deletes(draft, nothing, null, false);
     if (draft.lastKey !== null) yield this.close(draft, nothing);
+  }
+
+  private putOf({ value, expiresAtMs, version }: StoredRecord, key: Key, guard: Guard | null): GuardedChange {
+    const expect = guard?.action === 'overwrite' ? { version: guard.version } : 'absent';
+    const put = { kind: 'put', key, value, expiresAtMs, expect } as const;
+    return this.form === 'plain' ? put : { ...put, origin: version };
   }
 
   private *deletes(draft: Draft, skipped: Skipped, upTo: Key | null, isIncluded: boolean): Generator<Batch> {
@@ -147,11 +170,6 @@ class Draft {
     [this.changes, this.sourceKeys, this.spared, this.bytes, this.notCarried] = [[], [], [], 0, 0];
     return { changes, sourceKeys, spared };
   }
-}
-
-function putOf({ value, expiresAtMs }: StoredRecord, key: Key, guard: Guard | null): GuardedChange {
-  const expect = guard?.action === 'overwrite' ? { version: guard.version } : 'absent';
-  return { kind: 'put', key, value, expiresAtMs, expect };
 }
 
 /** What a page holds beside its records, handed out as the batches pass it. */

@@ -88,7 +88,7 @@ export async function finalize(engine: Engine, spec: MigrationSpec, options: Fin
   });
 }
 
-async function appliedPlan(engine: Engine, { state }: Session): Promise<PlanDocument> {
+export async function appliedPlan(engine: Engine, { state }: Session): Promise<PlanDocument> {
   const { migration, plan } = state as MigrationState;
   const entry = await withRetry(engine, 'plan', () => engine.state.read('plan', migration, plan));
   if (entry !== null) return entry.item;
@@ -166,7 +166,7 @@ async function apartMembers(engine: Engine): Promise<readonly string[]> {
   return apart === null ? [] : [apart.detail];
 }
 
-const doneSide = ({ store, prefix }: PlannedSide, position: string, digest: Digest) => ({
+export const doneSide = ({ store, prefix }: PlannedSide, position: string, digest: Digest) => ({
   store,
   prefix,
   position,

@@ -4,11 +4,14 @@ import {
   type Clock,
   type Host,
   type MigrationId,
+  type OnlineSource,
+  type OnlineTarget,
   type Random,
   type Scratch,
   type SourceStore,
   type StateStore,
   type StopSignal,
+  type Switch,
   type TargetStore,
 } from '@keyferry/core';
 
@@ -30,6 +33,16 @@ export interface Engine extends Environment {
   readonly target: TargetStore;
   /** Where an image is sorted whose keys the rules put into another order. */
   readonly scratch: Scratch;
+  /** Absent: applications take no part. */
+  readonly online?: Online;
+}
+
+/** The stores as applications use them while they move, and the place where they follow the mode. */
+export interface Online {
+  readonly place: Switch;
+  /** Null: this kind of store cannot be one. */
+  readonly source: OnlineSource | null;
+  readonly target: OnlineTarget | null;
 }
 
 /** Records of one page, through every scan. */

@@ -34,6 +34,7 @@ import { openViews, spansOf } from './image.ts';
 import { joinViews } from './pages.ts';
 import { costEstimate } from './plan-cost.ts';
 import { preflight, type Preflight } from './preflight.ts';
+import { plannedOnline } from './strategies/dual-read/planned-online.ts';
 
 /** Keys that expire sooner than this may be gone before apply reaches them. */
 const shortTtlMs = 120_000;
@@ -108,6 +109,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     plan: planId(startedAtMs, [random.uint32(), random.uint32()]),
     migration: spec.migration,
     strategy: spec.strategy,
+    ...plannedOnline(engine, spec),
     selection: spec.selection,
     createdAt: instantText(nowMs),
     expiresAt: instantText(nowMs + spec.planMaxAgeMs),

@@ -21,6 +21,7 @@ import {
 import { readDoneMarker } from './done-marker.ts';
 import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
+import { onlineFindings } from './strategies/dual-read/online-findings.ts';
 
 export interface Preflight {
   readonly source: StoreDescription;
@@ -50,6 +51,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
   const trouble = members === null ? null : membersTroubleFinding(members);
   if (trouble !== null) findings.push(trouble);
   findings.push(...(await doneFindings(engine, spec)), ...(await emptinessFindings(engine, spec)));
+  if (spec.strategy === 'dual-read') findings.push(...(await onlineFindings(engine, spec)));
   const { publication } = engine.target;
   const targetExists = publication !== null && (await withRetry(engine, 'look for target', () => publication.exists()));
   return {

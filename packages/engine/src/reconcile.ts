@@ -10,7 +10,12 @@ import { readMigration } from './state-items.ts';
 const phases: readonly Phase[] = ['applying', 'applied', 'verified'];
 
 /** @throws {KeyferryError} `phase.not-allowed`, `migration.finalized` */
-export async function assertReconcilable(env: Environment, { migration }: MigrationSpec): Promise<void> {
+export async function assertReconcilable(env: Environment, { migration, strategy }: MigrationSpec): Promise<void> {
+  if (strategy !== 'offline') {
+    // What differs there, an application has done; a second plan would undo it.
+    const next = `keyferry status ${migration}`;
+    throw new KeyferryError('phase.not-allowed', { migration, phase: strategy, command: 'reconcile', next });
+  }
   const state = (await readMigration(env, migration))?.item ?? null;
   const phase = state?.phase ?? 'new';
   if (phases.includes(phase)) return;

@@ -34,11 +34,11 @@ import {
   type StateEntry,
   type TargetControl,
 } from '@keyferry/core';
-import { summarizeChunks } from './backfill-summary.ts';
+import { summarizeChunks, type BackfillSummary } from './backfill-summary.ts';
 import { keepBeforeImages } from './before-images.ts';
 import { countOf, deadLetterReason, settledKeys } from './change-outcomes.ts';
 import { tellKeys } from './key-messages.ts';
-import { ChunkBatches } from './chunk-batches.ts';
+import { ChunkBatches, putFormOf } from './chunk-batches.ts';
 import { readGuards, type ChunkGuards } from './chunk-guards.ts';
 import { endOf, isCounted, openLetters, recordsOf, type LetterEnd } from './dead-letters.ts';
 import { deviationsOf } from './deviations.ts';
@@ -54,7 +54,8 @@ import { RunWatch } from './run-watch.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { attemptScope, writeItem, writeItemOrFail } from './state-items.ts';
-import { recordBackfilled, recordVerdict } from './strategies/offline.ts';
+import { recordBackfilled, recordVerdict } from './backfill-run.ts';
+import { assertMigrating, verifyBetween } from './strategies/dual-read/verify-applied.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface RetryResult {
@@ -94,6 +95,8 @@ export async function retryDeadLetters(engine: Engine, spec: MigrationSpec, opti
     const { state, plan } = await appliedBefore(engine, spec, session);
     assertMayRun(spec.migration, await readControl(engine, spec.migration, state));
     await assertPlanFits(engine, plan, spec, { resuming: true });
+    // Online, nothing is copied but in the mode in which instances still look into the source.
+    if (spec.strategy === 'dual-read') await assertMigrating(engine, spec, session);
     const epoch = { attempt: state.attempt, token: state.epochToken };
     await assertNotOvertaken(engine, spec, epoch);
     await ensureEpoch(engine, spec, epoch);
@@ -115,8 +118,7 @@ export async function retryDeadLetters(engine: Engine, spec: MigrationSpec, opti
     }
     await recordBackfilled(engine, spec, session, summary);
     await session.write({ ...(session.state as MigrationState), run: session.run, counts: summary.counts });
-    const verified = await verify(engine, spec, plan, options.signal);
-    const deviations = deviationsOf(plan, summary, verified);
+    const { verified, deviations } = await judge(engine, spec, plan, summary, options);
     await recordVerdict(engine, spec, session, deviations.length === 0);
     const outcome = deviations.length === 0 ? ('done' as const) : ('deviated' as const);
     const message =
@@ -126,6 +128,19 @@ export async function retryDeadLetters(engine: Engine, spec: MigrationSpec, opti
     await recordHistory(engine, spec.migration, { type: 'letters.retried', message, run, by: options.holder });
     return { ...result, outcome, verify: verified, deviations, ...elapsed() };
   });
+}
+
+/** As the apply of its strategy would. */
+async function judge(
+  engine: Engine,
+  spec: MigrationSpec,
+  plan: PlanDocument,
+  summary: BackfillSummary,
+  { signal }: RunOptions,
+): Promise<{ readonly verified: VerifyResult; readonly deviations: readonly string[] }> {
+  if (spec.strategy === 'dual-read') return await verifyBetween(engine, spec, plan, signal);
+  const verified = await verify(engine, spec, plan, signal);
+  return { verified, deviations: deviationsOf(plan, summary, verified) };
 }
 
 async function appliedBefore(engine: Engine, { migration }: MigrationSpec, { state, phase }: Session) {
@@ -205,7 +220,8 @@ class LetterRetry {
     const limits = { batchBytesMax, batchKeysMax: () => watch.pace.batchKeysMax(batchKeysMax) };
     const progress = { cursor: null, counts: noCounts, digest: emptyDigest };
     const guards = await this.guardsOf(chunk, open);
-    const batches = new ChunkBatches(imageRule(spec).rule, new RecordHasher(plan.salt), progress, limits, guards);
+    const hasher = new RecordHasher(plan.salt);
+    const batches = new ChunkBatches(imageRule(spec).rule, hasher, progress, limits, guards, putFormOf(spec));
     let batchesSent = 0;
     for (const batch of batches.cut({ records, notCarried: [] }, () => engine.clock.nowMs())) {
       await watch.pace.pass(batch.changes.length, AbortSignal.any([this.options.signal, watch.signal]), () =>

@@ -35,7 +35,7 @@ import {
 import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
 import { keepBeforeImages } from './before-images.ts';
 import { countOutcomes, deadLetterReason, metChanges, settledKeys, unplacedReason } from './change-outcomes.ts';
-import { ChunkBatches, cursorOf, type Batch } from './chunk-batches.ts';
+import { ChunkBatches, cursorOf, putFormOf, type Batch } from './chunk-batches.ts';
 import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
 import { dropUncountedLetters } from './dead-letters.ts';
@@ -140,7 +140,8 @@ class ChunkRun {
     const { rule } = imageRule(spec);
     const guards = await readGuards(engine, scope, this.chunk);
     if (cursor !== null) guards.passTo(toTargetKey(rule, keyFromJson(cursor)));
-    const batches = new ChunkBatches(rule, new RecordHasher(plan.salt), this.progress, limits, guards);
+    const hasher = new RecordHasher(plan.salt);
+    const batches = new ChunkBatches(rule, hasher, this.progress, limits, guards, putFormOf(spec));
     const underWay: BatchUnderWay[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
@@ -239,10 +240,11 @@ class ChunkRun {
   }
 
   private async finish(): Promise<ChunkEnd> {
-    const { engine } = this.backfill;
+    const { engine, spec } = this.backfill;
     await this.store(finish(this.claim, this.progress));
     engine.host.emit({ code: 'chunk.done', data: { chunk: this.chunk.chunk, counts: this.progress.counts } });
-    const moved = !digestsEqual(this.progress.digest, this.chunk.permanent);
+    // Where applications take part, what is copied is the source as it was frozen, after the plan.
+    const moved = spec.strategy === 'offline' && !digestsEqual(this.progress.digest, this.chunk.permanent);
     if (moved) engine.host.emit({ code: 'chunk.moved', data: { chunk: this.chunk.chunk } });
     return { kind: 'done' };
   }

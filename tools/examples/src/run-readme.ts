@@ -1,6 +1,6 @@
 /** Runs the commands of one README, one after another, in a copy of the examples, as a reader would. */
 import { spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { firstMismatch, parseConsoleBlocks, type DocumentedCommand } from './console-blocks.ts';
@@ -18,6 +18,8 @@ export async function runReadme(folder: string, { onOutput }: ReadmeRun): Promis
   try {
     // All of them: one may use another's input.
     await cp(dirname(folder), copy, { recursive: true });
+    // For an example that is an application itself: what it imports is the workspace's own.
+    await symlink(join(dirname(folder), '../node_modules'), join(copy, 'node_modules'));
     const wrong: string[] = [];
     for (const command of commands) {
       onOutput(`$ ${command.command}\n`);

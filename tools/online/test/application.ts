@@ -30,7 +30,13 @@ export interface Tally {
 export const newTally = (): Tally => ({ own: new Map(), index: 0, changes: [], counted: 0, operations: 0 });
 
 /** One round of an instance: a write or delete of a key of its own, a read, at times a list, and one try to count up. */
-export async function work(client: OnlineClient, prefix: string, round: number, tally: Tally): Promise<void> {
+export async function work(
+  client: OnlineClient,
+  prefix: string,
+  round: number,
+  tally: Tally,
+  counter = countKey,
+): Promise<void> {
   const key = `${prefix}${round % keysEach}`;
   const value = `round ${round}`;
   if (round % 5 === 3) {
@@ -56,9 +62,9 @@ export async function work(client: OnlineClient, prefix: string, round: number, 
     for await (const page of client.list(prefix)) for (const each of page) listed.set(each.key, textOf(each));
     expect(listed).toEqual(tally.own);
   }
-  const count = await client.get(countKey);
+  const count = await client.get(counter);
   const next = String(Number(textOf(count) ?? '0') + 1);
-  const swap = await client.compareAndSwap(countKey, count?.token ?? null, next);
+  const swap = await client.compareAndSwap(counter, count?.token ?? null, next);
   if (swap.kind === 'written') tally.counted += 1;
   tally.operations += 1;
 }
@@ -105,9 +111,9 @@ export async function headsOf(etcd: Etcd3, endpoint: string): Promise<Record<'so
 }
 
 /** What etcd v3 must hold in the end, by the tallies of all instances. */
-export function recordsOf(tallies: readonly Tally[]): ReadonlyMap<string, string> {
+export function recordsOf(tallies: readonly Tally[], counter = countKey): ReadonlyMap<string, string> {
   const records = new Map(tallies.flatMap(({ own }) => [...own]));
-  return records.set(countKey, String(tallies.reduce((sum, { counted }) => sum + counted, 0)));
+  return records.set(counter, String(tallies.reduce((sum, { counted }) => sum + counted, 0)));
 }
 
 const textOf = (record: { readonly value: Uint8Array } | null): string | null =>

@@ -14,7 +14,8 @@ import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from '.
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
   const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
-  for (const { store } of [settings.source, settings.target]) {
+  const online = settings.online === undefined ? [] : [settings.online.switch];
+  for (const { store } of [settings.source, settings.target, ...online]) {
     const found = config.stores[store];
     if (found !== undefined) stores[store] = found;
   }

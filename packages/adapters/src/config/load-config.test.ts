@@ -53,6 +53,12 @@ const reference = 'a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or 
 const kinds =
   'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file, postgres is expected';
 
+/** A dual-read between the same stores, with more lines behind it. */
+function withDualRead(...more: readonly string[]): string {
+  const lines = ['switch: { store: new }', 'instances: { min: 2 }', ...more].map((line) => `    ${line}\n`);
+  return `${valid.replace('offline', 'dual-read')}${lines.join('')}`;
+}
+
 describe('a wrong configuration', () => {
   it.each<[name: string, text: string, ...issues: string[]]>([
     ['is empty', '', '1:1 : a map is expected'],
@@ -237,13 +243,44 @@ describe('a wrong configuration', () => {
     ],
     [
       'has a strategy of a later version',
+      valid.replace('offline', 'replicate'),
+      '10:15 migrations.move.strategy: replicate is not available in this version; there is offline, dual-read',
+    ],
+    [
+      'has a dual-read that says neither where its switch is nor how many instances come',
       valid.replace('offline', 'dual-read'),
-      '10:15 migrations.move.strategy: dual-read is not available in this version; there is offline',
+      '10:15 migrations.move.strategy: dual-read needs a switch that the application follows:   switch: { store: NAME }',
+      '10:15 migrations.move.strategy: dual-read needs the least number of instances that take part:   instances: { min: N }',
+    ],
+    [
+      'has a switch without a use for it',
+      withMigration('switch: { store: new }'),
+      '11:5 migrations.move.switch: has an effect with strategy: dual-read alone',
+    ],
+    [
+      'has a dual-read that changes records on their way, or loses them',
+      withDualRead('rules: [ { exclude: ["/config/a"] } ]', 'prune: true').replace(
+        'new, prefix: /config/',
+        'new, prefix: /c/',
+      ),
+      '9:35 migrations.move.target.prefix: applications use the same keys in both stores, so "/config/" is expected with dual-read',
+      '13:14 migrations.move.rules[0]: applications see records as they are in both stores: no rule but ttl can stand in a dual-read',
+      '14:12 migrations.move.prune: would delete what applications write; false is expected',
+    ],
+    [
+      'has its switch in a store that is not there',
+      withDualRead().replace('switch: { store: new }', 'switch: { store: nwe }'),
+      '11:22 migrations.move.switch.store: there is no store "nwe" under stores (new)',
+    ],
+    [
+      'waits for no instance at all',
+      withDualRead().replace('min: 2', 'min: 0'),
+      '12:23 migrations.move.instances.min: a number of instances, a whole number from 1 to 10000, is expected',
     ],
     [
       'has a mistyped strategy',
       valid.replace('offline', 'ofline'),
-      '10:15 migrations.move.strategy: offline is expected (offline)',
+      '10:15 migrations.move.strategy: one of offline, dual-read is expected (offline)',
     ],
     [
       'has a share of more than all',

@@ -8,6 +8,7 @@ import { adapterKinds } from './adapter-kinds.ts';
 import { nearest } from './nearest.ts';
 import type { StoreKind } from './resolved-config.ts';
 import { valueAt } from './schema-issues.ts';
+import { checkOnline } from './online-references.ts';
 import { checkTables } from './table-references.ts';
 import type { YamlText } from './yaml-text.ts';
 
@@ -20,6 +21,7 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkRules(yaml, root, migration),
       ...checkBackup(yaml, root, migration),
       ...checkOrder(yaml, root, migration),
+      ...checkOnline(yaml, root, migration, kindOf),
     ]),
   ];
 }

@@ -22,7 +22,7 @@ export function resolveConfig(checked: CheckedConfig, file: string, directory: s
     directory,
     state: checked.state,
     stores: mapValues(checked.stores, resolveStore),
-    migrations: mapValues(checked.migrations, resolveMigration),
+    migrations: mapValues(checked.migrations, (each) => resolveMigration(each, checked.stores)),
     prices: checked.prices ?? listPrices,
   };
 }
@@ -114,14 +114,16 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
   return { user, password };
 }
 
-function resolveMigration(migration: CheckedMigration): MigrationConfig {
+function resolveMigration(migration: CheckedMigration, stores: CheckedConfig['stores']): MigrationConfig {
   const { source, target, strategy, after, rules, limits, plan, sensitive, review } = migration;
   const { onConflict, prune, guards, keepBefore } = migration;
   return {
     source,
-    target: { ...target, requireEmpty: target.requireEmpty ?? null },
+    // Whatever is in the target would hide the source's records from applications.
+    target: { ...target, requireEmpty: target.requireEmpty ?? (strategy === 'dual-read' ? 'prefix' : null) },
     strategy,
     after,
+    ...resolveOnline(migration, stores),
     rules,
     onConflict,
     prune,
@@ -141,3 +143,17 @@ function resolveMigration(migration: CheckedMigration): MigrationConfig {
     review,
   };
 }
+
+/** Nothing but for `dual-read`; that it is complete there, references have checked (online-references.ts). */
+function resolveOnline(
+  { strategy, switch: place, instances }: CheckedMigration,
+  stores: CheckedConfig['stores'],
+): Pick<MigrationConfig, 'online'> {
+  if (strategy !== 'dual-read' || place === undefined || instances === undefined) return {};
+  const { store, key = defaultSwitchKey(stores[store]?.kind) } = place;
+  const { min: instancesMin, barrierTimeout: barrierTimeoutMs, requestLife: requestLifeMs } = instances;
+  return { online: { switch: { store, key }, instancesMin, barrierTimeoutMs, requestLifeMs } };
+}
+
+const defaultSwitchKey = (kind: StoreConfig['kind'] | undefined): string =>
+  kind === 'etcd-v2' ? '/_keyferry/switch' : '_keyferry/switch';

@@ -14,6 +14,7 @@ import type {
   RequireEmpty,
   RunLimits,
   ReviewPolicy,
+  Strategy,
 } from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
@@ -170,10 +171,20 @@ export type RuleConfig =
   | { readonly module: string }
   | { readonly program: ProgramConfig };
 
+/** How an application takes part. */
+export interface OnlineConfig {
+  readonly switch: { readonly store: string; readonly key: string };
+  readonly instancesMin: number;
+  readonly barrierTimeoutMs: number;
+  readonly requestLifeMs: number;
+}
+
 export interface MigrationConfig {
   readonly source: { readonly store: string; readonly prefix: string };
   readonly target: { readonly store: string; readonly prefix: string; readonly requireEmpty: RequireEmpty };
-  readonly strategy: 'offline';
+  readonly strategy: Strategy;
+  /** Absent: the application takes no part. */
+  readonly online?: OnlineConfig;
   /** Migrations that come before this one. */
   readonly after: readonly string[];
   readonly rules: readonly RuleConfig[];

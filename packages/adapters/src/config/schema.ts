@@ -176,7 +176,32 @@ const migration = z.strictObject({
       .optional()
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
-  strategy: choice(['offline'], ['dual-read', 'replicate', 'parallel']),
+  strategy: choice(['offline', 'dual-read'], ['replicate', 'parallel']),
+  switch: z
+    .strictObject({
+      store: storeName.describe('the store that holds it, which every instance of the application reaches'),
+      key: text
+        .optional()
+        .describe('where in that store; _keyferry/switch, or /_keyferry/switch in etcd-v2, by default'),
+    })
+    .optional()
+    .describe('where the mode of a dual-read is written, and where instances of the application register'),
+  instances: z
+    .strictObject({
+      min: integer('a number of instances', 1, 10_000).describe(
+        'each mode is waited for until so many acknowledged it',
+      ),
+      barrierTimeout: duration
+        .prefault('30s')
+        .describe(
+          'how long a mode is waited for before it is given up; at most so long are writes held on the way forward',
+        ),
+      requestLife: duration
+        .prefault('30s')
+        .describe('longest time after which a request of an instance can take effect; as its client has it'),
+    })
+    .optional()
+    .describe('the instances of the application that take part in a dual-read'),
   after: z
     .array(z.string({ error: expects('the name of a migration') }), { error: expects('a list of migrations') })
     .default([])

@@ -15,6 +15,7 @@ import {
   type OnlineSource,
   type OnlineSourceAnswer,
   type OnlineSourceRequest,
+  type Position,
   type SourceMoves,
   type SourceRecord,
   type Version,
@@ -91,6 +92,11 @@ class EtcdV2OnlineSource implements OnlineSource {
     });
     records.sort((a, b) => compareKeys(a.key, b.key));
     for (let at = 0; at < records.length; at += pageKeysMax) yield records.slice(at, at + pageKeysMax);
+  }
+
+  /** Both are of one count: X-Etcd-Index is the modifiedIndex of the last change anywhere. */
+  cameAfter(version: Version, position: Position): boolean {
+    return BigInt(version) > BigInt(position);
   }
 
   async close(): Promise<void> {

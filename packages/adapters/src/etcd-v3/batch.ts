@@ -4,6 +4,7 @@
  *     if fence = mine and epoch = mine
  *     then  put mark
  *           record 1:  if key is absent (or at its version) and tombstone is absent  then put  else read both
+ *                       (online, its origin is put with it)
  *           record 2:  if key is at its version  then delete it and note that it is gone  else read both
            record 3:  …
  *     else  read fence and epoch
@@ -13,7 +14,15 @@
  * instead of names, values passed on uncopied, and whatever protobuf takes for granted (equal, 0) left out.
  */
 import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3';
-import { recordBytes, type GuardedChange, type GuardedDelete, type GuardedPut, type Key } from '@keyferry/core';
+import {
+  originText,
+  recordBytes,
+  type GuardedChange,
+  type GuardedDelete,
+  type GuardedPut,
+  type Key,
+  type Version,
+} from '@keyferry/core';
 import { CompareTarget } from './wire/compare-target.ts';
 import { keyToBuffer } from './codec.ts';
 import { attemptValue, type ControlKeys } from './control.ts';
@@ -21,6 +30,8 @@ import { batchKeysMax, recordBytesMax, requestBytesMax } from './capabilities.ts
 
 /** Tags, lengths and nesting of one record; the sum of all their longest forms is 109. */
 const recordOverhead = 112;
+/** Of an origin: its text with a 64-bit version, tags, lengths and nesting. */
+const originOverhead = 48;
 /** Fence, epoch and mark with their keys, the server's own header with the user's name. */
 const requestOverhead = 2048;
 
@@ -60,10 +71,16 @@ export function putOperation(put: GuardedPut, keys: ControlKeys, lease: string):
   const tomb = keys.tomb(put.key);
   const value = put.value as Buffer; // the encoder takes any Uint8Array
   const expected = put.expect === 'absent' ? null : put.expect.version;
+  const success: IRequestOp[] = [{ request_put: lease === '0' ? { key, value } : { key, value, lease } }];
+  // In the revision of its record, which is what makes it count. Without the lease: it goes with the other control keys.
+  if (put.origin !== undefined) {
+    const origin = Buffer.from(originText(put.origin), 'latin1');
+    success.push({ request_put: { key: keys.origin(put.key), value: origin } });
+  }
   return {
     request_txn: {
       compare: [modifiedAt(key, expected), modifiedAt(tomb, null)],
-      success: [{ request_put: lease === '0' ? { key, value } : { key, value, lease } }],
+      success,
       failure: [{ request_range: { key } }, { request_range: { key: tomb, keys_only: true } }],
     },
   };
@@ -95,12 +112,13 @@ const noBytes = Buffer.alloc(0);
 const probeKeyBytesMax = 256 * 1024;
 
 /** A change as the size of its request depends on it. */
-type Sized = { readonly key: Key; readonly value?: Uint8Array };
+type Sized = { readonly key: Key; readonly value?: Uint8Array; readonly origin?: Version };
 
-/** At most so long is a record in a request: three times its key, twice its tombstone's, once its value. */
-export function requestSize({ key, value }: Sized, keys: ControlKeys): number {
+/** At most so long is a record in a request: three times its key, twice its tombstone's, once its value and origin. */
+export function requestSize({ key, value, origin }: Sized, keys: ControlKeys): number {
   const valueBytes = value?.length ?? 0;
-  return valueBytes + 5 * key.length + 2 * keys.tombPrefix.length + recordOverhead;
+  const originBytes = origin === undefined ? 0 : keys.originPrefix.length + key.length + originOverhead;
+  return valueBytes + 5 * key.length + 2 * keys.tombPrefix.length + recordOverhead + originBytes;
 }
 
 /** Cuts a batch at the limits, in order. A record that fits into no request is in none of the parts. */

@@ -40,5 +40,6 @@ export function etcdV3Capabilities(reservedPrefix: Key, leaseBucketMs: number): 
     reservedPrefix,
     expiryToleranceMs: leaseBucketMs + leasePrecisionMs,
     leaseBucketMs,
+    origins: true,
   };
 }

@@ -78,6 +78,11 @@ const fresh: RegistrationRecord = {
 const registrations: Readonly<Record<string, RegistrationRecord>> = {
   'registered, and has not read the mode': fresh,
   'has acknowledged an epoch': { ...fresh, acknowledged: 3 as SwitchEpoch, renewals: 42 },
+  'compares the switch in each of its writes in the target': {
+    ...fresh,
+    acknowledged: 3 as SwitchEpoch,
+    comparesSwitch: true,
+  },
   'named gone by an operator': { ...fresh, renewals: 43, goneAt: '2030-01-31T13:00:00.000Z' },
 };
 

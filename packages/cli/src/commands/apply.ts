@@ -7,6 +7,7 @@ import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { allFlag } from '../flags/all.ts';
+import { confirmGoneFlag } from '../flags/confirm-gone.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { assertForFunctions, submitAndFollow } from '../submit-plan.ts';
 import { applyView, type AppliedView } from '../views/apply/index.ts';
@@ -19,6 +20,7 @@ import { finalizeNow } from './finalize.ts';
 interface WritingFlags {
   readonly accept?: string[] | undefined;
   readonly 'chunks-max'?: number | undefined;
+  readonly 'confirm-gone'?: string[] | undefined;
 }
 
 const applySubject =
@@ -51,6 +53,7 @@ export default class Apply extends BaseCommand {
     all: Flags.boolean({ ...allFlag, exclusive: ['runner', 'chunks-max'] }),
     yes: yesFlag,
     accept: acceptFlag,
+    'confirm-gone': confirmGoneFlag,
     'lock-timeout': lockTimeoutFlag,
     finalize: Flags.boolean({
       summary: 'Then finalize it, under the same lock of the target: done marker, and no way back.',
@@ -142,7 +145,9 @@ async function applyToEnd(
   options: RunOptions,
 ): Promise<Outcome<unknown>> {
   const applied = await applyPlan(run, wired, reader, appliedAs, flags, options);
-  if (!flags.finalize || applied.outcome !== 'done') return outcomeOf(applied, appliedAs);
+  // Between apply and finalize of a migration with applications is its cutover, which is asked for by itself.
+  const mayEnd = wired.spec.strategy === 'offline' && applied.outcome === 'done';
+  if (!flags.finalize || !mayEnd) return outcomeOf(applied, appliedAs);
   return await finalizeNow(run, wired, options);
 }
 
@@ -152,17 +157,18 @@ export async function applyPlan(
   { engine, spec }: Wired,
   reader: PlanReader,
   appliedAs: string,
-  { accept = [], 'chunks-max': chunksMax }: WritingFlags,
+  { accept = [], 'chunks-max': chunksMax, 'confirm-gone': confirmGone = [] }: WritingFlags,
   options: RunOptions,
 ): Promise<ApplyResult> {
-  const { applyOffline } = await loadEngine();
+  const { applyDualRead, applyOffline } = await loadEngine();
   run.progress.begin(`applying ${reader.plan.plan}`);
-  return await applyOffline(engine, spec, reader, {
-    ...options,
-    accept,
-    appliedAs,
-    chunksMax: chunksMax ?? null,
-  });
+  const applied = { ...options, accept, appliedAs, chunksMax: chunksMax ?? null };
+  switch (spec.strategy) {
+    case 'offline':
+      return await applyOffline(engine, spec, reader, applied);
+    case 'dual-read':
+      return await applyDualRead(engine, spec, reader, { ...applied, confirmGone });
+  }
 }
 
 /**

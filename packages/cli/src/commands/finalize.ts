@@ -5,9 +5,11 @@ import { requireApproval } from '../approval.ts';
 import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { confirmGoneFlag } from '../flags/confirm-gone.ts';
 import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
 import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
+import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
 import { inTurn } from '../turn.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
@@ -27,6 +29,7 @@ export default class Finalize extends BaseCommand {
       summary: 'Take the done marker away, so that the migration can be planned and applied once more.',
     }),
     yes: yesFlag,
+    'confirm-gone': confirmGoneFlag,
     'lock-timeout': lockTimeoutFlag,
   };
 
@@ -39,14 +42,15 @@ export default class Finalize extends BaseCommand {
           const { readStatus, reopen } = await loadEngine();
           const { migration } = spec;
           const status = await readStatus(engine, migration);
-          const intent = flags.reopen ? reopenIntent : finalizeIntent;
+          const ending = spec.strategy === 'dual-read' ? finalizeOnlineIntent : finalizeIntent;
+          const intent = flags.reopen ? reopenIntent : ending;
           // Where it is not allowed the engine says so; nobody is asked for nothing.
           if (phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
             run.showBeforeAsking(intent(status, run.errorPalette), !flags.yes);
             const purpose = flags.reopen ? 'reopen it' : 'finalize it';
             await requireApproval(run.approver(), { migration, purpose, given: flags.yes });
           }
-          if (!flags.reopen) return await finalizeNow(run, wired, options);
+          if (!flags.reopen) return await finalizeNow(run, wired, options, flags['confirm-gone']);
           const result = await reopen(engine, spec, { ...options, by: whoFinalizes() });
           return { result: { migration, result }, view: reopenedView as View<unknown>, exitCode: exitCodes.done };
         }),
@@ -60,13 +64,18 @@ export async function finalizeNow(
   run: CommandRun,
   { engine, spec }: Wired,
   options: RunOptions,
+  confirmGone: readonly string[] = [],
 ): Promise<Outcome<unknown>> {
-  const { finalize, readStatus } = await loadEngine();
+  const { finalize, finalizeDualRead, readStatus } = await loadEngine();
   const { migration } = spec;
   const { plan } = await readStatus(engine, migration);
   run.progress.tracker.expectKeys(plan?.totals.scanned ?? 0);
   run.progress.begin(`proving ${migration} once more`);
-  const result = await finalize(engine, spec, { ...options, by: whoFinalizes() });
+  const ended = { ...options, by: whoFinalizes() };
+  const result =
+    spec.strategy === 'dual-read'
+      ? await finalizeDualRead(engine, spec, { ...ended, confirmGone })
+      : await finalize(engine, spec, ended);
   return { result: { migration, result }, view: finalizedView as View<unknown>, exitCode: exitCodes.done };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Args, Flags } from '@oclif/core';
-import { standingOf, type MigrationId, type Phase } from '@keyferry/core';
+import { KeyferryError, standingOf, type MigrationId, type Phase } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
@@ -10,7 +10,7 @@ import { loadAdapters, loadEngine, openConfig, withState } from '../wiring.ts';
 
 export default class Status extends BaseCommand {
   static override readonly summary =
-    'Where a migration stands, the next safe command and the way back. Reads no store.';
+    'Where a migration stands, the next safe command and the way back. Reads no store but a switch.';
   static override readonly examples = ['<%= config.bin %> status', '<%= config.bin %> status config-v2-to-v3 --json'];
   static override readonly args = {
     migration: Args.string({ description: 'Name of a migration; all of them when it is left out.' }),
@@ -26,9 +26,9 @@ export default class Status extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Status);
     await this.perform<readonly ShownStatus[]>(flags, args.migration ?? null, async (run) => {
-      const { config } = await openConfig(run);
-      const { planConfig } = await loadAdapters();
-      const { readEvents, readStatus } = await loadEngine();
+      const { config, redactor } = await openConfig(run);
+      const { planConfig, wireSwitch } = await loadAdapters();
+      const { readEvents, readOnlineStatus, readStatus } = await loadEngine();
       const asked =
         args.migration === undefined ? Object.keys(config.migrations) : [planConfig(config, args.migration).migration];
       const result = await withState(run, config, async (env) => {
@@ -37,7 +37,26 @@ export default class Status extends BaseCommand {
           for (const each of asked) {
             const migration = each as MigrationId;
             const status = await run.reading(readStatus(env, migration));
-            all.push({ ...status, events: await run.reading(readEvents(env, migration, eventsReadMax)) });
+            const events = await run.reading(readEvents(env, migration, eventsReadMax));
+            const place = await wireSwitch(config, each, { redactor });
+            if (place === null) {
+              all.push({ ...status, events });
+              continue;
+            }
+            try {
+              const min = config.migrations[each]?.online?.instancesMin ?? 1;
+              const online = await run.reading(
+                readOnlineStatus(env, { migration, place, instancesMin: min }, status.state),
+              );
+              all.push({ ...status, events, online, step: online.step });
+            } catch (error) {
+              run.warn(
+                `the switch could not be read (${error instanceof KeyferryError ? error.code : String(error)}): ${place.where}`,
+              );
+              all.push({ ...status, events });
+            } finally {
+              await place.close();
+            }
           }
           return all;
         };

@@ -1,4 +1,5 @@
 import { Args } from '@oclif/core';
+import type { MigrationSpec } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { allFlag } from '../flags/all.ts';
@@ -19,15 +20,16 @@ export default class Verify extends BaseCommand {
     const { args, flags } = await this.parse(Verify);
     await this.performOn<VerifyView>(flags, args.migration, (run, migration) =>
       withAppliedMigration(run, migration, async ({ engine, spec }) => {
-        const { readAppliedPlan, readStatus, verifyApplied } = await loadEngine();
+        const { readAppliedPlan, readStatus, verifyApplied, verifyDualRead } = await loadEngine();
         const planned = await readAppliedPlan(engine, spec.migration);
         run.progress.tracker.expectKeys(planned?.totals.scanned ?? 0);
         run.progress.begin(`reading ${spec.sourceStore} and ${spec.targetStore}`);
-        const verified = await verifyApplied(engine, spec, holderText(thisMachine()), run.signal);
+        const verifyAs = spec.strategy === 'dual-read' ? verifyDualRead : verifyApplied;
+        const verified = await verifyAs(engine, spec, holderText(thisMachine()), run.signal);
         const { step } = await readStatus(engine, spec.migration);
         const agree = verified.deviations.length === 0;
         // It plans what differs and shows it before anything is done about it.
-        const next = agree ? step.next : `keyferry reconcile ${spec.migration}`;
+        const next = agree ? whenAgreed(spec, step.next) : repairOf(spec);
         const differ = flags['detailed-exitcode'] ? exitCodes.changes : exitCodes.deviated;
         return {
           result: { ...verified, next, wayBack: step.wayBack },
@@ -38,3 +40,10 @@ export default class Verify extends BaseCommand {
     );
   }
 }
+
+/** Online, what comes next depends on the mode, which status reads. */
+const whenAgreed = ({ strategy, migration }: MigrationSpec, next: string): string =>
+  strategy === 'offline' ? next : `keyferry status ${migration}`;
+
+const repairOf = ({ strategy, migration }: MigrationSpec): string =>
+  strategy === 'offline' ? `keyferry reconcile ${migration}` : `keyferry rollback ${migration}`;

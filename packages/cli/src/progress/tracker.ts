@@ -102,6 +102,11 @@ export class ProgressTracker {
       case 'turn.waiting':
       case 'apply.ended':
       case 'apply.already-done':
+      case 'mode.announced':
+      case 'barrier.waiting':
+      case 'barrier.held':
+      case 'source.strays':
+      case 'drain.progress':
         return false;
     }
   }

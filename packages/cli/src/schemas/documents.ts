@@ -7,6 +7,7 @@ export const documentSchemas = {
   apply: () => import('../../snapshots/schemas/apply.json', { with: { type: 'json' } }),
   changes: () => import('../../snapshots/schemas/changes.json', { with: { type: 'json' } }),
   codes: () => import('../../snapshots/schemas/codes.json', { with: { type: 'json' } }),
+  cutover: () => import('../../snapshots/schemas/cutover.json', { with: { type: 'json' } }),
   doctor: () => import('../../snapshots/schemas/doctor.json', { with: { type: 'json' } }),
   error: () => import('../../snapshots/schemas/error.json', { with: { type: 'json' } }),
   events: () => import('../../snapshots/schemas/events.json', { with: { type: 'json' } }),

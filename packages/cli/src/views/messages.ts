@@ -3,6 +3,7 @@ import { scannedOf, type Message, type MessageData } from '@keyferry/core';
 import { keyText } from './layout/keys.ts';
 import { heldBackBy, limitsText } from './layout/limits.ts';
 import { bytesText, counted, countText, durationText } from './layout/numbers.ts';
+import { missingText } from './online/instances.ts';
 import { unrestorableText } from './rollback/index.ts';
 
 const outcomeWords: Readonly<Record<MessageData['key.settled']['outcome'], string>> = {
@@ -89,6 +90,25 @@ export function messageText(message: Message): string {
       const { removed, restored, changed, notRestored } = message.data;
       const back = restored > 0 ? `, put ${countText(restored)} back` : '';
       return `removed ${counted(removed, 'key')}${back}, left ${countText(changed + notRestored)} that somebody changed`;
+    }
+    case 'mode.announced': {
+      const { mode, epoch, why } = message.data;
+      return `${why === 'given-up' ? 'went back to' : 'announced'} the mode ${mode} (epoch ${epoch})`;
+    }
+    case 'barrier.waiting': {
+      const { mode, acknowledged, missing, short } = message.data;
+      return `waiting for instances to acknowledge ${mode}: ${countText(acknowledged)} did, ${missingText(missing, short)}`;
+    }
+    case 'barrier.held':
+      return `every instance acknowledged ${message.data.mode}, after ${durationText(message.data.waitedMs)}`;
+    case 'source.strays': {
+      const { keys, total } = message.data;
+      const named = keys.map((key) => keyText(key)).join(', ');
+      return `${counted(total, 'key')} of the source written after it was frozen, by somebody who does not follow the switch: ${named}`;
+    }
+    case 'drain.progress': {
+      const { put, deleted } = message.data;
+      return `brought back to the source: ${counted(put, 'write')}, ${counted(deleted, 'delete')}`;
     }
   }
 }

@@ -5,11 +5,13 @@
 import type { ConfigIssue, MovedKeys, StateDetails } from './details.ts';
 import { entry } from './entry.ts';
 import { functionCodes } from './function-codes.ts';
+import { onlineCodes } from './online-codes.ts';
 import { programCodes } from './program-codes.ts';
 import { storeCodes } from './store-codes.ts';
 
 export const codes = {
   ...functionCodes,
+  ...onlineCodes,
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
     summary: '{what}',
@@ -323,11 +325,6 @@ export const codes = {
       'copy it again from where it was made, or take another one:   etcdctl snapshot save FILE\n' +
       'a copy of member/snap/db is no snapshot: it lacks the digest at its end',
   }),
-  'switch.unreadable': entry<{ where: string }>({
-    retry: 'never',
-    summary: 'what is at {where} is no switch that this version can read; nothing was written',
-    remedy: 'name another place for the switch, or use the keyferry that wrote it',
-  }),
   'datadir.other-cluster': entry<{ directory: string; cluster: string; other: string }>({
     retry: 'never',
     summary: '{directory} is of cluster {cluster}, and the first one is of cluster {other}; nothing was written',
@@ -337,31 +334,6 @@ export const codes = {
     retry: 'never',
     summary: 'the backup of store {store} could not be made: {detail}; nothing was written to the target',
     remedy: 'see to space and rights of the directory (backup: in the migration), then run the command again',
-  }),
-  'client.write-held': entry<{ key: string; mode: string }>({
-    retry: 'backoff',
-    summary: 'the write of {key} was held back by the mode {mode} for longer than it may wait; nothing was written',
-    remedy: 'write again later; see what the migration waits for:   keyferry status MIGRATION',
-  }),
-  'client.not-serving': entry<{ instance: string }>({
-    retry: 'backoff',
-    summary: 'instance {instance} could not renew its lease at the switch in time, and so cannot answer for anything',
-    remedy: 'check the way to the store that holds the switch; the instance serves again once it has renewed',
-  }),
-  'client.outcome-unknown': entry<{ key: string }>({
-    retry: 'never',
-    summary: 'whether the write of {key} happened is not known; it may still happen',
-    remedy: 'read the key, and write again under the condition of what was read',
-  }),
-  'client.named-gone': entry<{ instance: string; where: string }>({
-    retry: 'never',
-    summary: 'an operator named instance {instance} gone at {where}; it serves no more',
-    remedy: 'restart the process: it registers under a new name',
-  }),
-  'client.watch-lost': entry<{ prefix: string; why: string }>({
-    retry: 'never',
-    summary: 'a watch of {prefix} ended: {why}. Changes may have been missed',
-    remedy: 'open another watch, and then list the prefix',
   }),
   'capability.missing': entry<{ store: string; capability: string; strategy: string }>({
     retry: 'never',

@@ -3,6 +3,8 @@
  * Core and engine never print; the CLI renders these, a function logs them, the simulator records them.
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
+import type { Missing } from '../machines/online/barrier.ts';
+import type { Mode } from '../machines/online/mode-ladder.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { TakenBackup } from '../model/backup.ts';
@@ -67,6 +69,22 @@ export interface MessageData {
   /** Said before it begins: so many records were overwritten or deleted without a before-image. */
   'rollback.unrestorable': { readonly count: number };
   'rollback.progress': RollbackCounts;
+  /** Every instance is to follow from now on; `given-up`: because a barrier did not hold in time, or the run was stopped. */
+  'mode.announced': { readonly mode: Mode; readonly epoch: number; readonly why: 'onward' | 'given-up' };
+  /** At the first look and whenever it changed. */
+  'barrier.waiting': {
+    readonly mode: Mode;
+    readonly acknowledged: number;
+    readonly missing: readonly Missing[];
+    /** How many more instances would have to register. */
+    readonly short: number;
+    readonly timeoutMs: number;
+  };
+  'barrier.held': { readonly mode: Mode; readonly waitedMs: number };
+  /** Keys of the source that somebody wrote after it was frozen; the first of them. */
+  'source.strays': { readonly keys: readonly KeyJson[]; readonly total: number };
+  /** On the way back: what applications did in the target since is being done in the source. */
+  'drain.progress': { readonly put: number; readonly deleted: number };
 }
 export type MessageCode = keyof MessageData;
 
@@ -94,6 +112,11 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'rollback.unrestorable': 'warning',
   'history.not-kept': 'warning',
   'rollback.progress': 'info',
+  'mode.announced': 'info',
+  'barrier.waiting': 'info',
+  'barrier.held': 'info',
+  'source.strays': 'warning',
+  'drain.progress': 'info',
 };
 
 export type Message = { [C in MessageCode]: { readonly code: C; readonly data: MessageData[C] } }[MessageCode];

@@ -17,6 +17,16 @@ export const findingCodes = {
     summary: 'the target is in the middle of something that only this state can end',
   },
   'forget.way-back': { level: 'warning', accept: true, summary: 'rollback goes by this state and ends with it' },
+  'online.unable': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the stores or rules of the migration do not let applications take part in it',
+  },
+  'online.too-few': {
+    level: 'warning',
+    accept: false,
+    summary: 'fewer instances are registered at the switch than every barrier waits for',
+  },
   'target.not-empty': { level: 'blocking', accept: false, summary: 'the target already holds records' },
   'members.apart': { level: 'blocking', accept: false, summary: 'the members of the source do not agree' },
   'same-store': {

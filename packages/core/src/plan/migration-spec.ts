@@ -10,7 +10,7 @@ import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
 import type { Prices } from './prices.ts';
-import type { ConflictPolicy, DeleteGuards, KeySelection, RequireEmpty } from './plan.ts';
+import type { ConflictPolicy, DeleteGuards, KeySelection, RequireEmpty, Strategy } from './plan.ts';
 
 /** How hard a run may go. No part of what a plan promises: it may differ from one run of a plan to the next. */
 export interface RunLimits extends ThrottleLimits {
@@ -33,9 +33,24 @@ export interface CostTerms {
   readonly prices: Prices;
 }
 
+/** What a migration in which applications take part asks of them, and where they meet. */
+export interface OnlineTerms {
+  /** The store that holds the switch, by its name in the configuration, and the place in it. */
+  readonly switchStore: string;
+  readonly switchKey: string;
+  /** A barrier holds with so many acknowledgements at least; 1 or more. */
+  readonly instancesMin: number;
+  /** How long a barrier is waited for before it is given up. */
+  readonly barrierTimeoutMs: number;
+  /** Longest time after which a request that an instance sent can still take effect. */
+  readonly requestLifeMs: number;
+}
+
 export interface MigrationSpec {
   readonly migration: MigrationId;
-  readonly strategy: 'offline';
+  readonly strategy: Strategy;
+  /** Absent: the application takes no part. */
+  readonly online?: OnlineTerms;
   /** The stores' names in the configuration. */
   readonly sourceStore: string;
   readonly targetStore: string;

@@ -9,6 +9,7 @@ import type { TakenBackup } from '../model/backup.ts';
 import type { Digest, Salt } from '../convergence/digest.ts';
 import type { Exceptions } from '../convergence/exceptions.ts';
 import type { ChunkId, MigrationId, PlanId } from '../model/ids.ts';
+import type { Mode } from '../machines/online/mode-ladder.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { NotCarriedReason } from '../model/record.ts';
 import type { StoreDescription } from '../ports/store.ts';
@@ -130,7 +131,9 @@ export interface PlanDocument {
   readonly keyferryVersion: string;
   readonly plan: PlanId;
   readonly migration: MigrationId;
-  readonly strategy: 'offline';
+  readonly strategy: Strategy;
+  /** Of a migration in which applications take part; absent: their writers are stopped. */
+  readonly online?: PlannedOnline;
   /** Null: the whole migration. */
   readonly selection: KeySelection | null;
   readonly createdAt: string;
@@ -178,6 +181,27 @@ export interface PlanDocument {
   /** Records that the inverse of the rules would take somewhere else than where they came from; then there is no way back. */
   readonly oneWay: number;
   readonly applyable: boolean;
+}
+
+/**
+ * offline: writers of the source are stopped. dual-read: applications read both stores and write one of them, by the
+ * mode that the switch says.
+ */
+export type Strategy = 'offline' | 'dual-read';
+
+/** How applications take part, and what it costs them. */
+export interface PlannedOnline {
+  /** For people: the store and the place in it. */
+  readonly switch: string;
+  /** The target compares the switch in each application's write, because it holds it. */
+  readonly guardedBySwitch: boolean;
+  readonly instancesMin: number;
+  readonly barrierTimeoutMs: number;
+  readonly requestLifeMs: number;
+  /** The command that leads to each mode, in their order, and whether all instances are waited for there. */
+  readonly modes: readonly { readonly mode: Mode; readonly command: string; readonly barrier: boolean }[];
+  /** Longest time that writes are held on the way forward: until the barrier of `draining` holds, or is given up. */
+  readonly writePauseMaxMs: number;
 }
 
 /** A backup that apply makes before it writes anything. */

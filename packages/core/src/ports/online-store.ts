@@ -80,6 +80,8 @@ export interface OnlineSource {
   ask(key: Key, request: OnlineSourceRequest): Promise<OnlineSourceAnswer>;
   /** Records of a range, ascending by bytes, in pages. */
   list(range: KeyRange): AsyncIterable<readonly OnlineRecord[]>;
+  /** Whether a record with this version came to be after the store was at that position. */
+  cameAfter(version: Version, position: Position): boolean;
   /** Its changes, for watchers; absent: it cannot tell them. */
   readonly moves?: SourceMoves;
   close(): Promise<void>;

@@ -145,6 +145,8 @@ export interface TargetCapabilities extends StoreCapabilities {
   readonly expiryToleranceMs: number;
   /** Records whose expiries fall into the same span of this length share a lease; absent: there are none to share. */
   readonly leaseBucketMs?: number;
+  /** A record that is put can carry the version that it had in the source (`GuardedPut.origin`); absent: it cannot. */
+  readonly origins?: true;
 }
 
 /** A record that is to be there. */
@@ -155,6 +157,8 @@ export interface GuardedPut {
   readonly expiresAtMs: number | null;
   /** absent: neither key nor tombstone is there. A version: the record is the one that the reviewed plan saw. */
   readonly expect: 'absent' | { readonly version: Version };
+  /** Kept beside the record, in the same step: the version that it has in the source. Only for a target of `origins`. */
+  readonly origin?: Version;
 }
 
 /** A record that is to go. Without the version that the reviewed plan saw there is no deleting. */

@@ -7,6 +7,7 @@
 import {
   canonicalJson,
   KeyferryError,
+  shellWord,
   type MigrationId,
   type MigrationState,
   type PlanDocument,
@@ -45,6 +46,12 @@ export async function submitPlan(
 ): Promise<Submission> {
   const { plan } = reader;
   assertApplyable(plan);
+  if (plan.strategy !== 'offline') {
+    // Functions follow no switch: a barrier is waited for by a process that can give it up.
+    const next = `keyferry apply ${shellWord(appliedAs)}`;
+    const command = 'apply --runner lambda';
+    throw new KeyferryError('phase.not-allowed', { migration: plan.migration, phase: plan.strategy, command, next });
+  }
   const { migration } = plan;
   const state = (await readMigration(env, migration))?.item ?? null;
   const before = await readItem(env, 'submission', migration, currentId);

@@ -47,7 +47,7 @@ import { RunRecorder } from '../run-record.ts';
 import { withSession, type Session } from '../session.ts';
 import { chunkRange } from '../staleness.ts';
 import { attemptScope, currentId, listItems, readItem, writeItem, writeItemOrFail } from '../state-items.ts';
-import { recordBackfilled, recordVerdict } from '../strategies/offline.ts';
+import { recordBackfilled, recordVerdict } from '../backfill-run.ts';
 import type { VerifyResult } from '../verify.ts';
 import { PartialComparison, type Reached } from './partial-comparison.ts';
 import { Search, type SearchPage } from './search.ts';

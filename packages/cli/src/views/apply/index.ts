@@ -4,7 +4,7 @@
  * source has no record of them.
  */
 import { deletesOf, nextStep, scannedOf, type ChunkCounts, type NextStep } from '@keyferry/core';
-import type { ApplyResult } from '@keyferry/engine';
+import type { ApplyResult, OnlineOutcome } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { countLabels, plannedCounts, shownCounts } from '../counts.ts';
 import { backupLines } from '../backups.ts';
@@ -12,10 +12,16 @@ import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { counted, countText, durationText, rateText } from '../layout/numbers.ts';
 import { differenceLines, sideLines, verdictText, verifyBody, type ShownVerify } from '../verify/sides.ts';
+import { outcomeJson, outcomeLines } from '../online/outcome.ts';
+import { applicationLines, applicationsJson } from '../online/verification.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface AppliedView {
-  readonly result: Omit<ApplyResult, 'verify'> & { readonly verify: ShownVerify };
+  readonly result: Omit<ApplyResult, 'verify'> & {
+    readonly verify: ShownVerify;
+    /** Absent: the application takes no part. */
+    readonly online?: OnlineOutcome & NextStep;
+  };
   /** The argument that apply was given. */
   readonly appliedAs: string;
 }
@@ -33,7 +39,8 @@ export const applyView: View<AppliedView> = {
       outcome,
       counts: { ...counts, scanned: scannedOf(counts), deletes: deletesOf(counts) },
       planned: plannedCounts(result),
-      verify: verifyBody(result.verify),
+      verify: { ...verifyBody(result.verify), ...applicationsJson(result.verify) },
+      ...(result.online === undefined ? {} : { online: outcomeJson(result.online) }),
       metChanges: met.map(({ targetKey, action, what }) => ({ key: targetKey, action, what })),
       deviations,
       backups: result.backups,
@@ -52,11 +59,13 @@ function applyHuman({ result, appliedAs }: AppliedView, context: ViewContext): s
   return [
     `${palette.strong(`Applied ${plan.plan}`)}   ${plan.migration}   ${verdict}`,
     `  run ${run}, attempt ${attempt}${resumed ? ', resumed' : ''}, ${durationText(elapsedMs)}, ${rateText(perSecond)}`,
+    ...(result.online === undefined ? [] : outcomeLines(result.online)),
     '',
     ...countsTable(result, palette),
     '',
     `${palette.strong('Verify')}   both sides ${verdictText(verify, palette)}`,
     ...sideLines(verify),
+    ...applicationLines(verify),
     ...(verify.verdict === 'differ' ? differenceLines(verify, palette) : []),
     ...(deviations.length > 0
       ? ['', palette.strong('Not as planned'), ...deviations.map((each) => `  ${palette.bad('!')} ${each}`)]
@@ -108,7 +117,8 @@ function doneText({ written, overwritten, deleted }: ChunkCounts): string {
   ].join(', ');
 }
 
-function stepAfter({ plan, outcome, counts }: AppliedView['result'], appliedAs: string): NextStep {
+function stepAfter({ plan, outcome, counts, online }: AppliedView['result'], appliedAs: string): NextStep {
+  if (online !== undefined) return { next: online.next, wayBack: online.wayBack };
   const step = nextStep(plan.migration, outcome === 'done' ? 'verified' : 'applied', appliedAs);
   return counts.deadLetters > 0 ? { ...step, next: `keyferry runs show ${plan.migration} --dead-letters` } : step;
 }

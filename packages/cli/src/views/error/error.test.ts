@@ -199,6 +199,7 @@ describe('every code', () => {
     file: 'f',
     issues: [],
     known: ['k'],
+    missing: ['m'],
     suggestion: 'near',
     findings: ['f'],
     lost: ['l'],

@@ -47,6 +47,17 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
     return [['known', known.length === 0 ? 'none' : known.join(', ')]];
   }
   if (isKeyferryError(error, 'finalize.not-proven')) return rowsOf('moved', error.details.what);
+  if (isKeyferryError(error, 'cutover.not-proven')) return rowsOf('differs', error.details.what);
+  if (isKeyferryError(error, 'barrier.timed-out')) {
+    const { missing, short } = error.details;
+    const more = short > missing.length ? [`${countText(short)} more must register and acknowledge`] : [];
+    return rowsOf('missing', [...missing, ...more]);
+  }
+  if (isKeyferryError(error, 'source.stray-write')) return rowsOf('keys', error.details.keys);
+  if (isKeyferryError(error, 'instance.unknown')) {
+    const { known } = error.details;
+    return [['known', known.length === 0 ? 'none' : known.join(', ')]];
+  }
   if (isKeyferryError(error, 'plan.mismatch')) return rowsOf('differs', error.details.what);
   if (isKeyferryError(error, 'plan.not-applyable') || isKeyferryError(error, 'plan.unaccepted')) {
     return rowsOf('findings', error.details.findings);

@@ -20,6 +20,10 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'forget.unaccepted': 'the state is what lets a migration go on, or back; the target alone does not say all of it',
   'state.not-empty': 'two states of one migration would each think that they are the only one',
   'finalize.not-proven': 'a done marker tells everybody that both sides agree, so that they have to when it is written',
+  'barrier.timed-out': 'one instance that still writes where the others no longer read would lose what it writes',
+  'source.stray-write': 'nobody would ever see those writes again once the application reads the target alone',
+  'cutover.not-proven': 'what is not in the target would be gone for the application',
+  'switch.other-migration': 'instances would follow the modes of another migration',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
   'run.paused': 'whoever paused it wants nothing to be written until somebody resumes it',
@@ -33,7 +37,7 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'internal.invariant': 'after this no statement of keyferry about the data can be trusted',
 };
 
-const writes = ['apply', 'rollback', 'finalize', 'reconcile', 'runs retry'];
+const writes = ['apply', 'cutover', 'rollback', 'finalize', 'reconcile', 'runs retry'];
 const readingCommands = [
   'plan',
   'show',

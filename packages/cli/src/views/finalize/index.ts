@@ -1,17 +1,18 @@
 /** What finalize and its undoing would do, for the question; what they did; and the done marker wherever it is shown. */
 import { nextStep, scannedOf, type DoneMarker, type MigrationId } from '@keyferry/core';
-import type { FinalizeResult, ReopenResult, Status } from '@keyferry/engine';
+import type { FinalizeResult, OnlineOutcome, ReopenResult, Status } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns, indent } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { prefixText } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { positionText } from '../layout/positions.ts';
+import { outcomeJson, outcomeLines } from '../online/outcome.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface FinalizedView {
   readonly migration: MigrationId;
-  readonly result: FinalizeResult;
+  readonly result: FinalizeResult & { readonly online?: OnlineOutcome };
 }
 
 export interface ReopenedView {
@@ -44,10 +45,11 @@ export function reopenIntent({ migration, phase, state }: Status, palette: Palet
 export const finalizedView: View<FinalizedView> = {
   human: ({ migration, result }, context) => {
     const { palette } = context;
-    const { run, marker, resumed, elapsedMs } = result;
+    const { run, marker, resumed, online, elapsedMs } = result;
     const how = `run ${run}${resumed ? ', resumed' : ''}, ${durationText(elapsedMs)}`;
     return [
       `${palette.strong(`Finalized ${migration}`)}   ${palette.good('proven and marked as done')}   ${how}`,
+      ...(online === undefined ? [] : outcomeLines(online)),
       ...markerLines(marker),
       '',
       'The way back ends here; fences, marks and tombstones are gone from the target.',
@@ -55,12 +57,13 @@ export const finalizedView: View<FinalizedView> = {
       '',
     ].join('\n');
   },
-  json: ({ migration, result: { run, marker, resumed, elapsedMs } }, warnings) =>
+  json: ({ migration, result: { run, marker, resumed, online, elapsedMs } }, warnings) =>
     envelope('keyferry.finalize', warnings, {
       migration,
       run,
       resumed,
       marker,
+      ...(online === undefined ? {} : { online: outcomeJson(online) }),
       elapsedMs: Math.round(elapsedMs),
       next: nextStep(migration, 'finalized', '').next,
       wayBack: null,

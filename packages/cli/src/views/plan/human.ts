@@ -17,6 +17,7 @@ import { prefixText } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople, listText } from '../layout/numbers.ts';
 import { positionText } from '../layout/positions.ts';
 import type { ViewContext } from '../view.ts';
+import { plannedOnlineLines } from '../online/planned.ts';
 import { costLines } from './cost.ts';
 import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
@@ -154,7 +155,10 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
           `  keep     ${counted(guarded, 'record')} as they are now, in the state, before the first of a batch is changed`,
         ]
       : []),
-    '  verify   digests of both sides, then stop',
+    ...(plan.online === undefined ? [] : plannedOnlineLines(plan.online)),
+    plan.online === undefined
+      ? '  verify   digests of both sides, then stop'
+      : '  verify   every key of the source is in the target, or written or deleted there by the application; then stop',
     ...undoSentences(plan).map((sentence, i) =>
       i === 0 ? `  undo     keyferry rollback ${migration}: ${sentence}` : `           ${palette.bad(sentence)}`,
     ),

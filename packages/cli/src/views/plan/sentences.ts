@@ -42,7 +42,12 @@ export function wayBackText({ wayBack, oneWay, rules }: PlanDocument): string {
 }
 
 /** What rollback would do with what the plan does, in a sentence of its own for the records that it cannot bring back. */
-export function undoSentences({ totals, keepBefore }: PlanDocument): readonly string[] {
+export function undoSentences({ totals, keepBefore, online }: PlanDocument): readonly string[] {
+  if (online !== undefined) {
+    return [
+      'until finalize; does in the source what applications did in the target, then clears it; writes are held meanwhile',
+    ];
+  }
   const { overwrite, delete: deleted } = totals.actions;
   const guarded = overwrite.keys + deleted.keys;
   if (guarded === 0) return ['removes what this run created and nobody changed'];

@@ -1,15 +1,17 @@
 /** What a rollback would do, for the question; and what it did. */
-import type { RollbackResult, Status } from '@keyferry/engine';
+import type { OnlineRollbackResult, RollbackResult, Status } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { backupLines } from '../backups.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText } from '../layout/keys.ts';
 import { counted, countText, durationText } from '../layout/numbers.ts';
+import { outcomeJson } from '../online/outcome.ts';
+import { rolledBackOnlineLines } from '../online/rollback.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 export interface RolledBackView {
   readonly migration: string;
-  readonly result: RollbackResult;
+  readonly result: RollbackResult & Partial<Pick<OnlineRollbackResult, 'online' | 'drained'>>;
 }
 
 export const rollbackView: View<RolledBackView> = {
@@ -24,6 +26,7 @@ export const rollbackView: View<RolledBackView> = {
       left: result.left,
       changedKeys: result.changedKeys,
       backups: result.backups,
+      ...(result.online === undefined ? {} : { online: outcomeJson(result.online), drained: result.drained }),
       elapsedMs: Math.round(result.elapsedMs),
       next: nextAfter(migration),
     }),
@@ -52,6 +55,7 @@ function rollbackHuman({ migration, result }: RolledBackView, context: ViewConte
   const over = expired > 0 ? `, ${countText(expired)} whose own time is over` : '';
   return [
     `${palette.strong(`Rolled back ${migration}`)}   run ${run}, ${durationText(elapsedMs)}`,
+    ...rolledBackOnlineLines(result),
     `  - removed    ${removedText(result)}`,
     ...(restored + expired > 0 ? [`  ~ restored   ${countText(restored)} overwritten or deleted${over}`] : []),
     ...(left === null

@@ -78,6 +78,10 @@ const phaseAfter = { done: 'verified', deviated: 'applied', unfinished: 'applyin
 
 function stepAfter({ plan, outcome, counts, appliedAs }: RetryResult): NextStep {
   const step = nextStep(plan.migration, phaseAfter[outcome], appliedAs);
+  // Online it depends on the mode, which status reads.
+  if (plan.strategy !== 'offline' && outcome === 'done') {
+    return { next: `keyferry status ${plan.migration}`, wayBack: `keyferry rollback ${plan.migration}` };
+  }
   return outcome === 'deviated' && counts.deadLetters > 0
     ? { ...step, next: `keyferry runs show ${plan.migration} --dead-letters` }
     : step;

@@ -1,6 +1,6 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
 import { deletesOf, instantText, scannedOf, type ChunkCounts, type EventItem, type LockState } from '@keyferry/core';
-import type { Status } from '@keyferry/engine';
+import type { OnlineStatus, Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
 import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
@@ -9,6 +9,7 @@ import { keyText, textForDisplay } from '../layout/keys.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { unrestorableText } from '../rollback/index.ts';
+import { onlineJson, onlineLines } from '../online/status.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 
 /** Events that the document has, and of these the last that people are shown. */
@@ -18,6 +19,8 @@ const eventsShownMax = 5;
 export interface ShownStatus extends Status {
   /** What happened beside the runs, the last ones, oldest first. */
   readonly events: readonly EventItem[];
+  /** Where the application stands; absent: it takes no part, or its switch could not be read. */
+  readonly online?: OnlineStatus;
 }
 
 export const statusView: View<readonly ShownStatus[]> = {
@@ -35,6 +38,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       statusFacts(status, context).map(([name, text]) => [`  ${name}`, text]),
       [{ align: 'left' }, { align: 'left' }],
     ),
+    ...(status.online === undefined ? [] : onlineLines(status.online, context)),
     ...(done === null ? [] : markerLines(done)),
     ...deadLetters.map(
       ({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${textForDisplay(reason)}`,
@@ -119,6 +123,7 @@ export function statusJson(status: ShownStatus) {
       at: instantText(atMs),
     })),
     events: events.map(({ atMs, run, type, message }) => ({ at: instantText(atMs), run, type, message })),
+    ...(status.online === undefined ? {} : { online: onlineJson(status.online) }),
     next: step.next,
     wayBack: step.wayBack,
   };

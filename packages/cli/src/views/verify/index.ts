@@ -2,6 +2,7 @@
 import type { AppliedVerification } from '@keyferry/engine';
 import { stepLines } from '../layout/commands.ts';
 import { counted, durationText } from '../layout/numbers.ts';
+import { applicationLines, applicationsJson } from '../online/verification.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 import { differenceLines, sideLines, verdictText, verifyBody } from './sides.ts';
 
@@ -17,6 +18,7 @@ export const verifyView: View<VerifyView> = {
       migration: plan.migration,
       plan: plan.plan,
       ...verifyBody(result),
+      ...applicationsJson(result),
       deviations,
       next,
       wayBack,
@@ -31,6 +33,7 @@ function verifyHuman({ plan, result, deviations, next, wayBack }: VerifyView, co
     `${title}   (plan ${plan.plan}, ${durationText(elapsedMs)})`,
     '',
     ...sideLines(result),
+    ...applicationLines(result),
     ...(verdict === 'differ'
       ? [
           '',

@@ -36,6 +36,11 @@ export interface RegistrationRecord {
   /** Counts up with each renewal. */
   readonly renewals: number;
   readonly leaseMs: number;
+  /**
+   * Each of its writes in the target compares the switch (SPEC R37), so that the target refuses it in an older epoch.
+   * Absent: it says nothing, which counts as not.
+   */
+  readonly comparesSwitch?: boolean;
   /** RFC 3339, UTC, by the instance's clock; for people. */
   readonly since: string;
   /** When an operator named it gone (RFC 3339, UTC). An instance that finds this in its own never serves again. */

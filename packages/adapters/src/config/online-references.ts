@@ -1,0 +1,71 @@
+/** What `dual-read` asks of the rest of a migration: a switch, instances, and keys and values that both stores have alike. */
+import type { ConfigIssue } from '@keyferry/core';
+import { nearest } from './nearest.ts';
+import type { StoreKind } from './resolved-config.ts';
+import { valueAt } from './schema-issues.ts';
+import type { YamlText } from './yaml-text.ts';
+
+/** Kinds of stores that can hold a switch (`switch.ts` of each). */
+const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'sqlite'];
+
+export function checkOnline(
+  yaml: YamlText,
+  root: unknown,
+  migration: string,
+  kindOf: (root: unknown, store: unknown) => StoreKind | null,
+): readonly ConfigIssue[] {
+  const path = ['migrations', migration];
+  const at = (...more: readonly (string | number)[]): unknown => valueAt(root, [...path, ...more]);
+  const strategy = at('strategy');
+  if (strategy !== 'dual-read') {
+    return ['switch', 'instances'].flatMap((name) =>
+      at(name) === undefined || strategy === undefined
+        ? []
+        : [yaml.issue([...path, name], 'key', 'has an effect with strategy: dual-read alone')],
+    );
+  }
+  const issues: ConfigIssue[] = [];
+  if (at('switch') === undefined) {
+    const message = 'dual-read needs a switch that the application follows:   switch: { store: NAME }';
+    issues.push(yaml.issue([...path, 'strategy'], 'value', message));
+  }
+  if (at('instances') === undefined) {
+    const message = 'dual-read needs the least number of instances that take part:   instances: { min: N }';
+    issues.push(yaml.issue([...path, 'strategy'], 'value', message));
+  }
+  const [from, to] = [at('source', 'prefix'), at('target', 'prefix')];
+  if (typeof from === 'string' && typeof to === 'string' && from !== to) {
+    const message = `applications use the same keys in both stores, so ${JSON.stringify(from)} is expected with dual-read`;
+    issues.push(yaml.issue([...path, 'target', 'prefix'], 'value', message));
+  }
+  const rules = at('rules');
+  for (const [nth, rule] of (Array.isArray(rules) ? rules : []).entries()) {
+    if (valueAt(rule, ['ttl']) !== undefined) continue;
+    const message = 'applications see records as they are in both stores: no rule but ttl can stand in a dual-read';
+    issues.push(yaml.issue([...path, 'rules', nth], 'value', message));
+  }
+  if (at('prune') === true) {
+    issues.push(yaml.issue([...path, 'prune'], 'value', 'would delete what applications write; false is expected'));
+  }
+  return [...issues, ...checkSwitchStore(yaml, root, path, kindOf)];
+}
+
+function checkSwitchStore(
+  yaml: YamlText,
+  root: unknown,
+  path: readonly string[],
+  kindOf: (root: unknown, store: unknown) => StoreKind | null,
+): readonly ConfigIssue[] {
+  const where = [...path, 'switch', 'store'];
+  const store = valueAt(root, where);
+  if (typeof store !== 'string') return [];
+  const stores = valueAt(root, ['stores']);
+  const known = typeof stores === 'object' && stores !== null ? Object.keys(stores) : [];
+  if (!known.includes(store)) {
+    const message = `there is no store ${JSON.stringify(store)} under stores`;
+    return [yaml.issue(where, 'value', message, nearest(store, known))];
+  }
+  const kind = kindOf(root, store);
+  if (kind === null || switchKinds.includes(kind)) return [];
+  return [yaml.issue(where, 'value', `kind ${kind} cannot hold a switch; these can: ${switchKinds.join(', ')}`)];
+}

@@ -1,0 +1,107 @@
+/**
+ * Wiring of what a migration has in which applications take part: its switch, and both stores as applications use them. A
+ * kind of store that cannot be one is null, and the planner says so by name.
+ */
+import { invariant, type OnlineSource, type OnlineTarget, type Switch } from '@keyferry/core';
+import { planConfig } from './config/digest.ts';
+import type { OnlineConfig, PlannedSettings, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
+import { systemClock } from './environment/system-clock.ts';
+import { shortPath } from './short-path.ts';
+import { networkOptions, type StoreContext } from './wire-store.ts';
+
+export interface WiredOnline {
+  readonly place: Switch;
+  readonly source: OnlineSource | null;
+  readonly target: OnlineTarget | null;
+  close(): Promise<void>;
+}
+
+type Stores = Readonly<Record<string, StoreConfig>>;
+
+/** Null: the application takes no part. */
+export async function wireOnline(
+  migration: string,
+  { online, source: from, target: to }: PlannedSettings,
+  stores: Stores,
+  context: StoreContext,
+): Promise<WiredOnline | null> {
+  if (online === undefined) return null;
+  const place = await openSwitch(online, stores, context);
+  const source = await openOnlineSource(from.store, stores, context);
+  const target = await openOnlineTarget(to.store, { migration, online, stores }, context);
+  return {
+    place,
+    source,
+    target,
+    close: async () => {
+      await Promise.all([place.close(), source?.close(), target?.close()]);
+    },
+  };
+}
+
+/**
+ * The switch alone: for whoever only looks where applications stand. Null: they take no part.
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`
+ */
+export async function wireSwitch(
+  config: ResolvedConfig,
+  migration: string,
+  options: Pick<StoreContext, 'redactor' | 'env'>,
+): Promise<Switch | null> {
+  const { settings, stores } = planConfig(config, migration);
+  if (settings.online === undefined) return null;
+  const { directory } = config;
+  const nowMs = (): number => systemClock.nowMs();
+  return await openSwitch(settings.online, stores, { ...options, directory, settings, nowMs });
+}
+
+async function openSwitch({ switch: { store: name, key } }: OnlineConfig, stores: Stores, context: StoreContext) {
+  const store = stores[name];
+  switch (store?.kind) {
+    case 'etcd-v3': {
+      const { openEtcdV3Switch } = await import('./etcd-v3/index.ts');
+      return openEtcdV3Switch({ name, key, ...(await networkOptions(store, context)) });
+    }
+    case 'etcd-v2': {
+      const { openEtcdV2Switch } = await import('./etcd-v2/index.ts');
+      return openEtcdV2Switch({ name, key, ...(await networkOptions(store, context)) });
+    }
+    case 'sqlite': {
+      const { openSqliteSwitch } = await import('./sqlite/index.ts');
+      return openSqliteSwitch({ name, key, file: shortPath(context.directory, store.file) });
+    }
+    default:
+      invariant(false, `a checked configuration has its switch in store ${name}`);
+  }
+}
+
+async function openOnlineSource(name: string, stores: Stores, context: StoreContext): Promise<OnlineSource | null> {
+  const store = stores[name];
+  if (store?.kind !== 'etcd-v2') return null;
+  const { openEtcdV2OnlineSource } = await import('./etcd-v2/index.ts');
+  return openEtcdV2OnlineSource({ name, ...(await networkOptions(store, context)) });
+}
+
+interface TargetOfMigration {
+  readonly migration: string;
+  readonly online: OnlineConfig;
+  readonly stores: Stores;
+}
+
+async function openOnlineTarget(
+  name: string,
+  { migration, online, stores }: TargetOfMigration,
+  context: StoreContext,
+): Promise<OnlineTarget | null> {
+  const store = stores[name];
+  if (store?.kind !== 'etcd-v3') return null;
+  const { openEtcdV3OnlineTarget } = await import('./etcd-v3/index.ts');
+  const { reservedPrefix } = store;
+  return openEtcdV3OnlineTarget({
+    name,
+    migration,
+    ...(reservedPrefix === null ? {} : { reservedPrefix }),
+    ...(online.switch.store === name ? { switchKey: online.switch.key } : {}),
+    ...(await networkOptions(store, context)),
+  });
+}

@@ -1,0 +1,64 @@
+/** Where instances of an application stand: who follows the mode, who is missing and since when. */
+import { keyForDisplay, keyFromText, shellWord } from '@keyferry/core';
+import type { InstanceStatus, OnlineStatus } from '@keyferry/engine';
+import { columns } from '../layout/columns.ts';
+import { countText, durationText } from '../layout/numbers.ts';
+import type { ViewContext } from '../view.ts';
+import { modeMeanings } from './outcome.ts';
+
+export function onlineLines(online: OnlineStatus, { nowMs, palette }: ViewContext): string[] {
+  const { where, rung, epoch, announcedAt, instances, instancesMin } = online;
+  const sinceMs = announcedAt === null ? null : Math.max(0, nowMs - Date.parse(announcedAt));
+  const since = sinceMs === null ? 'never announced' : `announced ${durationText(sinceMs)} ago`;
+  const behind = instances.filter(({ isBehind }) => isBehind);
+  const there = instances.filter(({ goneAt }) => goneAt === null).length;
+  return [
+    `  mode     ${rung.mode} (epoch ${epoch}), ${since}: ${modeMeanings[rung.mode]}`,
+    `  switch   ${where}`,
+    `  acknowledged by ${countText(there - behind.length)} of ${countText(there)} instances, ${countText(instancesMin)} at least`,
+    ...columns(
+      instances.map((each) => instanceRow(each, sinceMs, palette)),
+      [{ align: 'left' }, { align: 'left', gap: 3 }],
+    ),
+    ...(behind[0] === undefined
+      ? []
+      : [`  one that is dead for good:   keyferry COMMAND MIGRATION --confirm-gone ${shellWord(behind[0].instance)}`]),
+  ];
+}
+
+function instanceRow(
+  { instance, acknowledged, isBehind, since, goneAt }: InstanceStatus,
+  sinceMs: number | null,
+  palette: ViewContext['palette'],
+): string[] {
+  const name = keyForDisplay(keyFromText(instance));
+  if (goneAt !== null) return [`    . ${name}`, `named gone ${goneAt}`];
+  const registered = `registered ${since}`;
+  if (!isBehind) return [`    ${palette.good('=')} ${name}`, `acknowledged epoch ${acknowledged}, ${registered}`];
+  const missing = sinceMs === null ? 'missing' : `missing for ${durationText(sinceMs)}`;
+  return [`    ${palette.bad('!')} ${name}`, `${palette.bad(missing)}, at epoch ${acknowledged}, ${registered}`];
+}
+
+export function onlineJson(online: OnlineStatus) {
+  const { where, rung, epoch, announcedAt, frozenAt, instancesMin, instances } = online;
+  const { mode, heldFrom, committed } = rung;
+  return {
+    switch: where,
+    mode,
+    heldFrom,
+    committed,
+    epoch,
+    announcedAt,
+    frozenAt,
+    instancesMin,
+    instances: instances.map((each) => ({
+      instance: each.instance,
+      acknowledged: each.acknowledged,
+      missing: each.isBehind,
+      missingSince: each.isBehind ? announcedAt : null,
+      registeredAt: each.since,
+      goneAt: each.goneAt,
+      comparesSwitch: each.comparesSwitch,
+    })),
+  };
+}

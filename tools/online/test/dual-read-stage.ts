@@ -1,0 +1,194 @@
+/**
+ * A stage for dual-read: the engine's commands and real instances of the client on the same memory stores, in virtual time.
+ * A test gets between two steps by `during`, which sees each message as it is emitted and may throw there, as if the
+ * process had been killed: nothing but its lock is tidied up.
+ */
+import { openClient, type OnlineClient } from '@keyferry/client';
+import { VirtualClock } from '@keyferry/client/testing';
+import { keyFromText, keyToText, unlimited, type Message, type MigrationId, type MigrationSpec } from '@keyferry/core';
+import { MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
+import {
+  applyDualRead,
+  cutOver,
+  finalizeDualRead,
+  makePlan,
+  rollBackDualRead,
+  type Engine,
+  type OnlineOptions,
+  type RunOptions,
+} from '@keyferry/engine';
+import { MemoryPlan } from '@keyferry/engine/testing';
+
+const migration = 'shop' as MigrationId;
+const prefix = keyFromText('app/');
+export const text = (value: Uint8Array | undefined): string | undefined =>
+  value === undefined ? undefined : Buffer.from(value).toString();
+
+export interface Hooks {
+  readonly during?: (message: Message, interrupt: () => void) => void;
+  readonly confirmGone?: readonly string[];
+  /** As a kind of store that no application could use while it moves. */
+  readonly isSourceUnable?: boolean;
+}
+
+export class DualReadStage {
+  readonly clock = new VirtualClock();
+  readonly source: MemoryStore;
+  readonly target: MemoryStore;
+  readonly heldSwitch = new MemorySwitchData();
+  readonly messages: Message[] = [];
+  readonly spec: MigrationSpec;
+  private readonly state = new MemoryStateStore();
+  private started = 0;
+  private plan: MemoryPlan | null = null;
+
+  constructor(spec: Partial<NonNullable<MigrationSpec['online']>> = {}) {
+    const nowMs = (): number => this.clock.nowMs();
+    this.source = new MemoryStore({ name: 'old', nowMs });
+    this.target = new MemoryStore({ name: 'new', nowMs });
+    this.spec = {
+      migration,
+      strategy: 'dual-read',
+      online: {
+        switchStore: 'new',
+        switchKey: 'switch',
+        instancesMin: 2,
+        barrierTimeoutMs: 10_000,
+        requestLifeMs: 5000,
+        ...spec,
+      },
+      sourceStore: 'old',
+      targetStore: 'new',
+      rule: { sourcePrefix: prefix, targetPrefix: prefix },
+      transform: null,
+      program: null,
+      onConflict: 'fail',
+      prune: false,
+      inScope: () => true,
+      guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+      keepBefore: true,
+      requireEmpty: 'prefix',
+      workers: 2,
+      limits: { chunkKeysMax: 5, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
+      runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
+      planMaxAgeMs: 86_400_000,
+      isSensitive: () => false,
+      configDigest: 'config',
+      rulesDigest: 'rules',
+      selection: null,
+      keyferryVersion: '0.1.0',
+    };
+  }
+
+  openClient(name: string): Promise<OnlineClient> {
+    this.started += 1;
+    const id = String(this.started);
+    return openClient({
+      name,
+      uniqueId: () => id,
+      switch: new MemorySwitch(this.heldSwitch),
+      source: this.source.onlineSource(),
+      target: this.target.onlineTarget(migration, this.heldSwitch),
+      clock: this.clock,
+      leaseMs: 3000,
+      requestLifeMs: 5000,
+      waitMaxMs: 600_000,
+      pollMs: 200,
+    });
+  }
+
+  /** What the next apply applies; else it makes its own. */
+  async makePlan(hooks: Hooks = {}): Promise<MemoryPlan> {
+    const plan = new MemoryPlan();
+    await makePlan(this.process(hooks).engine, this.spec, plan);
+    this.plan = plan;
+    return plan;
+  }
+
+  /** Starts a command; virtual time must go on for it to end. */
+  async start(command: 'apply' | 'cutover' | 'finalize' | 'rollback', hooks: Hooks = {}) {
+    const { engine, options } = this.process(hooks);
+    switch (command) {
+      case 'apply': {
+        const plan = this.plan ?? (await this.makePlan(hooks));
+        const apply = { ...options, accept: [], appliedAs: 'shop.kfplan', chunksMax: null };
+        return await applyDualRead(engine, this.spec, plan.reader(), apply);
+      }
+      case 'cutover':
+        return await cutOver(engine, this.spec, options);
+      case 'finalize':
+        return await finalizeDualRead(engine, this.spec, { ...options, by: 'ops@test' });
+      case 'rollback': {
+        const result = await rollBackDualRead(engine, this.spec, options);
+        this.plan = null;
+        return result;
+      }
+    }
+  }
+
+  run(command: Parameters<DualReadStage['start']>[0], hooks: Hooks = {}) {
+    return this.clock.until(this.start(command, hooks));
+  }
+
+  /** The error's code, or null. */
+  async failureOf(command: Parameters<DualReadStage['start']>[0], hooks: Hooks = {}): Promise<string | null> {
+    return await this.run(command, hooks).then(
+      () => null,
+      (error: unknown) => (error as { code?: string }).code ?? String(error),
+    );
+  }
+
+  place(): MemorySwitch {
+    return new MemorySwitch(this.heldSwitch);
+  }
+
+  async mode(): Promise<string> {
+    return (await this.place().read())?.value.mode ?? 'legacy';
+  }
+
+  /** Records under the prefix. */
+  valuesIn(store: MemoryStore): Readonly<Record<string, string>> {
+    const values: Record<string, string> = {};
+    for (const [key, { value }] of store.snapshot()) values[keyToText(key) ?? key] = text(value) ?? '';
+    return values;
+  }
+
+  async tombstones(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for await (const page of this.target.onlineTarget(migration).list({ start: prefix, end: null })) {
+      for (const { key, record } of page) if (record === null) found.push(key);
+    }
+    return found;
+  }
+
+  private process({ during, confirmGone = [], isSourceUnable = false }: Hooks): {
+    engine: Engine;
+    options: RunOptions & OnlineOptions;
+  } {
+    const interrupts = new AbortController();
+    this.started += 1;
+    const name = `process ${this.started}`;
+    let random = this.started;
+    const engine: Engine = {
+      source: this.source,
+      target: this.target,
+      state: this.state,
+      scratch: new MemoryScratch({ pageKeysMax: 3 }),
+      clock: this.clock,
+      random: { uint32: () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0) },
+      host: {
+        emit: (message) => {
+          this.messages.push(message);
+          during?.(message, () => interrupts.abort('SIGINT'));
+        },
+      },
+      online: {
+        place: new MemorySwitch(this.heldSwitch),
+        source: isSourceUnable ? null : this.source.onlineSource(),
+        target: this.target.onlineTarget(migration, this.heldSwitch),
+      },
+    };
+    const options = { holder: name, command: name, lockTimeoutMs: 0, holderIsGone: () => true };
+    return { engine, options: { ...options, signal: interrupts.signal, confirmGone } };
+  }
+}
