@@ -51,7 +51,7 @@ describe.skipIf(!available.ok)(`an application on etcd${available.note}`, () => 
         openClient({ name: `app-${i}`, switch: place, source, target, pollMs: 50 }),
       ),
     );
-    const tallies = opened.map(newTally);
+    const tallies = opened.map((): Tally => ({ ...newTally(), index: 0 }));
     const shown = opened.map((): string[] => []);
     const watches = await Promise.all(opened.map((client, i) => client.watch(`/app/${i}/`)));
     const collecting = watches.map((watch, i) => collect(watch, shown[i] as string[]));

@@ -65,7 +65,7 @@ describe.skipIf(skipped !== '')(`the client in Go${skipped}`, () => {
         programs.push(new GoProgram(join(folder, 'instance'), ['-endpoints', endpoints.join(','), ...own]));
       }
       const client = await openClient({ name: 'node', switch: place, source, target, pollMs: 50 });
-      const tally = newTally();
+      const tally: Tally = { ...newTally(), index: 0 };
       const progress = { isOver: false };
       const working = (async () => {
         for (let round = 0; !progress.isOver; round += 1) await work(client, '/app/node/', round, tally);
@@ -99,7 +99,7 @@ describe.skipIf(skipped !== '')(`the client in Go${skipped}`, () => {
 
       const tallies = told.map(({ own, ...rest }): Tally => ({
         own: new Map(Object.entries(own)),
-        index: 0,
+        index: null,
         changes: [],
         ...rest,
       }));
