@@ -92,7 +92,11 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
     await app.goOn(20);
     expect(await keyferry(['verify', 'forth'])).toMatchObject({ exitCode: 0, document: { verdict: 'agree' } });
     const cutOver = await keyferry(['cutover', 'forth', '--yes']);
-    expect(cutOver).toMatchObject({ exitCode: 0, document: { online: { mode: 'settled', writesHeldMs: null } } });
+    expect(cutOver).toMatchObject({ exitCode: 0, document: { format: 'keyferry.cutover' } });
+    expect(cutOver.document).toMatchObject({
+      online: { mode: 'settled', writesHeldMs: null },
+      verify: { verdict: 'agree' },
+    });
     const settled = await keyferry(['status', 'forth']);
     expect(settled.document).toMatchObject({ migrations: [{ next: 'keyferry finalize forth', online: { epoch: 3 } }] });
     const [status] = settled.document['migrations'] as readonly { online: { instances: readonly unknown[] } }[];
