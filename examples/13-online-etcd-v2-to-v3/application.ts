@@ -30,8 +30,8 @@ async function openInstance(name: string) {
   return { client, close };
 }
 
-const progress = { isOver: false };
-process.on('SIGTERM', () => (progress.isOver = true));
+const stopping = new AbortController();
+process.on('SIGTERM', () => stopping.abort());
 
 const text = (record: { readonly value: Uint8Array } | null): string | null =>
   record && Buffer.from(record.value).toString('utf8');
@@ -39,7 +39,7 @@ const text = (record: { readonly value: Uint8Array } | null): string | null =>
 async function work(client: OnlineClient, own: string) {
   const wanted = new Map<string, string>();
   const done = { operations: 0, counted: 0, slowestMs: 0 };
-  for (let round = 0; !progress.isOver; round += 1) {
+  for (let round = 0; !stopping.signal.aborted; round += 1) {
     const startedAtMs = performance.now();
     const key = `${own}${round % 25}`;
     if (round % 4 === 3) {

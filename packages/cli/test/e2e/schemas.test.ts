@@ -20,6 +20,7 @@ const notHere = new Map([
   ['lambda-package', 'needs state in DynamoDB: serverless.test.ts'],
   ['lambda-invocation', 'serverless.test.ts'],
   ['lambda-served', 'serverless.test.ts'],
+  ['cutover', 'needs an application: tools/online/test/e2e/dual-read-on-etcd.test.ts'],
 ]);
 
 const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url));

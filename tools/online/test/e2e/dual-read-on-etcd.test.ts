@@ -24,6 +24,7 @@ const note = [old, current].find((server) => !server.ok)?.note ?? '';
 const instances = 3;
 const keysAtRest = 1200;
 const waitMaxMs = 100_000;
+const testMaxMs = 400_000;
 const requestLifeMs = 10_000;
 
 describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note}`, () => {
@@ -39,13 +40,13 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
       startEtcd({ version: '3.5', unsafeNoFsync: true }),
     ]);
     etcd = new Etcd3({ hosts: [...target.endpoints] });
-    const migration = (name: string) => ({
+    const migration = (name: string, limits: object = {}) => ({
       source: { store: 'old', prefix: `/${name}/` },
       target: { store: 'new', prefix: `/${name}/` },
       strategy: 'dual-read',
       switch: { store: 'new', key: `_keyferry/switch-${name}` },
       instances: { min: instances, barrierTimeout: '60s', requestLife: `${requestLifeMs}ms` },
-      limits: { workers: 2, chunkKeys: 100, rate: '600/s' },
+      limits: { workers: 2, chunkKeys: 100, ...limits },
     });
     const config = {
       version: 1,
@@ -53,7 +54,8 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
         old: { kind: 'etcd-v2', endpoints: source.endpoints },
         new: { kind: 'etcd-v3', endpoints: target.endpoints },
       },
-      migrations: { forth: migration('forth'), back: migration('back') },
+      // Slow enough for a kill in the middle.
+      migrations: { forth: migration('forth', { rate: '250/s' }), back: migration('back') },
     };
     await writeFile(join(folder, 'keyferry.yaml'), JSON.stringify(config));
   });
@@ -64,72 +66,86 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('comes to normal through a kill in the middle, with all that the application wrote', async () => {
-    const { app, before } = await startApplication('forth');
-    await app.goOn(20);
-    const planned = await keyferry(['plan', 'forth', '--out', 'forth.kfplan']);
-    expect(planned).toMatchObject({ exitCode: 0, document: { applyable: true, strategy: 'dual-read' } });
-    expect(planned.document).toMatchObject({ online: { instancesMin: instances, writePauseMaxMs: 60_000 } });
+  it(
+    'comes to normal through a kill in the middle, with all that the application wrote',
+    { timeout: testMaxMs },
+    async () => {
+      const { app, before } = await startApplication('forth');
+      await app.goOn(20);
+      const planned = await keyferry(['plan', 'forth', '--out', 'forth.kfplan']);
+      expect(planned).toMatchObject({ exitCode: 0, document: { applyable: true, strategy: 'dual-read' } });
+      expect(planned.document).toMatchObject({ online: { instancesMin: instances, writePauseMaxMs: 60_000 } });
 
-    const killed = start(['apply', 'forth.kfplan', '--log-file', 'killed.log']);
-    const chunksDone = async (): Promise<boolean> => {
-      const log = await readFile(join(folder, 'killed.log'), 'utf8').catch(() => '');
-      return log.split('\n').filter((line) => line.includes('"chunk.done"')).length >= 2;
-    };
-    await waitUntil(chunksDone, waitMaxMs, 5);
-    killed.child.kill('SIGKILL');
-    await killed.ended;
-    const between = await keyferry(['status', 'forth']);
-    expect(between.document).toMatchObject({
-      migrations: [{ phase: 'applying', online: { mode: 'migrating' }, next: 'keyferry apply forth.kfplan' }],
-    });
-    await app.goOn(20);
+      const killed = start(['apply', 'forth.kfplan', '--log-file', 'killed.log']);
+      const chunksDone = async (): Promise<boolean> => {
+        const log = await readFile(join(folder, 'killed.log'), 'utf8').catch(() => '');
+        return log.split('\n').filter((line) => line.includes('"chunk.done"')).length >= 2;
+      };
+      await waitUntil(chunksDone, waitMaxMs, 5);
+      killed.child.kill('SIGKILL');
+      await killed.ended;
+      const between = await keyferry(['status', 'forth']);
+      expect(between.document).toMatchObject({
+        migrations: [{ phase: 'applying', online: { mode: 'migrating' }, next: 'keyferry apply forth.kfplan' }],
+      });
+      await app.goOn(20);
 
-    expect(await keyferry(['apply', 'forth.kfplan'])).toMatchObject({
-      exitCode: 0,
-      document: { outcome: 'done', resumed: true, online: { mode: 'migrating' }, next: 'keyferry cutover forth' },
-    });
-    await app.goOn(20);
-    expect(await keyferry(['verify', 'forth'])).toMatchObject({ exitCode: 0, document: { verdict: 'agree' } });
-    const cutOver = await keyferry(['cutover', 'forth', '--yes']);
-    expect(cutOver).toMatchObject({ exitCode: 0, document: { online: { mode: 'settled', writesHeldMs: null } } });
-    const settled = await keyferry(['status', 'forth']);
-    expect(settled.document).toMatchObject({ migrations: [{ next: 'keyferry finalize forth', online: { epoch: 3 } }] });
-    const [status] = settled.document['migrations'] as readonly { online: { instances: readonly unknown[] } }[];
-    expect(status?.online.instances).toHaveLength(instances);
-    await app.goOn(20);
-    expect(await keyferry(['finalize', 'forth', '--yes'])).toMatchObject({
-      exitCode: 0,
-      document: { online: { mode: 'normal' } },
-    });
-    await app.goOn(20);
+      expect(await keyferry(['apply', 'forth.kfplan'])).toMatchObject({
+        exitCode: 0,
+        document: { outcome: 'done', resumed: true, online: { mode: 'migrating' }, next: 'keyferry cutover forth' },
+      });
+      await app.goOn(20);
+      expect(await keyferry(['verify', 'forth'])).toMatchObject({ exitCode: 0, document: { verdict: 'agree' } });
+      const cutOver = await keyferry(['cutover', 'forth', '--yes']);
+      expect(cutOver).toMatchObject({ exitCode: 0, document: { format: 'keyferry.cutover' } });
+      expect(cutOver.document).toMatchObject({
+        online: { mode: 'settled', writesHeldMs: null },
+        verify: { verdict: 'agree' },
+      });
+      const settled = await keyferry(['status', 'forth']);
+      expect(settled.document).toMatchObject({
+        migrations: [{ next: 'keyferry finalize forth', online: { epoch: 3 } }],
+      });
+      const [status] = settled.document['migrations'] as readonly { online: { instances: readonly unknown[] } }[];
+      expect(status?.online.instances).toHaveLength(instances);
+      await app.goOn(20);
+      expect(await keyferry(['finalize', 'forth', '--yes'])).toMatchObject({
+        exitCode: 0,
+        document: { online: { mode: 'normal' } },
+      });
+      await app.goOn(20);
 
-    const wanted = new Map([...before, ...(await app.end())]);
-    expect(new Map(Object.entries(await etcd.getAll().prefix('/forth/').strings()))).toEqual(wanted);
-    const left = await etcd.getAll().prefix('_keyferry/forth/').keys();
-    expect(left.toSorted()).toEqual(['_keyferry/forth/done', '_keyferry/forth/epoch']);
-  });
+      const wanted = new Map([...before, ...(await app.end())]);
+      expect(new Map(Object.entries(await etcd.getAll().prefix('/forth/').strings()))).toEqual(wanted);
+      const left = await etcd.getAll().prefix('_keyferry/forth/').keys();
+      expect(left.toSorted()).toEqual(['_keyferry/forth/done', '_keyferry/forth/epoch']);
+    },
+  );
 
-  it('goes back from settled with all that the application wrote, and can go forth again', async () => {
-    const { app, before } = await startApplication('back');
-    await app.goOn(20);
-    expect(await keyferry(['apply', 'back', '--yes'])).toMatchObject({ exitCode: 0, document: { outcome: 'done' } });
-    await app.goOn(40);
-    expect(await keyferry(['cutover', 'back', '--yes'])).toMatchObject({ exitCode: 0 });
-    await app.goOn(40);
-    const rolledBack = await keyferry(['rollback', 'back', '--yes']);
-    expect(rolledBack).toMatchObject({ exitCode: 0, document: { online: { mode: 'legacy' } } });
-    expect((rolledBack.document['drained'] as { put: number }).put).toBeGreaterThan(0);
-    await app.goOn(20);
-    expect(await etcd.getAll().prefix('/back/').keys()).toEqual([]);
-    expect(await etcd.getAll().prefix('_keyferry/back/').keys()).toEqual(['_keyferry/back/epoch']);
-    expect(await keyferry(['apply', 'back', '--yes'])).toMatchObject({ exitCode: 0, document: { outcome: 'done' } });
-    await app.goOn(20);
-    expect(await keyferry(['rollback', 'back', '--yes'])).toMatchObject({ exitCode: 0 });
+  it(
+    'goes back from settled with all that the application wrote, and can go forth again',
+    { timeout: testMaxMs },
+    async () => {
+      const { app, before } = await startApplication('back');
+      await app.goOn(20);
+      expect(await keyferry(['apply', 'back', '--yes'])).toMatchObject({ exitCode: 0, document: { outcome: 'done' } });
+      await app.goOn(40);
+      expect(await keyferry(['cutover', 'back', '--yes'])).toMatchObject({ exitCode: 0 });
+      await app.goOn(40);
+      const rolledBack = await keyferry(['rollback', 'back', '--yes']);
+      expect(rolledBack).toMatchObject({ exitCode: 0, document: { online: { mode: 'legacy' } } });
+      expect((rolledBack.document['drained'] as { put: number }).put).toBeGreaterThan(0);
+      await app.goOn(20);
+      expect(await etcd.getAll().prefix('/back/').keys()).toEqual([]);
+      expect(await etcd.getAll().prefix('_keyferry/back/').keys()).toEqual(['_keyferry/back/epoch']);
+      expect(await keyferry(['apply', 'back', '--yes'])).toMatchObject({ exitCode: 0, document: { outcome: 'done' } });
+      await app.goOn(20);
+      expect(await keyferry(['rollback', 'back', '--yes'])).toMatchObject({ exitCode: 0 });
 
-    const wanted = new Map([...before, ...(await app.end())]);
-    expect(await v2Records('back')).toEqual(wanted);
-  });
+      const wanted = new Map([...before, ...(await app.end())]);
+      expect(await v2Records('back')).toEqual(wanted);
+    },
+  );
 
   /** Records at rest, which no instance touches, and instances at work on others. */
   async function startApplication(name: string) {
