@@ -15,6 +15,7 @@ import { readPostgres } from './benchmarks/read-postgres.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
 import { startup } from './benchmarks/startup.ts';
 import { stateWrites } from './benchmarks/state-writes.ts';
+import { tailLag } from './benchmarks/tail-lag.ts';
 import type { Benchmark } from './benchmark.ts';
 import { printReport, saveReport } from './report.ts';
 
@@ -30,6 +31,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   diff,
   startup,
   'state-writes': stateWrites,
+  'tail-lag': tailLag,
   functions,
 };
 const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;

@@ -9,7 +9,11 @@ export interface Measured {
 /** What the scripts may be given; each takes what it needs. */
 export interface ChildOptions {
   readonly endpoint: string;
+  /** Of a second server. */
+  readonly targetEndpoint: string;
   readonly keys: number;
+  /** Writes a second. */
+  readonly rate: number;
   readonly sourceFile: string;
   readonly targetFile: string;
   readonly dataDir: string;

@@ -8,7 +8,7 @@
  * `from`, which the stream tells as well, or has nothing up to there.
  */
 import type { V2Event } from './event.ts';
-import { follow, recall, type Following, type WatchTarget } from './watch-requests.ts';
+import { follow, recall, type Following, type Recalled, type WatchTarget } from './watch-requests.ts';
 
 /** So much waits at most while history is read; then the stream is given up, and opened anew once that is done. */
 const queuedMax = 20_000;
@@ -101,7 +101,7 @@ export class WatchConnection {
     const { from } = this.following;
     while (this.last < from && this.ended === null) {
       const width = Math.min(recallsAtOnce, from - this.last);
-      const recalls = Array.from({ length: width }, (_, i) => recall(this.target, this.last + 1 + i));
+      const recalls = Array.from({ length: width }, (_, i) => this.recallSurely(this.last + 1 + i));
       const upTo = this.last + width;
       const events = new Map<number, V2Event>();
       let isDone = false;
@@ -122,6 +122,13 @@ export class WatchConnection {
     this.wake();
   }
 
+  /** What silence hides here nobody tells later, so it is asked twice. */
+  private async recallSurely(index: number): Promise<Recalled> {
+    const recalled = await recall(this.target, index);
+    return recalled.kind === 'nothing' ? await recall(this.target, index) : recalled;
+  }
+
+  /** What silence hides here the stream tells after all. */
   private async readSilence(): Promise<void> {
     const recalled = await recall(this.target, this.through + 1);
     if (recalled.kind === 'nothing' && recalled.upTo > this.through) {

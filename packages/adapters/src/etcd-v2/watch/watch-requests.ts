@@ -6,7 +6,7 @@
  *
  * A stream that begins in the past tells one event and is silent for ever [measured, 3.3 to 3.5], so history is read event by
  * event. A member answers `recall` with the head of an answer at once, and with the event right behind it, or with nothing
- * until one happens. That nothing is coming shows only by waiting: `quietMs`.
+ * until one happens. That nothing is coming shows only by waiting: a second.
  */
 import { invariant, type Key } from '@keyferry/core';
 import type { HttpAnswer } from '../../http/answer.ts';
@@ -39,8 +39,12 @@ export type Recalled =
   /** History no longer reaches back to the index asked for. */
   | { readonly kind: 'cleared'; readonly why: string };
 
-/** From the head of an answer to its event; the member writes one behind the other. */
-const quietMs = 1000;
+/**
+ * From the head of an answer to its event; the member writes one behind the other. Counted in ticks, so that a time in which this
+ * very process stood still, and read nothing, is no silence.
+ */
+const quietTicks = 10;
+const tickMs = 100;
 const forever = 2 ** 31 - 1;
 
 export async function follow(target: WatchTarget): Promise<Following> {
@@ -60,22 +64,54 @@ export async function recall(target: WatchTarget, waitIndex: number): Promise<Re
     isQuiet = true;
     answer.discard();
   };
-  let timer = setTimeout(giveUp, quietMs);
+  const quiet = new Quiet(giveUp);
   try {
     // To its end, which follows the event, so that the connection serves the next request.
     for await (const [event] of eventsOf(target, answer)) {
       found ??= event ?? null;
-      clearTimeout(timer);
-      timer = setTimeout(giveUp, quietMs);
+      quiet.again();
     }
   } catch (error) {
     if (!isQuiet) throw error;
   } finally {
-    clearTimeout(timer);
+    quiet.stop();
   }
   if (found !== null) return { kind: 'event', event: found };
   if (isQuiet) return { kind: 'nothing', upTo: index };
   throw unexpected(target.store, answer, 'a watch that ended without an event');
+}
+
+/** Calls once nothing has come for so many ticks of a loop that had the time to look. */
+class Quiet {
+  private ticks = 0;
+  private timer: NodeJS.Timeout;
+  private immediate: NodeJS.Immediate | undefined;
+  private readonly over: () => void;
+
+  constructor(over: () => void) {
+    this.over = over;
+    this.timer = this.next();
+  }
+
+  again(): void {
+    this.ticks = 0;
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    clearImmediate(this.immediate);
+  }
+
+  private next(): NodeJS.Timeout {
+    // Behind the timer what has arrived is read, and only then counted.
+    return setTimeout(() => (this.immediate = setImmediate(() => this.tick())), tickMs);
+  }
+
+  private tick(): void {
+    this.ticks += 1;
+    if (this.ticks > quietTicks) this.over();
+    else this.timer = this.next();
+  }
 }
 
 async function ask(
