@@ -22,6 +22,11 @@ export const functionCodes = {
     summary: 'function {function} did not come to its end: {why}',
     remedy: 'its log lines say more; what it had checkpointed stays',
   }),
+  'functions.at-work': entry<{ migration: string; what: string; fix: string }>({
+    retry: 'never',
+    summary: 'functions work on {migration}, and no lock keeps them still: {what}; nothing was written',
+    remedy: '{fix}',
+  }),
   'queue.unreachable': entry<{ url: string; detail: string }>({
     retry: 'backoff',
     summary: 'the queue {url} cannot be reached now: {detail}',
