@@ -20,7 +20,7 @@ export async function assertFunctionsRest(env: Environment, state: MigrationStat
   }
   const held = await chunksHeld(env, attemptScope(migration, attempt));
   if (held === 0) return;
-  const what = `${held === 1 ? 'one still has its chunk' : `they still have ${held} chunks`}`;
+  const what = held === 1 ? 'one still has its chunk' : `they still have ${held} chunks`;
   const fix = 'wait half a minute, by when they have heard of the pause or their leases have ended, and repeat it';
   throw new KeyferryError('functions.at-work', { migration, what, fix });
 }
