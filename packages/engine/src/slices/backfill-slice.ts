@@ -96,7 +96,8 @@ async function copyChunks(
   const view = await home.sources.under(`${plan.plan}/${state.attempt}`, async () => {
     return new SharedView(() => openImage(engine, spec), null);
   });
-  if ((await deadline.before(view.view())) === null) return end('more', 'the source was still being read');
+  if ((await deadline.before(view.view())) === null)
+    return end('more', 'the source was still being read when its time ran out: give it more, if that goes on');
   const deadLettersBefore = await countLetters(engine, scope, spec.runLimits.deadLettersMax);
   const run = runId(engine.clock.nowMs(), [engine.random.uint32(), engine.random.uint32()]);
   const share = 1 / spec.runLimits.functions;

@@ -6,6 +6,7 @@
 import {
   chunkId,
   keyFromText,
+  listPrices,
   newChunk,
   noCounts,
   type ReadableStore,
@@ -273,6 +274,56 @@ describe('a submitted plan', () => {
       outcome: 'stopped',
       why: expect.stringContaining('compares no fences') as unknown,
     });
+  });
+});
+
+describe('a source that each function reads whole', () => {
+  const costs = { sharedState: true, prices: listPrices };
+  const planOf = async (scanMs: number, { readWhole = true, sharedState = true } = {}) => {
+    const stage = new Stage({
+      source: { capabilities: { readWhole } },
+      spec: { costs: { ...costs, sharedState } },
+    });
+    stage.fillSourceWith(keyCount);
+    const { source } = stage;
+    const plain = source.openView.bind(source);
+    source.openView = async (range) => {
+      await stage.kernel.sleep(scanMs);
+      return await plain(range);
+    };
+    const functions = await Serverless.on(stage);
+    source.openView = plain;
+    return functions;
+  };
+  const wholeOf = ({ plan }: Serverless) =>
+    plan.reader().plan.findings.find(({ code }) => code === 'functions.source-whole');
+
+  it('is told to whoever plans, with the timeout that it takes, once that is worth saying', async () => {
+    expect(wholeOf(await planOf(59_000))).toBeUndefined();
+    expect(wholeOf(await planOf(61_000))).toMatchObject({
+      level: 'warning',
+      accept: false,
+      fix: 'give backfill and verify a timeout of at least 122 s, or apply it from a machine',
+    });
+    expect(wholeOf(await planOf(500_000))?.fix).toContain('keyferry apply FILE');
+  });
+
+  it('is no matter where it is read page by page, or where no function could be at work', async () => {
+    expect(wholeOf(await planOf(500_000, { readWhole: false }))).toBeUndefined();
+    expect(wholeOf(await planOf(500_000, { sharedState: false }))).toBeUndefined();
+  });
+
+  it('is refused where no function could ever read it', async () => {
+    const functions = await planOf(900_000);
+    await functions.submit();
+    expect(await functions.dispatch()).toMatchObject({
+      outcome: 'stopped',
+      why: expect.stringContaining('would read its source whole, which took 900 s') as unknown,
+    });
+    expect(functions.stage.targetValues()).toEqual({});
+    const byPage = await planOf(900_000, { readWhole: false });
+    await byPage.submit();
+    expect(await byPage.dispatch()).toMatchObject({ outcome: 'more', next: 'backfill' });
   });
 });
 

@@ -123,7 +123,12 @@ class VerifyRun {
       return { ...this.end('done', number, null), verdict: ended.verdict };
     }
     const views = await this.openViews(number);
-    if (views === null) return this.end('more', number, 'the source was still being read');
+    if (views === null)
+      return this.end(
+        'more',
+        number,
+        'the source was still being read when its time ran out: give it more, if that goes on',
+      );
     const search = this.candidates(number);
     const run = runId(engine.clock.nowMs(), [engine.random.uint32(), engine.random.uint32()]);
     const compare = async (index: number): Promise<void> => {
