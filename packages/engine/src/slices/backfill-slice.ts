@@ -28,7 +28,7 @@ import { attemptScope, readItem } from '../state-items.ts';
 import { withRetry } from '../retry.ts';
 import type { ChunkEnd } from '../worker.ts';
 import type { Deadline } from './deadline.ts';
-import { Search, type SearchPage } from './search.ts';
+import { Search, shuffled, type SearchPage } from './search.ts';
 import { endOf, joinAttempt, type JoinedAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 
 export interface BackfillSliceRequest extends SliceRequest {
@@ -293,7 +293,10 @@ class FoundChunks implements SliceSupply {
     const open = mine.map(({ item }) => item).filter(({ phase }) => phase !== 'done');
     const nowMs = env.clock.nowMs();
     return {
-      found: open.filter((state) => isFree(state, nowMs)).map(({ chunk }) => chunk),
+      found: shuffled(
+        open.filter((state) => isFree(state, nowMs)).map(({ chunk }) => chunk),
+        env.random,
+      ),
       items: mine.length,
       open: open.length,
       next: mine.length < entries.length ? null : next,

@@ -50,7 +50,7 @@ import { attemptScope, currentId, listItems, readItem, writeItem, writeItemOrFai
 import { recordBackfilled, recordVerdict } from '../strategies/offline.ts';
 import type { VerifyResult } from '../verify.ts';
 import { PartialComparison, type Reached } from './partial-comparison.ts';
-import { Search, type SearchPage } from './search.ts';
+import { Search, shuffled, type SearchPage } from './search.ts';
 import { endOf, joinAttempt, type JoinedAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 
 export interface VerifySliceRequest extends SliceRequest {
@@ -247,7 +247,7 @@ class VerifyRun {
       if (kind === 'claim' && !this.held.has(item.chunk)) found.push(item);
     }
     const next = mine.length < planned.entries.length ? null : planned.next;
-    return { found, items: mine.length, open, next };
+    return { found: shuffled(found, engine.random), items: mine.length, open, next };
   }
 
   /** Claims one chunk and compares it as far as time goes. */
