@@ -27,7 +27,7 @@ export interface BenchmarkResult {
 
 export interface Series {
   readonly name: string;
-  readonly unit: 'ms' | 'keys/s' | 'MiB' | 'CPU s' | 'requests';
+  readonly unit: 'ms' | 'keys' | 'keys/s' | 'MiB' | 'CPU s' | 'requests';
   /** One a round, in the order in which they were taken. */
   readonly samples: readonly number[];
 }

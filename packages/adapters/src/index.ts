@@ -1,5 +1,6 @@
 /** The public surface of the adapters: configuration, plan files, wiring; nothing of a single store. */
 export { adapterFacts, type AdapterFacts, type SideFacts, type TargetFacts } from './adapter-facts.ts';
+export { openWorkQueue, type WorkQueue } from './aws-queue/work-queue.ts';
 export * from './config/index.ts';
 export * from './environment/index.ts';
 export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';

@@ -154,6 +154,9 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'lambda.no-bundler': 'failed',
   'lambda.function-failed': 'failed',
   'slices.not-fit': 'notAllowed',
+  'functions.at-work': 'locked',
+  'queue.unreachable': 'failed',
+  'queue.unusable': 'failed',
   'functions.refused': 'notAllowed',
   'internal.invariant': 'failed',
 };

@@ -35,6 +35,7 @@ import { joinViews } from './pages.ts';
 import { costEstimate } from './plan-cost.ts';
 import { preflight, type Preflight } from './preflight.ts';
 import { plannedOnline } from './strategies/dual-read/planned-online.ts';
+import { wholeSourceFindings } from './slices/whole-source.ts';
 
 /** Keys that expire sooner than this may be gone before apply reaches them. */
 const shortTtlMs = 120_000;
@@ -94,6 +95,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     ...before.findings,
     ...findingsOf(engine, spec, built, before, nowMs),
     ...untracedFindings(spec, built, views.untraced),
+    ...wholeSourceFindings(engine, spec, nowMs - startedAtMs),
   ].toSorted(byWeight);
   const backups = plannedBackups(engine, spec);
   const sideOf = (side: 'source' | 'target') => ({

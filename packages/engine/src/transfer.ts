@@ -3,7 +3,8 @@
  *
  *     header ─► items, children first ─► the migration's own item ─► end, with how many there were
  *
- * Export holds the lock, so that all of it is of one moment. Import reads to the end before it writes anything, writes
+ * Export holds the lock, and functions, which hold none, must be paused and have given back what they had (SPEC R66), so that
+ * all of it is of one moment. Import reads to the end before it writes anything, writes
  * each item only if nothing is there, and the migration's own item last: until that one is there no command sees any of
  * it, and after a kill the same import goes on over what it finds equal.
  */
@@ -21,6 +22,7 @@ import {
 } from '@keyferry/core';
 import { recordHistory } from './events.ts';
 import type { Environment } from './migration.ts';
+import { assertFunctionsRest } from './slices/at-rest.ts';
 import { withSession, type RunOptions } from './session.ts';
 import { itemsOf, partsOf } from './state-contents.ts';
 import { migrationsScope, writeItem } from './state-items.ts';
@@ -43,7 +45,7 @@ export interface StateEnd {
 /**
  * Calls `take` with each document, in order.
  * @returns how many items there were
- * @throws {KeyferryError} `state.unknown-migration`; `lease.held` while a run writes.
+ * @throws {KeyferryError} `state.unknown-migration`; `lease.held` while a run writes, `functions.at-work` while functions may.
  */
 export async function exportState(
   env: Environment,
@@ -53,6 +55,7 @@ export async function exportState(
 ): Promise<number> {
   return withSession(env, { migration }, options, async ({ state, lock }) => {
     if (state === null) throw new KeyferryError('state.unknown-migration', { migration, known: [] });
+    await assertFunctionsRest(env, state);
     const { keyferryVersion } = options;
     await take({ format: headerFormat, formatVersion, keyferryVersion, migration });
     let items = 0;

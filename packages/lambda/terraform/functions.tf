@@ -28,7 +28,12 @@ resource "aws_lambda_function" "function" {
   }
 
   environment {
-    variables = merge(var.environment, { NODE_OPTIONS = "--enable-source-maps" })
+    variables = merge(
+      var.environment,
+      { NODE_OPTIONS = "--enable-source-maps" },
+      # dispatch fills it, backfill gives back what it could not finish.
+      local.consumes_queue && contains(["dispatch", "backfill"], each.key) ? { KEYFERRY_QUEUE_URL = aws_sqs_queue.items.url } : {},
+    )
   }
 
   # Each line is JSON of keyferry's own; Lambda's beside it are too.
@@ -40,6 +45,10 @@ resource "aws_lambda_function" "function" {
   # What Lambda itself gives up on, of asynchronous calls.
   dead_letter_config {
     target_arn = aws_sqs_queue.dead_letters.arn
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
   }
 
   dynamic "vpc_config" {

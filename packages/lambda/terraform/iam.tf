@@ -126,8 +126,21 @@ resource "aws_iam_role_policy" "function" {
       local.consumes_queue && contains(["backfill"], each.key) ? [{
         Sid      = "Queue"
         Effect   = "Allow"
-        Action   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+        Action   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
         Resource = [aws_sqs_queue.items.arn]
+      }] : [],
+      local.consumes_queue && each.key == "dispatch" ? [{
+        Sid      = "Queue"
+        Effect   = "Allow"
+        Action   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+        Resource = [aws_sqs_queue.items.arn]
+      }] : [],
+      var.tracing ? [{
+        Sid    = "Traces"
+        Effect = "Allow"
+        Action = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        # X-Ray gives them no resource.
+        Resource = ["*"]
       }] : [],
     )
   })

@@ -1,4 +1,4 @@
-# Items of chunks for backfill, where somebody sends them; and what nobody could do, for people.
+# Items of chunks for backfill, which dispatch sends; and what nobody could do, for people.
 
 locals {
   consumes_queue = var.fan_out == "queue"

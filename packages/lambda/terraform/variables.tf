@@ -31,7 +31,7 @@ variable "functions" {
 }
 
 variable "fan_out" {
-  description = "How chunks get to functions. schedule: each tick calls as many as may work at once. map: a Step Functions Distributed Map shares them out. queue: whoever sends items to the queue."
+  description = "How chunks get to functions. schedule: each tick calls as many as may work at once. map: a Step Functions Distributed Map shares them out. queue: dispatch puts items into a queue whenever it has run dry."
   type        = string
   default     = "schedule"
 
@@ -161,6 +161,12 @@ variable "vpc" {
     security_group_ids = list(string)
   })
   default = null
+}
+
+variable "tracing" {
+  description = "Whether X-Ray traces each invocation. Log lines name the trace either way, where there is one."
+  type        = bool
+  default     = false
 }
 
 variable "log_retention_days" {

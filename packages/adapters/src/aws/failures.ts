@@ -16,7 +16,7 @@ const rules: readonly (readonly [names: RegExp, failure: AwsFailure])[] = [
   // A table that is being made or removed is not found either.
   [/^ResourceNotFound/, 'missing'],
   // Amazon DynamoDB developer guide, "Error handling": all four are to be repeated later.
-  [/^(ProvisionedThroughputExceeded|Throttling|RequestLimitExceeded|ThrottlingError)/, 'throttled'],
+  [/^(ProvisionedThroughputExceeded|Throttling|RequestLimitExceeded|ThrottlingError|RequestThrottled)/, 'throttled'],
   // Likewise: another transaction is at work on one of the items.
   [/^Transaction(Conflict|InProgress)/, 'conflict'],
   // Likewise, 400: no permission, no such key, a token that ran out; and the SDK when it finds no credentials at all.

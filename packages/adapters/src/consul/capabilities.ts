@@ -32,6 +32,8 @@ export function consulSourceCapabilities(hasToken: boolean): StoreCapabilities {
     positionIsContent: false,
     hidesKeys: hasToken ? 'keys that the ACL token may not read' : null,
     lossyText: false,
+    // One listing.
+    readWhole: true,
   };
 }
 

@@ -13,6 +13,7 @@ export function dynamoDbCapabilities({ ttl }: Pick<Mapping, 'ttl'>): StoreCapabi
     positionIsContent: true,
     hidesKeys: null,
     lossyText: false,
+    readWhole: true,
   };
 }
 

@@ -14,6 +14,8 @@ export const etcdV2Capabilities: StoreCapabilities = {
   hidesKeys: 'names below the prefix that begin with "_"',
   // Values are Go strings of any bytes; encoding/json writes what is not UTF-8 as U+FFFD.
   lossyText: true,
+  // One recursive GET.
+  readWhole: true,
 };
 
 /** A log entry of 10 MiB stops a 3.4 at its next start (docs/reference: measured); keys count too. */

@@ -22,6 +22,22 @@ export const functionCodes = {
     summary: 'function {function} did not come to its end: {why}',
     remedy: 'its log lines say more; what it had checkpointed stays',
   }),
+  'functions.at-work': entry<{ migration: string; what: string; fix: string }>({
+    retry: 'never',
+    summary: 'functions work on {migration}, and no lock keeps them still: {what}; nothing was written',
+    remedy: '{fix}',
+  }),
+  'queue.unreachable': entry<{ url: string; detail: string }>({
+    retry: 'backoff',
+    summary: 'the queue {url} cannot be reached now: {detail}',
+    remedy: 'nothing is lost: the next dispatch sends what is still to be done; look at network and limits if it stays',
+  }),
+  'queue.unusable': entry<{ url: string; detail: string }>({
+    retry: 'never',
+    summary: 'the queue {url} cannot be used: {detail}',
+    remedy:
+      'check KEYFERRY_QUEUE_URL and the role: sqs:SendMessage and sqs:GetQueueAttributes for dispatch, sqs:ChangeMessageVisibility for backfill',
+  }),
   'functions.refused': entry<{ plan: string; migration: string; refusedAs: string; why: string }>({
     retry: 'never',
     summary: 'functions refused plan {plan} ({refusedAs}): {why}',

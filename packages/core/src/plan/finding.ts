@@ -65,6 +65,11 @@ export const findingCodes = {
   'record.unfit': { level: 'blocking', accept: false, summary: 'records have no form in the target' },
   'key.below-value': { level: 'blocking', accept: false, summary: 'keys lie below a key that holds a value' },
   'target.exists': { level: 'blocking', accept: false, summary: 'the target is there already, and is written once' },
+  'functions.source-whole': {
+    level: 'warning',
+    accept: false,
+    summary: 'functions would read the source whole before their first record',
+  },
   'target.not-fenced': { level: 'warning', accept: false, summary: 'the target itself shuts no late worker out' },
   'ttl.dropped': { level: 'warning', accept: true, summary: 'the target has no expiry: keys become permanent' },
   'conflict.kept': { level: 'warning', accept: false, summary: 'the target holds other values, which are kept' },

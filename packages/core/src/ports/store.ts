@@ -28,6 +28,8 @@ export interface StoreCapabilities {
   readonly hidesKeys: string | null;
   /** Bytes that are not UTF-8 were replaced by U+FFFD before anybody could read them. */
   readonly lossyText: boolean;
+  /** A view is read whole before it yields its first record. Absent: page by page. */
+  readonly readWhole?: boolean;
   /** What reading and writing it costs; absent: it is not billed by use. */
   readonly billing?: StoreBilling;
 }

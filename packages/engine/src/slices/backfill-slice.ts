@@ -28,7 +28,7 @@ import { attemptScope, readItem } from '../state-items.ts';
 import { withRetry } from '../retry.ts';
 import type { ChunkEnd } from '../worker.ts';
 import type { Deadline } from './deadline.ts';
-import { Search, type SearchPage } from './search.ts';
+import { Search, shuffled, type SearchPage } from './search.ts';
 import { endOf, joinAttempt, type JoinedAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 
 export interface BackfillSliceRequest extends SliceRequest {
@@ -96,7 +96,8 @@ async function copyChunks(
   const view = await home.sources.under(`${plan.plan}/${state.attempt}`, async () => {
     return new SharedView(() => openImage(engine, spec), null);
   });
-  if ((await deadline.before(view.view())) === null) return end('more', 'the source was still being read');
+  if ((await deadline.before(view.view())) === null)
+    return end('more', 'the source was still being read when its time ran out: give it more, if that goes on');
   const deadLettersBefore = await countLetters(engine, scope, spec.runLimits.deadLettersMax);
   const run = runId(engine.clock.nowMs(), [engine.random.uint32(), engine.random.uint32()]);
   const share = 1 / spec.runLimits.functions;
@@ -292,7 +293,10 @@ class FoundChunks implements SliceSupply {
     const open = mine.map(({ item }) => item).filter(({ phase }) => phase !== 'done');
     const nowMs = env.clock.nowMs();
     return {
-      found: open.filter((state) => isFree(state, nowMs)).map(({ chunk }) => chunk),
+      found: shuffled(
+        open.filter((state) => isFree(state, nowMs)).map(({ chunk }) => chunk),
+        env.random,
+      ),
       items: mine.length,
       open: open.length,
       next: mine.length < entries.length ? null : next,

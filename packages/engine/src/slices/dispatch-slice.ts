@@ -22,6 +22,7 @@ import { withSession } from '../session.ts';
 import { attemptScope, currentId, readItem, readMigration } from '../state-items.ts';
 import { assertFit, endOf, joinAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 import { answerSubmission, dropPlanRows, openSubmitted } from './submit.ts';
+import { assertReadable } from './whole-source.ts';
 
 export interface DispatchSliceRequest extends SliceRequest {
   readonly command: string;
@@ -129,6 +130,7 @@ async function takeUp(
       try {
         assertFit(engine, migration);
         const reader = await openSubmitted(engine, migration, entry.item);
+        assertReadable(engine, spec, reader.plan);
         const start = { ...options, accept, appliedAs, runner: 'functions' } as const;
         const { attempt, resumed, view } = await startAttempt(engine, spec, session, reader, start);
         await view.close(); // nothing is copied here

@@ -6,6 +6,8 @@
  * Each begins at a place of its own, drawn at random, so that a thousand functions neither read the whole list nor meet at
  * its first item. Once a round has found nothing it is over: what is left is in other hands, or done.
  */
+import type { Random } from '@keyferry/core';
+
 export interface SearchPage<T> {
   /** What can be worked on. */
   readonly found: readonly T[];
@@ -69,4 +71,17 @@ export class Search<T> {
     this.place = { after: this.start, upTo: null };
     return round.found > 0;
   }
+}
+
+/**
+ * In an order of its own, for what is found in one page: searchers that meet there would else walk through it side by side,
+ * each losing to the others at every step (testing/sim/scale.sim.test.ts).
+ */
+export function shuffled<T>(found: readonly T[], random: Pick<Random, 'uint32'>): readonly T[] {
+  const order = [...found];
+  for (let last = order.length - 1; last > 0; last -= 1) {
+    const at = Math.floor((random.uint32() / 2 ** 32) * (last + 1));
+    [order[last], order[at]] = [order[at] as T, order[last] as T];
+  }
+  return order;
 }

@@ -5,6 +5,8 @@
  */
 import {
   chunkId,
+  keyFromText,
+  listPrices,
   newChunk,
   noCounts,
   type ReadableStore,
@@ -17,7 +19,10 @@ import { describe, expect, it } from 'vitest';
 import { failureOf, Stage, type StageOptions } from '../../testing/stage.ts';
 import { MemoryPlan } from '../../testing/sim/memory-plan.ts';
 import { readReport, readStatus, type Engine, type RunOptions } from '../index.ts';
+import { summarizeChunks } from '../backfill-summary.ts';
+import { withSession } from '../session.ts';
 import { attemptScope } from '../state-items.ts';
+import { exportState } from '../transfer.ts';
 import { backfillSlice } from './backfill-slice.ts';
 import { Deadline } from './deadline.ts';
 import { dispatchSlice, spansOf } from './dispatch-slice.ts';
@@ -77,7 +82,12 @@ class Serverless {
   }
 
   backfill(timeoutMs = 60_000, chunks: readonly number[] | null = null) {
-    return this.slice(timeoutMs, (engine, request) =>
+    return this.stage.kernel.run(() => this.startBackfill(timeoutMs, chunks));
+  }
+
+  /** For use inside `stage.run`, beside others. */
+  startBackfill(timeoutMs = 60_000, chunks: readonly number[] | null = null) {
+    return this.start(timeoutMs, (engine, request) =>
       backfillSlice(engine, this.stage.spec, { ...request, chunks: chunks?.map(chunkId) ?? null }),
     );
   }
@@ -123,8 +133,23 @@ class Serverless {
     await state.write('chunk', scope, chunk, claimed, before?.version ?? 'absent');
   }
 
+  /** As time does, where its worker does not renew it. */
+  async endLease(index: number): Promise<void> {
+    const { state, spec, kernel } = this.stage;
+    const chunk = chunkId(index);
+    const scope = attemptScope(spec.migration, 1);
+    const before = await state.read('chunk', scope, chunk);
+    if (before === null) throw new TypeError(`there is no chunk ${chunk}`);
+    const ended = { ...before.item, leaseEndsAtMs: kernel.nowMs - 60_000 };
+    await state.write('chunk', scope, chunk, ended, before.version);
+  }
+
   private slice<T>(timeoutMs: number, work: (engine: Engine, request: SliceRequest) => Promise<T>): Promise<T> {
-    return this.stage.as(async (engine, { holder }: RunOptions) => {
+    return this.stage.kernel.run(() => this.start(timeoutMs, work));
+  }
+
+  private start<T>(timeoutMs: number, work: (engine: Engine, request: SliceRequest) => Promise<T>): Promise<T> {
+    return this.stage.startAs(async (engine, { holder }: RunOptions) => {
       const deadline = new Deadline(engine.clock, timeoutMs);
       const home = new SliceHome();
       try {
@@ -252,6 +277,56 @@ describe('a submitted plan', () => {
   });
 });
 
+describe('a source that each function reads whole', () => {
+  const costs = { sharedState: true, prices: listPrices };
+  const planOf = async (scanMs: number, { readWhole = true, sharedState = true } = {}) => {
+    const stage = new Stage({
+      source: { capabilities: { readWhole } },
+      spec: { costs: { ...costs, sharedState } },
+    });
+    stage.fillSourceWith(keyCount);
+    const { source } = stage;
+    const plain = source.openView.bind(source);
+    source.openView = async (range) => {
+      await stage.kernel.sleep(scanMs);
+      return await plain(range);
+    };
+    const functions = await Serverless.on(stage);
+    source.openView = plain;
+    return functions;
+  };
+  const wholeOf = ({ plan }: Serverless) =>
+    plan.reader().plan.findings.find(({ code }) => code === 'functions.source-whole');
+
+  it('is told to whoever plans, with the timeout that it takes, once that is worth saying', async () => {
+    expect(wholeOf(await planOf(59_000))).toBeUndefined();
+    expect(wholeOf(await planOf(61_000))).toMatchObject({
+      level: 'warning',
+      accept: false,
+      fix: 'give backfill and verify a timeout of at least 122 s, or apply it from a machine',
+    });
+    expect(wholeOf(await planOf(500_000))?.fix).toContain('keyferry apply FILE');
+  });
+
+  it('is no matter where it is read page by page, or where no function could be at work', async () => {
+    expect(wholeOf(await planOf(500_000, { readWhole: false }))).toBeUndefined();
+    expect(wholeOf(await planOf(500_000, { sharedState: false }))).toBeUndefined();
+  });
+
+  it('is refused where no function could ever read it', async () => {
+    const functions = await planOf(900_000);
+    await functions.submit();
+    expect(await functions.dispatch()).toMatchObject({
+      outcome: 'stopped',
+      why: expect.stringContaining('would read its source whole, which took 900 s') as unknown,
+    });
+    expect(functions.stage.targetValues()).toEqual({});
+    const byPage = await planOf(900_000, { readWhole: false });
+    await byPage.submit();
+    expect(await byPage.dispatch()).toMatchObject({ outcome: 'more', next: 'backfill' });
+  });
+});
+
 describe('a backfill slice', () => {
   it('leaves an attempt alone that nobody gave to functions', async () => {
     const functions = await Serverless.planned();
@@ -351,6 +426,97 @@ describe('a backfill slice', () => {
     for (const [id, item] of before) state.scope('migration', 'migrations').set(id, item);
     expect(await functions.backfill()).toMatchObject({ outcome: 'stopped' });
     expect(functions.stage.targetValues()).toEqual({});
+  });
+});
+
+describe('slices beside each other', () => {
+  it('hold no lock: they share the chunks out, while others hold it and let go of it', async () => {
+    const functions = await Serverless.planned({ spec: { workers: 1 } });
+    const { stage } = functions;
+    await functions.begin();
+    functions.slowness = { writeMs: 500 };
+    const [first, second] = await stage.run(async (engine) => {
+      const slices = [functions.startBackfill(), functions.startBackfill()] as const;
+      await engine.clock.sleep(700);
+      // Whoever needs the lock for a moment gets it, and keeps nobody from copying.
+      await stage.startAs((other, options) =>
+        withSession(other, stage.spec, options, async () => await other.clock.sleep(1000)),
+      );
+      return await Promise.all(slices);
+    });
+    expect([first.counts.written > 0, second.counts.written > 0]).toEqual([true, true]);
+    expect(first.counts.written + second.counts.written).toBe(keyCount);
+    expect(await functions.verify()).toMatchObject({ verdict: 'agree', deviations: [] });
+  });
+
+  it('shut one out that stood still in the middle of a write for longer than its lease', async () => {
+    const functions = await Serverless.planned({ spec: { workers: 1 } });
+    const { stage } = functions;
+    await functions.begin();
+    functions.slowness = { writeMs: 5000 };
+    const [late, next] = await stage.run(async (engine) => {
+      const sleeping = functions.startBackfill(60_000, [0]);
+      await engine.clock.sleep(1000);
+      // As its clock stood still with it, it renews nothing: to the others its lease is over.
+      await functions.endLease(0);
+      functions.slowness = {};
+      const taken = await functions.startBackfill(60_000, [0]);
+      // Only the fence keeps the late one from this key now.
+      stage.target.delete(keyFromText('dst/k0003'));
+      return [await sleeping, taken];
+    });
+    expect(next).toMatchObject({ outcome: 'done', counts: { written: 10 } });
+    expect(late.counts.written).toBe(0);
+    expect(stage.messages.map(({ code }) => code)).toContain('chunk.lost');
+    expect(Object.keys(stage.targetValues()).toSorted()).toEqual([0, 1, 2, 4, 5, 6, 7, 8, 9].map((i) => `k000${i}`));
+    expect(await stage.run((engine) => summarizeChunks(engine, attemptScope(stage.spec.migration, 1)))).toMatchObject({
+      counts: { written: 10 },
+    });
+  });
+});
+
+describe('an export of the state', () => {
+  const exportOf = ({ stage }: Serverless): Promise<number> =>
+    stage.as((engine, options) =>
+      exportState(engine, stage.spec.migration, { ...options, keyferryVersion: '0.1.0' }, async () => undefined),
+    );
+  const control = ({ stage }: Serverless, kind: 'pause' | 'cancel') => stage.run(() => stage.request({ kind }));
+
+  it('is refused while functions copy or compare, and nothing is written', async () => {
+    const functions = await Serverless.planned();
+    await functions.begin();
+    const refused = { code: 'functions.at-work', details: { what: 'they were not paused' } };
+    expect(await failureOf(exportOf(functions))).toMatchObject(refused);
+    await functions.backfill();
+    functions.slowness = { scanMs: 400, pageKeysMax: 5 };
+    expect(await functions.verify(2000)).toMatchObject({ outcome: 'more' });
+    expect(await failureOf(exportOf(functions))).toMatchObject(refused);
+  });
+
+  it('is refused after a pause as long as one still has a chunk, and then goes', async () => {
+    const functions = await Serverless.planned();
+    await functions.begin();
+    await functions.backfill(60_000, [0]);
+    await functions.claimFor('run_OTHER.w0', 4, 20_000);
+    await control(functions, 'pause');
+    expect(await failureOf(exportOf(functions))).toMatchObject({
+      code: 'functions.at-work',
+      details: { what: 'one still has its chunk' },
+    });
+    await functions.stage.run((engine) => engine.clock.sleep(23_000));
+    expect(await exportOf(functions)).toBeGreaterThan(chunkCount);
+  });
+
+  it('needs no pause where nothing is left to do, or all was cancelled', async () => {
+    const functions = await Serverless.planned();
+    await functions.begin();
+    await functions.backfill();
+    await functions.verify();
+    expect(await exportOf(functions)).toBeGreaterThan(chunkCount);
+    const others = await Serverless.planned();
+    await others.begin();
+    await control(others, 'cancel');
+    expect(await exportOf(others)).toBeGreaterThan(chunkCount);
   });
 });
 

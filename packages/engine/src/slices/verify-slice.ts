@@ -50,7 +50,7 @@ import { attemptScope, currentId, listItems, readItem, writeItem, writeItemOrFai
 import { recordBackfilled, recordVerdict } from '../backfill-run.ts';
 import type { VerifyResult } from '../verify.ts';
 import { PartialComparison, type Reached } from './partial-comparison.ts';
-import { Search, type SearchPage } from './search.ts';
+import { Search, shuffled, type SearchPage } from './search.ts';
 import { endOf, joinAttempt, type JoinedAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 
 export interface VerifySliceRequest extends SliceRequest {
@@ -123,7 +123,12 @@ class VerifyRun {
       return { ...this.end('done', number, null), verdict: ended.verdict };
     }
     const views = await this.openViews(number);
-    if (views === null) return this.end('more', number, 'the source was still being read');
+    if (views === null)
+      return this.end(
+        'more',
+        number,
+        'the source was still being read when its time ran out: give it more, if that goes on',
+      );
     const search = this.candidates(number);
     const run = runId(engine.clock.nowMs(), [engine.random.uint32(), engine.random.uint32()]);
     const compare = async (index: number): Promise<void> => {
@@ -242,7 +247,7 @@ class VerifyRun {
       if (kind === 'claim' && !this.held.has(item.chunk)) found.push(item);
     }
     const next = mine.length < planned.entries.length ? null : planned.next;
-    return { found, items: mine.length, open, next };
+    return { found: shuffled(found, engine.random), items: mine.length, open, next };
   }
 
   /** Claims one chunk and compares it as far as time goes. */

@@ -14,7 +14,7 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 export const startMs = 1_800_000_000_000;
 
 /** More events than any scenario needs: what runs that long goes round in circles. */
-const eventsMax = 150_000;
+const usualEventsMax = 150_000;
 
 interface Event {
   readonly atMs: number;
@@ -34,8 +34,10 @@ export class Kernel {
   private readonly heap: Event[] = [];
   private events = 0;
   private orders = 0;
+  private readonly eventsMax: number;
 
-  constructor(keepLines: boolean) {
+  constructor(keepLines: boolean, eventsMax = usualEventsMax) {
+    this.eventsMax = eventsMax;
     this.keepLines = keepLines;
   }
 
@@ -81,7 +83,7 @@ export class Kernel {
   private async step(): Promise<void> {
     const event = this.pop();
     if (event === undefined) throw new Stuck('nothing is left to happen, and the scenario waits');
-    if (this.events >= eventsMax) throw new Stuck(`no end after ${eventsMax} events`);
+    if (this.events >= this.eventsMax) throw new Stuck(`no end after ${this.eventsMax} events`);
     this.events += 1;
     this.nowMs = event.atMs;
     event.run();

@@ -15,7 +15,7 @@ export const handler = handlerOf('backfill', async (invocation): Promise<Answer<
   const slice = await backfillSlice(environment.engine, spec, { deadline, holder, home, chunks: work.chunks });
   const { counts, chunksDone, slowestMs, failures } = slice;
   return {
-    result: work.answer(slice),
+    result: await work.answer(slice),
     logged: slice,
     metrics: {
       RecordsDone: count(scannedOf(counts)),

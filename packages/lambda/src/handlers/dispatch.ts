@@ -1,13 +1,20 @@
 /**
  * Function `dispatch`: takes up the plan that was submitted, and says what is next and how it can be shared out: its
- * `items` are what a Distributed Map hands to `backfill` or `verify`.
+ * `items` are what a Distributed Map hands to `backfill` or `verify`. Where the deployment has a queue, those of `backfill`
+ * go into it instead; chunks are verified by ticks then.
  */
 import { dispatchSlice, type ChunkSpan, type DispatchSlice } from '@keyferry/engine';
+import { fillQueue, queuedItemsMax, workQueue } from '../runtime/fan-out.ts';
 import { handlerOf, type Answer } from '../runtime/invocation.ts';
 import { count } from '../runtime/metrics.ts';
 
+type Item = ChunkSpan & { readonly plan: string | null };
+
 export interface Dispatched extends Omit<DispatchSlice, 'spans'> {
-  readonly items: readonly (ChunkSpan & { readonly plan: string | null })[];
+  /** Empty where they go into a queue. */
+  readonly items: readonly Item[];
+  /** How many went into the queue: 0 while there are some in it; null: there is no queue. */
+  readonly queued: number | null;
 }
 
 /** Items for each function that may work at once: so that a slow one does not hold up the end. */
@@ -17,13 +24,19 @@ const itemsMax = 2000;
 
 export const handler = handlerOf('dispatch', async (invocation): Promise<Answer<Dispatched>> => {
   const { environment, spec, deadline, holder, home, command } = invocation;
-  const spansMax = Math.min(itemsMax, itemsPerFunction * spec.runLimits.functions);
+  const queue = workQueue();
+  const spansMax = queue === null ? Math.min(itemsMax, itemsPerFunction * spec.runLimits.functions) : queuedItemsMax;
   const request = { deadline, holder, home, command, spansMax };
   const { spans, ...slice } = await dispatchSlice(environment.engine, spec, request);
   const items = spans.map((span) => ({ ...span, plan: slice.plan }));
+  const isQueued = queue !== null && slice.next === 'backfill';
+  const queued = isQueued ? await fillQueue(environment.engine, queue, items) : null;
   return {
-    result: { ...slice, items },
-    logged: { ...slice, items: items.length },
-    metrics: { Refused: count(slice.outcome === 'stopped' ? 1 : 0) },
+    result: { ...slice, items: isQueued ? [] : items, queued },
+    logged: { ...slice, items: items.length, queued },
+    metrics: {
+      ...(queued === null ? {} : { ItemsQueued: count(queued) }),
+      Refused: count(slice.outcome === 'stopped' ? 1 : 0),
+    },
   };
 });

@@ -16,5 +16,5 @@ export const handler = handlerOf('verify', async (invocation): Promise<Answer<Ve
   const slice = await verifySlice(environment.engine, spec, request);
   const { chunksDone, verdict, deviations } = slice;
   const ended = verdict === null ? {} : { Deviations: count(deviations.length) };
-  return { result: work.answer(slice), logged: slice, metrics: { ChunksVerified: count(chunksDone), ...ended } };
+  return { result: await work.answer(slice), logged: slice, metrics: { ChunksVerified: count(chunksDone), ...ended } };
 });

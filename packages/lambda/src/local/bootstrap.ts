@@ -38,6 +38,7 @@ for (;;) {
   const next = await fetch(`${api}/invocation/next`);
   const awsRequestId = next.headers.get('lambda-runtime-aws-request-id') ?? '';
   const deadlineMs = Number(next.headers.get('lambda-runtime-deadline-ms'));
+  process.env['_X_AMZN_TRACE_ID'] = next.headers.get('lambda-runtime-trace-id') ?? '';
   const context = {
     functionName,
     functionVersion: '$LATEST',

@@ -1,18 +1,21 @@
 /** The chunks that an event asks for, and the answer that its sender understands. */
 import type { ChunkId, MigrationState } from '@keyferry/core';
+import type { SliceEnd } from '@keyferry/engine';
 import type { SQSBatchResponse } from 'aws-lambda';
 import { isQueueEvent, parseItem, queueAnswer, queuedItems, type WorkItem } from './events.ts';
+import { giveBack, workQueue } from './fan-out.ts';
+import { host } from './function-environment.ts';
 import type { Invocation } from './invocation.ts';
 
 /** What every slice that works on chunks says of those that it was asked for. */
-interface ChunkSlice {
+interface ChunkSlice extends Pick<SliceEnd, 'outcome'> {
   readonly left: readonly ChunkId[] | null;
 }
 
 export interface ChunkWork {
   /** Null: whatever is to be done. */
   readonly chunks: readonly ChunkId[] | null;
-  answer<T extends ChunkSlice>(slice: T): T | SQSBatchResponse;
+  answer<T extends ChunkSlice>(slice: T): Promise<T | SQSBatchResponse>;
 }
 
 /** @throws {TypeError} when a direct call or an item of a map is malformed; a message of a queue is answered instead */
@@ -25,14 +28,17 @@ export async function workOf({ event, environment }: Invocation): Promise<ChunkW
     const asked = items.flatMap(({ item }) => (item !== null && isCurrent(item) ? item.chunks : []));
     return {
       chunks: asked,
-      answer: ({ left }) => {
+      answer: async ({ left, outcome }) => {
         const open = new Set(left);
-        return queueAnswer(items, (item) => !isCurrent(item) || !item.chunks.some((chunk) => open.has(chunk)));
+        const answer = queueAnswer(items, (item) => !isCurrent(item) || !item.chunks.some((chunk) => open.has(chunk)));
+        const queue = workQueue();
+        if (queue !== null) await giveBack(queue, host, items, answer, outcome);
+        return answer;
       },
     };
   }
   const item = parseItem(event);
-  return { chunks: item === null ? null : isCurrent(item) ? item.chunks : [], answer: (slice) => slice };
+  return { chunks: item === null ? null : isCurrent(item) ? item.chunks : [], answer: async (slice) => slice };
 }
 
 async function currentPlan(

@@ -12,6 +12,8 @@ export interface LogContext {
   readonly migration: string;
   readonly function: string;
   readonly requestId: string;
+  /** X-Ray's id of the invocation's trace; absent outside of Lambda. */
+  readonly trace?: string;
   /** Not the first invocation of its environment. */
   readonly warm: boolean;
 }

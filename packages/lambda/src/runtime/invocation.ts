@@ -40,7 +40,9 @@ export function handlerOf<T>(
     invocations += 1;
     const warm = invocations > 1;
     const { functionName, awsRequestId: requestId } = context;
-    host.begin({ migration: '', function: name, requestId, warm });
+    const trace = traceId();
+    const about = { function: name, requestId, ...(trace === null ? {} : { trace }), warm };
+    host.begin({ migration: '', ...about });
     let deadline: Deadline | null = null;
     try {
       const environment = await functionEnvironment(
@@ -48,7 +50,7 @@ export function handlerOf<T>(
         name === 'plan' ? 'whole migration' : 'plan at hand',
       );
       const { migration, engine, wired, home } = environment;
-      host.begin({ migration, function: name, requestId, warm });
+      host.begin({ migration, ...about });
       deadline = new Deadline(engine.clock, context.getRemainingTimeInMillis());
       const holder = `function ${functionName}, request ${requestId}`;
       const command = `function ${name}`;
@@ -74,4 +76,9 @@ export function handlerOf<T>(
       await deadline?.close();
     }
   };
+}
+
+/** Lambda sets it anew for each invocation: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=…;Sampled=1`. */
+function traceId(): string | null {
+  return /Root=([^;]+)/.exec(process.env['_X_AMZN_TRACE_ID'] ?? '')?.[1] ?? null;
 }

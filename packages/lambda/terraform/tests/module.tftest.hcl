@@ -204,6 +204,20 @@ run "shared_out_by_a_queue" {
     error_message = "Backfill may read the queue."
   }
   assert {
+    condition = alltrue([
+      for name in ["dispatch", "backfill"] :
+      lookup(aws_lambda_function.function[name].environment[0].variables, "KEYFERRY_QUEUE_URL", "") == aws_sqs_queue.items.url
+    ]) && !contains(keys(aws_lambda_function.function["verify"].environment[0].variables), "KEYFERRY_QUEUE_URL")
+    error_message = "Those who put items into the queue and give them back know it, and nobody else."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.function["dispatch"].policy).Statement :
+      statement.Sid == "Queue" && toset(statement.Action) == toset(["sqs:GetQueueAttributes", "sqs:SendMessage"])
+    ])
+    error_message = "Dispatch may look into the queue and send."
+  }
+  assert {
     condition     = length([for name in keys(aws_scheduler_schedule.tick) : name if startswith(name, "backfill-")]) == 0
     error_message = "No tick copies beside the queue."
   }
@@ -219,6 +233,27 @@ run "with_a_table_that_is_there" {
   assert {
     condition     = length(aws_dynamodb_table.state) == 0 && output.state_table.name == "ours"
     error_message = "No other table is made."
+  }
+}
+
+run "traced" {
+  command = plan
+
+  variables {
+    tracing = true
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : function.tracing_config[0].mode == "Active"])
+    error_message = "Each function is traced."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : statement.Sid == "Traces" || statement.Sid == "Logs" || !contains(statement.Resource, "*")
+      ]
+    ]))
+    error_message = "Only traces have no resource to name."
   }
 }
 

@@ -54,8 +54,8 @@ const permissions = (sides: readonly SideFacts[]): string =>
   [...new Set(sides.map(({ permission }) => permission))].join('<br>') || '-';
 
 function valueText(value: unknown): string {
-  if (value === null) return '-';
   if (typeof value === 'function') return 'some records';
+  if (value === null || value === undefined) return '-';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   return typeof value === 'number'
     ? value.toLocaleString('en')

@@ -27,18 +27,27 @@ export default class LambdaServe extends BaseCommand {
     concurrency: concurrencyFlag,
     'function-timeout': functionTimeoutFlag,
     'until-done': Flags.boolean({ summary: 'End once a sweep says that nothing is left to do.' }),
+    'fan-out': Flags.option({
+      summary: 'How chunks get to backfill: by ticks, or by a queue that dispatch fills.',
+      options: ['schedule', 'queue'] as const,
+      default: 'schedule',
+    })(),
     chaos: Flags.boolean({ summary: 'Kill one invocation in four, and deliver one event in eight twice.' }),
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(LambdaServe);
     await this.perform<Served>(flags, args.functions, async (run) => {
-      const { LocalCloud } = await import('@keyferry/lambda/local');
+      const { LocalCloud, LocalQueue } = await import('@keyferry/lambda/local');
       const ends: Record<string, Record<string, number>> = {};
       let isDone = false;
+      const timeoutMs = flags['function-timeout'] ?? functionTimeoutMs;
+      const visibilityMs = visibilityTimeouts * timeoutMs;
+      const queue = flags['fan-out'] === 'queue' ? await LocalQueue.start({ visibilityMs }) : null;
       const cloud = new LocalCloud({
         folder: resolve(args.functions),
-        timeoutMs: flags['function-timeout'] ?? functionTimeoutMs,
+        timeoutMs,
+        ...(queue === null ? {} : { queue }),
         concurrency: flags.concurrency,
         chaos: flags.chaos ? Math.random : null,
         onLine: (line) => run.note(line),
@@ -53,6 +62,7 @@ export default class LambdaServe extends BaseCommand {
         if (run.signal.aborted) await cloud.abort();
       } finally {
         await cloud.close();
+        await queue?.close();
       }
       return { result: { folder: args.functions, ends }, view: servedView, exitCode: exitCodes.done };
     });
@@ -60,6 +70,8 @@ export default class LambdaServe extends BaseCommand {
 }
 
 const everyMs = 60_000;
+/** An item that a killed function had is away for so many of its timeouts; as in the Terraform module. */
+const visibilityTimeouts = 6;
 
 /** A sweep found an attempt, and nothing left to be done of it. */
 function isSettled(result: unknown): boolean {
