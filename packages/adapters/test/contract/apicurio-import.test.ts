@@ -15,6 +15,7 @@ import { findingsOf } from '../../src/apicurio/foresee/findings.ts';
 import { foreseeImport, type Foreseen } from '../../src/apicurio/foresee/foresee-import.ts';
 import { targetRelease } from '../../src/apicurio/foresee/target-release.ts';
 import { inspectArchive } from '../../src/apicurio/inspect-archive.ts';
+import { repairArchive } from '../../src/apicurio/repair/repair-archive.ts';
 import { hazardArchive } from '../apicurio-hazards.ts';
 import { writeArchive } from '../apicurio-archive-writer.ts';
 import { importArchive, OldRegistry, readHeld, type Held } from './apicurio-fixture.ts';
@@ -113,6 +114,38 @@ describe.skipIf(!next.ok)(`an archive with every hazard, into Apicurio Registry 
       const content = held.contents.find(({ contentId }) => contentId === entity.contentId);
       expect(content).toMatchObject({ contentType: 'application/json' });
     }
+  });
+});
+
+describe.skipIf(!next.ok)(`the same archive, repaired${next.note}`, () => {
+  it('loses nothing but what has no cure, and leaves the rest as it was', { timeout: 240_000 }, async () => {
+    const file = await writeArchive(join(folder, 'broken.zip'), hazardArchive);
+    const before = readFileSync(file);
+    const repaired = join(folder, 'repaired.zip');
+    const repairs = await repairArchive(file, repaired);
+    expect(readFileSync(file)).toEqual(before);
+    expect([...new Set(repairs.map(({ code }) => code))].toSorted()).toEqual([
+      'registry.comment-lost',
+      'registry.content-twice',
+      'registry.group-default',
+      'registry.ids-repeated',
+      'registry.labels-clash',
+      'registry.references-clash',
+      'registry.text-too-long',
+      'registry.version-name',
+      'registry.version-repeated',
+    ]);
+    const { archive, foreseen } = await foresee(repaired);
+    expect(archive.versions).toHaveLength((await foresee(file)).archive.versions.length);
+    const renamed = archive.contents.find(({ contentId }) => contentId === 11);
+    expect(renamed?.references).toMatchObject([{ artifactId: 'name-bad', version: 'release_1' }]);
+    const notKept = foreseen.versions.filter(({ fate }) => fate !== 'kept');
+    expect(new Set(notKept.map(({ why }) => why))).toEqual(new Set(['content-missing', 'content-lost']));
+    await using server = await startApicurio({ version: '3.3' });
+    expect(await importArchive(server, readFileSync(repaired))).toBe(204);
+    expectAsForeseen(foreseen, await readHeld(server));
+    await expect(repairArchive(file, repaired)).rejects.toMatchObject({ code: 'file.unwritable' });
+    expect(readFileSync(repaired).length).toBeGreaterThan(0);
   });
 });
 

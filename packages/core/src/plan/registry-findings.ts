@@ -56,11 +56,11 @@ export const registryFindings = {
     accept: false,
     summary: 'a group is called default in other letters, and its versions are dropped',
   },
-  'registry.rule-lost': { level: 'warning', accept: true, summary: 'rules of artifacts without a version are dropped' },
-  'registry.comment-lost': { level: 'warning', accept: true, summary: 'comments are dropped' },
-  'registry.latest-moves': { level: 'warning', accept: true, summary: 'artifacts get another latest version' },
-  'registry.owner-moves': { level: 'warning', accept: true, summary: 'artifacts may get another owner' },
-  'registry.group-properties': { level: 'warning', accept: true, summary: 'properties of groups are dropped' },
+  'registry.rule-lost': { level: 'warning', accept: false, summary: 'rules of artifacts without a version are dropped' },
+  'registry.comment-lost': { level: 'warning', accept: false, summary: 'comments are dropped' },
+  'registry.latest-moves': { level: 'warning', accept: false, summary: 'artifacts get another latest version' },
+  'registry.owner-moves': { level: 'warning', accept: false, summary: 'artifacts may get another owner' },
+  'registry.group-properties': { level: 'warning', accept: false, summary: 'properties of groups are dropped' },
   'registry.content-type': {
     level: 'warning',
     accept: false,
@@ -69,7 +69,7 @@ export const registryFindings = {
   'registry.content-unused': { level: 'warning', accept: false, summary: 'contents belong to no version' },
   'registry.ids-reused': {
     level: 'warning',
-    accept: true,
+    accept: false,
     summary: 'ids of what was deleted are handed out again',
   },
 } as const;
