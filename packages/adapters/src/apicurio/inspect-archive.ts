@@ -3,7 +3,7 @@ import type { Finding } from '@keyferry/core';
 import { artifactName } from './archive/entities.ts';
 import { readArchive } from './archive/read-archive.ts';
 import { findingsOf } from './foresee/findings.ts';
-import { foreseeImport, nextIds, type Fate } from './foresee/foresee-import.ts';
+import { foreseeImport, nextIds, type Fate, type Foreseen } from './foresee/foresee-import.ts';
 import { targetRelease } from './foresee/target-release.ts';
 
 export interface ArchiveReport {
@@ -22,7 +22,7 @@ export interface ArchiveReport {
 export interface EntityCount {
   readonly kind: 'versions' | 'artifacts' | 'contents' | 'groups' | 'artifactRules' | 'globalRules' | 'comments';
   readonly archived: number;
-  /** After the import, as it was. */
+  /** After the import, as it was; of artifacts: with a version that has its name. */
   readonly kept: number;
   /** There, and reached only by ids. */
   readonly byIdOnly: number;
@@ -36,8 +36,7 @@ export async function inspectArchive(file: string, targetVersion: string): Promi
   const release = targetRelease(targetVersion);
   const archive = await readArchive(file);
   const foreseen = foreseeImport(archive, release);
-  const { manifest, sizes, versions } = archive;
-  const artifacts = new Set(versions.map(artifactName));
+  const { manifest, sizes } = archive;
   return {
     file,
     bytes: archive.bytes,
@@ -48,7 +47,7 @@ export async function inspectArchive(file: string, targetVersion: string): Promi
     target: release.version,
     entities: [
       counted('versions', foreseen.versions),
-      wholes('artifacts', artifacts.size, foreseen.artifacts.size),
+      artifactCount(foreseen),
       counted('contents', foreseen.contents),
       wholes('groups', archive.groups.length, foreseen.groups.size),
       counted('artifactRules', foreseen.artifactRules),
@@ -71,6 +70,20 @@ function counted(kind: EntityCount['kind'], fates: readonly { readonly fate: Fat
     uncertain: count('one-of'),
     lost: count('lost'),
   };
+}
+
+/** An artifact is what its versions are: a row without any is no use to anybody, though counts of artifacts look right. */
+function artifactCount({ versions }: Foreseen): EntityCount {
+  const best: Readonly<Record<Fate, number>> = { kept: 3, 'one-of': 2, 'by-id-only': 1, lost: 0 };
+  const fates = new Map<string, Fate>();
+  for (const { entity, fate } of versions) {
+    const name = artifactName(entity);
+    if (best[fate] >= best[fates.get(name) ?? 'lost']) fates.set(name, fate);
+  }
+  return counted(
+    'artifacts',
+    [...fates.values()].map((fate) => ({ fate })),
+  );
 }
 
 function wholes(kind: EntityCount['kind'], archived: number, kept: number): EntityCount {

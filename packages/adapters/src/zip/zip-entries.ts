@@ -50,6 +50,11 @@ export class ZipEntries {
     return [...this.entries.keys()];
   }
 
+  /** What the zip states of an entry's bytes, for whoever streams it. */
+  crc32Of(name: string): number {
+    return this.entry(name).crc32;
+  }
+
   has(name: string): boolean {
     return this.entries.has(name);
   }

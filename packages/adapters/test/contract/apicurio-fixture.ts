@@ -53,6 +53,20 @@ export async function importArchive(server: ApicurioServer, archive: Buffer): Pr
   return reply.status;
 }
 
+/** Of a 3.x. */
+export async function get(server: ApicurioServer, path: string): Promise<unknown> {
+  const reply = await request(`${server.endpoint}/apis/registry/v3${path}`);
+  if (reply.status !== 200) throw new TypeError(`GET ${path}: ${reply.status} ${reply.body}`);
+  return JSON.parse(reply.body);
+}
+
+export async function put(server: ApicurioServer, path: string, body: object): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const url = `${server.endpoint}/apis/registry/v3${path}`;
+  const reply = await request(url, { method: 'PUT', headers, body: JSON.stringify(body) });
+  if (reply.status !== 204) throw new TypeError(`PUT ${path}: ${reply.status} ${reply.body}`);
+}
+
 export interface HeldVersion {
   readonly globalId: number;
   readonly groupId: string | null;

@@ -18,7 +18,7 @@ import { inspectArchive } from '../../src/apicurio/inspect-archive.ts';
 import { repairArchive } from '../../src/apicurio/repair/repair-archive.ts';
 import { hazardArchive } from '../apicurio-hazards.ts';
 import { writeArchive } from '../apicurio-archive-writer.ts';
-import { importArchive, OldRegistry, readHeld, type Held } from './apicurio-fixture.ts';
+import { get, importArchive, OldRegistry, put, readHeld, type Held } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
 const folder = mkdtempSync(join(tmpdir(), 'keyferry-apicurio-'));
@@ -144,6 +144,15 @@ describe.skipIf(!next.ok)(`the same archive, repaired${next.note}`, () => {
     await using server = await startApicurio({ version: '3.3' });
     expect(await importArchive(server, readFileSync(repaired))).toBe(204);
     expectAsForeseen(foreseen, await readHeld(server));
+    // The ways out that findings name for what no archive can say.
+    await put(server, '/groups/g1', { labels: { team: 'a' } });
+    await put(server, '/groups/default/artifacts/owner', { owner: 'bob' });
+    await put(server, '/groups/default/artifacts/latest/branches/latest/versions', { versions: ['2', '1'] });
+    expect(await get(server, '/groups/g1')).toMatchObject({ labels: { team: 'a' } });
+    expect(await get(server, '/groups/default/artifacts/owner')).toMatchObject({ owner: 'bob' });
+    expect(await get(server, '/groups/default/artifacts/latest/versions/branch=latest')).toMatchObject({
+      version: '1',
+    });
     await expect(repairArchive(file, repaired)).rejects.toMatchObject({ code: 'file.unwritable' });
     expect(readFileSync(repaired).length).toBeGreaterThan(0);
   });

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { KeyferryError } from '@keyferry/core';
 import { ZipEntries } from '../../zip/zip-entries.ts';
 import { kindTakenFor, lookedAtBytesMax } from './content-kind.ts';
@@ -57,6 +58,10 @@ export async function readArchive(file: string): Promise<RegistryArchive> {
     const reader = new ArchiveReader(zip);
     for (const name of zip.names) await reader.take(name);
     return { file, bytes: (await stat(file)).size, ...reader.result() };
+  } catch (error) {
+    if (error instanceof KeyferryError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new KeyferryError('registry.archive-invalid', { file, why: `it is damaged: ${why}` }, { cause: error });
   } finally {
     zip.close();
   }
@@ -177,12 +182,15 @@ class ArchiveReader {
     if (references === null) return;
     const hash = createHash('sha256');
     let bytes = 0;
+    let sum = 0;
     const head: Buffer[] = [];
     for await (const piece of await this.zip.stream(data)) {
       hash.update(piece as Buffer);
+      sum = crc32(piece as Buffer, sum);
       bytes += (piece as Buffer).byteLength;
       if (bytes <= lookedAtBytesMax) head.push(piece as Buffer);
     }
+    if (sum !== this.zip.crc32Of(data)) throw new TypeError(`${data} is not what the zip says of it`);
     if (references.length > 0) hash.update(JSON.stringify(references));
     const takenFor = bytes > lookedAtBytesMax ? null : kindTakenFor(Buffer.concat(head).toString('utf8'));
     this.contents.push({ ...entity, bytes, references, recomputedHash: hash.digest('hex'), takenFor });

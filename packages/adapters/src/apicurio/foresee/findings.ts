@@ -3,6 +3,7 @@
  * `group/artifact/version`, and the group of none is called `default`.
  */
 import {
+  counted,
   countText,
   finding,
   keyFromText,
@@ -35,7 +36,13 @@ interface Case {
   readonly detail: string;
 }
 
-function found(code: FindingCode, cases: readonly Case[], detail: string, fix: string): readonly Finding[] {
+/** @param what it concerns: the noun of one, and what is said of them */
+function found(
+  code: FindingCode,
+  cases: readonly Case[],
+  [noun, said]: readonly [noun: string, said: string],
+  fix: string,
+): readonly Finding[] {
   if (cases.length === 0) return [];
   const named: readonly FindingCase[] = cases.slice(0, namedMax).map((each) => ({
     key: keyToJson(keyFromText(each.name)),
@@ -43,7 +50,14 @@ function found(code: FindingCode, cases: readonly Case[], detail: string, fix: s
     count: 1,
     detail: each.detail,
   }));
-  return [finding(code, { count: cases.length, cases: named, detail: `${countText(cases.length)} ${detail}`, fix })];
+  return [
+    finding(code, {
+      count: cases.length,
+      cases: named,
+      detail: `${counted(cases.length, noun)}${said === '' ? '' : ` ${said}`}`,
+      fix,
+    }),
+  ];
 }
 
 function targetFindings({ version, unfit }: TargetRelease): readonly Finding[] {
@@ -88,12 +102,12 @@ function refusals(archive: RegistryArchive, { version, limits }: TargetRelease):
   }
   const fix =
     'raise the limits named, as properties of the target; shorten ids that are too long; export again if it is damaged';
-  return found('registry.archive-refused', cases, cases.length === 1 ? 'reason' : 'reasons', fix);
+  return found('registry.archive-refused', cases, ['reason', ''], fix);
 }
 
 interface LossWords {
   readonly code: FindingCode;
-  readonly detail: string;
+  readonly what: readonly [noun: string, said: string];
   readonly fix: string;
 }
 
@@ -102,27 +116,35 @@ const repair = 'let it be cured in the archive:   keyferry inspect ARCHIVE --rep
 const lossWords: Readonly<Record<Exclude<LossReason, 'content-lost' | 'content-twice'>, LossWords>> = {
   'content-missing': {
     code: 'registry.content-missing',
-    detail: 'versions without their content',
+    what: ['version', 'without its content'],
     fix: 'export again while nobody writes; if it stays so, delete these versions in 2.x',
   },
-  'global-id-repeated': { code: 'registry.ids-repeated', detail: 'versions share a global id', fix: repair },
+  'global-id-repeated': {
+    code: 'registry.ids-repeated',
+    what: ['version', 'with a global id that another one has too'],
+    fix: repair,
+  },
   'version-repeated': {
     code: 'registry.version-repeated',
-    detail: 'versions have the name of an older one',
+    what: ['version', 'with the name of an older one'],
     fix: repair,
   },
   'version-name': {
     code: 'registry.version-name',
-    detail: 'versions whose names are not made of letters, digits, ".", "_", "-" and "+" only, 256 at most',
+    what: ['version', 'named with more than letters, digits, ".", "_", "-" and "+", or with over 256 of them'],
     fix: `tell who uses these names, then ${repair}`,
   },
   'labels-clash': {
     code: 'registry.labels-clash',
-    detail: 'versions with labels that differ only in case',
+    what: ['version', 'with labels or properties that differ only in case'],
     fix: repair,
   },
-  'text-too-long': { code: 'registry.text-too-long', detail: 'versions with text over the limit', fix: repair },
-  'group-default': { code: 'registry.group-default', detail: 'versions in such a group', fix: repair },
+  'text-too-long': { code: 'registry.text-too-long', what: ['version', 'with text over the limit'], fix: repair },
+  'group-default': {
+    code: 'registry.group-default',
+    what: ['version', 'in a group that is called default in other letters'],
+    fix: repair,
+  },
 };
 
 function versionLosses(archive: RegistryArchive, { contents, versions }: Foreseen): readonly Finding[] {
@@ -135,17 +157,17 @@ function versionLosses(archive: RegistryArchive, { contents, versions }: Foresee
         const names = of.length === 0 ? [`content ${entity.contentId}`] : of.map(versionName);
         return names.map((name) => ({ name, detail: `content ${entity.contentId}: ${detailOf(entity)}` }));
       });
-  const byReason = Object.entries(lossWords).flatMap(([why, { code, detail, fix }]) => {
+  const byReason = Object.entries(lossWords).flatMap(([why, { code, what, fix }]) => {
     const cases = versions
       .filter((each) => each.why === why)
       .map(({ entity }) => ({ name: versionName(entity), detail: lossDetail(why as LossReason, entity) }));
-    return found(code, cases, detail, fix);
+    return found(code, cases, what, fix);
   });
   return [
     ...found(
       'registry.content-refused',
       contentCases('kind-refused', ({ takenFor }) => `taken for ${takenFor ?? ''}`),
-      'versions whose content is taken for something else',
+      ['version', 'whose content is taken for something else'],
       'create these again by the API of 3.x after the import, and see that nobody uses their ids',
     ),
     ...found(
@@ -154,8 +176,8 @@ function versionLosses(archive: RegistryArchive, { contents, versions }: Foresee
         'references-clash',
         ({ references }) => `references ${references.map(({ name }) => name).join(', ')}`,
       ),
-      'versions whose content names a reference twice',
-      repair,
+      ['version', 'whose content has two references of one name'],
+      `those that are equal to the letter: ${repair}\nothers: write the content in 2.x without one of them, and export again`,
     ),
     ...found(
       'registry.content-twice',
@@ -163,7 +185,7 @@ function versionLosses(archive: RegistryArchive, { contents, versions }: Foresee
         ...contentCases('content-twice', twiceDetail),
         ...contentCases('content-id-repeated', () => 'its id is there twice'),
       ],
-      'versions of contents that are one content under the hash of 3.x',
+      ['version', 'whose content has the hash of another one in 3.x'],
       repair,
     ),
     ...byReason,
@@ -219,11 +241,16 @@ function ruleAndCommentLosses({ artifactRules, comments }: Foreseen): readonly F
       detail: why === 'comment-id-repeated' ? 'another comment has its id' : 'its version is not kept by name',
     }));
   return [
-    ...found('registry.rule-lost', rules, 'rules', 'create them again where their artifacts get a version'),
+    ...found(
+      'registry.rule-lost',
+      rules,
+      ['rule', 'of artifacts that will not be there'],
+      'create them again where their artifacts get a version',
+    ),
     ...found(
       'registry.comment-lost',
       lost,
-      'comments, by global id and comment id',
+      ['comment', '(global id/comment id)'],
       'cure what their versions are lost for',
     ),
   ];
@@ -242,19 +269,19 @@ function changes(archive: RegistryArchive, foreseen: Foreseen, release: TargetRe
       archive.groups
         .filter(({ properties }) => Object.keys(properties).length > 0)
         .map(({ groupId, properties }) => ({ name: groupId, detail: Object.keys(properties).join(', ') })),
-      'groups with properties',
-      'write them as labels after the import:   PUT /apis/registry/v3/groups/GROUP',
+      ['group', 'with properties'],
+      'after the import write them as labels:   PUT /apis/registry/v3/groups/GROUP   {"labels": {"KEY": "VALUE"}}',
     ),
     ...found(
       'registry.content-type',
       wrongTypes(foreseen),
-      'versions',
+      ['version', 'whose content is no JSON'],
       'tell readers of 3.x to go by the type of the artifact',
     ),
     ...found(
       'registry.content-unused',
       unused.map(({ contentId, bytes }) => ({ name: `content ${contentId}`, detail: `${countText(bytes)} bytes` })),
-      `contents of no version${cleaner}`,
+      ['content', `of no version${cleaner}`],
       'nothing to do: counts of contents on both sides will differ by these',
     ),
     ...idsReused(foreseen, unused),
@@ -280,7 +307,7 @@ function idsReused(foreseen: Foreseen, unused: readonly ArchivedContent[]): read
   return found(
     'registry.ids-reused',
     [...lost, ...deleted],
-    `ids of what is lost or was deleted at the top; the next global id of 3.x is ${next.globalId}`,
+    ['id', `of what is lost or was deleted at the top; the next global id of 3.x is ${next.globalId}`],
     'see that no message with one of these ids is still to be read',
   );
 }
@@ -293,8 +320,8 @@ function latestMoves(artifacts: ReadonlyMap<string, readonly ArchivedVersion[]>)
     return [{ name, detail: `${latest?.version ?? 'none'} becomes ${newest.version}` }];
   });
   const fix =
-    'after the import put the branch in order:   PUT /apis/registry/v3/groups/GROUP/artifacts/ID/branches/latest/versions';
-  return found('registry.latest-moves', cases, 'artifacts', fix);
+    'after the import put the branch in order, the latest last:\nPUT /apis/registry/v3/groups/GROUP/artifacts/ID/branches/latest/versions   {"versions": ["2", "1"]}';
+  return found('registry.latest-moves', cases, ['artifact', ''], fix);
 }
 
 /** The archive does not say who owns an artifact; where one person wrote all of its versions, it is most likely that one. */
@@ -307,8 +334,8 @@ function ownerMoves(artifacts: ReadonlyMap<string, readonly ArchivedVersion[]>):
       { name, detail: `${first.createdBy ?? ''} made the first version, ${latest.createdBy ?? ''} owns it then` },
     ];
   });
-  const fix = 'after the import write the owner:   PUT /apis/registry/v3/groups/GROUP/artifacts/ID';
-  return found('registry.owner-moves', cases, 'artifacts whose latest version another user made', fix);
+  const fix = 'after the import write the owner:   PUT /apis/registry/v3/groups/GROUP/artifacts/ID   {"owner": "NAME"}';
+  return found('registry.owner-moves', cases, ['artifact', 'whose latest version another user made'], fix);
 }
 
 const notJson: ReadonlySet<string> = new Set(['XML', 'XSD', 'WSDL', 'GRAPHQL']);

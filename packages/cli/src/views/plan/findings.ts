@@ -27,7 +27,7 @@ function more(finding: Finding): string[] {
     lines.push(...shown);
     if (rest > 0) lines.push(`and ${countText(rest)} more`);
   }
-  lines.push(`fix   ${fix}`);
+  lines.push(...fix.split('\n').map((line, i) => `${i === 0 ? 'fix ' : '    '}  ${line}`));
   if (accept) lines.push(`needs --accept ${code} at apply`);
   return lines.map((line) => `      ${line}`);
 }
