@@ -99,27 +99,29 @@ export interface Held {
 
 export async function readHeld(server: ApicurioServer): Promise<Held> {
   const entries = await entriesOf(await download(`${server.endpoint}/apis/registry/v3/admin/export`));
-  const of = <T>(kind: string): readonly T[] =>
-    entries.filter(({ name }) => name.endsWith(`.${kind}.json`)).map(({ body }) => JSON.parse(body.toString()) as T);
-  type Named = { readonly groupId: string | null; readonly artifactId: string };
+  const of = (kind: string): readonly unknown[] =>
+    entries
+      .filter(({ name }) => name.endsWith(`.${kind}.json`))
+      .map(({ body }): unknown => JSON.parse(body.toString()));
   const name = ({ groupId, artifactId }: Named) => `${groupId ?? 'default'}/${artifactId}`;
+  const branches = of('Branch') as readonly (Named & { readonly versions: readonly string[] })[];
+  const artifactRules = of('ArtifactRule') as readonly (Named & { readonly type: string })[];
+  const comments = of('Comment') as readonly { readonly globalId: number; readonly commentId: string }[];
   return {
-    versions: of<HeldVersion>('ArtifactVersion'),
-    contents: of('Content'),
-    artifacts: of<Named>('Artifact').map(name),
-    groups: of<{ groupId: string | null }>('Group').map(({ groupId }) => groupId),
-    latest: new Map(
-      of<Named & { branchId: string; versions: readonly string[] }>('Branch').map((each) => [
-        name(each),
-        each.versions,
-      ]),
-    ),
-    artifactRules: of<Named & { type: string }>('ArtifactRule').map((rule) => `${name(rule)} ${rule.type}`),
-    globalRules: of<{ ruleType: string }>('GlobalRule').map(({ ruleType }) => ruleType),
-    comments: of<{ globalId: number; commentId: string }>('Comment').map(
-      (each) => `${each.globalId}/${each.commentId}`,
-    ),
+    versions: of('ArtifactVersion') as readonly HeldVersion[],
+    contents: of('Content') as Held['contents'],
+    artifacts: (of('Artifact') as readonly Named[]).map(name),
+    groups: (of('Group') as readonly Pick<Named, 'groupId'>[]).map(({ groupId }) => groupId),
+    latest: new Map(branches.map((each) => [name(each), each.versions])),
+    artifactRules: artifactRules.map((rule) => `${name(rule)} ${rule.type}`),
+    globalRules: (of('GlobalRule') as readonly { readonly ruleType: string }[]).map(({ ruleType }) => ruleType),
+    comments: comments.map(({ globalId, commentId }) => `${globalId}/${commentId}`),
   };
+}
+
+interface Named {
+  readonly groupId: string | null;
+  readonly artifactId: string;
 }
 
 async function download(url: string): Promise<Buffer> {

@@ -56,7 +56,11 @@ export const registryFindings = {
     accept: false,
     summary: 'a group is called default in other letters, and its versions are dropped',
   },
-  'registry.rule-lost': { level: 'warning', accept: false, summary: 'rules of artifacts without a version are dropped' },
+  'registry.rule-lost': {
+    level: 'warning',
+    accept: false,
+    summary: 'rules of artifacts without a version are dropped',
+  },
   'registry.comment-lost': { level: 'warning', accept: false, summary: 'comments are dropped' },
   'registry.latest-moves': { level: 'warning', accept: false, summary: 'artifacts get another latest version' },
   'registry.owner-moves': { level: 'warning', accept: false, summary: 'artifacts may get another owner' },

@@ -111,6 +111,6 @@ export function artifactName({
   return `${groupId ?? 'default'}/${artifactId}`;
 }
 
-export function versionName(version: Pick<ArchivedVersion, 'groupId' | 'artifactId' | 'version'>): string {
-  return `${artifactName(version)}/${version.version}`;
+export function versionName(of: Pick<ArchivedVersion, 'groupId' | 'artifactId' | 'version'>): string {
+  return `${artifactName(of)}/${of.version}`;
 }
