@@ -55,7 +55,7 @@ export async function importArchive(server: ApicurioServer, archive: Buffer): Pr
 
 /** Of a 3.x. */
 export async function get(server: ApicurioServer, path: string): Promise<unknown> {
-  const reply = await request(`${server.endpoint}/apis/registry/v3${path}`);
+  const reply = await request(`${server.endpoint}/apis/registry/v3${path}`, { timeoutMs: 60_000 });
   if (reply.status !== 200) throw new TypeError(`GET ${path}: ${reply.status} ${reply.body}`);
   return JSON.parse(reply.body);
 }
@@ -63,7 +63,7 @@ export async function get(server: ApicurioServer, path: string): Promise<unknown
 export async function put(server: ApicurioServer, path: string, body: object): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const url = `${server.endpoint}/apis/registry/v3${path}`;
-  const reply = await request(url, { method: 'PUT', headers, body: JSON.stringify(body) });
+  const reply = await request(url, { method: 'PUT', headers, body: JSON.stringify(body), timeoutMs: 60_000 });
   if (reply.status !== 204) throw new TypeError(`PUT ${path}: ${reply.status} ${reply.body}`);
 }
 

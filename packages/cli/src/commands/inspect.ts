@@ -19,7 +19,7 @@ export default class Inspect extends BaseCommand {
     '<%= config.bin %> inspect /var/lib/etcd',
     '<%= config.bin %> inspect backup/etcd-1 --json',
     '<%= config.bin %> inspect backup/etcd-1 --member backup/etcd-2 --member backup/etcd-3',
-    '<%= config.bin %> inspect export.zip --target-version 3.3.3',
+    '<%= config.bin %> inspect export.zip --release 3.3.3',
     '<%= config.bin %> inspect export.zip --repaired repaired.zip',
   ];
   static override readonly args = {
@@ -39,7 +39,7 @@ export default class Inspect extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
-    'target-version': Flags.string({
+    release: Flags.string({
       description: 'Of an export: the release of Apicurio Registry 3 that will import it.',
       helpValue: 'VERSION',
       default: newestTested,
@@ -77,7 +77,7 @@ export default class Inspect extends BaseCommand {
     flags: Parameters<Inspect['perform']>[0] & {
       readonly member?: readonly string[] | undefined;
       readonly repaired?: string | undefined;
-      readonly 'target-version': string;
+      readonly release: string;
       readonly 'wal-dir'?: string | undefined;
     },
     file: string,
@@ -88,12 +88,12 @@ export default class Inspect extends BaseCommand {
       }
       run.progress.begin('reading');
       const { inspectArchive, repairArchive } = await import('@keyferry/adapters/apicurio');
-      const { repaired: into, 'target-version': target } = flags;
-      const report = await run.reading(inspectArchive(file, target));
+      const { repaired: into, release } = flags;
+      const report = await run.reading(inspectArchive(file, release));
       const repaired =
         into === undefined
           ? null
-          : { file: into, repairs: await repairArchive(file, into), report: await inspectArchive(into, target) };
+          : { file: into, repairs: await repairArchive(file, into), report: await inspectArchive(into, release) };
       const { findings } = (repaired ?? { report }).report;
       const isBlocked = findings.some(({ level }) => level === 'blocking');
       const exitCode = isBlocked ? exitCodes.notAllowed : exitCodes.done;
