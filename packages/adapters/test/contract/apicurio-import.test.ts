@@ -17,7 +17,7 @@ import { targetRelease } from '../../src/apicurio/foresee/target-release.ts';
 import { inspectArchive } from '../../src/apicurio/inspect-archive.ts';
 import { repairArchive } from '../../src/apicurio/repair/repair-archive.ts';
 import { hazardArchive } from '../apicurio-hazards.ts';
-import { writeArchive } from '../apicurio-archive-writer.ts';
+import { writeArchive, type WrittenArchive } from '../apicurio-archive-writer.ts';
 import { get, importArchive, OldRegistry, put, readHeld, type Held } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
@@ -114,6 +114,41 @@ describe.skipIf(!next.ok)(`an archive with every hazard, into Apicurio Registry 
       const content = held.contents.find(({ contentId }) => contentId === entity.contentId);
       expect(content).toMatchObject({ contentType: 'application/json' });
     }
+  });
+});
+
+describe.skipIf(!next.ok)(`archives of which it is said that no import takes them${next.note}`, () => {
+  const one: WrittenArchive = {
+    contents: [{ contentId: 1, text: record('One', 'a') }],
+    versions: [{ globalId: 1, artifactId: 'one', version: '1', contentId: 1 }],
+  };
+  const entries = Object.fromEntries(Array.from({ length: 10_001 }, (_, i) => [`notes/${i}.txt`, 'x']));
+
+  it('are refused, and leave nothing behind', { timeout: 240_000 }, async () => {
+    await using server = await startApicurio({ version: '3.3' });
+    const refused: readonly (readonly [string, WrittenArchive])[] = [
+      ['has no manifest', { ...one, manifest: null }],
+      ['has more entries than the server takes', { ...one, others: entries }],
+      [
+        'has an entry larger than the server takes',
+        { ...one, others: { 'large.txt': Buffer.alloc(10 * 1024 ** 2 + 1) } },
+      ],
+      ['has a name that no file system takes', { ...one, others: { [`${'x'.repeat(256)}.txt`]: 'x' } }],
+      ['has JSON of no known kind', { ...one, others: { 'notes.json': '{}' } }],
+    ];
+    const outcome: Record<string, { readonly said: boolean; readonly held: number }> = {};
+    for (const [why, archive] of refused) {
+      const file = await writeArchive(join(folder, 'refused.zip'), archive);
+      const { codes } = await foresee(file);
+      const status = await importArchive(server, readFileSync(file));
+      const { versions } = await readHeld(server);
+      outcome[`${why}: ${status >= 400 ? 'refused' : status}`] = {
+        said: codes.includes('registry.archive-refused'),
+        held: versions.length,
+      };
+    }
+    const said = { said: true, held: 0 };
+    expect(outcome).toEqual(Object.fromEntries(refused.map(([why]) => [`${why}: refused`, said])));
   });
 });
 

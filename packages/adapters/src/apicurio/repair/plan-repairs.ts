@@ -75,6 +75,8 @@ class RepairPlanner implements RepairPlan {
           const what = `content ${other.contentId} becomes ${kept.contentId}, which has the same bytes and references`;
           this.patch('registry.content-twice', version, versionName(version), { contentId: kept.contentId }, what);
         }
+        const what = `dropped: content ${kept.contentId} has the same bytes and references`;
+        this.repairs.push({ code: 'registry.content-twice', name: `content ${other.contentId}`, what });
         this.drop(other);
       }
     }

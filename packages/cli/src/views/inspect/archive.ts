@@ -77,10 +77,18 @@ function reportLines(report: ArchiveReport, { palette }: ViewContext): readonly 
     '',
     ...findingLines(report, palette),
     '',
-    isImportable(report)
-      ? palette.good('Nothing that it holds would be lost.')
-      : palette.bad('Do not import it as it is: the server would answer 204 all the same.'),
+    verdictLine(report, palette),
   ];
+}
+
+function verdictLine(report: ArchiveReport, palette: ViewContext['palette']): string {
+  if (isImportable(report)) return palette.good('Nothing that it holds would be lost.');
+  const isRefused = report.findings.some(({ code }) => code === 'registry.archive-refused');
+  return palette.bad(
+    isRefused
+      ? 'An import would fail as a whole and leave nothing; the table is what it would do once it is taken.'
+      : 'Do not import it as it is: the server would answer 204 all the same.',
+  );
 }
 
 function writtenText(writtenBy: ArchiveReport['writtenBy']): string {
