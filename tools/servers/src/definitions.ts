@@ -4,6 +4,7 @@
  * A new server is one file with its definition and its start function, one line here, and one line in starters.ts.
  * Nothing in this file starts anything, so that asking whether a server is available loads no more than needed.
  */
+import { apicurioDefinitions, type ApicurioKind } from './apicurio/releases.ts';
 import { consulDefinitions, type ConsulKind } from './consul/release.ts';
 import { dynamoDbDefinitions, type DynamoDbKind } from './dynamodb/release.ts';
 import { etcdDefinitions, type EtcdKind } from './etcd/releases.ts';
@@ -11,13 +12,14 @@ import { postgresDefinitions, type PostgresKind } from './postgres/release.ts';
 import type { ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
-export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind | PostgresKind;
+export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind | PostgresKind | ApicurioKind;
 
 export const definitions: Readonly<Record<ServerKind, ServerDefinition>> = {
   ...etcdDefinitions,
   ...consulDefinitions,
   ...dynamoDbDefinitions,
   ...postgresDefinitions,
+  ...apicurioDefinitions,
 };
 
 export const serverKinds: readonly ServerKind[] = Object.keys(definitions) as ServerKind[];

@@ -27,6 +27,9 @@ export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.
 export { startFaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 export type { DynamoDbFault, FaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 
+export { startApicurio } from './apicurio/start-apicurio.ts';
+export type { ApicurioOptions, ApicurioServer } from './apicurio/start-apicurio.ts';
+export type { ApicurioVersion } from './apicurio/releases.ts';
 export { startPostgres } from './postgres/start-postgres.ts';
 export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';
 export type { PostgresKind } from './postgres/release.ts';

@@ -38,4 +38,13 @@ export interface NpmServer extends AnyServer {
   readonly machineLacks: () => string | undefined;
 }
 
-export type ServerDefinition = DebianServer | NpmServer;
+/** Fetched from the Maven repository that this machine's own Maven is configured for. */
+export interface MavenServer extends AnyServer {
+  /** `group:artifact:version:packaging:classifier` of an archive, as Maven takes it. */
+  readonly artifact: string;
+  /** SHA-256 of the archive, lower-case hex: whichever repository serves it, it cannot change it. */
+  readonly sha256: string;
+  readonly machineLacks: () => string | undefined;
+}
+
+export type ServerDefinition = DebianServer | NpmServer | MavenServer;

@@ -2,6 +2,8 @@
  * How the command line starts each kind of server: the few options that a person types, mapped to the full ones.
  * Tests call the start functions themselves, which know more.
  */
+import { startApicurio } from './apicurio/start-apicurio.ts';
+import type { ApicurioVersion } from './apicurio/releases.ts';
 import { startConsul } from './consul/start-consul.ts';
 import { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 import { startEtcd } from './etcd/start-etcd.ts';
@@ -37,6 +39,8 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'consul-1.8': startConsulServer,
   'dynamodb-local': startDynamoDbServer,
   'postgres-15': startPostgresServer,
+  'apicurio-2.6': apicurioStarter('2.6'),
+  'apicurio-3.3': apicurioStarter('3.3'),
 };
 
 async function startConsulServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
@@ -65,6 +69,17 @@ async function startPostgresServer(request: StartRequest, detached: boolean): Pr
   const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
   const server = await startPostgres({ tls, detached, ...optional });
   return { ...server, caFile: server.tls?.caFile };
+}
+
+function apicurioStarter(version: ApicurioVersion): Starter {
+  return async ({ v2, members, tls, port, dataDir }, detached) => {
+    if (v2 || tls || members !== 1) {
+      throw new ServerError('server.bad-argument', `apicurio-${version} has no v2, members or tls.`, 'Leave them out.');
+    }
+    const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
+    const server = await startApicurio({ version, detached, ...optional });
+    return { ...server, caFile: undefined };
+  };
 }
 
 function etcdStarter(version: EtcdVersion): Starter {

@@ -27,7 +27,7 @@ import {
   type Manifest,
 } from './format.ts';
 import { readRowPages } from './row-pages.ts';
-import { ZipEntries } from './zip-entries.ts';
+import { ZipEntries } from '../zip/zip-entries.ts';
 
 export interface PlanFileReader extends PlanReader {
   /** What the plan was made with; secrets are in it as references. */
@@ -38,7 +38,7 @@ export interface PlanFileReader extends PlanReader {
 /** @throws {KeyferryError} `plan.file-invalid` with why; `file.unreadable` when the file is not there or not to be read. */
 export async function openPlanFile(path: string): Promise<PlanFileReader> {
   return await judged(path, async () => {
-    const zip = await ZipEntries.open(path);
+    const zip = await ZipEntries.open(path, { refuse: (why) => fileInvalid(path, why) });
     try {
       const manifest = readManifest(path, await zip.readDocument(manifestEntry));
       assertEntries(path, manifest, zip.names);

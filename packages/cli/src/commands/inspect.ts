@@ -1,22 +1,32 @@
+import { stat } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import type { ComparedMember, DatadirReport } from '@keyferry/adapters/etcd-v2-datadir';
 import { membersVerdict } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { archiveView, type ArchiveInspection } from '../views/inspect/archive.ts';
 import { inspectView } from '../views/inspect/index.ts';
 import { membersView } from '../views/inspect/members.ts';
 import { usageError } from '../usage-error.ts';
 
+/** The release that the import was tried on. */
+const newestTested = '3.3.3';
+
 export default class Inspect extends BaseCommand {
   static override readonly summary =
-    'What the data directory of an etcd member holds, and whether etcd 3.6 would start on it. Only reads; needs no etcd.';
+    'What the data directory of an etcd member holds, or the export of an Apicurio Registry 2, and what would become of it. Only reads; needs no server.';
   static override readonly examples = [
     '<%= config.bin %> inspect /var/lib/etcd',
     '<%= config.bin %> inspect backup/etcd-1 --json',
     '<%= config.bin %> inspect backup/etcd-1 --member backup/etcd-2 --member backup/etcd-3',
+    '<%= config.bin %> inspect export.zip --release 3.3.3',
+    '<%= config.bin %> inspect export.zip --repaired repaired.zip',
   ];
   static override readonly args = {
-    path: Args.string({ description: 'The data directory, or a copy or backup of one.', required: true }),
+    path: Args.string({
+      description: 'The data directory, or a copy or backup of one; or the zip of an export.',
+      required: true,
+    }),
   };
   static override readonly flags = {
     'wal-dir': Flags.string({
@@ -29,11 +39,27 @@ export default class Inspect extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    release: Flags.string({
+      description: 'Of an export: the release of Apicurio Registry 3 that will import it.',
+      helpValue: 'VERSION',
+      default: newestTested,
+    }),
+    repaired: Flags.string({
+      description: 'Of an export: write a new archive here in which what can be cured is cured, and say each change.',
+      helpValue: 'FILE',
+    }),
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Inspect);
     const { member: others = [] } = flags;
+    if (await isFile(args.path)) {
+      await this.inspectExport(flags, args.path);
+      return;
+    }
+    if (flags.repaired !== undefined) {
+      throw usageError(`${args.path} is no file, and --repaired is for the zip of an export`, 'name the zip');
+    }
     if (others.length > 0) {
       await this.compare(flags, args.path, others);
       return;
@@ -43,6 +69,35 @@ export default class Inspect extends BaseCommand {
       const { inspectDataDirectory } = await import('@keyferry/adapters/etcd-v2-datadir');
       const result = await run.reading(inspectDataDirectory(args.path, flags['wal-dir'] ?? null, Date.now()));
       return { result, view: inspectView, exitCode: result.problem === null ? exitCodes.done : exitCodes.failed };
+    });
+  }
+
+  /** Exits 4 when something would be lost. */
+  private async inspectExport(
+    flags: Parameters<Inspect['perform']>[0] & {
+      readonly member?: readonly string[] | undefined;
+      readonly repaired?: string | undefined;
+      readonly release: string;
+      readonly 'wal-dir'?: string | undefined;
+    },
+    file: string,
+  ): Promise<void> {
+    await this.perform<ArchiveInspection>(flags, file, async (run) => {
+      if (flags['wal-dir'] !== undefined || (flags.member ?? []).length > 0) {
+        throw usageError('--wal-dir and --member are for data directories', `leave them out:   inspect ${file}`);
+      }
+      run.progress.begin('reading');
+      const { inspectArchive, repairArchive } = await import('@keyferry/adapters/apicurio');
+      const { repaired: into, release } = flags;
+      const report = await run.reading(inspectArchive(file, release));
+      const repaired =
+        into === undefined
+          ? null
+          : { file: into, repairs: await repairArchive(file, into), report: await inspectArchive(into, release) };
+      const { findings } = (repaired ?? { report }).report;
+      const isBlocked = findings.some(({ level }) => level === 'blocking');
+      const exitCode = isBlocked ? exitCodes.notAllowed : exitCodes.done;
+      return { result: { report, repaired }, view: archiveView, exitCode };
     });
   }
 
@@ -65,4 +120,12 @@ export default class Inspect extends BaseCommand {
       return { result, view: membersView, exitCode: agree ? exitCodes.done : exitCodes.deviated };
     });
   }
+}
+
+/** What is not there is for the reader of directories to complain about. */
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }

@@ -15,6 +15,7 @@ export const documentSchemas = {
   findings: () => import('../../snapshots/schemas/findings.json', { with: { type: 'json' } }),
   init: () => import('../../snapshots/schemas/init.json', { with: { type: 'json' } }),
   inspect: () => import('../../snapshots/schemas/inspect.json', { with: { type: 'json' } }),
+  'inspect-export': () => import('../../snapshots/schemas/inspect-export.json', { with: { type: 'json' } }),
   'lambda-invocation': () => import('../../snapshots/schemas/lambda-invocation.json', { with: { type: 'json' } }),
   'lambda-package': () => import('../../snapshots/schemas/lambda-package.json', { with: { type: 'json' } }),
   'lambda-served': () => import('../../snapshots/schemas/lambda-served.json', { with: { type: 'json' } }),

@@ -25,6 +25,10 @@ const notHere = new Map([
 
 const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url));
 
+const registryExport = fileURLToPath(
+  new URL('../../../../examples/16-apicurio-export/input/export.zip', import.meta.url),
+);
+
 let bench: Workbench;
 const seen = new Map<string, number>();
 const schemas = new Map<string, Schema>();
@@ -123,6 +127,7 @@ describe('documents of --json', () => {
     await expectDocument(['status'], 'status');
     await expectDocument(['finalize', 'config', '--reopen', '--yes'], 'reopen');
     await expectDocument(['inspect', datadir], 'inspect');
+    await expectDocument(['inspect', registryExport, '--repaired', 'repaired.zip'], 'inspect-export');
     await expectDocument(['inspect', datadir, '--member', datadir], 'members');
   });
 

@@ -274,6 +274,11 @@ export const codes = {
     remedy: 'check which credentials the AWS SDK finds, and what they may do (docs/operations/shared-state.md)',
   }),
   ...storeCodes,
+  'registry.archive-invalid': entry<{ file: string; why: string }>({
+    retry: 'never',
+    summary: '{file} is not an export of Apicurio Registry 2 that can be read: {why}',
+    remedy: 'export again:   GET /apis/registry/v2/admin/export with the header Accept: application/zip',
+  }),
   'file.unreadable': entry<{ file: string; detail: string }>({
     retry: 'never',
     summary: '{file} cannot be read: {detail}',

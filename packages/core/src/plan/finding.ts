@@ -3,6 +3,7 @@
  * must be named at apply (`--accept CODE`); the others are for reading.
  */
 import type { KeyJson } from '../model/key.ts';
+import { registryFindings } from './registry-findings.ts';
 
 export const findingCodes = {
   'done.already': { level: 'blocking', accept: false, summary: 'the target says that this migration was finalized' },
@@ -101,6 +102,7 @@ export const findingCodes = {
   },
   'source.hidden-keys': { level: 'warning', accept: false, summary: 'the source does not list all that it holds' },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
+  ...registryFindings,
 } as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;
 
 export type FindingCode = keyof typeof findingCodes;

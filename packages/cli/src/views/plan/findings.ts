@@ -1,11 +1,11 @@
-/** Findings: blocking ones and those to be accepted in full, with keys; all with the way out. */
+/** Findings: those that block, are to be accepted or have more to say about each key in full, with keys; all with the way out. */
 import type { Finding, PlanDocument } from '@keyferry/core';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns } from '../layout/columns.ts';
 import { keyText } from '../layout/keys.ts';
 import { counted, countText } from '../layout/numbers.ts';
 
-export function findingLines({ findings }: PlanDocument, palette: Palette): string[] {
+export function findingLines({ findings }: Pick<PlanDocument, 'findings'>, palette: Palette): string[] {
   const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length;
   const head = `Findings   ${countText(count('blocking'))} blocking, ${counted(count('warning'), 'warning')}`;
   const titles = columns(
@@ -20,14 +20,14 @@ export function findingLines({ findings }: PlanDocument, palette: Palette): stri
 }
 
 function more(finding: Finding): string[] {
-  const { level, accept, code, fix } = finding;
+  const { level, accept, cases, code, fix } = finding;
   const lines: string[] = [];
-  if (level === 'blocking' || accept) {
+  if (level === 'blocking' || accept || cases !== undefined) {
     const { shown, rest } = shownKeys(finding);
     lines.push(...shown);
     if (rest > 0) lines.push(`and ${countText(rest)} more`);
   }
-  lines.push(`fix   ${fix}`);
+  lines.push(...fix.split('\n').map((line, i) => `${i === 0 ? 'fix ' : '    '}  ${line}`));
   if (accept) lines.push(`needs --accept ${code} at apply`);
   return lines.map((line) => `      ${line}`);
 }

@@ -1,0 +1,140 @@
+/** Real registries for the contract tests: filled by their API, exported, imported into, and read back whole. */
+import { buffer } from 'node:stream/consumers';
+import { request, type ApicurioServer } from '@keyferry/servers';
+import yauzl from 'yauzl';
+
+const zip = { accept: 'application/zip' };
+
+/** A registry of 2.6, spoken to as its clients do. */
+export class OldRegistry {
+  private readonly base: string;
+
+  constructor(server: ApicurioServer) {
+    this.base = `${server.endpoint}/apis/registry/v2`;
+  }
+
+  async artifact(groupId: string, artifactId: string, version: string, body: string, type = 'AVRO'): Promise<void> {
+    const headers = {
+      'content-type': 'application/json',
+      'x-registry-artifactid': artifactId,
+      'x-registry-version': version,
+      'x-registry-artifacttype': type,
+    };
+    await this.call('POST', `/groups/${groupId}/artifacts?ifExists=UPDATE`, body, headers);
+  }
+
+  /** @param body JSON */
+  async call(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = { 'content-type': 'application/json' },
+  ): Promise<unknown> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const options = body === null ? { method } : { method, headers, body: text };
+    const reply = await request(`${this.base}${path}`, { ...options, timeoutMs: 60_000 });
+    if (reply.status >= 300) throw new TypeError(`${method} ${path}: ${reply.status} ${reply.body}`);
+    return reply.body === '' ? null : JSON.parse(reply.body);
+  }
+
+  async export(): Promise<Buffer> {
+    return await download(`${this.base}/admin/export`);
+  }
+}
+
+/** @returns the status of the answer */
+export async function importArchive(server: ApicurioServer, archive: Buffer): Promise<number> {
+  const reply = await fetch(`${server.endpoint}/apis/registry/v3/admin/import`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/zip' },
+    body: new Uint8Array(archive),
+  });
+  await reply.text();
+  return reply.status;
+}
+
+/** Of a 3.x. */
+export async function get(server: ApicurioServer, path: string): Promise<unknown> {
+  const reply = await request(`${server.endpoint}/apis/registry/v3${path}`, { timeoutMs: 60_000 });
+  if (reply.status !== 200) throw new TypeError(`GET ${path}: ${reply.status} ${reply.body}`);
+  return JSON.parse(reply.body);
+}
+
+export async function put(server: ApicurioServer, path: string, body: object): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const url = `${server.endpoint}/apis/registry/v3${path}`;
+  const reply = await request(url, { method: 'PUT', headers, body: JSON.stringify(body), timeoutMs: 60_000 });
+  if (reply.status !== 204) throw new TypeError(`PUT ${path}: ${reply.status} ${reply.body}`);
+}
+
+export interface HeldVersion {
+  readonly globalId: number;
+  readonly groupId: string | null;
+  readonly artifactId: string;
+  readonly version: string;
+  readonly contentId: number;
+  readonly state: string;
+  readonly owner: string | null;
+  readonly labels: Readonly<Record<string, string | null>> | null;
+}
+
+/** What a registry of 3.x holds, by its own export. */
+export interface Held {
+  readonly versions: readonly HeldVersion[];
+  readonly contents: readonly {
+    readonly contentId: number;
+    readonly contentHash: string;
+    readonly contentType: string;
+  }[];
+  /** `group/artifact` */
+  readonly artifacts: readonly string[];
+  readonly groups: readonly (string | null)[];
+  /** `group/artifact` to the versions on its branch `latest`, in order. */
+  readonly latest: ReadonlyMap<string, readonly string[]>;
+  readonly artifactRules: readonly string[];
+  readonly globalRules: readonly string[];
+  /** `globalId/commentId` */
+  readonly comments: readonly string[];
+}
+
+export async function readHeld(server: ApicurioServer): Promise<Held> {
+  const entries = await entriesOf(await download(`${server.endpoint}/apis/registry/v3/admin/export`));
+  const of = (kind: string): readonly unknown[] =>
+    entries
+      .filter(({ name }) => name.endsWith(`.${kind}.json`))
+      .map(({ body }): unknown => JSON.parse(body.toString()));
+  const name = ({ groupId, artifactId }: Named) => `${groupId ?? 'default'}/${artifactId}`;
+  const branches = of('Branch') as readonly (Named & { readonly versions: readonly string[] })[];
+  const artifactRules = of('ArtifactRule') as readonly (Named & { readonly type: string })[];
+  const comments = of('Comment') as readonly { readonly globalId: number; readonly commentId: string }[];
+  return {
+    versions: of('ArtifactVersion') as readonly HeldVersion[],
+    contents: of('Content') as Held['contents'],
+    artifacts: (of('Artifact') as readonly Named[]).map(name),
+    groups: (of('Group') as readonly Pick<Named, 'groupId'>[]).map(({ groupId }) => groupId),
+    latest: new Map(branches.map((each) => [name(each), each.versions])),
+    artifactRules: artifactRules.map((rule) => `${name(rule)} ${rule.type}`),
+    globalRules: (of('GlobalRule') as readonly { readonly ruleType: string }[]).map(({ ruleType }) => ruleType),
+    comments: comments.map(({ globalId, commentId }) => `${globalId}/${commentId}`),
+  };
+}
+
+interface Named {
+  readonly groupId: string | null;
+  readonly artifactId: string;
+}
+
+async function download(url: string): Promise<Buffer> {
+  const reply = await fetch(url, { headers: zip });
+  if (!reply.ok) throw new TypeError(`${url}: ${reply.status}`);
+  return Buffer.from(await reply.arrayBuffer());
+}
+
+async function entriesOf(archive: Buffer): Promise<{ readonly name: string; readonly body: Buffer }[]> {
+  const file = await yauzl.fromBufferPromise(archive, { lazyEntries: true, strictFileNames: false });
+  const entries: { readonly name: string; readonly body: Buffer }[] = [];
+  for await (const entry of file.eachEntry()) {
+    entries.push({ name: entry.fileName, body: await buffer(await file.openReadStreamPromise(entry)) });
+  }
+  return entries;
+}
