@@ -12,6 +12,7 @@ export { MemoryOnlineSource, MemoryOnlineTarget } from './memory-online.ts';
 export {
   answered,
   asked,
+  mayHold,
   newHistory,
   nothing,
   settled,

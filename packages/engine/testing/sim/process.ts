@@ -16,13 +16,14 @@ export type Ending<T> =
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'crashed' };
 
-const strandedMaxMs = 60_000;
 
 /** What all processes share. */
 export interface Outside {
   readonly kernel: Kernel;
   readonly weather: Weather;
   readonly limbo: Limbo;
+  /** How long what a stopped process was sending may still be on its way; 60,000 by default. */
+  readonly strandedMaxMs?: number;
 }
 
 export class SimProcess {
@@ -33,6 +34,7 @@ export class SimProcess {
   private readonly kernel: Kernel;
   private readonly weather: Weather;
   private readonly limbo: Limbo;
+  private readonly strandedMaxMs: number;
   private readonly interrupts = new AbortController();
   private readonly onTheWire = new Set<() => void>();
   private dead = false;
@@ -40,7 +42,8 @@ export class SimProcess {
   private onCrash: () => void = () => undefined;
 
   constructor(outside: Outside, name: string, random: Prng, skewMs: number) {
-    const { kernel, weather, limbo } = outside;
+    const { kernel, weather, limbo, strandedMaxMs = 60_000 } = outside;
+    this.strandedMaxMs = strandedMaxMs;
     this.kernel = kernel;
     this.weather = weather;
     this.limbo = limbo;
@@ -135,7 +138,7 @@ export class SimProcess {
     for (const arrive of this.onTheWire) {
       if (this.random.chance(0.5)) continue;
       this.onTheWire.delete(arrive);
-      this.limbo.add(this.kernel.nowMs + this.random.below(strandedMaxMs), arrive);
+      this.limbo.add(this.kernel.nowMs + this.random.below(this.strandedMaxMs), arrive);
     }
   }
 

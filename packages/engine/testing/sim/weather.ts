@@ -13,7 +13,7 @@
  */
 import type { Prng } from './prng.ts';
 
-export type StoreName = 'source' | 'target' | 'state';
+export type StoreName = 'source' | 'target' | 'state' | 'switch';
 export type FateKind = 'answered' | 'answer-lost' | 'late' | 'lost' | 'refused' | 'compacted';
 
 export interface Fate {

@@ -1,0 +1,92 @@
+/**
+ * The rules of the online protocol as switches. Every one is on; with one off, a seed must break a property. Each is
+ * broken where it lives: in what a store does, in what the controller is told, in what an instance assumes.
+ */
+import type {
+  InstanceId,
+  OnlineTarget,
+  RegistrationRecord,
+  Switch,
+  SwitchEntry,
+  SwitchEpoch,
+  TargetEntry,
+  OnlineTargetRecord,
+} from '@keyferry/core';
+
+export interface OnlineRules {
+  /** Backfill writes only where no key is (SPEC R35). Off: over whatever is there. */
+  readonly absentGuard: boolean;
+  /** Backfill leaves a key with a tombstone alone (R35). Off: it brings the key back. */
+  readonly tombstoneGuard: boolean;
+  /** A delete leaves a tombstone (R31). Off: the read falls back to what the source still holds. */
+  readonly tombstoneOfDelete: boolean;
+  /** So does a put with a TTL (R32). Off: its end brings the source's record back. */
+  readonly tombstoneOfTtl: boolean;
+  /** A mode change waits for every instance (R24, R29). Off: all seem to have acknowledged it. */
+  readonly barrier: boolean;
+  /** An operation whose outcome is unknown is still under way (R27). Off: it counts as over. */
+  readonly requestLife: boolean;
+  /** Only an instance that is dead is named gone (R29). Off: one that merely sleeps is, too. */
+  readonly onlyTheDeadAreGone: boolean;
+  /** On the way back, what applications wrote in the target is carried into the source (R36). Off: nothing is. */
+  readonly drain: boolean;
+}
+
+export const allOnlineRules: OnlineRules = {
+  absentGuard: true,
+  tombstoneGuard: true,
+  tombstoneOfDelete: true,
+  tombstoneOfTtl: true,
+  barrier: true,
+  requestLife: true,
+  onlyTheDeadAreGone: true,
+  drain: true,
+};
+
+/** The target as instances use it, without the tombstones that a rule asks for. */
+export function targetUnder(rules: OnlineRules, target: OnlineTarget): OnlineTarget {
+  if (rules.tombstoneOfDelete && rules.tombstoneOfTtl) return target;
+  return changed(target, {
+    ask: (key, request, seen) => {
+      if (request.kind !== 'write' || request.tombstone !== 'write') return target.ask(key, request, seen);
+      const keeps = request.write.kind === 'delete' ? rules.tombstoneOfDelete : rules.tombstoneOfTtl;
+      return target.ask(key, keeps ? request : { ...request, tombstone: 'clear' }, seen);
+    },
+  });
+}
+
+/** The target as the controller reads it: without the drain, as if no application had written it. */
+export function controllersTarget(rules: OnlineRules, target: OnlineTarget): OnlineTarget {
+  if (rules.drain) return target;
+  return changed(target, {
+    async *list(range) {
+      for await (const page of target.list(range)) yield page.flatMap(asCopied);
+    },
+  });
+}
+
+const asCopied = ({ key, record }: TargetEntry<OnlineTargetRecord>): readonly TargetEntry<OnlineTargetRecord>[] =>
+  record === null ? [] : [{ key, record: { ...record, copiedFrom: record.copiedFrom ?? record.version } }];
+
+/** The switch as the controller reads it: without barriers, as if everybody had acknowledged everything. */
+export function controllersSwitch(rules: OnlineRules, place: Switch): Switch {
+  if (rules.barrier) return place;
+  const acknowledged = ({ value, version }: SwitchEntry<RegistrationRecord>): SwitchEntry<RegistrationRecord> => ({
+    value: { ...value, acknowledged: Number.MAX_SAFE_INTEGER as SwitchEpoch },
+    version,
+  });
+  return changed(place, {
+    registrations: async () => (await place.registrations()).map(acknowledged),
+    readRegistration: (instance: InstanceId) => place.readRegistration(instance),
+  });
+}
+
+/** `whole` with some of its members replaced; its own methods keep their `this`. */
+function changed<T extends object>(whole: T, members: Partial<T>): T {
+  return new Proxy(whole, {
+    get(target, name) {
+      const member: unknown = Reflect.get(Object.hasOwn(members, name) ? members : target, name);
+      return typeof member === 'function' && !Object.hasOwn(members, name) ? (member.bind(target) as unknown) : member;
+    },
+  });
+}

@@ -1,0 +1,193 @@
+/**
+ * One seed's world of an online migration: two stores, the switch and the state in memory, the weather between them and
+ * everybody, instances of the client and commands of the engine, each a process of its own.
+ */
+import { openClient, type OnlineClient } from '@keyferry/client';
+import { keyFromText, unlimited, type MigrationId, type MigrationSpec } from '@keyferry/core';
+import { allRules, MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
+import type { Engine } from '@keyferry/engine';
+import { calm, drawClimate, Kernel, Limbo, Prng, SimProcess, Weather, type Climate, type Fate, type StoreName } from '@keyferry/engine/testing';
+import { allOnlineRules, controllersSwitch, controllersTarget, targetUnder, type OnlineRules } from './online-rules.ts';
+import { overNetwork } from './over-network.ts';
+import { nothing, Tally, type HistoryId } from './tally.ts';
+
+export const migration = 'shop' as MigrationId;
+export const keyNames = ['app/a', 'app/b', 'app/c', 'app/d'] as const;
+
+/** Requests that live for seconds would make every barrier last for minutes: all times are a fiftieth of the kernel's usual. */
+const timeScale = 1 / 50;
+/** The longest that a late request, or one of a process that stopped, is under way: 60 s of the weather's time. */
+const requestLifeMs = 60_000 * timeScale + 100;
+const leaseMs = 500;
+/** Longer than an operation of an instance that slept can be under way, and longer than any sleep. */
+const barrierTimeoutMs = 6000;
+
+class QuickWeather extends Weather {
+  override fateOf(store: StoreName, operation: string, nowMs: number): Fate {
+    const fate = super.fateOf(store, operation, nowMs);
+    const { stall } = fate;
+    return {
+      ...fate,
+      requestMs: fate.requestMs * timeScale,
+      answerMs: fate.answerMs * timeScale,
+      stall: stall && { ...stall, ms: stall.ms * timeScale },
+    };
+  }
+}
+
+export interface OnlineWorldOptions {
+  readonly seed: number;
+  readonly rules?: Partial<OnlineRules>;
+  readonly keepTrace?: boolean;
+}
+
+export class OnlineWorld {
+  readonly kernel: Kernel;
+  readonly prng: Prng;
+  readonly weather: Weather;
+  readonly rules: OnlineRules;
+  readonly tally: Tally;
+  readonly source: MemoryStore;
+  readonly target: MemoryStore;
+  readonly spec: MigrationSpec;
+  readonly violations: string[] = [];
+  /** What happened at all: a fault that never happens tests nothing. */
+  readonly seen = new Map<string, number>();
+  /** Instances whose process is dead, and that nobody has named gone yet. */
+  readonly dead = new Set<string>();
+  /** Those that are alive, by the name under which they registered. */
+  readonly alive = new Map<string, SimProcess>();
+  readonly processes = new Map<string, SimProcess>();
+  private readonly climate: Climate;
+  private readonly limbo: Limbo;
+  private readonly switchData = new MemorySwitchData();
+  private readonly state = new MemoryStateStore();
+  private readonly targetHoldsSwitch: boolean;
+  private started = 0;
+
+  constructor({ seed, rules = {}, keepTrace = false }: OnlineWorldOptions) {
+    this.prng = new Prng(`online ${seed}`);
+    this.kernel = new Kernel(keepTrace);
+    this.rules = { ...allOnlineRules, ...rules };
+    this.climate = { ...drawClimate(this.prng.fork('climate')), compacted: 0, interrupt: 0, jam: 0 };
+    this.weather = new QuickWeather(this.prng.fork('weather'), this.climate);
+    this.limbo = new Limbo(this.kernel, this.prng.fork('limbo'));
+    const nowMs = (): number => this.kernel.nowMs;
+    this.tally = new Tally(nowMs);
+    const { absentGuard, tombstoneGuard } = this.rules;
+    this.source = new MemoryStore({ name: 'old', nowMs });
+    this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, absentGuard, tombstoneGuard } });
+    this.targetHoldsSwitch = this.prng.fork('switch').chance(0.5);
+    this.spec = specOf(this.targetHoldsSwitch ? 'new' : 'elsewhere');
+    for (const [i, name] of keyNames.entries()) {
+      const id = this.prng.fork(name).chance(0.7) ? this.tally.next() : nothing;
+      this.tally.begin(name, id);
+      if (id !== nothing) this.source.put(keyFromText(name), Buffer.from(valueOf(id)));
+      if (i === keyNames.length - 1) this.note('filled');
+    }
+  }
+
+  note(what: string): void {
+    this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
+  }
+
+  violate(what: string): void {
+    this.violations.push(what);
+    this.kernel.trace(`VIOLATION ${what}`);
+  }
+
+  /** No faults from now on: what has to come to an end does. */
+  calmDown(): void {
+    this.weather.change(calm);
+  }
+
+  startProcess(what: string): SimProcess {
+    this.started += 1;
+    const name = `${what}-${this.started}`;
+    const { kernel, weather, limbo, prng } = this;
+    const random = prng.fork(name);
+    const process = new SimProcess({ kernel, weather, limbo, strandedMaxMs: requestLifeMs - 100 }, name, random, random.between(-400, 400));
+    this.processes.set(name, process);
+    return process;
+  }
+
+  openClientIn(process: SimProcess): Promise<OnlineClient> {
+    const { rules } = this;
+    return openClient({
+      name: process.name,
+      uniqueId: () => '0',
+      switch: overNetwork(process, 'switch', this.place()),
+      source: overNetwork(process, 'source', this.source.onlineSource()),
+      target: overNetwork(process, 'target', targetUnder(rules, this.onlineTarget())),
+      clock: process.clock,
+      leaseMs,
+      requestLifeMs: rules.requestLife ? requestLifeMs : 0,
+      waitMaxMs: 800,
+      pollMs: 100,
+    });
+  }
+
+  engineIn(process: SimProcess): Engine {
+    const { rules } = this;
+    return {
+      source: overNetwork(process, 'source', this.source),
+      target: overNetwork(process, 'target', this.target),
+      state: overNetwork(process, 'state', this.state),
+      scratch: new MemoryScratch({ pageKeysMax: 2 }),
+      clock: process.clock,
+      random: process.random,
+      host: { emit: ({ code }) => this.note(code) },
+      online: {
+        place: overNetwork(process, 'switch', controllersSwitch(rules, this.place())),
+        source: overNetwork(process, 'source', this.source.onlineSource()),
+        target: overNetwork(process, 'target', controllersTarget(rules, this.onlineTarget())),
+      },
+    };
+  }
+
+  place(): MemorySwitch {
+    return new MemorySwitch(this.switchData);
+  }
+
+  onlineTarget() {
+    return this.target.onlineTarget(migration, this.targetHoldsSwitch ? this.switchData : null);
+  }
+
+  /** For how long what nobody answered may still happen. */
+  get requestLifeMs(): number {
+    return requestLifeMs;
+  }
+}
+
+export const valueOf = (id: HistoryId): string => `v${id}`;
+export const idOf = (value: Uint8Array | undefined): HistoryId =>
+  value === undefined ? nothing : Number(Buffer.from(value).toString().slice(1));
+
+function specOf(switchStore: string): MigrationSpec {
+  const prefix = keyFromText('app/');
+  return {
+    migration,
+    strategy: 'dual-read',
+    online: { switchStore, switchKey: 'switch', instancesMin: 1, barrierTimeoutMs, requestLifeMs },
+    sourceStore: 'old',
+    targetStore: 'new',
+    rule: { sourcePrefix: prefix, targetPrefix: prefix },
+    transform: null,
+    program: null,
+    onConflict: 'fail',
+    prune: false,
+    inScope: () => true,
+    guards: { deleteShareMax: 0.1, deletesMax: 1000 },
+    keepBefore: true,
+    requireEmpty: 'prefix',
+    workers: 2,
+    limits: { chunkKeysMax: 2, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
+    runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
+    planMaxAgeMs: 86_400_000,
+    isSensitive: () => false,
+    configDigest: 'config',
+    rulesDigest: 'rules',
+    selection: null,
+    keyferryVersion: '0.1.0',
+  };
+}
