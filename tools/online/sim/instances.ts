@@ -38,7 +38,6 @@ export class Instances {
       const process = world.startProcess(place);
       const ending = await process.run(() => this.live(process));
       const instance = `${process.name}.0`;
-      world.alive.delete(instance);
       if (ending.kind === 'crashed') {
         world.note('instance crashed');
         world.dead.add(instance);
@@ -63,9 +62,7 @@ export class Instances {
   }
 
   private async live(process: SimProcess): Promise<void> {
-    const { world } = this;
     const client = await this.open(process);
-    world.alive.set(`${process.name}.0`, process);
     const known = new Map<string, Known | null>();
     while (!this.isOver) {
       const kind = process.random.pick(kinds);

@@ -3,7 +3,6 @@
  * broken where it lives: in what a store does, in what the controller is told, in what an instance assumes.
  */
 import type {
-  InstanceId,
   OnlineTarget,
   RegistrationRecord,
   Switch,
@@ -26,8 +25,6 @@ export interface OnlineRules {
   readonly barrier: boolean;
   /** An operation whose outcome is unknown is still under way (R27). Off: it counts as over. */
   readonly requestLife: boolean;
-  /** Only an instance that is dead is named gone (R29). Off: one that merely sleeps is, too. */
-  readonly onlyTheDeadAreGone: boolean;
   /** On the way back, what applications wrote in the target is carried into the source (R36). Off: nothing is. */
   readonly drain: boolean;
 }
@@ -39,7 +36,6 @@ export const allOnlineRules: OnlineRules = {
   tombstoneOfTtl: true,
   barrier: true,
   requestLife: true,
-  onlyTheDeadAreGone: true,
   drain: true,
 };
 
@@ -71,13 +67,14 @@ const asCopied = ({ key, record }: TargetEntry<OnlineTargetRecord>): readonly Ta
 /** The switch as the controller reads it: without barriers, as if everybody had acknowledged everything. */
 export function controllersSwitch(rules: OnlineRules, place: Switch): Switch {
   if (rules.barrier) return place;
-  const acknowledged = ({ value, version }: SwitchEntry<RegistrationRecord>): SwitchEntry<RegistrationRecord> => ({
-    value: { ...value, acknowledged: Number.MAX_SAFE_INTEGER as SwitchEpoch },
-    version,
-  });
   return changed(place, {
-    registrations: async () => (await place.registrations()).map(acknowledged),
-    readRegistration: (instance: InstanceId) => place.readRegistration(instance),
+    registrations: async (): Promise<readonly SwitchEntry<RegistrationRecord>[]> => {
+      const acknowledged = (await place.read())?.value.epoch ?? (0 as SwitchEpoch);
+      return (await place.registrations()).map(({ value, version }) => ({
+        value: { ...value, acknowledged },
+        version,
+      }));
+    },
   });
 }
 

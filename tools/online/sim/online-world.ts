@@ -4,9 +4,27 @@
  */
 import { openClient, type OnlineClient } from '@keyferry/client';
 import { keyFromText, unlimited, type MigrationId, type MigrationSpec } from '@keyferry/core';
-import { allRules, MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
+import {
+  allRules,
+  MemoryScratch,
+  MemoryStateStore,
+  MemoryStore,
+  MemorySwitch,
+  MemorySwitchData,
+} from '@keyferry/core/testing';
 import type { Engine } from '@keyferry/engine';
-import { calm, drawClimate, Kernel, Limbo, Prng, SimProcess, Weather, type Climate, type Fate, type StoreName } from '@keyferry/engine/testing';
+import {
+  calm,
+  drawClimate,
+  Kernel,
+  Limbo,
+  Prng,
+  SimProcess,
+  Weather,
+  type Climate,
+  type Fate,
+  type StoreName,
+} from '@keyferry/engine/testing';
 import { allOnlineRules, controllersSwitch, controllersTarget, targetUnder, type OnlineRules } from './online-rules.ts';
 import { overNetwork } from './over-network.ts';
 import { nothing, Tally, type HistoryId } from './tally.ts';
@@ -16,11 +34,13 @@ export const keyNames = ['app/a', 'app/b', 'app/c', 'app/d'] as const;
 
 /** Requests that live for seconds would make every barrier last for minutes: all times are a fiftieth of the kernel's usual. */
 const timeScale = 1 / 50;
+/** Sleeps are longer than a request lives: only so does an instance wake up behind a barrier that did not wait for it. */
+const stallScale = 1 / 20;
 /** The longest that a late request, or one of a process that stopped, is under way: 60 s of the weather's time. */
 const requestLifeMs = 60_000 * timeScale + 100;
 const leaseMs = 500;
 /** Longer than an operation of an instance that slept can be under way, and longer than any sleep. */
-const barrierTimeoutMs = 6000;
+const barrierTimeoutMs = 9000;
 
 class QuickWeather extends Weather {
   override fateOf(store: StoreName, operation: string, nowMs: number): Fate {
@@ -30,7 +50,7 @@ class QuickWeather extends Weather {
       ...fate,
       requestMs: fate.requestMs * timeScale,
       answerMs: fate.answerMs * timeScale,
-      stall: stall && { ...stall, ms: stall.ms * timeScale },
+      stall: stall && { ...stall, ms: stall.ms * stallScale },
     };
   }
 }
@@ -55,8 +75,6 @@ export class OnlineWorld {
   readonly seen = new Map<string, number>();
   /** Instances whose process is dead, and that nobody has named gone yet. */
   readonly dead = new Set<string>();
-  /** Those that are alive, by the name under which they registered. */
-  readonly alive = new Map<string, SimProcess>();
   readonly processes = new Map<string, SimProcess>();
   private readonly climate: Climate;
   private readonly limbo: Limbo;
@@ -106,7 +124,12 @@ export class OnlineWorld {
     const name = `${what}-${this.started}`;
     const { kernel, weather, limbo, prng } = this;
     const random = prng.fork(name);
-    const process = new SimProcess({ kernel, weather, limbo, strandedMaxMs: requestLifeMs - 100 }, name, random, random.between(-400, 400));
+    const process = new SimProcess(
+      { kernel, weather, limbo, strandedMaxMs: requestLifeMs - 100 },
+      name,
+      random,
+      random.between(-400, 400),
+    );
     this.processes.set(name, process);
     return process;
   }

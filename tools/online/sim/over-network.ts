@@ -18,7 +18,8 @@ export function overNetwork<T extends object>(process: SimProcess, store: StoreN
       const method = member.bind(target) as Method;
       if (name === 'close') return () => Promise.resolve();
       if (local.has(name)) return (...args: readonly unknown[]) => held(process, store, method(...args));
-      if (store !== 'state' && paged.has(name)) return (...args: readonly unknown[]) => pages(process, store, method, String(name), args);
+      if (store !== 'state' && paged.has(name))
+        return (...args: readonly unknown[]) => pages(process, store, method, String(name), args);
       return async (...args: readonly unknown[]) => {
         const answer = await process.call(store, String(name), async () => await method(...args));
         return held(process, store, answer);
@@ -41,7 +42,8 @@ function pages(
 
 /** Answers are data, but for those that hold something to ask. */
 function held(process: SimProcess, store: StoreName, answer: unknown): unknown {
-  if (typeof answer !== 'object' || answer === null || Array.isArray(answer) || ArrayBuffer.isView(answer)) return answer;
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer) || ArrayBuffer.isView(answer))
+    return answer;
   if ('writer' in answer && typeof answer.writer === 'object' && answer.writer !== null)
     return { ...answer, writer: overNetwork(process, store, answer.writer) };
   const asks = Object.values(answer).some((each) => typeof each === 'function') || !isPlain(answer);

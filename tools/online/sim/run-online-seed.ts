@@ -3,14 +3,7 @@
  * and back and again, dying where the weather has it; and what everybody was told and the stores hold, judged.
  */
 import { keyFromText, KeyferryError, prefixRange, type Code } from '@keyferry/core';
-import {
-  applyDualRead,
-  cutOver,
-  finalizeDualRead,
-  makePlan,
-  rollBackDualRead,
-  type Engine,
-} from '@keyferry/engine';
+import { applyDualRead, cutOver, finalizeDualRead, makePlan, rollBackDualRead, type Engine } from '@keyferry/engine';
 import { describeError, MemoryPlan, Stuck, type SimProcess } from '@keyferry/engine/testing';
 import { Instances } from './instances.ts';
 import { idOf, keyNames, migration, OnlineWorld, type OnlineWorldOptions } from './online-world.ts';
@@ -130,8 +123,7 @@ class Scenario {
   private async run(command: Command): Promise<boolean> {
     const { world } = this;
     const process = world.startProcess(command);
-    const gone = this.goneOnes();
-    const ending = await process.run(() => this.do(command, process, gone));
+    const ending = await process.run(() => this.do(command, process));
     world.note(`${command} ${ending.kind === 'failed' ? describeError(ending.error) : ending.kind}`);
     if (ending.kind === 'returned') return ending.value;
     if (ending.kind === 'crashed') return false;
@@ -140,26 +132,22 @@ class Scenario {
       world.violate(`${process.name} failed: ${describeError(ending.error)} ${String((ending.error as Error).stack)}`);
     }
     // It came to its end behind a lost answer: what a repeat says is that there is nothing left to do.
-    return command === 'finalize' ? code === 'migration.finalized' : command === 'rollback' && (await this.isBack(code));
+    return command === 'finalize'
+      ? code === 'migration.finalized'
+      : command === 'rollback' && (await this.isBack(code));
   }
 
   private async isBack(code: Code | null): Promise<boolean> {
     return code === 'phase.not-allowed' && ((await this.world.place().read())?.value.mode ?? 'legacy') === 'legacy';
   }
 
-  /** What an operator who looked knows; with the rule off, also one that merely sleeps. */
-  private goneOnes(): readonly string[] {
-    const { dead, alive, rules, prng } = this.world;
-    const sleepers = rules.onlyTheDeadAreGone ? [] : [...alive.keys()].filter(() => prng.chance(0.3));
-    return [...dead, ...sleepers];
-  }
-
-  private async do(command: Command, process: SimProcess, gone: readonly string[]): Promise<boolean> {
+  private async do(command: Command, process: SimProcess): Promise<boolean> {
     const { world } = this;
     const { spec } = world;
     const engine = world.engineIn(process);
     const registered = (await engine.online?.place.registrations()) ?? [];
-    const confirmGone = gone.filter((name) => registered.some(({ value }) => value.instance === name));
+    // An operator who looked knows whose process is dead.
+    const confirmGone = [...world.dead].filter((name) => registered.some(({ value }) => value.instance === name));
     if (confirmGone.length > 0) world.note('named gone');
     const options = {
       holder: process.name,

@@ -16,7 +16,6 @@ export type Ending<T> =
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'crashed' };
 
-
 /** What all processes share. */
 export interface Outside {
   readonly kernel: Kernel;

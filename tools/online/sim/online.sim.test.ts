@@ -1,0 +1,74 @@
+/**
+ * Goal: no order of crashes, sleeps, lost answers and late requests makes an application that takes part in a migration see
+ * anything that one store could not have shown it, loses what it wrote, or leaves the migration stuck (SPEC I13 to I15).
+ * Method: many seeds, each a whole migration under dual-read: the real engine and real instances of the client in virtual
+ * time, forward or back and forth, every history tested for linearizability. KEYFERRY_SIM_SEED=N runs one and prints its
+ * trace, KEYFERRY_SIM_SEEDS=N so many, KEYFERRY_SIM_FROM=N from there on.
+ */
+import { describe, expect, it } from 'vitest';
+import { describeOnlineFailure, runOnlineSeed } from './run-online-seed.ts';
+
+const only = process.env['KEYFERRY_SIM_SEED'];
+const seeds = Number(process.env['KEYFERRY_SIM_SEEDS'] ?? 150);
+const from = Number(process.env['KEYFERRY_SIM_FROM'] ?? 1);
+/** Seeds of one test: small enough to see which part of a long run failed. */
+const seedsPerTest = 50;
+const failuresShown = 5;
+
+const mustBeSeen = [
+  'apply returned',
+  'apply crashed',
+  'cutover returned',
+  'finalize returned',
+  'finalize crashed',
+  'rollback returned',
+  'rollback crashed',
+  'drain.progress',
+  'instance crashed',
+  'named gone',
+  'client.outcome-unknown',
+  'client.write-held',
+  'client.not-serving',
+  'compare',
+  'list',
+  'put-ttl',
+  'take',
+];
+
+describe.runIf(only !== undefined)('one seed of an online migration', () => {
+  it(`keeps every promise in seed ${only}`, async () => {
+    const { trace, violations } = await runOnlineSeed({ seed: Number(only), keepTrace: true });
+    process.stdout.write(`${trace.join('\n')}\n`);
+    expect(violations).toEqual([]);
+  });
+});
+
+describe.runIf(only === undefined)('online migrations', () => {
+  const seen = new Map<string, number>();
+  const firsts = Array.from({ length: Math.ceil(seeds / seedsPerTest) }, (_, i) => from + i * seedsPerTest);
+
+  it.each(firsts)(
+    'keep every promise in the seeds from %i on',
+    async (first) => {
+      const failures: string[] = [];
+      for (let seed = first; seed < Math.min(first + seedsPerTest, from + seeds); seed += 1) {
+        const result = await runOnlineSeed({ seed });
+        for (const [what, count] of result.seen) seen.set(what, (seen.get(what) ?? 0) + count);
+        if (result.violations.length > 0) failures.push(describeOnlineFailure(result));
+      }
+      expect(failures.slice(0, failuresShown).join('\n')).toBe('');
+    },
+    600_000,
+  );
+
+  it.runIf(seeds >= 150)('meet each kind of fault and each kind of end', () => {
+    expect(mustBeSeen.filter((what) => !seen.has(what))).toEqual([]);
+  });
+
+  it('are the same each time that they are run', async () => {
+    const hashes = [await runOnlineSeed({ seed: 7 }), await runOnlineSeed({ seed: 7 })].map(
+      ({ traceHash }) => traceHash,
+    );
+    expect(new Set(hashes).size).toBe(1);
+  });
+});
