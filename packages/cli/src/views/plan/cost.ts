@@ -26,7 +26,7 @@ export function costSummary({ cost }: PlanDocument): string | null {
   if (cost === undefined) return null;
   const { prices, machines, functions } = cost;
   const byFunctions = functions === null ? '' : `, ${sumText(functions)} by functions`;
-  return `about ${sumText(machines)}${byFunctions}: prices of ${prices.region}, ${prices.asOf}, if nothing goes wrong`;
+  return `${sumText(machines)}${byFunctions}: estimated, by prices of ${prices.region}, ${prices.asOf}, if nothing goes wrong`;
 }
 
 export function costLines(plan: PlanDocument): readonly string[] {

@@ -114,7 +114,7 @@ describe('what a plan costs', () => {
 
   it('is shown by thing, for this plan and for a million keys, with both ways to write into a table', () =>
     expect(costLinesOf(costed(costOfTable))).toMatchInlineSnapshot(`
-      "  cost     about $0.1395 ($1.39 a million keys), $0.1437 ($1.44 a million keys) by functions: prices of us-east-1, 2026-11, if nothing goes wrong
+      "  cost     $0.1395 ($1.39 a million keys), $0.1437 ($1.44 a million keys) by functions: estimated, by prices of us-east-1, 2026-11, if nothing goes wrong
                                               units      this plan  a million keys
                  state writes        54 write units  under $0.0001         $0.0003  10 chunks
                  state reads          91 read units  under $0.0001         $0.0001
@@ -136,7 +136,7 @@ describe('what a plan costs', () => {
     expect(page.slice(page.indexOf('#### Costs'), page.indexOf('\nNext: '))).toMatchInlineSnapshot(`
       "#### Costs
 
-      about $0.1395 ($1.39 a million keys), $0.1437 ($1.44 a million keys) by functions: prices of us-east-1, 2026-11, if nothing goes wrong.
+      $0.1395 ($1.39 a million keys), $0.1437 ($1.44 a million keys) by functions: estimated, by prices of us-east-1, 2026-11, if nothing goes wrong.
 
       |  | units | this plan | a million keys |
       | --- | --: | --: | --: |
