@@ -65,7 +65,7 @@ describe('keyferry test', () => {
     await bench.write('wrong.yaml', '- given: { key: /config/a, value: v }\n  expekt: {}\n');
     const { code, stdout, stderr } = await bench.run(['test', 'config', '--fixtures', 'wrong.yaml']);
     expect([code, stdout]).toEqual([78, '']);
-    expect(stderr).toContain('wrong.yaml:2:3   [0].expekt: is not a known key; expect');
+    expect(stderr).toContain('wrong.yaml:2:3   [0].expekt: is not a known key; did you mean expect?');
     expect(stderr).toContain('  2 |   expekt: {}');
   });
 
