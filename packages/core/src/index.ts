@@ -47,6 +47,7 @@ export * from './plan/build-plan.ts';
 export * from './plan/key-selection.ts';
 export * from './plan/migration-spec.ts';
 export * from './plan/migration-order.ts';
+export * from './plan/replicate-settings.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 
@@ -68,6 +69,9 @@ export * from './machines/online/list-merge.ts';
 export * from './machines/online/dual-read-steps.ts';
 export * from './machines/online/switch-record.ts';
 export * from './machines/online/marker-text.ts';
+export * from './machines/online/primary-record.ts';
+export * from './machines/online/cutover.ts';
+export * from './machines/online/tail-state.ts';
 
 export * from './messages/registry.ts';
 
@@ -80,4 +84,5 @@ export * from './ports/record-program.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';
 export * from './ports/switch.ts';
+export * from './ports/primary-switch.ts';
 export * from './ports/online-store.ts';

@@ -27,6 +27,7 @@ import { assertPlanFits } from './plan-fits.ts';
 import { preflight } from './preflight.ts';
 import { registerChunks } from './register-chunks.ts';
 import { withRetry } from './retry.ts';
+import { assertTargetHolds } from './replicate/assert-target-holds.ts';
 import { assertMayRun, readControl } from './run-control.ts';
 import type { RunOptions, Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
@@ -95,7 +96,7 @@ function assertAccepted(plan: PlanDocument, accept: readonly string[]): void {
  */
 function isResume({ state }: Session, plan: PlanDocument, standing: Standing): boolean {
   if (state === null) return false;
-  if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
+  if (state.plan === plan.plan) return ['applying', 'applied', 'verified', 'replicating'].includes(state.phase);
   if (state.phase !== 'applying' || standing === 'cancelled') return false;
   throw new KeyferryError('plan.other-in-progress', {
     plan: plan.plan,
@@ -119,7 +120,8 @@ async function beginAttempt(
   const view = new SharedView(() => openImage(engine, spec, options.signal), views.source);
   try {
     try {
-      await assertPlanHolds(engine, spec, reader, views);
+      if (spec.strategy === 'replicate') await assertTargetHolds(engine, spec, reader, views.target);
+      else await assertPlanHolds(engine, spec, reader, views);
     } finally {
       await views.target.close();
     }

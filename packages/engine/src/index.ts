@@ -1,10 +1,20 @@
 /** The public surface of the engine: grouped re-exports, nothing else. */
-export type { Engine, Environment } from './migration.ts';
+export type { Engine, Environment, ReplicatePorts } from './migration.ts';
 
 export { makePlan } from './plan.ts';
 export { rulesOnRecords } from './rules-on-records.ts';
 export type { ApplyOptions } from './attempt.ts';
 export { applyOffline, type ApplyResult } from './strategies/offline.ts';
+export { applyReplicate, type ReplicateOptions, type ReplicateResult } from './strategies/replicate.ts';
+export {
+  cutOver,
+  finalizeReplicate,
+  rollBackReplicate,
+  type CutoverOptions,
+  type CutoverResult,
+  type ReplicateRollbackResult,
+} from './strategies/replicate-ends.ts';
+export { StatePrimarySwitch } from './replicate/state-primary.ts';
 export { verify, type VerifyResult } from './verify.ts';
 export { verifyApplied, type AppliedVerification } from './verify-applied.ts';
 export { rollBack, type RollbackResult } from './rollback.ts';

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Host,
   type MigrationId,
+  type PrimarySwitch,
   type Random,
   type Scratch,
   type SourceStore,
@@ -30,6 +31,15 @@ export interface Engine extends Environment {
   readonly target: TargetStore;
   /** Where an image is sorted whose keys the rules put into another order. */
   readonly scratch: Scratch;
+  /** Only where the strategy is `replicate`. */
+  readonly replicate?: ReplicatePorts;
+}
+
+/** What strategy `replicate` needs beside source and target. */
+export interface ReplicatePorts {
+  /** The source's store, as one that is written: by the reverse tail. */
+  readonly back: TargetStore;
+  readonly primary: PrimarySwitch;
 }
 
 /** Records of one page, through every scan. */

@@ -32,6 +32,7 @@ import { backupFindings, deleteFindings } from './guard-findings.ts';
 import { openViews, spansOf } from './image.ts';
 import { joinViews } from './pages.ts';
 import { preflight, type Preflight } from './preflight.ts';
+import { replicateFindings, replicatePlan } from './replicate/plan-findings.ts';
 
 /** Keys that expire sooner than this may be gone before apply reaches them. */
 const shortTtlMs = 120_000;
@@ -88,8 +89,10 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     ...before.findings,
     ...findingsOf(engine, spec, built, before, nowMs),
     ...untracedFindings(spec, built, views.untraced),
+    ...replicateFindings(engine, spec, built),
   ].toSorted(byWeight);
   const backups = plannedBackups(engine, spec);
+  const replicate = replicatePlan(engine, spec);
   const sideOf = (side: 'source' | 'target') => ({
     store: side === 'source' ? spec.sourceStore : spec.targetStore,
     prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
@@ -103,6 +106,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     plan: planId(startedAtMs, [random.uint32(), random.uint32()]),
     migration: spec.migration,
     strategy: spec.strategy,
+    ...(replicate === null ? {} : { replicate }),
     selection: spec.selection,
     createdAt: instantText(nowMs),
     expiresAt: instantText(nowMs + spec.planMaxAgeMs),

@@ -54,7 +54,8 @@ import { RunWatch } from './run-watch.ts';
 import { withSession, type RunOptions, type Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { attemptScope, writeItem, writeItemOrFail } from './state-items.ts';
-import { recordBackfilled, recordVerdict } from './strategies/offline.ts';
+import { recordBackfilled } from './backfill-run.ts';
+import { recordVerdict } from './strategies/offline.ts';
 import { verify, type VerifyResult } from './verify.ts';
 
 export interface RetryResult {

@@ -4,6 +4,9 @@
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
+import type { CutoverStep, UndoReason } from '../machines/online/cutover.ts';
+import type { Generation, TailCounts, TailLag } from '../machines/online/tail-state.ts';
+import type { TailName } from '../ports/change-feed.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { TakenBackup } from '../model/backup.ts';
 import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
@@ -67,6 +70,15 @@ export interface MessageData {
   /** Said before it begins: so many records were overwritten or deleted without a before-image. */
   'rollback.unrestorable': { readonly count: number };
   'rollback.progress': RollbackCounts;
+  'tail.progress': { readonly tail: TailName; readonly counts: TailCounts; readonly lag: TailLag };
+  /** The first of a following run, and after each time that it had fallen behind. */
+  'tail.caught-up': { readonly tail: TailName; readonly position: string };
+  'tail.lost': { readonly tail: TailName; readonly why: string };
+  'tail.reconciled': { readonly tail: TailName; readonly puts: number; readonly deletes: number };
+  'tail.generation': Generation;
+  'cutover.step': { readonly step: CutoverStep['kind'] };
+  'cutover.held': { readonly epoch: number; readonly pauseMaxMs: number };
+  'cutover.ended': { readonly outcome: 'flipped' | 'undone'; readonly heldMs: number; readonly why: UndoReason | null };
 }
 export type MessageCode = keyof MessageData;
 
@@ -94,6 +106,14 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'rollback.unrestorable': 'warning',
   'history.not-kept': 'warning',
   'rollback.progress': 'info',
+  'tail.progress': 'info',
+  'tail.caught-up': 'info',
+  'tail.lost': 'warning',
+  'tail.reconciled': 'info',
+  'tail.generation': 'info',
+  'cutover.step': 'debug',
+  'cutover.held': 'info',
+  'cutover.ended': 'info',
 };
 
 export type Message = { [C in MessageCode]: { readonly code: C; readonly data: MessageData[C] } }[MessageCode];

@@ -13,6 +13,7 @@ import type { KeyJson } from '../model/key.ts';
 import type { NotCarriedReason } from '../model/record.ts';
 import type { StoreDescription } from '../ports/store.ts';
 import type { Finding } from './finding.ts';
+import type { ReplicatePlan } from './replicate-settings.ts';
 
 export const planFormat = 'keyferry.plan';
 export const planFormatVersion = '1.0';
@@ -23,6 +24,9 @@ export const planFormatVersion = '1.0';
  * be written as it is; a finding says why. Each but `delete` is one of a source record.
  */
 export type ActionKind = 'create' | 'overwrite' | 'delete' | 'equal' | 'conflict' | 'blocked';
+
+/** offline: writers are stopped for the whole time. replicate: only for the moment in which they change stores. */
+export type Strategy = 'offline' | 'replicate';
 
 export type ConflictPolicy = 'keep-target' | 'overwrite' | 'fail';
 
@@ -129,7 +133,9 @@ export interface PlanDocument {
   readonly keyferryVersion: string;
   readonly plan: PlanId;
   readonly migration: MigrationId;
-  readonly strategy: 'offline';
+  readonly strategy: Strategy;
+  /** Only under strategy `replicate`. */
+  readonly replicate?: ReplicatePlan;
   /** Null: the whole migration. */
   readonly selection: KeySelection | null;
   readonly createdAt: string;

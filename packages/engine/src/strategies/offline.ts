@@ -12,11 +12,7 @@
  * whose permanent records are not the plan's any more when everything is done. The last two end in exit code 7.
  */
 import {
-  addCounts,
-  counted,
   countText,
-  KeyferryError,
-  shellWord,
   type ChunkCounts,
   type MetChange,
   type MigrationState,
@@ -26,12 +22,11 @@ import {
   type TakenBackup,
 } from '@keyferry/core';
 import { assertApplyable, startAttempt, type ApplyOptions, type Attempt } from '../attempt.ts';
-import { runBackfill } from '../backfill.ts';
+import { assertAllTaken, recordBackfilled, runPlannedBackfill } from '../backfill-run.ts';
 import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
 import { deviationsOf } from '../deviations.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { recordHistory } from '../events.ts';
-import { withRetry } from '../retry.ts';
 import { RunRecorder } from '../run-record.ts';
 import { readControl } from '../run-control.ts';
 import { RunWatch } from '../run-watch.ts';
@@ -123,95 +118,26 @@ async function backfillAll(
   spec: MigrationSpec,
   plan: PlanDocument,
   session: Session,
-  { attempt, epoch, resumed, view }: Attempt,
+  attempt: Attempt,
   recorder: RunRecorder,
-  { signal, appliedAs, chunksMax }: ApplyOptions,
+  options: ApplyOptions,
 ): Promise<BackfillSummary> {
-  const scope = attemptScope(spec.migration, attempt);
-  const startedAtMs = engine.clock.monotonicMs();
-  const before = await summarizeChunks(engine, scope);
-  const { chunksTotal } = before;
-  let { counts, chunksDone } = before;
-  engine.host.emit({
-    code: 'apply.started',
-    data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
-  });
+  const scope = attemptScope(spec.migration, attempt.attempt);
   const control = await readControl(engine, spec.migration, session.state);
   const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
-  const { pace } = watch;
-  const onSettled = (added: ChunkCounts): void => {
-    counts = addCounts(counts, added);
-    watch.settled(added);
-    const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
-    engine.host.emit({
-      code: 'backfill.progress',
-      data: { counts, total: plan.totals.scanned, chunksDone, chunksTotal, elapsedMs, pace: pace.report() },
-    });
-  };
-  const onChunkDone = (): void => {
-    chunksDone += 1;
-  };
-  const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
-  const backfill = {
-    engine,
-    spec,
-    plan,
-    attempt,
-    epoch,
-    control: engine.target.control(spec.migration),
-    view,
-    scope,
-    deadRuns,
-    recorder,
-    onSettled,
-    onChunkDone,
-    pace,
-  };
+  const stop = AbortSignal.any([options.signal, session.lock.lostSignal, watch.signal]);
   try {
-    await runBackfill(
-      backfill,
-      session.run,
-      chunksMax,
-      AbortSignal.any([signal, session.lock.lostSignal, watch.signal]),
-    );
+    await runPlannedBackfill({ engine, spec, plan, session, attempt, recorder, watch }, options.chunksMax, stop);
   } finally {
     await watch.close();
   }
   session.lock.assertHeld();
-  assertNotStopped(spec.migration, signal);
+  assertNotStopped(spec.migration, options.signal);
   watch.assertGoing();
   const summary = await summarizeChunks(engine, scope);
-  assertAllTaken(spec, summary, { chunksMax, appliedAs });
+  assertAllTaken(spec, summary, options);
   await recordBackfilled(engine, spec, session, summary);
   return summary;
-}
-
-/** @throws {KeyferryError} `run.stopped` when the run was told to take on fewer chunks than there were. */
-function assertAllTaken(
-  { migration }: MigrationSpec,
-  { chunksDone, chunksTotal }: BackfillSummary,
-  { chunksMax, appliedAs }: Pick<ApplyOptions, 'chunksMax' | 'appliedAs'>,
-): void {
-  if (chunksMax === null || chunksDone === chunksTotal) return;
-  const why = `after ${counted(chunksMax, 'chunk')}; ${countText(chunksDone)} of ${countText(chunksTotal)} are done`;
-  throw new KeyferryError('run.stopped', { migration, why, next: `keyferry apply ${shellWord(appliedAs)}` });
-}
-
-/** All chunks are done: the target is published where it waits for that, and the state says so. */
-export async function recordBackfilled(
-  engine: Engine,
-  spec: MigrationSpec,
-  session: Session,
-  { counts }: BackfillSummary,
-): Promise<void> {
-  const state = session.state as MigrationState;
-  if (state.phase !== 'applying') return;
-  const { publication } = engine.target;
-  const epoch = { attempt: state.attempt, token: state.epochToken };
-  // Before the state says `applied`: a kill in between publishes again, which changes nothing.
-  if (publication !== null) await withRetry(engine, 'publish', () => publication.publish(spec.migration, epoch));
-  const phase = session.after('backfilled', spec, 'apply');
-  await session.write({ ...state, phase, counts, changedAtMs: engine.clock.nowMs() });
 }
 
 export async function recordVerdict(
