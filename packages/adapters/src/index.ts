@@ -6,5 +6,6 @@ export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
 export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
 export { wireRules } from './wire-spec.ts';
+export { tellProgram } from './switch/told-program.ts';
 export * from './wire-state.ts';
 export * from './wire.ts';

@@ -70,6 +70,7 @@ export function buildSpec(
   return {
     migration: migration as MigrationId,
     strategy: settings.strategy,
+    replicate: settings.replicate ?? null,
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },

@@ -2,6 +2,7 @@
 import AdaptersDescribe from './commands/adapters/describe.ts';
 import AdaptersList from './commands/adapters/list.ts';
 import Apply from './commands/apply.ts';
+import Cutover from './commands/cutover.ts';
 import Doctor from './commands/doctor.ts';
 import Explain from './commands/explain.ts';
 import Finalize from './commands/finalize.ts';
@@ -44,6 +45,7 @@ export default {
   'adapters:describe': AdaptersDescribe,
   'adapters:list': AdaptersList,
   apply: Apply,
+  cutover: Cutover,
   doctor: Doctor,
   explain: Explain,
   finalize: Finalize,

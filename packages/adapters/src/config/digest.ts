@@ -14,7 +14,9 @@ import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from '.
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
   const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
-  for (const { store } of [settings.source, settings.target]) {
+  const named = [settings.source.store, settings.target.store];
+  if (settings.replicate?.freeze.kind === 'key') named.push(settings.replicate.freeze.store);
+  for (const store of named) {
     const found = config.stores[store];
     if (found !== undefined) stores[store] = found;
   }

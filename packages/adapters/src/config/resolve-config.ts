@@ -1,8 +1,10 @@
 /** Turns a checked file into its meaning: units in the names, null for what is not set, nothing left implicit. */
 import type {
   AuthConfig,
+  FreezeConfig,
   MigrationConfig,
   PostgresConfig,
+  ReplicateConfig,
   ResolvedConfig,
   SecretReference,
   StoreConfig,
@@ -112,6 +114,17 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
   return { user, password };
 }
 
+function resolveReplicate(replicate: NonNullable<CheckedMigration['replicate']>): ReplicateConfig {
+  const { freeze, pauseMax: pauseMaxMs, requestLife: requestLifeMs } = replicate;
+  return { freeze: resolveFreeze(freeze), pauseMaxMs, requestLifeMs };
+}
+
+function resolveFreeze(freeze: NonNullable<CheckedMigration['replicate']>['freeze']): FreezeConfig {
+  if (freeze === 'person') return { kind: 'person' };
+  if ('command' in freeze) return { kind: 'command', run: freeze.command };
+  return { kind: 'key', store: freeze.switch.store, key: freeze.switch.key ?? null };
+}
+
 function resolveMigration(migration: CheckedMigration): MigrationConfig {
   const { source, target, strategy, after, rules, limits, plan, sensitive, review } = migration;
   const { onConflict, prune, guards, keepBefore } = migration;
@@ -119,6 +132,7 @@ function resolveMigration(migration: CheckedMigration): MigrationConfig {
     source,
     target: { ...target, requireEmpty: target.requireEmpty ?? null },
     strategy,
+    ...(migration.replicate === undefined ? {} : { replicate: resolveReplicate(migration.replicate) }),
     after,
     rules,
     onConflict,

@@ -13,6 +13,7 @@ import type {
   RequireEmpty,
   RunLimits,
   ReviewPolicy,
+  Strategy,
 } from '@keyferry/core';
 
 /** Where a secret is to be found; read at use and never before. */
@@ -172,7 +173,9 @@ export type RuleConfig =
 export interface MigrationConfig {
   readonly source: { readonly store: string; readonly prefix: string };
   readonly target: { readonly store: string; readonly prefix: string; readonly requireEmpty: RequireEmpty };
-  readonly strategy: 'offline';
+  readonly strategy: Strategy;
+  /** Present under that strategy, and under no other. */
+  readonly replicate?: ReplicateConfig;
   /** Migrations that come before this one. */
   readonly after: readonly string[];
   readonly rules: readonly RuleConfig[];
@@ -191,6 +194,20 @@ export interface MigrationConfig {
   readonly sensitive: readonly string[];
   readonly review: ReviewPolicy;
 }
+
+/** How applications are led from one store to the other, and how long they may be kept from writing. */
+export interface ReplicateConfig {
+  readonly freeze: FreezeConfig;
+  readonly pauseMaxMs: number;
+  readonly requestLifeMs: number;
+}
+
+export type FreezeConfig =
+  /** Null: the key that the kind of store has by default. */
+  | { readonly kind: 'key'; readonly store: string; readonly key: string | null }
+  /** As written: relative to the file where it is a path. */
+  | { readonly kind: 'command'; readonly run: readonly string[] }
+  | { readonly kind: 'person' };
 
 /** Where the progress of migrations is kept. */
 export type StateConfig =

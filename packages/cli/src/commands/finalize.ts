@@ -61,12 +61,13 @@ export async function finalizeNow(
   { engine, spec }: Wired,
   options: RunOptions,
 ): Promise<Outcome<unknown>> {
-  const { finalize, readStatus } = await loadEngine();
+  const { finalize, finalizeReplicate, readStatus } = await loadEngine();
   const { migration } = spec;
   const { plan } = await readStatus(engine, migration);
   run.progress.tracker.expectKeys(plan?.totals.scanned ?? 0);
   run.progress.begin(`proving ${migration} once more`);
-  const result = await finalize(engine, spec, { ...options, by: whoFinalizes() });
+  const end = spec.strategy === 'replicate' ? finalizeReplicate : finalize;
+  const result = await end(engine, spec, { ...options, by: whoFinalizes() });
   return { result: { migration, result }, view: finalizedView as View<unknown>, exitCode: exitCodes.done };
 }
 

@@ -31,6 +31,7 @@ import { assertPlanFits } from '../plan-fits.ts';
 import { changeOver, type ChangedOver } from '../replicate/change-over.ts';
 import { clearCopies } from '../replicate/clear-copies.ts';
 import { ensureEpochOf, portsOf } from '../replicate/direction.ts';
+import { whileOthersGiveWay } from '../replicate/give-way.ts';
 import { readKeptKeys } from '../replicate/kept-keys.ts';
 import { withRetry } from '../retry.ts';
 import { assertWroteHere, type RollbackResult } from '../rollback.ts';
@@ -61,14 +62,16 @@ export interface CutoverResult {
  */
 export async function cutOver(engine: Engine, spec: MigrationSpec, options: CutoverOptions): Promise<CutoverResult> {
   const startedAtMs = engine.clock.monotonicMs();
-  return withSession(engine, spec, options, async (session) => {
-    session.after('cut-over', spec, 'cutover');
-    const plan = await planOf(engine, spec, session);
-    const over = { engine, spec, session, plan, to: 'target', options, rules: options.rules } as const;
-    const { heldMs, compared, generation, strays } = await changeOver(over);
-    const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
-    return { run: session.run, plan, heldMs, compared, generation, strays, elapsedMs };
-  });
+  return whileOthersGiveWay(engine, spec.migration, options.holder, () =>
+    withSession(engine, spec, options, async (session) => {
+      session.after('cut-over', spec, 'cutover');
+      const plan = await planOf(engine, spec, session);
+      const over = { engine, spec, session, plan, to: 'target', options, rules: options.rules } as const;
+      const { heldMs, compared, generation, strays } = await changeOver(over);
+      const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
+      return { run: session.run, plan, heldMs, compared, generation, strays, elapsedMs };
+    }),
+  );
 }
 
 export interface ReplicateRollbackResult extends RollbackResult {
@@ -86,59 +89,61 @@ export async function rollBackReplicate(
   options: CutoverOptions,
 ): Promise<ReplicateRollbackResult> {
   const startedAtMs = engine.clock.monotonicMs();
-  return withSession(engine, spec, options, async (session) => {
-    let turnedBack: ChangedOver | null = null;
-    const { migration } = spec;
-    if (session.phase === 'cut-over' || session.phase === 'turning-back') {
-      const plan = await planOf(engine, spec, session);
-      turnedBack = await changeOver({ engine, spec, session, plan, to: 'source', options, rules: options.rules });
-    }
-    const phase = session.after('roll-back', spec, 'rollback');
-    const state = session.state as MigrationState;
-    await assertWroteHere(engine, spec, state);
-    await assertNotOvertaken(engine, spec, { attempt: state.attempt, token: state.epochToken });
-    assertNotStopped(migration, options.signal);
-    const epoch = { attempt: state.attempt, token: state.epochToken + 1 };
-    const rolledBack = state.rolledBack ?? nothingRolledBack;
-    const { clock } = engine;
-    await session.write({
-      ...state,
-      phase,
-      epochToken: epoch.token,
-      run: session.run,
-      rolledBack,
-      changedAtMs: clock.nowMs(),
-    });
-    await ensureEpochOf(engine, spec, 'target', epoch);
-    const kept = await readKeptKeys(engine, migration, state.attempt);
-    const since = await endOfForwardTail(engine, spec, state.attempt);
-    const cleared = await clearCopies(engine, spec, epoch, kept, since, () => {
-      session.lock.assertHeld();
+  return whileOthersGiveWay(engine, spec.migration, options.holder, () =>
+    withSession(engine, spec, options, async (session) => {
+      let turnedBack: ChangedOver | null = null;
+      const { migration } = spec;
+      if (session.phase === 'cut-over' || session.phase === 'turning-back') {
+        const plan = await planOf(engine, spec, session);
+        turnedBack = await changeOver({ engine, spec, session, plan, to: 'source', options, rules: options.rules });
+      }
+      const phase = session.after('roll-back', spec, 'rollback');
+      const state = session.state as MigrationState;
+      await assertWroteHere(engine, spec, state);
+      await assertNotOvertaken(engine, spec, { attempt: state.attempt, token: state.epochToken });
       assertNotStopped(migration, options.signal);
-    });
-    await dropControlKeys(engine, spec, epoch);
-    const counts = {
-      ...rolledBack,
-      removed: rolledBack.removed + cleared.counts.removed,
-      changed: cleared.counts.changed,
-    };
-    const done = session.after('rolled-back', spec, 'rollback');
-    const last = session.state as MigrationState;
-    await session.write({ ...last, phase: done, rolledBack: counts, changedAtMs: clock.nowMs() });
-    const message = `rolled back: ${countText(counts.removed)} removed, ${countText(counts.changed)} left`;
-    await recordHistory(engine, migration, { type: 'rolled-back', message, run: session.run, by: options.holder });
-    return {
-      run: session.run,
-      counts,
-      written: null,
-      unrestorable: 0,
-      left: counts.changed,
-      changedKeys: cleared.changedKeys,
-      backups: state.backups ?? [],
-      turnedBack,
-      elapsedMs: clock.monotonicMs() - startedAtMs,
-    };
-  });
+      const epoch = { attempt: state.attempt, token: state.epochToken + 1 };
+      const rolledBack = state.rolledBack ?? nothingRolledBack;
+      const { clock } = engine;
+      await session.write({
+        ...state,
+        phase,
+        epochToken: epoch.token,
+        run: session.run,
+        rolledBack,
+        changedAtMs: clock.nowMs(),
+      });
+      await ensureEpochOf(engine, spec, 'target', epoch);
+      const kept = await readKeptKeys(engine, migration, state.attempt);
+      const since = await endOfForwardTail(engine, spec, state.attempt);
+      const cleared = await clearCopies(engine, spec, epoch, kept, since, () => {
+        session.lock.assertHeld();
+        assertNotStopped(migration, options.signal);
+      });
+      await dropControlKeys(engine, spec, epoch);
+      const counts = {
+        ...rolledBack,
+        removed: rolledBack.removed + cleared.counts.removed,
+        changed: cleared.counts.changed,
+      };
+      const done = session.after('rolled-back', spec, 'rollback');
+      const last = session.state as MigrationState;
+      await session.write({ ...last, phase: done, rolledBack: counts, changedAtMs: clock.nowMs() });
+      const message = `rolled back: ${countText(counts.removed)} removed, ${countText(counts.changed)} left`;
+      await recordHistory(engine, migration, { type: 'rolled-back', message, run: session.run, by: options.holder });
+      return {
+        run: session.run,
+        counts,
+        written: null,
+        unrestorable: 0,
+        left: counts.changed,
+        changedKeys: cleared.changedKeys,
+        backups: state.backups ?? [],
+        turnedBack,
+        elapsedMs: clock.monotonicMs() - startedAtMs,
+      };
+    }),
+  );
 }
 
 /**
@@ -151,33 +156,35 @@ export async function finalizeReplicate(
   options: FinalizeOptions,
 ): Promise<FinalizeResult> {
   const startedAtMs = engine.clock.monotonicMs();
-  return withSession(engine, spec, options, async (session) => {
-    const phase = session.after('finalize', spec, 'finalize');
-    const resumed = session.phase === 'finalizing';
-    const { migration } = spec;
-    const before = session.state as MigrationState;
-    await assertNotOvertaken(engine, spec, { attempt: before.attempt, token: before.epochToken });
-    const epoch = resumed
-      ? { attempt: before.attempt, token: before.epochToken }
-      : { attempt: before.attempt, token: before.epochToken + 1 };
-    if (!resumed) {
-      const plan = await planOf(engine, spec, session);
-      const done = await markerOf(engine, spec, session, plan, options.by);
-      const changedAtMs = engine.clock.nowMs();
-      await session.write({ ...before, phase, done, epochToken: epoch.token, run: session.run, changedAtMs });
-    }
-    const marker = (session.state as MigrationState).done as DoneMarker;
-    for (const side of ['target', 'source'] as const) await ensureEpochOf(engine, spec, side, epoch);
-    const control = engine.target.control(migration);
-    await withRetry(engine, 'done marker', () => control.writeDone(doneMarkerToText(marker), epoch));
-    await dropControlKeys(engine, spec, epoch);
-    session.lock.assertHeld();
-    const over = session.after('finalized', spec, 'finalize');
-    await session.write({ ...(session.state as MigrationState), phase: over, changedAtMs: engine.clock.nowMs() });
-    const message = `finalized plan ${marker.plan}: the reverse tail ended, and with it the way back`;
-    await recordHistory(engine, migration, { type: 'finalized', message, run: session.run, by: options.by });
-    return { run: session.run, marker, resumed, elapsedMs: engine.clock.monotonicMs() - startedAtMs };
-  });
+  return whileOthersGiveWay(engine, spec.migration, options.holder, () =>
+    withSession(engine, spec, options, async (session) => {
+      const phase = session.after('finalize', spec, 'finalize');
+      const resumed = session.phase === 'finalizing';
+      const { migration } = spec;
+      const before = session.state as MigrationState;
+      await assertNotOvertaken(engine, spec, { attempt: before.attempt, token: before.epochToken });
+      const epoch = resumed
+        ? { attempt: before.attempt, token: before.epochToken }
+        : { attempt: before.attempt, token: before.epochToken + 1 };
+      if (!resumed) {
+        const plan = await planOf(engine, spec, session);
+        const done = await markerOf(engine, spec, session, plan, options.by);
+        const changedAtMs = engine.clock.nowMs();
+        await session.write({ ...before, phase, done, epochToken: epoch.token, run: session.run, changedAtMs });
+      }
+      const marker = (session.state as MigrationState).done as DoneMarker;
+      for (const side of ['target', 'source'] as const) await ensureEpochOf(engine, spec, side, epoch);
+      const control = engine.target.control(migration);
+      await withRetry(engine, 'done marker', () => control.writeDone(doneMarkerToText(marker), epoch));
+      await dropControlKeys(engine, spec, epoch);
+      session.lock.assertHeld();
+      const over = session.after('finalized', spec, 'finalize');
+      await session.write({ ...(session.state as MigrationState), phase: over, changedAtMs: engine.clock.nowMs() });
+      const message = `finalized plan ${marker.plan}: the reverse tail ended, and with it the way back`;
+      await recordHistory(engine, migration, { type: 'finalized', message, run: session.run, by: options.by });
+      return { run: session.run, marker, resumed, elapsedMs: engine.clock.monotonicMs() - startedAtMs };
+    }),
+  );
 }
 
 /** In both stores: each holds the record of the tail that wrote to it. */

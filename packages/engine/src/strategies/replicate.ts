@@ -42,7 +42,7 @@ import { reconcilePass } from '../replicate/reconcile-pass.ts';
 import type { Tail } from '../replicate/tail.ts';
 import { TailRun } from '../replicate/tail-run.ts';
 import { withRetry } from '../retry.ts';
-import { readControl } from '../run-control.ts';
+import { assertMayRun, readControl } from '../run-control.ts';
 import { RunRecorder } from '../run-record.ts';
 import { RunWatch } from '../run-watch.ts';
 import { withSession, type Session } from '../session.ts';
@@ -252,21 +252,28 @@ async function followBack(
   const { attempt } = session.state as MigrationState;
   const { migration } = spec;
   const kept = await readKeptKeys(engine, migration, attempt);
-  const stop = AbortSignal.any([options.signal, session.lock.lostSignal]);
+  const scope = attemptScope(migration, attempt);
+  const control = await readControl(engine, migration, session.state);
+  assertMayRun(migration, control);
+  const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
+  const stop = AbortSignal.any([options.signal, session.lock.lostSignal, watch.signal]);
   const run = await startReverse(engine, spec, session, kept, stop);
   const following: Following = { engine, spec, plan, kept, to: 'source', run, signal: stop };
   try {
     const assertGoing = (): void => {
       session.lock.assertHeld();
       assertNotStopped(migration, options.signal);
+      watch.assertGoing();
     };
     const ended = await proveAndFollow(following, options.follow, assertGoing, async () => undefined);
     await run.end();
-    const { counts } = await summarizeChunks(engine, attemptScope(migration, attempt));
+    const { counts } = await summarizeChunks(engine, scope);
     return { resumed: true, counts, ...ended };
   } catch (error) {
     await run.end().catch(() => undefined); // what ended the work is what is told
     throw error;
+  } finally {
+    await watch.close();
   }
 }
 

@@ -14,7 +14,7 @@ import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, orderText, summaryLine, undoSentences, wayBackText } from './sentences.ts';
+import { meaningRows, orderText, replicateRows, summaryLine, undoSentences, wayBackText } from './sentences.ts';
 import { prefixTable, totalsTable } from './tables.ts';
 
 export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
@@ -146,7 +146,7 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
           `  keep     ${counted(guarded, 'record')} as they are now, in the state, before the first of a batch is changed`,
         ]
       : []),
-    '  verify   digests of both sides, then stop',
+    ...(plan.replicate === undefined ? ['  verify   digests of both sides, then stop'] : replicateRows(plan.replicate)),
     ...undoSentences(plan).map((sentence, i) =>
       i === 0 ? `  undo     keyferry rollback ${migration}: ${sentence}` : `           ${palette.bad(sentence)}`,
     ),
