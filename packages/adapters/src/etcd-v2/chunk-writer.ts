@@ -21,6 +21,7 @@ import {
   type GuardedDelete,
   type GuardedPut,
   type Key,
+  type TailChange,
   type Version,
 } from '@keyferry/core';
 import { BatchMark, permanent } from './batch-mark.ts';
@@ -212,7 +213,8 @@ function aboutOf(hashes: ReadonlyMap<string, WriteKind>): string {
   return [...hashes.keys()].join();
 }
 
-function refusalOf(change: GuardedChange, reservedPrefix: Key): string | null {
+/** Why the store can never make it, by its form alone; null: it may. */
+export function refusalOf(change: GuardedChange | TailChange, reservedPrefix: Key): string | null {
   const { key } = change;
   if (key.startsWith(reservedPrefix)) return `the key lies under ${reservedPrefix}, where keyferry keeps its own`;
   if (change.kind === 'delete') return unfitForServer({ key, value: noBytes });

@@ -3,6 +3,7 @@
  *
  *     <reserved><migration>/epoch                                       fence of the whole migration
  *     <reserved><migration>/fence/<chunk>                               fence of one chunk
+ *     <reserved><migration>/tail/<forward or reverse>                   owner and position of a tail, and its last write
  *     <reserved><migration>/tomb/<key in base64url>                     tombstone; the value is not looked at
  *     <reserved><migration>/gone/<key in base64url>                     a record that was deleted: by which attempt
  *     <reserved><migration>/done                                        done marker of finalize, a JSON document
@@ -19,6 +20,7 @@ import {
   type Fence,
   type Key,
   type MigrationId,
+  type TailName,
 } from '@keyferry/core';
 import type { FoundNode } from './write-api.ts';
 
@@ -26,6 +28,7 @@ export class ControlKeys {
   readonly epoch: Key;
   /** Directories, without a slash at the end. */
   readonly fences: Key;
+  readonly tails: Key;
   readonly tombs: Key;
   readonly gones: Key;
   readonly marks: Key;
@@ -35,6 +38,7 @@ export class ControlKeys {
     const base = `${reservedPrefix}${encodeURIComponent(migration)}`;
     this.epoch = `${base}/epoch` as Key;
     this.fences = `${base}/fence` as Key;
+    this.tails = `${base}/tail` as Key;
     this.tombs = `${base}/tomb` as Key;
     this.gones = `${base}/gone` as Key;
     this.marks = `${base}/mark` as Key;
@@ -43,6 +47,10 @@ export class ControlKeys {
 
   fence(chunk: ChunkId): Key {
     return `${this.fences}/${encodeURIComponent(chunk)}` as Key;
+  }
+
+  tail(tail: TailName): Key {
+    return `${this.tails}/${tail}` as Key;
   }
 
   tomb(key: Key): Key {

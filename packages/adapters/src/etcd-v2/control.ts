@@ -120,7 +120,7 @@ export class EtcdV2Control implements TargetControl {
     const { writes, keys } = this.context;
     await assertEpoch(this.context, epoch);
     await this.removeDirectories();
-    for (const directory of [keys.fences, keys.tombs, keys.gones, keys.marks]) await writes.removeTree(directory);
+    for (const own of [keys.fences, keys.tails, keys.tombs, keys.gones, keys.marks]) await writes.removeTree(own);
   }
 
   async readDone(): Promise<string | null> {

@@ -33,6 +33,7 @@ export const errorCodes = {
   notADirectory: 104,
   keyExists: 105,
   directoryNotEmpty: 108,
+  eventIndexCleared: 401,
 } as const;
 
 /** The errorCode of an answer of the v2 API (null: it is none), and the failure that it is unless it was expected. */

@@ -13,6 +13,7 @@ import {
   keyForDisplay,
   keyFromText,
   prefixRange,
+  type ChangeFeed,
   type KeyRange,
   type MemberPosition,
   type Position,
@@ -28,6 +29,7 @@ import { etcdV2Capabilities } from './capabilities.ts';
 import { encodePath } from '../http/key-path.ts';
 import { directoryOf, startsAmongHidden, type Directory } from './directory.ts';
 import { unexpected } from './errors.ts';
+import { EtcdV2Feed } from './feed.ts';
 import { readMemberPositions } from './members.ts';
 import { spoolTree } from './spool-tree.ts';
 
@@ -57,12 +59,13 @@ const root = '' as Directory;
  * const view = await source.openView(prefixRange(keyFromText('/config/')));
  * for await (const page of view.scan(prefixRange(keyFromText('/config/')), { pageKeysMax: 1000 })) use(page.records);
  */
-export function openEtcdV2Store(options: EtcdV2Options): SourceStore {
+export function openEtcdV2Store(options: EtcdV2Options): SourceStore & { readonly feed: ChangeFeed } {
   return new EtcdV2Source(options);
 }
 
 class EtcdV2Source implements SourceStore {
   readonly capabilities = etcdV2Capabilities;
+  readonly feed: ChangeFeed;
   private readonly options: EtcdV2Options;
   private readonly client: HttpClient;
   private readonly api: EtcdV2Api;
@@ -73,6 +76,11 @@ class EtcdV2Source implements SourceStore {
     this.options = options;
     this.client = new HttpClient({ store: name, endpoints, tls, auth, timeouts: { headersMs: requestTimeoutMs } });
     this.api = new EtcdV2Api(name, this.client, requestTimeoutMs);
+    this.feed = new EtcdV2Feed({
+      store: name,
+      client: this.client,
+      head: () => this.head(),
+    });
     this.readable = (prefix === undefined ? null : directoryOf(prefixRange(keyFromText(prefix)))) ?? root;
   }
 

@@ -8,6 +8,7 @@
 import {
   invariant,
   keyFromText,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -17,6 +18,7 @@ import {
   type StoreDescription,
   type StoredRecord,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetStore,
@@ -28,12 +30,20 @@ import { EtcdV2Control } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
 import { Lanes } from '../lanes.ts';
 import { openEtcdV2Store, type EtcdV2Options } from './source.ts';
-import { recordOf } from './target-context.ts';
+import { EtcdV2TailControl } from './tail.ts';
+import { recordOf, type TargetContext } from './target-context.ts';
 import { EtcdV2WriteApi } from './write-api.ts';
 
 export interface EtcdV2TargetOptions extends EtcdV2Options {
   /** Where keyferry keeps its own keys; a name that begins with an underscore is in it. Default `/_keyferry/`. */
   readonly reservedPrefix?: string | undefined;
+}
+
+/** It tells its changes, and tails can write to it. */
+export interface EtcdV2 extends SourceStore, TargetStore {
+  readonly capabilities: TargetCapabilities;
+  readonly feed: ChangeFeed;
+  tail(migration: MigrationId): TailControl;
 }
 
 /** Requests under way at once: enough to fill a consensus round, few enough to leave a member time for applications. */
@@ -44,15 +54,16 @@ const everything: KeyRange = { start: '' as Key, end: null };
  * @example
  * const target = openEtcdV2Target({ name: 'old', endpoints: ['http://127.0.0.1:2379'], nowMs: () => Date.now() });
  */
-export function openEtcdV2Target(options: EtcdV2TargetOptions): SourceStore & TargetStore {
+export function openEtcdV2Target(options: EtcdV2TargetOptions): EtcdV2 {
   return new EtcdV2Target(options);
 }
 
-class EtcdV2Target implements SourceStore, TargetStore {
+class EtcdV2Target implements EtcdV2 {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly feed: ChangeFeed;
   private readonly options: EtcdV2TargetOptions;
-  private readonly source: SourceStore;
+  private readonly source: ReturnType<typeof openEtcdV2Store>;
   private readonly client: HttpClient;
   private readonly reads: EtcdV2Api;
   private readonly writes: EtcdV2WriteApi;
@@ -68,6 +79,7 @@ class EtcdV2Target implements SourceStore, TargetStore {
     this.reservedPrefix = keyFromText(reservedPrefix.endsWith('/') ? reservedPrefix : `${reservedPrefix}/`);
     this.capabilities = etcdV2TargetCapabilities(this.reservedPrefix);
     this.source = openEtcdV2Store(options);
+    this.feed = this.source.feed;
     this.client = new HttpClient({ store: name, endpoints, tls, auth, timeouts: { headersMs: requestTimeoutMs } });
     this.reads = new EtcdV2Api(name, this.client, requestTimeoutMs);
     this.writes = new EtcdV2WriteApi(name, this.client, auth?.user ?? null);
@@ -111,13 +123,20 @@ class EtcdV2Target implements SourceStore, TargetStore {
   control(migration: MigrationId): TargetControl {
     const known = this.controls.get(migration);
     if (known !== undefined) return known;
+    const control = new EtcdV2Control(this.contextOf(migration), this.source);
+    this.controls.set(migration, control);
+    return control;
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new EtcdV2TailControl(this.contextOf(migration));
+  }
+
+  private contextOf(migration: MigrationId): TargetContext {
     const { reads, writes, lanes, reservedPrefix } = this;
     const { name: store, nowMs } = this.options;
     const keys = new ControlKeys(reservedPrefix, migration);
-    const context = { store, migration, reads, writes, lanes, keys, reservedPrefix, nowMs };
-    const control = new EtcdV2Control(context, this.source);
-    this.controls.set(migration, control);
-    return control;
+    return { store, migration, reads, writes, lanes, keys, reservedPrefix, nowMs };
   }
 
   async close(): Promise<void> {

@@ -60,6 +60,16 @@ export class EtcdV2WriteApi {
     return await this.put(key, `prevExist=true&prevIndex=${index}`, value);
   }
 
+  /** Whatever is there, a directory apart. */
+  set(key: Key, value: NewValue): Promise<WriteAnswer> {
+    return this.put(key, '', value);
+  }
+
+  /** Whatever is there, a directory apart. */
+  remove(key: Key): Promise<WriteAnswer> {
+    return this.write(key, { method: 'DELETE', path: pathOf(key) });
+  }
+
   async compareAndDelete(key: Key, index: number): Promise<WriteAnswer> {
     if (index < 1) return { kind: 'other' }; // as above
     return await this.write(key, { method: 'DELETE', path: `${pathOf(key)}?prevIndex=${index}` });

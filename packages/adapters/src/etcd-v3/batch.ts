@@ -13,7 +13,7 @@
  * instead of names, values passed on uncopied, and whatever protobuf takes for granted (equal, 0) left out.
  */
 import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3';
-import { recordBytes, type GuardedChange, type GuardedDelete, type GuardedPut } from '@keyferry/core';
+import { recordBytes, type GuardedChange, type GuardedDelete, type GuardedPut, type Key } from '@keyferry/core';
 import { CompareTarget } from './wire/compare-target.ts';
 import { keyToBuffer } from './codec.ts';
 import { attemptValue, type ControlKeys } from './control.ts';
@@ -94,10 +94,12 @@ export function rightsProbe(changes: readonly GuardedChange[]): ITxnRequest {
 const noBytes = Buffer.alloc(0);
 const probeKeyBytesMax = 256 * 1024;
 
+/** A change as the size of its request depends on it. */
+type Sized = { readonly key: Key; readonly value?: Uint8Array };
+
 /** At most so long is a record in a request: three times its key, twice its tombstone's, once its value. */
-function encodedBytes(change: GuardedChange, keys: ControlKeys): number {
-  const { key } = change;
-  const valueBytes = change.kind === 'put' ? change.value.length : 0;
+export function requestSize({ key, value }: Sized, keys: ControlKeys): number {
+  const valueBytes = value?.length ?? 0;
   return valueBytes + 5 * key.length + 2 * keys.tombPrefix.length + recordOverhead;
 }
 
@@ -113,8 +115,8 @@ export function cutBatch(
   let partBytes = requestOverhead;
   for (let i = 0; i < changes.length; i += 1) {
     const change = changes[i] as GuardedChange;
-    const bytes = encodedBytes(change, keys);
-    const detail = refusalOf(change, keys, bytes);
+    const bytes = requestSize(change, keys);
+    const detail = refusalOf(change, keys);
     if (detail !== null) {
       refuse(i, detail);
       continue;
@@ -131,12 +133,13 @@ export function cutBatch(
   return parts;
 }
 
-function refusalOf(change: GuardedChange, keys: ControlKeys, bytes: number): string | null {
+/** Why the store can never take it, by its form alone; null: it may. */
+export function refusalOf(change: Sized, keys: ControlKeys): string | null {
   const { key } = change;
   if (key === '') return 'the key is empty, and etcd has no such key';
   if (key.startsWith(keys.reservedPrefix))
     return `the key lies under ${keys.reservedPrefix}, where keyferry keeps its own`;
   if (recordBytes(change) > recordBytesMax) return `${recordBytes(change)} bytes, at most ${recordBytesMax}`;
-  const requestBytes = bytes + requestOverhead;
+  const requestBytes = requestSize(change, keys) + requestOverhead;
   return requestBytes <= requestBytesMax ? null : `a request of ${requestBytes} bytes, at most ${requestBytesMax}`;
 }

@@ -131,6 +131,19 @@ export class EtcdClient {
     }
   }
 
+  /**
+   * Opens what lives on one member, such as a watch: `open` is tried on each member once, as a read is, and whatever it
+   * opened stays on that member.
+   */
+  openOnMember<T>(open: Call<T>): Promise<T> {
+    return this.read(open);
+  }
+
+  /** What a failure of something that was opened on a member means. @param position as for `range` */
+  errorOf(error: unknown, position?: string): unknown {
+    return toKeyferryError(this.options.store, error, position);
+  }
+
   close(): void {
     for (const member of [...this.members, ...this.strangers.values()]) member.close();
   }

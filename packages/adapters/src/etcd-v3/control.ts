@@ -3,6 +3,7 @@
  *
  *     <reserved><migration>/epoch                                        fence of the whole migration
  *     <reserved><migration>/fence/<chunk>                                fence of one chunk
+ *     <reserved><migration>/tail/<forward or reverse>                     owner and position of a tail, and its last write
  *     <reserved><migration>/done                                         done marker, a JSON document
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
  *     <reserved><migration>/from/<key>                                   origin of a record that was copied online
@@ -28,6 +29,7 @@ import {
   type Key,
   type KeyRange,
   type MigrationId,
+  type TailName,
 } from '@keyferry/core';
 import { keyFromBuffer, keyToBuffer } from './codec.ts';
 
@@ -43,6 +45,7 @@ export class ControlKeys {
   readonly gonePrefix: Key;
   readonly gone: KeyRange;
   readonly backs: KeyRange;
+  readonly tails: KeyRange;
   /** Of all attempts. */
   readonly marks: KeyRange;
   private readonly base: string;
@@ -60,11 +63,16 @@ export class ControlKeys {
     this.gonePrefix = `${this.base}gone/` as Key;
     this.gone = prefixRange(this.gonePrefix);
     this.backs = prefixRange(`${this.base}back/` as Key);
+    this.tails = prefixRange(`${this.base}tail/` as Key);
     this.marks = prefixRange(`${this.base}mark/` as Key);
   }
 
   fence(chunk: ChunkId): Buffer {
     return keyToBuffer(`${this.base}fence/${encodeURIComponent(chunk)}`);
+  }
+
+  tail(tail: TailName): Buffer {
+    return keyToBuffer(`${this.tails.start}${tail}`);
   }
 
   tomb(key: Key): Buffer {

@@ -9,6 +9,7 @@ import {
   invariant,
   keyFromText,
   prefixRange,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -19,6 +20,7 @@ import {
   type StoredRecord,
   type StoreDescription,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetStore,
@@ -27,11 +29,14 @@ import { snapshotBackup } from './backup.ts';
 import { BatchLimits } from './batch.ts';
 import { defaultLeaseBucketMs, defaultReservedPrefix, etcdV3Capabilities } from './capabilities.ts';
 import { EtcdClient, type EtcdV3Auth, type EtcdV3Tls } from './client.ts';
+import type { WriterContext } from './chunk-writer.ts';
 import { rangeToWire, rangeWithout } from './codec.ts';
 import { ControlKeys } from './control.ts';
+import { EtcdV3Feed } from './feed.ts';
 import { LeasePool } from './leases.ts';
 import { lookUp } from './look-up.ts';
 import { describe, readMembers } from './members.ts';
+import { EtcdTailControl } from './tail.ts';
 import { EtcdTargetControl } from './target.ts';
 import { openView } from './view.ts';
 
@@ -63,14 +68,22 @@ export interface EtcdV3StoreOptions {
   readonly requestTimeoutMs?: number | undefined;
 }
 
+/** It tells its changes, and tails can write to it. */
+export interface EtcdV3 extends SourceStore, TargetStore {
+  readonly capabilities: TargetCapabilities;
+  readonly feed: ChangeFeed;
+  tail(migration: MigrationId): TailControl;
+}
+
 /** Connects with the first call. One instance may be used as source and target at once. */
-export function openEtcdV3Store(options: EtcdV3StoreOptions): SourceStore & TargetStore {
+export function openEtcdV3Store(options: EtcdV3StoreOptions): EtcdV3 {
   return new EtcdV3Store(options);
 }
 
-class EtcdV3Store implements SourceStore, TargetStore {
+class EtcdV3Store implements EtcdV3 {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly feed: ChangeFeed;
   readonly backup?: StoreBackup;
   private readonly options: EtcdV3StoreOptions;
   private readonly client: EtcdClient;
@@ -94,6 +107,7 @@ class EtcdV3Store implements SourceStore, TargetStore {
     this.reserved = prefixRange(this.reservedPrefix);
     this.capabilities = etcdV3Capabilities(this.reservedPrefix, leaseBucketMs);
     this.client = new EtcdClient({ store: name, endpoints, tls, auth, requestTimeoutMs });
+    this.feed = new EtcdV3Feed({ client: this.client, nowMs, reserved: this.reserved });
     this.leases = new LeasePool(this.client, leaseBucketMs, nowMs);
     if (options.backupInto !== undefined) this.backup = snapshotBackup(name, this.client, options.backupInto);
   }
@@ -139,12 +153,20 @@ class EtcdV3Store implements SourceStore, TargetStore {
   }
 
   control(migration: MigrationId): TargetControl {
-    const { client, leases, limits, reserved, options } = this;
+    const { reserved, options } = this;
+    return new EtcdTargetControl({ ...this.writerContext(migration), migration, reserved, nowMs: options.nowMs });
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new EtcdTailControl(this.writerContext(migration));
+  }
+
+  private writerContext(migration: MigrationId): WriterContext {
+    const { client, leases, limits, options } = this;
     const keys = new ControlKeys(this.reservedPrefix, migration);
     // Without a password, a client certificate's common name can be a user's (--client-cert-auth with users enabled).
     const hasUsers = options.auth !== undefined || options.tls?.cert !== undefined;
-    const { name: store, nowMs } = options;
-    return new EtcdTargetControl({ store, migration, client, keys, leases, limits, reserved, hasUsers, nowMs });
+    return { store: options.name, client, keys, leases, limits, hasUsers };
   }
 
   async close(): Promise<void> {

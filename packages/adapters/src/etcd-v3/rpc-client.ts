@@ -8,6 +8,7 @@ import {
   Client,
   type CallOptions,
   type ChannelCredentials,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   Metadata,
@@ -30,6 +31,7 @@ import {
 } from './wire/administration.ts';
 import { encodeRangeRequest, encodeTxnRequest } from './wire/requests.ts';
 import { decodeRangeResponse, decodeTxnResponse } from './wire/responses.ts';
+import { decodeWatchResponse, encodeWatchRequest, type WatchRequest, type WatchResponse } from './wire/watch.ts';
 
 interface Method<Request, Response> {
   readonly path: string;
@@ -51,6 +53,7 @@ const leaseTimeToLive = method('Lease/LeaseTimeToLive', encodeLeaseTimeToLive, d
 const memberList = method('Cluster/MemberList', encodeMemberList, decodeMemberList);
 const snapshot = method('Maintenance/Snapshot', encodeSnapshot, decodeSnapshot);
 const status = method('Maintenance/Status', encodeStatus, decodeStatus);
+const watch = method('Watch/Watch', encodeWatchRequest, decodeWatchResponse);
 
 /** Calls reject with gRPC's own error, whose message is `CODE NAME: details`. */
 export class RpcClient {
@@ -95,6 +98,12 @@ export class RpcClient {
   snapshot(options: CallOptions): ClientReadableStream<Buffer> {
     const { path, encode, decode } = snapshot;
     return this.client.makeServerStreamRequest(path, encode, decode, undefined, new Metadata(), options);
+  }
+
+  /** Requests and answers go their own ways; what the server refuses is an error of the stream. */
+  watch(options: CallOptions): ClientDuplexStream<WatchRequest, WatchResponse> {
+    const { path, encode, decode } = watch;
+    return this.client.makeBidiStreamRequest(path, encode, decode, new Metadata(), options);
   }
 
   close(): void {

@@ -147,7 +147,7 @@ export class EtcdTargetControl implements TargetControl {
   async dropControl(epoch: Fence): Promise<void> {
     const { client, keys } = this.context;
     await this.writeUnder(epoch, {});
-    for (const range of [keys.fences, keys.tombs, keys.origins, keys.gone, keys.backs, keys.marks]) {
+    for (const range of [keys.fences, keys.tails, keys.tombs, keys.origins, keys.gone, keys.backs, keys.marks]) {
       const options = { pageKeysMax: dropKeysMax, revision: null, keysOnly: true };
       for await (const ends of readPages(client, range, options, ({ kvs }) => cutEvery(batchKeysMax, kvs))) {
         for (const [first, last] of ends) {

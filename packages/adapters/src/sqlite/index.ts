@@ -9,6 +9,7 @@ import { versions } from 'node:process';
 import {
   invariant,
   KeyferryError,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -18,15 +19,18 @@ import {
   type StoredRecord,
   type StoreDescription,
   type StoreView,
+  type TailControl,
   type TargetControl,
   type TargetStore,
 } from '@keyferry/core';
 import { sqliteCapabilities } from './capabilities.ts';
 import { Connection } from './connection.ts';
 import { storeErrorOf } from './errors.ts';
+import { SqliteFeed, type FeedContext } from './feed.ts';
 import { ensureSchema, readGeneration, readSchema, tableNames, type SchemaState, type TableNames } from './schema.ts';
 import { countRecords, emptyPosition, emptyView, readPosition, readRecord, SqliteView } from './source.ts';
-import { SqliteControl } from './target.ts';
+import { SqliteTailControl } from './tail.ts';
+import { SqliteControl, type ControlContext } from './target.ts';
 
 export { sqliteCapabilities } from './capabilities.ts';
 export { sqliteTableSql } from './schema.ts';
@@ -71,6 +75,7 @@ const everything: KeyRange = { start: '' as Key, end: null };
 export class SqliteStore implements SourceStore, TargetStore {
   readonly capabilities = sqliteCapabilities;
   readonly publication = null;
+  readonly feed: ChangeFeed;
   private readonly options: Required<SqliteStoreOptions>;
   private readonly names: TableNames;
   private connection: Connection | null = null;
@@ -82,6 +87,7 @@ export class SqliteStore implements SourceStore, TargetStore {
   constructor(options: SqliteStoreOptions) {
     this.options = { table: 'records', readOnly: false, busyTimeoutMs: 5000, ...options };
     this.names = tableNames(options.name, this.options.table);
+    this.feed = new SqliteFeed(this.feedContext());
     if (options.file === '' || options.file === ':memory:') {
       throw new KeyferryError('store.unsupported', {
         store: options.name,
@@ -142,13 +148,11 @@ export class SqliteStore implements SourceStore, TargetStore {
   }
 
   control(migration: MigrationId): TargetControl {
-    return new SqliteControl({
-      migration,
-      names: this.names,
-      nowMs: this.options.nowMs,
-      read: (absent, body) => this.read('whole', absent, body),
-      write: (body) => this.write(body),
-    });
+    return new SqliteControl(this.controlContext(migration));
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new SqliteTailControl(this.controlContext(migration));
   }
 
   /** Views stay open until they are closed themselves. */
@@ -156,6 +160,27 @@ export class SqliteStore implements SourceStore, TargetStore {
     this.closed = true;
     this.connection?.close();
     this.connection = null;
+  }
+
+  private feedContext(): FeedContext {
+    const { name: store, nowMs } = this.options;
+    return {
+      store,
+      names: this.names,
+      nowMs,
+      read: <T>(body: (connection: Connection) => T) => this.read<T | null>('records', null, body),
+      write: (body) => this.write(body),
+    };
+  }
+
+  private controlContext(migration: MigrationId): ControlContext {
+    return {
+      migration,
+      names: this.names,
+      nowMs: this.options.nowMs,
+      read: (absent, body) => this.read('whole', absent, body),
+      write: (body) => this.write(body),
+    };
   }
 
   /** @param needs how much of the schema `body` reads; `absent` is the answer while there is less */

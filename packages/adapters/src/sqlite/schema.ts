@@ -19,7 +19,11 @@ export interface TableNames {
   readonly tombstones: string;
   readonly deletions: string;
   readonly done: string;
+  readonly tails: string;
+  readonly changes: string;
   readonly triggers: readonly string[];
+  /** Of the feed's log. */
+  readonly logTriggers: readonly string[];
 }
 
 /** @throws {KeyferryError} `store.unsupported`: a name that needs quoting, or one of keyferry's or SQLite's own. */
@@ -37,6 +41,9 @@ export function tableNames(store: string, table: string): TableNames {
     tombstones: own('tombstones'),
     deletions: own('deletions'),
     done: own('done'),
+    tails: own('tails'),
+    changes: own('changes'),
+    logTriggers: [own('put_logged'), own('move_logged'), own('delete_logged')],
     triggers: [own('inserted'), own('updated'), own('deleted')],
   };
 }
@@ -106,7 +113,24 @@ export function ensureDoneTable(connection: Connection, { done }: TableNames): v
 }
 
 export function hasDoneTable(connection: Connection, { done }: TableNames): boolean {
-  return connection.get('SELECT 1 FROM sqlite_schema WHERE name = ?', done) !== undefined;
+  return hasTable(connection, done);
+}
+
+/** Made with the first claim of a tail, likewise. */
+export function ensureTailTable(connection: Connection, { tails }: TableNames): void {
+  connection.script(`
+CREATE TABLE IF NOT EXISTS ${tails} (
+  migration TEXT NOT NULL, tail TEXT NOT NULL, attempt INTEGER NOT NULL, token INTEGER NOT NULL, position TEXT,
+  PRIMARY KEY (migration, tail)
+) WITHOUT ROWID`);
+}
+
+export function hasTailTable(connection: Connection, { tails }: TableNames): boolean {
+  return hasTable(connection, tails);
+}
+
+function hasTable(connection: Connection, name: string): boolean {
+  return connection.get('SELECT 1 FROM sqlite_schema WHERE name = ?', name) !== undefined;
 }
 
 /** absent: no table of records. records: only that. whole: with keyferry's own tables that have been there always. */

@@ -37,7 +37,7 @@ import {
 } from '@keyferry/core';
 import { sqliteCapabilities } from './capabilities.ts';
 import type { Connection, Row } from './connection.ts';
-import { ensureDoneTable, hasDoneTable, type TableNames } from './schema.ts';
+import { ensureDoneTable, hasDoneTable, hasTailTable, type TableNames } from './schema.ts';
 import { inRange, isAlive, readRecord } from './source.ts';
 
 export interface ControlContext {
@@ -162,6 +162,7 @@ export class SqliteControl implements TargetControl {
       for (const table of [names.fences, names.marks, names.deletions, names.tombstones]) {
         connection.run(`DELETE FROM ${table} WHERE migration = ?`, migration);
       }
+      if (hasTailTable(connection, names)) connection.run(`DELETE FROM ${names.tails} WHERE migration = ?`, migration);
     });
   }
 
@@ -215,9 +216,10 @@ export class SqliteControl implements TargetControl {
     const present = this.present(connection, put.key);
     const mark = this.mark(connection, put.key);
     const isTombstoned = this.isTombstoned(connection, put.key);
+    const { names } = this.context;
     const guardHolds = put.expect === 'absent' ? present === null : present?.version === put.expect.version;
     if (guardHolds && !isTombstoned) {
-      const version = this.writeRecord(connection, put);
+      const version = writeRecord(connection, names, put);
       this.writeMark(connection, put.key, attempt, version, present === null);
       return { kind: 'written', version };
     }
@@ -251,28 +253,10 @@ export class SqliteControl implements TargetControl {
     }
     if (step.kind === 'remove') connection.run(`DELETE FROM ${names.records} WHERE key = ?`, key);
     else {
-      const version = this.writeRecord(connection, image);
+      const version = writeRecord(connection, names, image);
       if (step.own) this.writeMark(connection, image.key, attempt, version, false);
     }
     return step.outcome;
-  }
-
-  /** Over a row that expired, too: it counts as absent, and nobody need have removed it. */
-  private writeRecord(
-    connection: Connection,
-    { key, value, expiresAtMs }: Pick<GuardedPut, 'key' | 'value' | 'expiresAtMs'>,
-  ): Version {
-    const { names } = this.context;
-    connection.run(
-      `INSERT INTO ${names.records} (key, value, expires_at_ms) VALUES (?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at_ms = excluded.expires_at_ms`,
-      keyToBytes(key),
-      value,
-      expiresAtMs === null ? null : Math.ceil(expiresAtMs),
-    );
-    // RETURNING would show the row as it was before the trigger gave it its version.
-    const counter = connection.get(`SELECT CAST(value AS TEXT) AS version FROM keyferry_meta WHERE name = 'counter'`);
-    return counter?.['version'] as Version;
   }
 
   private writeMark(connection: Connection, key: Key, attempt: number, version: Version, created: boolean): void {
@@ -326,8 +310,7 @@ export class SqliteControl implements TargetControl {
   }
 
   private epoch(connection: Connection): Fence | null {
-    const { names, migration } = this.context;
-    return fenceOf(connection.get(`SELECT attempt, token FROM ${names.epochs} WHERE migration = ?`, migration));
+    return readEpoch(connection, this.context.names, this.context.migration);
   }
 
   private fence(connection: Connection, chunk: ChunkId): Fence | null {
@@ -345,10 +328,33 @@ export class SqliteControl implements TargetControl {
   }
 }
 
-function fenceOf(row: Row | undefined): Fence | null {
+/** Over a row that expired, too: it counts as absent, and nobody need have removed it. */
+export function writeRecord(
+  connection: Connection,
+  { records }: TableNames,
+  { key, value, expiresAtMs }: Pick<StoredRecord, 'key' | 'value' | 'expiresAtMs'>,
+): Version {
+  connection.run(
+    `INSERT INTO ${records} (key, value, expires_at_ms) VALUES (?, ?, ?)
+     ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at_ms = excluded.expires_at_ms`,
+    keyToBytes(key),
+    value,
+    expiresAtMs === null ? null : Math.ceil(expiresAtMs),
+  );
+  // RETURNING would show the row as it was before the trigger gave it its version.
+  const counter = connection.get(`SELECT CAST(value AS TEXT) AS version FROM keyferry_meta WHERE name = 'counter'`);
+  return counter?.['version'] as Version;
+}
+
+export function readEpoch(connection: Connection, { epochs }: TableNames, migration: MigrationId): Fence | null {
+  return fenceOf(connection.get(`SELECT attempt, token FROM ${epochs} WHERE migration = ?`, migration));
+}
+
+/** Of a row with `attempt` and `token`. */
+export function fenceOf(row: Row | undefined): Fence | null {
   return row === undefined ? null : { attempt: Number(row['attempt']), token: Number(row['token']) };
 }
 
-function sameFence(held: Fence | null, wanted: Fence): boolean {
+export function sameFence(held: Fence | null, wanted: Fence): boolean {
   return held !== null && compareFences(held, wanted) === 0;
 }

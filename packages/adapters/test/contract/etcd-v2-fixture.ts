@@ -16,13 +16,15 @@ import {
   type StoredRecord,
   type StoreView,
 } from '@keyferry/core';
-import type { Change, SeedRecord, SourceHarness, StoreFixture } from '@keyferry/core/testing';
+import type { Change, FeedFixture, FeedHarness, SeedRecord, SourceHarness } from '@keyferry/core/testing';
 import { expect } from 'vitest';
 import { openEtcdV2Store, type EtcdV2Options } from '../../src/etcd-v2/index.ts';
 
 export const versions = ['3.3', '3.4', '3.5'] as const;
 
-export function harnessOf(server: () => EtcdServer): SourceHarness {
+type Fixture = FeedFixture & { readonly store: SourceStore };
+
+export function harnessOf(server: () => EtcdServer): SourceHarness & FeedHarness {
   return {
     key: (name) => keyFromText(`/contract/${name}`),
     nowMs: () => Date.now(),
@@ -32,14 +34,14 @@ export function harnessOf(server: () => EtcdServer): SourceHarness {
   };
 }
 
-export function openSource(endpoints: readonly string[], options: Partial<EtcdV2Options> = {}): SourceStore {
+export function openSource(endpoints: readonly string[], options: Partial<EtcdV2Options> = {}) {
   return openEtcdV2Store({ name: 'old', endpoints, nowMs: () => Date.now(), ...options });
 }
 
 export async function openFixture(
   server: EtcdServer,
   records: readonly SeedRecord[],
-): Promise<StoreFixture<SourceStore>> {
+): Promise<Fixture & { readonly openAnother: () => Promise<SourceStore> }> {
   const endpoint = server.endpoints[0] ?? '';
   await wipe(endpoint);
   const change = async (changes: readonly Change[]): Promise<void> => {
@@ -53,6 +55,13 @@ export async function openFixture(
   return {
     store: stores[0] as SourceStore,
     change,
+    deleteRange: ({ start }) =>
+      send(endpoint, 'DELETE', keyToText(start)?.replace(/\/$/, '') ?? '', { recursive: 'true' }),
+    // As long as it keeps 1,000 events of all keys.
+    loseHistory: async () => {
+      const one = () => send(endpoint, 'PUT', '/elsewhere', { value: 'x' });
+      for (let n = 0; n < 1000; n += 20) await Promise.all(Array.from({ length: 21 }, one));
+    },
     openAnother: () => {
       const another = openSource(server.endpoints);
       stores.push(another);

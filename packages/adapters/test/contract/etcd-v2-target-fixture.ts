@@ -4,7 +4,7 @@
  */
 import { request, v2KeyUrl, type EtcdServer } from '@keyferry/servers';
 import type { Key } from '@keyferry/core';
-import type { SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
+import type { FeedHarness, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
 import { ControlKeys } from '../../src/etcd-v2/control-keys.ts';
 import { openEtcdV2Target, type EtcdV2TargetOptions } from '../../src/etcd-v2/index.ts';
 import { harnessOf, openFixture, send } from './etcd-v2-fixture.ts';
@@ -15,7 +15,7 @@ export interface EtcdV2Fixture extends Omit<TargetFixture, 'store' | 'openAnothe
   readonly openAnother: (options?: Partial<EtcdV2TargetOptions>) => Promise<EtcdV2Store>;
 }
 
-export function targetHarnessOf(server: () => EtcdServer): TargetHarness {
+export function targetHarnessOf(server: () => EtcdServer): TargetHarness & FeedHarness {
   return { ...harnessOf(server), open: (records) => openTargetFixture(server(), records) };
 }
 
@@ -43,7 +43,7 @@ export async function openTargetFixture(
   return {
     store: open(),
     openAnother: async (more) => open(more),
-    change: source.change as TargetFixture['change'],
+    change: source.change,
     putTombstone: async (migration, key) => {
       await send(endpoint, 'DELETE', key, {});
       await send(endpoint, 'PUT', new ControlKeys('/_keyferry/' as Key, migration).tomb(key), { value: '' });

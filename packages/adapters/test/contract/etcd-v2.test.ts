@@ -1,6 +1,6 @@
 /** Goal: etcd v2 keeps every promise of a source. Method: core's suite, on a real server of each release. */
 import { serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
-import { sourceContract } from '@keyferry/core/testing';
+import { feedContract, sourceContract } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { harnessOf, versions } from './etcd-v2-fixture.ts';
 
@@ -12,9 +12,8 @@ for (const version of versions) {
       server = await startEtcd({ version, enableV2: true, unsafeNoFsync: true });
     });
     afterAll(() => server.stop());
-    sourceContract(
-      'etcd v2',
-      harnessOf(() => server),
-    );
+    const harness = harnessOf(() => server);
+    sourceContract('etcd v2', harness);
+    feedContract('etcd v2', harness);
   });
 }

@@ -10,6 +10,7 @@ import {
   type GuardedPut,
   type Key,
   type MigrationId,
+  type Position,
 } from '@keyferry/core';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -90,6 +91,63 @@ for (const version of versions) {
       } finally {
         await fixture.close();
         await proxy.close();
+      }
+    });
+
+    it("a tail's write whose answer was lost is its owner's own, and what is late of it changes nothing", async () => {
+      const fixture = await openFixture(server, []);
+      const proxy = await startSwallower(server.endpoints[0] ?? '');
+      try {
+        const migration = 'faults' as MigrationId;
+        await fixture.store.control(migration).raiseEpoch(first);
+        const tail = (await fixture.openAnother({ endpoints: [proxy.endpoint] })).tail(migration);
+        const claimed = await tail.claimTail('forward', first, first);
+        if (claimed.kind !== 'claimed') throw new Error('refused');
+        const { writer } = claimed;
+        const changes = ['a', 'b'].map((key) => ({
+          kind: 'put' as const,
+          key: key as Key,
+          value: Buffer.from('1'),
+          expiresAtMs: null,
+        }));
+        await writer.apply([], 'p0' as Position);
+        proxy.swallowNext();
+        const text = Buffer.from('x'.repeat(400));
+        const lost = [...changes, { kind: 'put' as const, key: 'c' as Key, value: text, expiresAtMs: null }];
+        await expect(writer.apply(lost, 'p1' as Position)).rejects.toMatchObject({ code: 'store.unreachable' });
+        await proxy.swallowed();
+        expect(await tail.readTail('forward')).toEqual({ fence: first, position: 'p1' });
+        const [a] = await writer.apply(lost, 'p1' as Position);
+        expect(a).toEqual({ kind: 'written', version: (await fixture.store.lookUp(['a' as Key]))[0]?.version });
+        expect(kindsOf(await writer.apply([{ kind: 'delete', key: 'a' as Key }], 'p2' as Position))).toEqual([
+          'deleted',
+        ]);
+        expect(await tail.readTail('forward')).toEqual({ fence: first, position: 'p2' });
+      } finally {
+        await fixture.close();
+        await proxy.close();
+      }
+    });
+
+    it('changes of a tail that fit no request together are several, and the position comes with the last', async () => {
+      const fixture = await openFixture(server, []);
+      try {
+        const migration = 'faults' as MigrationId;
+        await fixture.store.control(migration).raiseEpoch(first);
+        const tail = fixture.store.tail(migration);
+        const claimed = await tail.claimTail('forward', first, first);
+        if (claimed.kind !== 'claimed') throw new Error('refused');
+        const value = Buffer.alloc(200_000);
+        const keys = Array.from({ length: tail.capabilities.changesMax }, (_, n) => `k${n}` as Key);
+        const puts = keys.map((key) => ({ kind: 'put' as const, key, value, expiresAtMs: null }));
+        const outcomes = await claimed.writer.apply(puts, 'p1' as Position);
+        expect(new Set(kindsOf(outcomes))).toEqual(new Set(['written']));
+        const found = (await fixture.store.lookUp(keys)).map((record) => record?.version);
+        expect(outcomes.map((outcome) => outcome.kind === 'written' && outcome.version)).toEqual(found);
+        expect(new Set(found).size).toBeGreaterThan(3);
+        expect(await tail.readTail('forward')).toMatchObject({ position: 'p1' });
+      } finally {
+        await fixture.close();
       }
     });
 

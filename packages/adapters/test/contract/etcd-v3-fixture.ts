@@ -4,7 +4,7 @@
  */
 import type { EtcdServer } from '@keyferry/servers';
 import { keyFromText, type Key } from '@keyferry/core';
-import type { Change, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
+import type { Change, FeedHarness, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
 import { Etcd3 } from 'etcd3';
 import { keyToBuffer } from '../../src/etcd-v3/codec.ts';
 import { ControlKeys } from '../../src/etcd-v3/control.ts';
@@ -16,6 +16,9 @@ export type EtcdStore = ReturnType<typeof openEtcdV3Store>;
 export interface EtcdFixture extends Omit<TargetFixture, 'store'> {
   readonly store: EtcdStore;
   readonly openAnother: (options?: Partial<EtcdV3StoreOptions>) => Promise<EtcdStore>;
+  /** Compacts up to now. */
+  readonly loseHistory: () => Promise<void>;
+  readonly putAtOnce: (records: readonly SeedRecord[]) => Promise<void>;
 }
 
 export function harnessOf(server: () => EtcdServer) {
@@ -25,7 +28,7 @@ export function harnessOf(server: () => EtcdServer) {
     // What is left of a lease comes in whole seconds.
     traits: { expiryPrecisionMs: 1500, lawRuns: 10 },
     open: (records: readonly SeedRecord[]) => openFixture(server(), records),
-  } satisfies TargetHarness;
+  } satisfies TargetHarness & FeedHarness;
 }
 
 export async function openFixture(
@@ -55,6 +58,16 @@ export async function openFixture(
         { request_delete_range: { key: keyToBuffer(key) } },
         { request_put: { key: tombstone, value: Buffer.alloc(0) } },
       ];
+      await application.kv.txn({ success });
+    },
+    loseHistory: async () => {
+      const { header } = await application.kv.range({ key: zero });
+      await application.kv.compact({ revision: header.revision, physical: true });
+    },
+    putAtOnce: async (each) => {
+      const success = each.map(({ key, value }) => ({
+        request_put: { key: keyToBuffer(key), value: Buffer.from(value) },
+      }));
       await application.kv.txn({ success });
     },
     openAnother: async (more) => {

@@ -1,6 +1,6 @@
 /** Goal: etcd v3 keeps every promise of the ports. Method: core's suites, on a real server of each release. */
 import { serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
-import { sourceContract, targetContract } from '@keyferry/core/testing';
+import { feedContract, sourceContract, tailContract, targetContract } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { harnessOf, versions } from './etcd-v3-fixture.ts';
 
@@ -15,5 +15,7 @@ for (const version of versions) {
     const harness = harnessOf(() => server);
     sourceContract('etcd v3', harness);
     targetContract('etcd v3', harness);
+    feedContract('etcd v3', harness);
+    tailContract('etcd v3', harness);
   });
 }

@@ -11,7 +11,7 @@ import { readAll } from '@keyferry/core/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PostgresStore, PostgresStoreOptions } from '../../src/postgres/index.ts';
 import { startSwallower } from './etcd-v3-proxy.ts';
-import { startCutter } from './postgres-cutter.ts';
+import { startCutter } from './answer-cutter.ts';
 import { connectTo, mappingOf, openStore } from './postgres-fixture.ts';
 
 const available = await serverOrSkip('postgres-15');

@@ -8,7 +8,16 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import { chunkId, keyFromText, keyToBytes, prefixRange, type Key, type MigrationId } from '@keyferry/core';
-import { bytes, readAll, sourceContract, targetContract, type Change, type SeedRecord } from '@keyferry/core/testing';
+import {
+  bytes,
+  feedContract,
+  readAll,
+  sourceContract,
+  tailContract,
+  targetContract,
+  type Change,
+  type SeedRecord,
+} from '@keyferry/core/testing';
 import { openSqliteStore, sqliteTableSql, type SqliteStore } from '../../src/sqlite/index.ts';
 
 const startMs = 1_700_000_000_000;
@@ -67,6 +76,14 @@ function harnessFor(table: string) {
         passTime: async (ms: number) => {
           nowMs += ms;
         },
+        putAtOnce: async (each: readonly SeedRecord[]) => {
+          const database = new DatabaseSync(file);
+          database.exec('BEGIN');
+          const insert = database.prepare(`INSERT INTO ${table} (key, value) VALUES (?, ?)`);
+          for (const { key, value } of each) insert.run(keyToBytes(key), value);
+          database.exec('COMMIT');
+          database.close();
+        },
         putTombstone: async (migration: MigrationId, key: Key) => {
           changeAsApplication(file, [{ delete: key }], table);
           const database = new DatabaseSync(file);
@@ -89,6 +106,8 @@ afterEach(() => {
 sourceContract('an SQLite table', harnessFor('records'));
 targetContract('an SQLite table', harnessFor('records'));
 targetContract('an SQLite table of another name', harnessFor('settings_2'));
+feedContract('an SQLite table', harnessFor('records'));
+tailContract('an SQLite table', harnessFor('records'));
 
 describe('an SQLite store', () => {
   const everything = prefixRange(keyFromText(''));

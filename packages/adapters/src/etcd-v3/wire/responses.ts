@@ -81,7 +81,7 @@ function readDelete(reader: MessageReader): IDeleteRangeResponse {
 
 const noBytes = Buffer.alloc(0);
 
-function readKeyValue(reader: MessageReader): IKeyValue {
+export function readKeyValue(reader: MessageReader): IKeyValue {
   let key: Buffer = noBytes;
   let value: Buffer = noBytes;
   let create_revision = '0';

@@ -23,6 +23,7 @@ import {
 } from './administration.ts';
 import { encodeRangeRequest, encodeTxnRequest } from './requests.ts';
 import { decodeRangeResponse, decodeTxnResponse } from './responses.ts';
+import { decodeWatchResponse, encodeWatchRequest } from './watch.ts';
 
 const etcd3 = dirname(createRequire(import.meta.url).resolve('etcd3/package.json'));
 const definition = loadSync(join(etcd3, 'proto', 'rpc.proto'), {
@@ -316,4 +317,66 @@ describe('calls beside records', () => {
     Array.isArray(value)
       ? value.map((each: object) => Object.fromEntries(Object.entries(each).filter(([name]) => name !== 'isLearner')))
       : value;
+});
+
+describe('watches', () => {
+  const watch = oracle('Watch/Watch');
+  const create = fc
+    .record({
+      key: bytes(),
+      range_end: bytes(),
+      start_revision: int64,
+      progress_notify: optional(fc.boolean()),
+      prev_kv: optional(fc.boolean()),
+    })
+    .map((fields) => defined(fields) as typeof fields & { progress_notify?: boolean; prev_kv?: boolean });
+
+  it('law: are asked for as etcd defines it', () =>
+    fc.assert(
+      fc.property(create, (request) => {
+        const understood = watch.requestDeserialize(encodeWatchRequest({ create: request as never }));
+        const sent = Object.entries(request).filter(
+          ([, value]) => value !== false && value !== '0' && !(Buffer.isBuffer(value) && value.length === 0),
+        );
+        expect(understood).toEqual({ request_union: 'create_request', create_request: Object.fromEntries(sent) });
+      }),
+    ));
+
+  it('are asked how far they are as etcd defines it', () => {
+    const understood = watch.requestDeserialize(encodeWatchRequest({ progress: true }));
+    expect(understood).toEqual({ request_union: 'progress_request', progress_request: {} });
+  });
+
+  const event = fc.record({ type: fc.constantFrom(0, 1), kv: keyValue, prev_kv: optional(keyValue) });
+  const response = fc.record({
+    header,
+    watch_id: fc.oneof(int64, fc.constant('-1')),
+    created: fc.boolean(),
+    canceled: fc.boolean(),
+    compact_revision: int64,
+    cancel_reason: fc.string(),
+    fragment: fc.boolean(),
+    events: fc.array(event, { maxLength: 4 }),
+  });
+
+  it('law: are understood as etcd answers them', () =>
+    fc.assert(
+      fc.property(response, (told) => {
+        const understood = decodeWatchResponse(watch.responseSerialize(told));
+        expect(plain(understood)).toEqual(
+          plain({
+            header: told.header,
+            created: told.created,
+            canceled: told.canceled,
+            compactRevision: told.compact_revision,
+            cancelReason: told.cancel_reason,
+            events: told.events.map(({ type, kv, prev_kv }) => ({
+              isDelete: type === 1,
+              kv,
+              ...(prev_kv && { previous: prev_kv }),
+            })),
+          }),
+        );
+      }),
+    ));
 });
