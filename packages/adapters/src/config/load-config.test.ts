@@ -238,12 +238,22 @@ describe('a wrong configuration', () => {
     [
       'has a strategy of a later version',
       valid.replace('offline', 'dual-read'),
-      '10:15 migrations.move.strategy: dual-read is not available in this version; there is offline',
+      '10:15 migrations.move.strategy: dual-read is not available in this version; there is offline, replicate',
     ],
     [
       'has a mistyped strategy',
       valid.replace('offline', 'ofline'),
-      '10:15 migrations.move.strategy: offline is expected (offline)',
+      '10:15 migrations.move.strategy: one of offline, replicate is expected (offline)',
+    ],
+    [
+      'has strategy replicate and does not say how writers are held',
+      valid.replace('offline', 'replicate'),
+      '10:15 migrations.move.strategy: strategy replicate needs to know how writers are held:   replicate: { freeze: … }',
+    ],
+    [
+      'holds writers under another strategy',
+      withMigration('replicate: { freeze: person }'),
+      '11:5 migrations.move.replicate: it belongs to   strategy: replicate',
     ],
     [
       'has a share of more than all',

@@ -80,6 +80,7 @@ export async function clearCopies(
   } finally {
     await views.close();
   }
+  await remove(found.takeCopies());
   // After the scan: whatever the source changed before it is among these.
   const moved = new Set<Key>();
   if (since !== null && found.unlike.length > 0) {
