@@ -27,6 +27,7 @@ import { assertPlanFits } from './plan-fits.ts';
 import { preflight } from './preflight.ts';
 import { registerChunks } from './register-chunks.ts';
 import { withRetry } from './retry.ts';
+import { endStalePause } from './replicate/give-way.ts';
 import { assertTargetHolds } from './replicate/assert-target-holds.ts';
 import { assertMayRun, readControl } from './run-control.ts';
 import type { RunOptions, Session } from './session.ts';
@@ -68,7 +69,8 @@ export async function startAttempt(
   reader: PlanReader,
   options: StartOptions,
 ): Promise<Attempt> {
-  const control = await readControl(engine, spec.migration, session.state);
+  const found = await readControl(engine, spec.migration, session.state);
+  const control = await endStalePause(engine, spec.migration, found, options.holder);
   const resuming = isResume(session, reader.plan, standingOf(control));
   if (resuming) assertMayRun(spec.migration, control);
   else assertAccepted(reader.plan, options.accept);

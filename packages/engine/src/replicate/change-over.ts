@@ -212,7 +212,9 @@ async function settle(
     throw new KeyferryError('cutover.undone', { migration, why, heldMs: end.heldMs, primary: otherSide(to) });
   }
   // Past the flip applications write to the other store; whoever still writes to this one did not follow.
-  const strays = from === null ? [] : await changedSince(engine, { route: routeTo(to, engine, spec, kept) }, from);
+  const route = routeTo(to, engine, spec, kept);
+  const { keys, ranges } = from === null ? { keys: [], ranges: [] } : await changedSince(engine, { route }, from);
+  const strays = [...new Set([...keys, ...ranges.map(({ start }) => start)])];
   await moveTo(over, session.after('flipped', spec, command));
   const message =
     `${to} is primary, writes were held for ${end.heldMs} ms, ${end.compared} records compared in it` +

@@ -12,7 +12,9 @@ import {
   KeyferryError,
   keyToJson,
   nextToken,
+  rangeHolds,
   recordsEqual,
+  toSourceKey,
   toTargetKey,
   type ChangeOutcome,
   type ChunkId,
@@ -82,15 +84,24 @@ export async function clearCopies(
   }
   await remove(found.takeCopies());
   // After the scan: whatever the source changed before it is among these.
-  const moved = new Set<Key>();
-  if (since !== null && found.unlike.length > 0) {
-    const route = forwardRoute(engine, spec, kept);
-    const { rule } = imageRule(spec);
-    for (const key of await changedSince(engine, { route }, since)) moved.add(toTargetKey(rule, key));
-  }
-  await remove(found.unlike.filter(({ key }) => moved.has(key)));
-  changed.push(...found.unlike.filter(({ key }) => !moved.has(key)).map(({ key }) => key));
+  const hasMoved =
+    since === null || found.unlike.length === 0 ? () => false : await movedSince(engine, spec, kept, since);
+  await remove(found.unlike.filter(({ key }) => hasMoved(key)));
+  changed.push(...found.unlike.filter(({ key }) => !hasMoved(key)).map(({ key }) => key));
   return { counts: { removed, changed: changed.length }, changedKeys: changed.slice(0, namedMax).map(keyToJson) };
+}
+
+/** @returns whether the source's record of a target key was changed after the position */
+async function movedSince(
+  engine: Engine,
+  spec: MigrationSpec,
+  kept: ReadonlySet<Key>,
+  since: Position,
+): Promise<(targetKey: Key) => boolean> {
+  const { rule } = imageRule(spec);
+  const { keys, ranges } = await changedSince(engine, { route: forwardRoute(engine, spec, kept) }, since);
+  const moved = new Set(keys.map((key) => toTargetKey(rule, key)));
+  return (targetKey) => moved.has(targetKey) || ranges.some((range) => rangeHolds(range, toSourceKey(rule, targetKey)));
 }
 
 const isGone = ({ kind }: ChangeOutcome): boolean => kind === 'deleted' || kind === 'missing';

@@ -15,6 +15,7 @@ import {
   type CutoverRules,
   type CutoverState,
   type Key,
+  type KeyRange,
   type MigrationSpec,
   type MigrationState,
   type Position,
@@ -269,8 +270,8 @@ export class Hold {
   private async isStillQuiet(): Promise<boolean> {
     const { engine, tail, rules } = this.parts;
     if (!rules.quiet) return true;
-    const changed = await changedSince(engine, tail, tail.position);
-    if (changed.length === 0) return true;
+    const { keys, ranges } = await changedSince(engine, tail, tail.position);
+    if (keys.length + ranges.length === 0) return true;
     this.known.isQuiet = false;
     return false;
   }
@@ -313,28 +314,35 @@ export class Hold {
   }
 }
 
-/** Keys of the store that a tail reads that changed after a position, in the range of the tail; a range counts as its start. */
+export interface ChangedSince {
+  readonly keys: readonly Key[];
+  /** Those that went at once: nobody says which keys they held. */
+  readonly ranges: readonly KeyRange[];
+}
+
+/** What changed after a position in the store that a tail reads, of what the tail carries. Of a lost position: anything may have. */
 export async function changedSince(
   engine: Engine,
   { route }: Pick<Tail, 'route'>,
   after: Position,
-): Promise<readonly Key[]> {
+): Promise<ChangedSince> {
   const { feed, range } = route;
   const head = await withRetry(engine, 'head of feed', () => feed.head());
   const open = await withRetry(engine, 'open feed', () => feed.open(range, after));
   const keys: Key[] = [];
+  const ranges: KeyRange[] = [];
   try {
     for (let at = after; !feed.hasReached(at, head);) {
       const step = await withRetry(engine, 'read feed', () => open.read({ changesMax: 1000, waitMs: lookMs }));
-      if (step.kind === 'lost') return [...keys, range.start];
+      if (step.kind === 'lost') return { keys, ranges: [range] };
       for (const change of step.changes) {
-        const key = change.kind === 'delete-range' ? change.range.start : change.key;
-        if (change.kind === 'delete-range' || route.carry(change).kind !== 'left-out') keys.push(key);
+        if (change.kind === 'delete-range') ranges.push(change.range);
+        else if (route.carry(change).kind !== 'left-out') keys.push(change.key);
       }
       if (step.position === at) await engine.clock.sleep(1);
       at = step.position;
     }
-    return keys;
+    return { keys, ranges };
   } finally {
     await open.close();
   }

@@ -35,6 +35,7 @@ import { assertPlanFits } from '../plan-fits.ts';
 import { assertPrimary, claimTail, portsOf, routeTo } from '../replicate/direction.ts';
 import { catchUp, followOn, proveOnce, type Following } from '../replicate/follow.ts';
 import { type GenerationResult } from '../replicate/generation.ts';
+import { endStalePause } from '../replicate/give-way.ts';
 import { readKeptKeys, registerKeptKeys } from '../replicate/kept-keys.ts';
 import { withPermanentSource } from '../replicate/permanent-source.ts';
 import { fenceOffChunks, keysIn } from '../replicate/range-deletes.ts';
@@ -253,7 +254,8 @@ async function followBack(
   const { migration } = spec;
   const kept = await readKeptKeys(engine, migration, attempt);
   const scope = attemptScope(migration, attempt);
-  const control = await readControl(engine, migration, session.state);
+  const found = await readControl(engine, migration, session.state);
+  const control = await endStalePause(engine, migration, found, options.holder);
   assertMayRun(migration, control);
   const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
   const stop = AbortSignal.any([options.signal, session.lock.lostSignal, watch.signal]);
