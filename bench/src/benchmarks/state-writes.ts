@@ -30,6 +30,7 @@ export const stateWrites: Benchmark = {
       writeNdjson(path, keys);
       for (const workers of workerCounts) {
         const perThousand: number[] = [];
+        const estimated: number[] = [];
         for (let round = 1; round <= rounds; round += 1) {
           note(`${workers} workers, round ${round}`);
           const proxy = await startFaultyDynamoDb(dynamo.endpoint);
@@ -52,6 +53,9 @@ export const stateWrites: Benchmark = {
             samples.add(`${workers} workers: queries`, 'requests', made('Query'));
             samples.add(`${workers} workers: apply`, 'ms', wallMs);
             perThousand.push((writes / keys) * 1000);
+            const estimate = await migration.estimatedStateWrites();
+            samples.add(`${workers} workers: writes that the plan estimated`, 'requests', estimate);
+            estimated.push(Math.abs(estimate / writes - 1));
           } finally {
             await migration.remove();
             await proxy.close();
@@ -61,6 +65,11 @@ export const stateWrites: Benchmark = {
           name: `${workers} workers: state writes / 1,000 records`,
           samples: perThousand,
           wanted: { atMost: 1 },
+        });
+        ratios.push({
+          name: `${workers} workers: how far the plan's estimate is off`,
+          samples: estimated,
+          wanted: { atMost: 0.2 },
         });
       }
     } finally {

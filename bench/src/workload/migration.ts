@@ -73,6 +73,15 @@ export class BenchMigration {
     return { ...run, phases: phasesOf(await readFile(log, 'utf8'), startedAtMs, run.wallMs) };
   }
 
+  /** Of its plan, for state in DynamoDB. */
+  async estimatedStateWrites(): Promise<number> {
+    const { stdout } = await this.run(['show', 'bench.kfplan', '--json']);
+    const { cost } = JSON.parse(stdout) as { cost: { rows: readonly { what: string; units: number }[] } };
+    const row = cost.rows.find(({ what }) => what === 'state writes');
+    if (row === undefined) throw new TypeError('the plan does not say what its state costs');
+    return row.units;
+  }
+
   get configFile(): string {
     return join(this.folder, 'keyferry.yaml');
   }

@@ -86,6 +86,7 @@ export function buildSpec(
     workers: limits.workers,
     limits: { chunkKeysMax: limits.chunkKeys, chunkBytesMax: limits.chunkBytes, createRowsMax },
     runLimits,
+    costs: { sharedState: 'dynamodb' in config.state, prices: config.prices },
     planMaxAgeMs: settings.plan.maxAgeMs,
     isSensitive: sensitiveMatcher(settings.sensitive),
     configDigest: configDigest(config, migration),

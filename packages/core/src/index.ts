@@ -5,6 +5,7 @@ export * from './model/key-pair.ts';
 export * from './model/record.ts';
 export * from './model/backup.ts';
 export * from './model/before-image.ts';
+export * from './model/billing.ts';
 export * from './model/image-pieces.ts';
 export * from './model/position.ts';
 export * from './model/ids.ts';
@@ -41,6 +42,8 @@ export * from './convergence/members.ts';
 
 export * from './plan/plan.ts';
 export * from './plan/finding.ts';
+export * from './plan/cost.ts';
+export * from './plan/prices.ts';
 export * from './plan/review.ts';
 export * from './plan/chunk-diff.ts';
 export * from './plan/build-plan.ts';

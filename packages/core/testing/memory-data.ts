@@ -67,7 +67,7 @@ export class MemoryData {
   /** As one change, of which the log says no more than the range. */
   deleteRange(range: KeyRange): void {
     this.dropExpired();
-    for (const key of [...this.records.keys()]) if (rangeHolds(range, key)) this.records.delete(key);
+    for (const key of this.records.keys()) if (rangeHolds(range, key)) this.records.delete(key);
     this.nextVersion();
     this.note({ kind: 'delete-range', range });
   }

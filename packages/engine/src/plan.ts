@@ -18,6 +18,7 @@ import {
   type BlockReason,
   type BuiltPlan,
   type DiffRules,
+  type Estimate,
   type Finding,
   type MeaningChange,
   type PlanDocument,
@@ -31,6 +32,7 @@ import type { Engine } from './migration.ts';
 import { backupFindings, deleteFindings } from './guard-findings.ts';
 import { openViews, spansOf } from './image.ts';
 import { joinViews } from './pages.ts';
+import { costEstimate } from './plan-cost.ts';
 import { preflight, type Preflight } from './preflight.ts';
 import { replicateFindings, replicatePlan } from './replicate/plan-findings.ts';
 
@@ -61,10 +63,11 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   const startedAtMs = clock.nowMs();
   const before = await preflight(engine, spec);
   const salt = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0')).join('');
-  const { leaseBucketMs } = engine.target.capabilities;
+  const { leaseBucketMs, billing } = engine.target.capabilities;
   const questions = {
     replacedText: engine.source.capabilities.lossyText,
     ...(leaseBucketMs === undefined ? {} : { leaseBucketMs }),
+    ...(billing === undefined ? {} : { itemOverheadBytes: billing.itemOverheadBytes }),
   };
   const builder = new PlanBuilder(diffRules(engine, spec, salt), spec.limits, questions);
   const views = await openViews(engine, spec);
@@ -85,6 +88,8 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
   await flush();
 
   const nowMs = clock.nowMs();
+  const expected = estimate(engine, spec, built);
+  const cost = costEstimate(engine, spec, built, expected, nowMs - startedAtMs);
   const findings = [
     ...before.findings,
     ...findingsOf(engine, spec, built, before, nowMs),
@@ -132,7 +137,8 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     chunks: built.chunks,
     changesListed: built.changesListed,
     changesOmitted: built.changesOmitted,
-    estimate: estimate(engine, spec, built),
+    estimate: expected,
+    ...(cost === null ? {} : { cost }),
     rules: ruleNames(spec),
     order: imageRule(spec).order,
     targetRead: views.targetRead,
@@ -297,7 +303,7 @@ function meaningOf(engine: Engine, before: Preflight, built: BuiltPlan): readonl
   return changes;
 }
 
-function estimate(engine: Engine, spec: MigrationSpec, built: BuiltPlan) {
+function estimate(engine: Engine, spec: MigrationSpec, built: BuiltPlan): Estimate {
   const { batchKeysMax, batchBytesMax } = engine.target.capabilities;
   const { create, overwrite, delete: deleted } = built.totals.actions;
   const keys = create.keys + overwrite.keys + deleted.keys;

@@ -5,7 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isKeyferryError, KeyferryError } from '@keyferry/core';
+import { isKeyferryError, KeyferryError, listPrices } from '@keyferry/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from './load-config.ts';
 import { Redactor } from './redactor.ts';
@@ -492,7 +492,20 @@ describe('a right configuration', () => {
           review: 'warnings',
         },
       },
+      prices: listPrices,
     });
+  });
+
+  it('has prices of its own, all or none', async () => {
+    const prices = { region: 'eu-west-1', asOf: '2027-01', writeUnits: 0.7, readUnits: 0.14, gigabyteSeconds: 13.4 };
+    const whole = JSON.stringify({ ...prices, invocations: 0.2, transitions: 25 });
+    expect((await load(`${valid}\nprices: ${whole}\n`)).prices).toEqual({
+      region: 'eu-west-1',
+      asOf: '2027-01',
+      perMillion: { writeUnits: 0.7, readUnits: 0.14, gigabyteSeconds: 13.4, invocations: 0.2, transitions: 25 },
+    });
+    const part = load(`${valid}\nprices: ${JSON.stringify(prices)}\n`);
+    await expect(part).rejects.toMatchObject({ code: 'config.invalid' });
   });
 
   it('has every setting that was made', async () => {

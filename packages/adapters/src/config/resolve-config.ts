@@ -1,4 +1,5 @@
 /** Turns a checked file into its meaning: units in the names, null for what is not set, nothing left implicit. */
+import { listPrices } from '@keyferry/core';
 import type {
   AuthConfig,
   FreezeConfig,
@@ -24,6 +25,7 @@ export function resolveConfig(checked: CheckedConfig, file: string, directory: s
     state: checked.state,
     stores: mapValues(checked.stores, resolveStore),
     migrations: mapValues(checked.migrations, resolveMigration),
+    prices: checked.prices ?? listPrices,
   };
 }
 

@@ -10,6 +10,7 @@ import type {
   DeleteGuards,
   JsonEdit,
   KeySelection,
+  Prices,
   RequireEmpty,
   RunLimits,
   ReviewPolicy,
@@ -233,6 +234,8 @@ export interface ResolvedConfig {
   readonly state: StateConfig;
   readonly stores: Readonly<Record<string, StoreConfig>>;
   readonly migrations: Readonly<Record<string, MigrationConfig>>;
+  /** What the plan estimates costs by: no part of what it promises. */
+  readonly prices: Prices;
 }
 
 /**

@@ -2,6 +2,7 @@
  * The shape of a configuration file. One definition: it checks, it fills in defaults, it gives the types, and the
  * JSON schema that editors use is generated from it. What one field says about another is in references.ts.
  */
+import type { Prices } from '@keyferry/core';
 import { z } from 'zod';
 import { adapterKinds, laterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
@@ -299,6 +300,25 @@ const state = z
     return { dynamodb: { table, region, endpoint: url, requestTimeoutMs: requestTimeout, eventsKeptMs: eventsKept } };
   });
 
+const price = (what: string) =>
+  z
+    .number({ error: expects('a number of dollars') })
+    .nonnegative('a price is no less than 0')
+    .describe(what);
+
+/** All of them or none: a sum of prices of several regions would be nobody's. */
+const prices = z
+  .strictObject({
+    region: text.describe('of which they are, or the name of a contract; the plan shows it'),
+    asOf: text.describe('when they were looked up; the plan shows it'),
+    writeUnits: price('of DynamoDB on demand, a million'),
+    readUnits: price('of DynamoDB on demand, a million'),
+    gigabyteSeconds: price('of Lambda on arm64, a million'),
+    invocations: price('of Lambda, a million'),
+    transitions: price('of Step Functions Standard, a million'),
+  })
+  .transform(({ region, asOf, ...perMillion }): Prices => ({ region, asOf, perMillion }));
+
 export const schema = z.strictObject({
   $schema: text.optional().describe('for editors, in a file that is JSON'),
   version: z.literal(1, { error: expects('1, the version of this format,') }).describe('version of this format'),
@@ -307,6 +327,9 @@ export const schema = z.strictObject({
   migrations: z
     .record(name, migration, { error: expects('a map of names to migrations') })
     .describe('migrations by name'),
+  prices: prices
+    .optional()
+    .describe('in US dollars, for the costs that a plan estimates; by default list prices of us-east-1'),
 });
 
 export type CheckedConfig = z.output<typeof schema>;

@@ -1,7 +1,7 @@
 /** What a DynamoDB table can do. As a source it is scanned in no order and at no position; the spool makes it ordered. */
 import type { Key, StoreCapabilities, TargetCapabilities } from '@keyferry/core';
 import { batchBytesMax, writesMax, type WriteMode } from './limits.ts';
-import { recordBytesMaxOf, unfitFor, type Mapping } from './mapping.ts';
+import { overheadBytesOf, recordBytesMaxOf, unfitFor, type Mapping } from './mapping.ts';
 
 export function dynamoDbCapabilities({ ttl }: Pick<Mapping, 'ttl'>): StoreCapabilities {
   return {
@@ -32,6 +32,7 @@ export function dynamoDbTargetCapabilities(
     parentKeys: true,
     unfit: unfitFor(mapping),
     reservedPrefix,
+    billing: { itemOverheadBytes: overheadBytesOf(mapping), writes },
     // Whole seconds, rounded up. What the service has not taken away yet is not read any more.
     expiryToleranceMs: 1000,
   };

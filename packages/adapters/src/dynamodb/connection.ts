@@ -44,8 +44,8 @@ export interface Condition {
   readonly ExpressionAttributeValues?: Record<string, AttributeValue>;
 }
 
-/** One write of one record's item. */
-export type Action = { readonly when: Condition } & (
+/** One write of one record's item. `when` null: whatever is there. */
+export type Action = { readonly when: Condition | null } & (
   { readonly put: Attributes } | { readonly delete: Record<string, AttributeValue> }
 );
 
@@ -208,5 +208,5 @@ const foundIn = ({ Item }: CancellationReason): Attributes | undefined => Item;
 /** What a request carries of an action: its item, and what it is compared with. */
 export function actionBytes(action: Action): number {
   const item = attributesBytes('put' in action ? action.put : action.delete);
-  return item + attributesBytes(action.when.ExpressionAttributeValues ?? {});
+  return item + attributesBytes(action.when?.ExpressionAttributeValues ?? {});
 }

@@ -6,6 +6,7 @@
  *     _keyferry/<migration>/fence/<chunk>              fence of one chunk; marks of it, counted for each attempt
  *     _keyferry/<migration>/mark/<chunk>/<attempt>/<n> what one batch wrote (marks.ts)
  *     _keyferry/<migration>/back/<n>                   what one batch of a rollback put back
+ *     _keyferry/<migration>/tail/<forward or reverse>  owner and position of a tail, and how often it wrote
  *     _keyferry/<migration>/done                       the done marker
  *
  * A table may have no order to list by, so each list starts from names that are known: shards, then chunks, then counts.
@@ -24,6 +25,7 @@ import {
   type Fence,
   type Key,
   type MigrationId,
+  type TailName,
 } from '@keyferry/core';
 import type { Attributes } from './item-text.ts';
 import { keyAttributes, type Mapping } from './mapping.ts';
@@ -37,6 +39,8 @@ export const attribute = {
   chunks: '_keyferryChunks',
   back: '_keyferryBack',
   body: '_keyferryBody',
+  position: '_keyferryPosition',
+  sequence: '_keyferrySequence',
 } as const;
 
 const countPrefix = '_keyferryMarks';
@@ -63,10 +67,15 @@ export class ControlItems {
   epoch = (shard: number) => this.key(`epoch/${shard}`);
   chunks = (shard: number) => this.key(`chunks/${shard}`);
   fence = (chunk: ChunkId) => this.key(`fence/${chunk}`);
+  tail = (tail: TailName) => this.key(`tail/${tail}`);
   mark = (chunk: ChunkId, attempt: number, n: number) => this.key(`mark/${chunk}/${attempt}/${n}`);
   back = (n: number) => this.key(`back/${n}`);
   get done() {
     return this.key('done');
+  }
+
+  allTails() {
+    return [this.tail('forward'), this.tail('reverse')];
   }
 
   allEpochs() {

@@ -142,7 +142,7 @@ export class DynamoDbControl implements TargetControl {
     const { connection, control, items } = this.context;
     await assertEpoch(this.context, epoch);
     const { fences, marks } = await takeInventory(connection, control);
-    for (const keys of [marks, fences, control.allChunks()]) await connection.deleteMany(keys);
+    for (const keys of [marks, fences, control.allChunks(), control.allTails()]) await connection.deleteMany(keys);
     const tombstones: Attributes[] = [];
     await scanTable(connection, this.options.segments, (item) => {
       const isOurs = item[tombstoneAttribute]?.S === tombstoneOf(control.migration);

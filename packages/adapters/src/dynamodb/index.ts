@@ -22,6 +22,7 @@ import {
   type StoreDescription,
   type StoredRecord,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetStore,
@@ -38,9 +39,16 @@ import { Items, type Found } from './items.ts';
 import type { WriteMode } from './limits.ts';
 import { defaultReservedPrefix, type Mapping } from './mapping.ts';
 import { PositionDigest, scanTable } from './table-scan.ts';
+import { DynamoDbTailControl } from './tail.ts';
 import { readItems } from './target-context.ts';
 
 export type { Mapping } from './mapping.ts';
+
+/** Tails can write to it. */
+export interface DynamoDb extends SourceStore, TargetStore {
+  readonly capabilities: TargetCapabilities;
+  tail(migration: MigrationId): TailControl;
+}
 
 export interface DynamoDbOptions extends ConnectionOptions {
   readonly mapping: Mapping;
@@ -75,11 +83,11 @@ const apiVersion = '2012-08-10';
  *   },
  * });
  */
-export function openDynamoDbStore(options: DynamoDbOptions): SourceStore & TargetStore {
+export function openDynamoDbStore(options: DynamoDbOptions): DynamoDb {
   return new DynamoDbStore(options);
 }
 
-class DynamoDbStore implements SourceStore, TargetStore {
+class DynamoDbStore implements DynamoDb {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
   private readonly options: DynamoDbOptions;
@@ -192,18 +200,28 @@ class DynamoDbStore implements SourceStore, TargetStore {
     const known = this.controls.get(migration);
     if (known !== undefined) return known;
     const { connection, items, lanes, segments, writes: writeMode } = this;
-    const { name, table, mapping, nowMs } = this.options;
-    const control = new ControlItems(name, table, mapping, items.reservedPrefix, migration);
+    const { nowMs } = this.options;
+    const control = this.controlItems(migration);
     const writes = new GuardedWrites(connection, writeMode, lanes);
     const made = new DynamoDbControl({ connection, items, control, writes, nowMs }, { writeMode, segments });
     this.controls.set(migration, made);
     return made;
   }
 
+  tail(migration: MigrationId): TailControl {
+    const { connection, items, lanes, writes: writeMode } = this;
+    return new DynamoDbTailControl({ connection, items, lanes, writeMode, control: this.controlItems(migration) });
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     for (const control of this.controls.values()) await control.close();
     this.connection.close();
+  }
+
+  private controlItems(migration: MigrationId): ControlItems {
+    const { name, table, mapping } = this.options;
+    return new ControlItems(name, table, mapping, this.items.reservedPrefix, migration);
   }
 
   private spool(spool: RecordSpool, found: Found, range: KeyRange): void {

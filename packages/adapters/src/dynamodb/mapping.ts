@@ -53,11 +53,14 @@ export const tombstoneOf = (migration: MigrationId): string => `tombstone/${migr
 const ttlBytes = 8;
 
 /** Key and value of the largest record; null where that depends on its attributes. */
-export function recordBytesMaxOf({ hash, sort, value, ttl }: Mapping): number | null {
-  if (value.from === 'item') return null;
-  const names = [hash.name, sort?.name ?? '', value.name, ttl ?? ''];
-  const overhead = names.reduce((sum, name) => sum + Buffer.byteLength(name), 0);
-  return itemBytesMax - overhead - (ttl === null ? 0 : ttlBytes);
+export function recordBytesMaxOf(mapping: Mapping): number | null {
+  return mapping.value.from === 'item' ? null : itemBytesMax - overheadBytesOf(mapping);
+}
+
+/** What an item takes beside the key and value of its record: names, and a TTL. */
+export function overheadBytesOf({ hash, sort, value, ttl }: Mapping): number {
+  const names = [hash.name, sort?.name ?? '', value.from === 'item' ? '' : value.name, ttl ?? ''];
+  return names.reduce((sum, name) => sum + Buffer.byteLength(name), 0) + (ttl === null ? 0 : ttlBytes);
 }
 
 /** The parts of a record's key; null for a sort key that the table does not have. */

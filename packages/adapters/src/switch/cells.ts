@@ -136,5 +136,5 @@ export class CellPrimarySwitch implements PrimarySwitch {
 }
 
 /** Dots too: in etcd v2 a name of dots is a way through the tree. */
-const nameOf = (instance: InstanceId): string =>
+export const nameOf = (instance: InstanceId): string =>
   `${instancesFolder}${encodeURIComponent(instance).replaceAll('.', '%2E')}`;

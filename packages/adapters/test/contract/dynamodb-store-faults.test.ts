@@ -4,7 +4,17 @@
  * Method: DynamoDB Local behind a proxy that does what the emulator never does; the table is looked at beside the proxy.
  */
 import { serverOrSkip, startFaultyDynamoDb, type DynamoDbFault, type FaultyDynamoDb } from '@keyferry/servers';
-import { keyFromText, prefixRange, type ChunkWriter, type GuardedPut, type Key, type Version } from '@keyferry/core';
+import {
+  keyFromText,
+  prefixRange,
+  type ChunkWriter,
+  type GuardedPut,
+  type Key,
+  type MigrationId,
+  type Position,
+  type TailChange,
+  type Version,
+} from '@keyferry/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { useDynamoDb } from './dynamodb-fixture.ts';
 import {
@@ -53,6 +63,51 @@ describe.skipIf(!available.ok)(`DynamoDB as a store behind a faulty proxy${avail
       .toSorted();
   const versionOf = async (name: string): Promise<Version> =>
     (await fixture.store.lookUp([keyFromText(name)]))[0]?.version as Version;
+
+  describe('a write of a tail', () => {
+    const migration = 'm' as MigrationId;
+    const put = (name: string): TailChange => ({
+      kind: 'put',
+      key: keyFromText(name),
+      value: Buffer.from(name),
+      expiresAtMs: null,
+    });
+
+    it.each<[DynamoDbFault['kind'], 'transactions' | 'single']>([
+      ['drop-answer', 'transactions'],
+      ['deliver-twice', 'transactions'],
+      ['drop-answer', 'single'],
+      ['deliver-twice', 'single'],
+    ])('with the fault %s, by %s, is its owner’s own when it is repeated', async (kind, writes) => {
+      const through = await fixture.openAnother({ endpoint: proxy.endpoint, requestTimeoutMs: 5000, writes });
+      await through.control(migration).raiseEpoch(first);
+      const tail = through.tail(migration);
+      const claimed = await tail.claimTail('forward', first, first);
+      if (claimed.kind !== 'claimed') throw new Error('refused');
+      const { writer } = claimed;
+      await writer.apply([put('a')], 'p1' as Position);
+      const again = () => writer.apply([{ kind: 'delete', key: keyFromText('a') }, put('b')], 'p2' as Position);
+      proxy.plant('TransactWriteItems', { kind } as DynamoDbFault);
+      const outcomes = await again().catch((error: unknown) => {
+        expect(error).toMatchObject({ retry: 'backoff' });
+        return again();
+      });
+      expect(outcomes).toEqual([{ kind: 'deleted' }, { kind: 'written', version: await versionOf('b') }]);
+      expect(await fixture.store.lookUp([keyFromText('a')])).toEqual([null]);
+      expect(await tail.readTail('forward')).toEqual({ fence: first, position: 'p2' });
+    });
+
+    it('keeps what belongs to no record', async () => {
+      await fixture.change([{ put: { key: keyFromText('a'), value: Buffer.from('old'), ttlMs: null } }]);
+      await store.control(migration).raiseEpoch(first);
+      const claimed = await store.tail(migration).claimTail('reverse', first, first);
+      if (claimed.kind !== 'claimed') throw new Error('refused');
+      await claimed.writer.apply([put('a')], null);
+      const item = (await fixture.scan()).find(({ id }) => id?.S === 'a');
+      expect(item).toMatchObject({ value: { B: expect.anything() }, rev: { N: expect.any(String) } });
+      expect(Buffer.from(item?.['value']?.B ?? []).toString()).toBe('a');
+    });
+  });
 
   describe('a request that is refused for now', () => {
     it.each<[error: string, status: number, code: string]>([

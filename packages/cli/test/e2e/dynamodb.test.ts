@@ -11,6 +11,7 @@ import {
   type DynamoDbServer,
   type EtcdServer,
 } from '@keyferry/servers';
+import type { CostRow } from '@keyferry/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createTable, itemsOf, putItems, type TableItems } from './dynamodb-data.ts';
 import { readTexts } from './etcd-data.ts';
@@ -88,6 +89,13 @@ describe.skipIf(available.some(({ ok }) => !ok))(`DynamoDB as a store${note}`, (
       exitCode: 0,
       document: { totals: { actions: { create: { keys: keyCount } } } },
     });
+    // Both ways to write are priced, whichever is configured; what is in a transaction is billed twice.
+    const { cost } = plan.document as { readonly cost: { readonly rows: readonly CostRow[] } };
+    const ways = cost.rows.filter(({ what }) => what === 'target writes');
+    expect(ways.map(({ when }) => when)).toEqual(
+      writes === 'single' ? ['other', 'configured'] : ['configured', 'other'],
+    );
+    expect((ways[0]?.units ?? 0) - (ways[1]?.units ?? 0)).toBe(keyCount);
     const notFenced = findingsWith({ code: 'target.not-fenced' });
     const { findings } = plan.document as { readonly findings: unknown };
     if (writes === 'single') expect(findings).toEqual(notFenced);

@@ -173,7 +173,10 @@ describe.skipIf(!old.ok || !current.ok)(`overwrites and deletes${note}`, () => {
     });
     expect(await readTexts(target, prefix)).toEqual(sourceTexts(prefix, 3000));
     const back = await killUntilItEnds(['rollback', 'move', '--yes'], 4);
-    expect(back.last).toMatchObject({ exitCode: 0, document: { changed: 0, notRestored: 0 } });
+    // A kill can come between the last step of a rollback and the end of its process: then there is nothing left to do.
+    const { changed = 0, notRestored = 0 } = back.last.document as { changed?: number; notRestored?: number };
+    expect({ changed, notRestored }).toEqual({ changed: 0, notRestored: 0 });
+    expect((await folder.run(['status', 'move'])).document).toMatchObject({ migrations: [{ phase: 'rolled-back' }] });
     const after = [...(await readV3(target, prefix))].map(([key, { value }]) => [key, value.toString('base64')]);
     expect(after).toEqual(before);
     expect([...(await readV3(target, `own${prefix}`)).keys()]).toEqual([`own${prefix}move/epoch`]);

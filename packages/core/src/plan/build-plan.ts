@@ -25,6 +25,7 @@ import {
   type DiffedRecord,
   type DiffRules,
 } from './chunk-diff.ts';
+import { writeUnitBytes } from './cost.ts';
 import type { FindingCase } from './finding.ts';
 import { LookFirst } from './look-first.ts';
 import { holdsReplacement } from './replaced-text.ts';
@@ -53,6 +54,8 @@ export interface PlanQuestions {
   readonly replacedText: boolean;
   /** Into how many spans of this length do expiries fall? Each will be a lease. Absent: nobody asks. */
   readonly leaseBucketMs?: number;
+  /** How many write units of DynamoDB do the changes take, with so many bytes beside key and value? Absent: nobody asks. */
+  readonly itemOverheadBytes?: number;
 }
 
 export interface CountedKeys {
@@ -100,6 +103,8 @@ export interface BuiltPlan {
   readonly changesOmitted: number;
   /** Leases that the expiries need, `leasesCountedMax` at most; null when nobody asked. */
   readonly leases: number | null;
+  /** Write units of the changes, one by one; 0 when nobody asked. */
+  readonly itemUnits: number;
   /** How many source records expire before an instant, to the minute. */
   readonly expiringBefore: (atMs: number) => number;
 }
@@ -122,6 +127,7 @@ export class PlanBuilder implements JoinVisitor {
   private readonly unfitReasons = new Map<string, number>();
   private readonly unplacedBy = new Map<UnplacedReason, { count: number; places: number; cases: FindingCase[] }>();
   private readonly unmapped: FindingCase[] = [];
+  private itemUnits = 0;
   private oneWay = 0;
   private readonly conflictKeys: KeyJson[] = [];
   private readonly replacedText = { count: 0, keys: [] as KeyJson[] };
@@ -234,6 +240,7 @@ export class PlanBuilder implements JoinVisitor {
       targetKeys: this.targetKeys,
       deletedBeyond: (shareMax) => this.table.deletedBeyond(shareMax),
       chunks: this.chunkCount,
+      itemUnits: this.itemUnits,
       leases: this.questions.leaseBucketMs === undefined ? null : this.leaseBuckets.size,
       changesListed: this.listed,
       changesOmitted: this.omitted,
@@ -264,6 +271,10 @@ export class PlanBuilder implements JoinVisitor {
     if (total === undefined) return;
     total.keys += 1;
     total.bytes += bytes;
+    const { itemOverheadBytes } = this.questions;
+    if (itemOverheadBytes === undefined || (action !== 'create' && action !== 'overwrite' && action !== 'delete'))
+      return;
+    this.itemUnits += Math.ceil((bytes + itemOverheadBytes) / writeUnitBytes);
   }
 
   private list(row: PlannedChange): void {

@@ -10,6 +10,7 @@ import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
 import type { ConflictPolicy, DeleteGuards, KeySelection, RequireEmpty, Strategy } from './plan.ts';
+import type { Prices } from './prices.ts';
 import type { ReplicateSettings } from './replicate-settings.ts';
 
 /** How hard a run may go. No part of what a plan promises: it may differ from one run of a plan to the next. */
@@ -25,6 +26,12 @@ export interface ProgramStage {
   readonly program: RecordProgram;
   /** Null: the answers stay as they are. */
   readonly after: Transform | null;
+}
+
+export interface CostTerms {
+  /** The state is in DynamoDB, for several machines or functions. */
+  readonly sharedState: boolean;
+  readonly prices: Prices;
 }
 
 export interface MigrationSpec {
@@ -54,6 +61,8 @@ export interface MigrationSpec {
   readonly workers: number;
   readonly limits: PlanLimits;
   readonly runLimits: RunLimits;
+  /** What costs are worked out from. Absent: nobody asks for them. */
+  readonly costs?: CostTerms;
   readonly planMaxAgeMs: number;
   readonly isSensitive: (targetKey: Key) => boolean;
   /** SHA-256, in hexadecimal digits, of the resolved configuration and of the rules alone; secrets are references. */

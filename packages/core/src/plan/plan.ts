@@ -12,6 +12,7 @@ import type { ChunkId, MigrationId, PlanId } from '../model/ids.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { NotCarriedReason } from '../model/record.ts';
 import type { StoreDescription } from '../ports/store.ts';
+import type { CostEstimate } from './cost.ts';
 import type { Finding } from './finding.ts';
 import type { ReplicatePlan } from './replicate-settings.ts';
 
@@ -170,6 +171,8 @@ export interface PlanDocument {
   readonly changesListed: number;
   readonly changesOmitted: number;
   readonly estimate: Estimate;
+  /** What apply costs where Amazon bills by use; absent: nowhere. */
+  readonly cost?: CostEstimate;
   /** The rules by name, in the order in which they are applied. */
   readonly rules: readonly string[];
   /** merged: both sides were scanned side by side as they come. spilled: the rules change the order, so it was sorted first. */

@@ -5,6 +5,7 @@
  * capabilities, read by the planner; nothing in the engine asks which store it is.
  */
 import type { BackupForm, TakenBackup } from '../model/backup.ts';
+import type { StoreBilling } from '../model/billing.ts';
 import type { BeforeImage, Restoration, RestoreOutcome } from '../model/before-image.ts';
 import type { Fence } from '../model/fence.ts';
 import type { ChunkId, MigrationId } from '../model/ids.ts';
@@ -27,6 +28,8 @@ export interface StoreCapabilities {
   readonly hidesKeys: string | null;
   /** Bytes that are not UTF-8 were replaced by U+FFFD before anybody could read them. */
   readonly lossyText: boolean;
+  /** What reading and writing it costs; absent: it is not billed by use. */
+  readonly billing?: StoreBilling;
 }
 
 /** What the plan prints about a store. Holds no secret. */

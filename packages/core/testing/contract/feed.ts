@@ -42,13 +42,13 @@ export interface FeedHarness extends Omit<ReadableHarness, 'open'> {
 }
 
 /** Registers the suite: call it at the top level of a test file. */
-export function feedContract(name: string, harness: FeedHarness): void {
+export function feedContract(suite: string, harness: FeedHarness): void {
   const everything = rangeOf(harness);
   const { key } = harness;
   const put = (name: string, value = name): Change => ({ put: seedOf(harness, name, value) });
   const gone = (name: string): Change => ({ delete: key(name) });
 
-  describe(`${name} as a feed`, () => {
+  describe(`${suite} as a feed`, () => {
     it('tells puts and deletes in order, each once, with values', () =>
       withFeed(harness, ['old'], async ({ feed, change }) => {
         const before = await feed.head();

@@ -30,7 +30,7 @@ const one = fence(1, 1);
 const at = (text: string): Position => text as Position;
 
 /** Registers the suite: call it at the top level of a test file. */
-export function tailContract(name: string, harness: TargetHarness): void {
+export function tailContract(kind: string, harness: TargetHarness): void {
   const everything = rangeOf(harness);
   const { key } = harness;
   const put = (name: string, value = name): TailChange => ({
@@ -45,7 +45,7 @@ export function tailContract(name: string, harness: TargetHarness): void {
       (record) => `${record.key.slice(everything.start.length)}=${new TextDecoder().decode(record.value)}`,
     );
 
-  describe(`${name} as what a tail writes to`, () => {
+  describe(`${kind} as what a tail writes to`, () => {
     it('remembers nothing of a tail before its first claim', () =>
       withTail(harness, [], async ({ tail }) => {
         expect(await tail.readTail('forward')).toBeNull();

@@ -6,7 +6,7 @@
  *
  * A feed is never proof, so the proof is a scan. A record that differs means nothing by itself: one side was read before
  * the other. It is a difference once the primary's record stayed as it was while the tail reached a head that was read after
- * it, and the other one still differs (SPEC R42). What all is checked up to is the mark, from before the first read.
+ * it, until after the other one was read, and that one differs (SPEC R42). What all is checked up to is the mark, from before the first read.
  */
 import {
   DigestSum,
@@ -35,7 +35,7 @@ import { assertNotStopped, type Engine } from '../migration.ts';
 import { joinViews } from '../pages.ts';
 import { withRetry } from '../retry.ts';
 import { permanentRecord } from './permanent-source.ts';
-import { readBothSides } from './side-by-side.ts';
+import { readBothSides, type BothSides } from './side-by-side.ts';
 
 /** Records that may differ at first: more than that is no lag but another content. */
 const differingMax = 100_000;
@@ -90,19 +90,22 @@ export async function proveGeneration(
   let settledAfterMsMax = 0;
   let settledLater = 0;
   for (let looks = 1; pending.size > 0 && looks <= looksMax; looks += 1) {
-    const before = new Map(
-      (await readBothSides(engine, spec, pending, signal)).map((sides) => [sides.targetKey, sides]),
-    );
+    const before = await sidesByKey(engine, spec, pending, signal);
     await whenReached(await head());
-    const after = await readBothSides(engine, spec, pending, signal);
+    const after = await sidesByKey(engine, spec, pending, signal);
+    const unlike = [...after.values()].filter(({ isEqual }) => !isEqual).map(({ targetKey }) => targetKey);
+    // The sides of one look are not of one instant: the follower may have been read when it was ahead of the primary's.
+    const again = await sidesByKey(engine, spec, unlike, signal);
     const moving = new Set<Key>();
-    for (const sides of after) {
+    for (const sides of after.values()) {
+      const { targetKey } = sides;
+      const versions = [before, after, again].map((look) => look.get(targetKey)?.[primary]?.version ?? null);
       if (sides.isEqual) {
         settledLater += 1;
         settledAfterMsMax = Math.max(settledAfterMsMax, clock.monotonicMs() - differedAtMs);
         if (sides.wanted !== null) seen.add(sides.wanted);
-      } else if (isSame(before.get(sides.targetKey)?.[primary] ?? null, sides[primary])) differing.add(sides.targetKey);
-      else moving.add(sides.targetKey);
+      } else if (new Set(versions).size === 1) differing.add(targetKey);
+      else moving.add(targetKey);
     }
     pending = moving;
   }
@@ -128,8 +131,14 @@ export async function proveGeneration(
   };
 }
 
-function isSame(a: StoredRecord | null, b: StoredRecord | null): boolean {
-  return a === null || b === null ? a === b : a.version === b.version;
+async function sidesByKey(
+  engine: Engine,
+  spec: MigrationSpec,
+  keys: Iterable<Key>,
+  signal: StopSignal,
+): Promise<ReadonlyMap<Key, BothSides>> {
+  const sides = await readBothSides(engine, spec, keys, signal);
+  return new Map(sides.map((each) => [each.targetKey, each]));
 }
 
 /** What one scan of both sides saw. Records are the source's image and the target's, ends included. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { columns } from './columns.ts';
 import { pasteable } from './commands.ts';
 import { keyText } from './keys.ts';
-import { bytesText, counted, durationText, instantForPeople, listText, rateText } from './numbers.ts';
+import { bytesText, counted, dollarsText, durationText, instantForPeople, listText, rateText } from './numbers.ts';
 
 describe('numbers', () => {
   it.each([
@@ -28,6 +28,15 @@ describe('numbers', () => {
     [7_500_000, '2 h 5 min'],
     [10 * 86_400_000, '10 days'],
   ])('%i ms are %s', (ms, want) => expect(durationText(ms)).toBe(want));
+
+  it.each([
+    [0, '$0.0000'],
+    [0.000_099, 'under $0.0001'],
+    [0.0001, '$0.0001'],
+    [0.9999, '$0.9999'],
+    [1, '$1.00'],
+    [1234.567, '$1,234.57'],
+  ])('%d dollars are %s', (dollars, want) => expect(dollarsText(dollars)).toBe(want));
 
   it('groups counts and names one', () => {
     expect([counted(1, 'key'), counted(0, 'key'), counted(12_310, 'key')]).toEqual(['1 key', '0 keys', '12,310 keys']);

@@ -31,6 +31,13 @@ export function rateText(perSecond: number): string {
   return `${perSecond < 10 ? shortNumber(perSecond) : countText(Math.round(perSecond))} keys/s`;
 }
 
+/** Cents from one dollar on, hundredths of a cent below. */
+export function dollarsText(dollars: number): string {
+  if (dollars > 0 && dollars < 0.0001) return 'under $0.0001';
+  const digits = dollars >= 1 ? 2 : 4;
+  return `$${dollars.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+}
+
 /** `2026-11-22 06:30 UTC` for an RFC 3339 instant. */
 export function instantForPeople(instant: string): string {
   return `${instant.slice(0, 10)} ${instant.slice(11, 16)} UTC`;

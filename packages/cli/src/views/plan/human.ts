@@ -2,7 +2,14 @@
  * The plan as a page to review: what is on both sides, what would be done in numbers and by prefix, what to look at
  * first, what changes its meaning, what stands in the way, and what applying it would be like.
  */
-import { keyFromJson, selectionText, shellWord, type PlanDocument, type PlannedSide } from '@keyferry/core';
+import {
+  keyFromJson,
+  sampleTransactionMs,
+  selectionText,
+  shellWord,
+  type PlanDocument,
+  type PlannedSide,
+} from '@keyferry/core';
 import { plannedBackupText } from '../backups.ts';
 import { columns } from '../layout/columns.ts';
 import { pasteable } from '../layout/commands.ts';
@@ -10,6 +17,7 @@ import { prefixText } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople, listText } from '../layout/numbers.ts';
 import { positionText } from '../layout/positions.ts';
 import type { ViewContext } from '../view.ts';
+import { costLines } from './cost.ts';
 import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
 import { notCarriedCount } from './not-carried.ts';
@@ -151,11 +159,9 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
       i === 0 ? `  undo     keyferry rollback ${migration}: ${sentence}` : `           ${palette.bad(sentence)}`,
     ),
     ...(plan.rules.length === 0 ? [] : [`  way back ${wayBackText(plan)}`]),
+    ...costLines(plan),
   ];
 }
-
-/** Round enough that nobody takes it for more than it is. */
-const sampleTransactionMs = 10;
 
 /**
  * What is known is how fast this scan was, and into how many transactions the keys go; how long each takes is the

@@ -8,6 +8,7 @@ import { pasteable } from '../layout/commands.ts';
 import { keyText, prefixText } from '../layout/keys.ts';
 import { bytesText, countText, instantForPeople, listText } from '../layout/numbers.ts';
 import type { ViewContext } from '../view.ts';
+import { costHeads, costRows, costSummary } from './cost.ts';
 import { changeText, symbolOf } from './change-row.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
@@ -34,6 +35,7 @@ export function planMarkdown({ plan, file }: PlanResult, context: ViewContext): 
       meaningRows(plan).map(([name, what]) => `- ${code(name)}: ${text(what)}`),
     ),
     ...section('By prefix', prefixRows(plan)),
+    ...section('Costs', costItems(plan)),
     '',
     ...(takesAway(plan) ? [...undoSentences(plan).map((sentence) => `Rollback ${text(sentence)}.`), ''] : []),
     plan.applyable
@@ -64,6 +66,15 @@ function findingItems({ findings }: PlanDocument): string[] {
     const named = cases.map(({ key, detail: what }) => `\n  - ${code(keyText(key))}: ${text(what)}`).join('');
     return `- **${level}** ${code(name)}: ${text(detail)}. Fix: ${text(fix)}.${needs}${named}`;
   });
+}
+
+function costItems(plan: PlanDocument): string[] {
+  const summary = costSummary(plan);
+  if (summary === null) return [];
+  const rows = costRows(plan).map(([what, units, dollars, perMillion, note]) => {
+    return [note === '' ? what : `${what}: ${text(note)}`, units, dollars, perMillion];
+  });
+  return [`${text(summary)}.`, '', ...table(costHeads.slice(0, 4), rows)];
 }
 
 function ruleItems(plan: PlanDocument): string[] {

@@ -2,7 +2,7 @@
  * Goal: the plan's page is the one that users review and that the conventions show.
  * Method: the sample plan as a snapshot, then what changes when it is blocked, unsaved, shown, asked about, expired.
  */
-import type { PlanDocument } from '@keyferry/core';
+import { costOf, listPrices, type CostEstimate, type PlanDocument } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { blockedPlan, blocking, change, collision, nowMs, samplePlan } from '../../../test/fixtures/plan.ts';
 import { plainPalette } from '../../terminal/palette.ts';
@@ -79,6 +79,84 @@ describe('a plan that overwrites and deletes', () => {
       "  undo     keyferry rollback config-v2-to-v3: removes what this run created and nobody changed
                  cannot bring back 3 records that it overwrites or deletes: keepBefore is false"
     `);
+  });
+});
+
+describe('what a plan costs', () => {
+  const work = {
+    sharedState: true,
+    source: null,
+    target: { itemOverheadBytes: 10, writes: 'transactions' },
+    sourceRead: { keys: 100_000, bytes: 50_000_000 },
+    targetRead: { keys: 100_000, bytes: 50_000_000 },
+    changes: { keys: 100_000, bytes: 50_000_000, itemUnits: 100_000 },
+    keptBytes: 0,
+    changesListed: 100_000,
+    transactions: 1031,
+    chunks: 10,
+    workers: 2,
+    functions: 1,
+    ratePerSecond: null,
+    scanMs: 5000,
+  } as const;
+  const costOfTable = costOf(work, listPrices);
+  const costed = (cost: CostEstimate | null): PlanDocument => (cost === null ? samplePlan : { ...samplePlan, cost });
+  const costLinesOf = (plan: PlanDocument): string => {
+    const lines = planView.human({ ...made, plan }, context).split('\n');
+    const from = lines.findIndex((line) => line.startsWith('  cost '));
+    return lines
+      .slice(
+        from,
+        lines.findIndex((line) => line.startsWith('Plan: ')),
+      )
+      .join('\n');
+  };
+
+  it('is shown by thing, for this plan and for a million keys, with both ways to write into a table', () =>
+    expect(costLinesOf(costed(costOfTable))).toMatchInlineSnapshot(`
+      "  cost     about $0.1395 ($1.39 a million keys), $0.1437 ($1.44 a million keys) by functions: prices of us-east-1, 2026-11, if nothing goes wrong
+                                              units      this plan  a million keys
+                 state writes        54 write units  under $0.0001         $0.0003  10 chunks
+                 state reads          91 read units  under $0.0001         $0.0001
+                 target reads     12,452 read units        $0.0016         $0.0156  the prefix, as often as apply reads it
+                 target writes  220,620 write units        $0.1379           $1.38  as configured; writes: transactions, fenced
+                 target writes  120,620 write units        $0.0879         $0.8789  the other way, instead; writes: single, not fenced
+                 state writes     5,892 write units        $0.0037         $0.0368  by functions, on top; the plan in the state, checks
+                 functions                  40 GB-s        $0.0005         $0.0053  by functions, on top; 1.769 GB, arm64; 1 invocation
+                 state machine       86 transitions        $0.0022         $0.0215  with a Distributed Map, on top; instead of schedules"
+    `));
+
+  it('is part of the document', () => {
+    const document = planView.json({ ...made, plan: costed(costOfTable) }, []);
+    expect(document).toMatchObject({ cost: costOfTable });
+  });
+
+  it('is a section of the text for a pull request', () => {
+    const page = planMarkdown({ ...made, plan: costed(costOfTable) }, context);
+    expect(page.slice(page.indexOf('#### Costs'), page.indexOf('\nNext: '))).toMatchInlineSnapshot(`
+      "#### Costs
+
+      about $0.1395 ($1.39 a million keys), $0.1437 ($1.44 a million keys) by functions: prices of us-east-1, 2026-11, if nothing goes wrong.
+
+      |  | units | this plan | a million keys |
+      | --- | --: | --: | --: |
+      | state writes: 10 chunks | 54 write units | under $0.0001 | $0.0003 |
+      | state reads | 91 read units | under $0.0001 | $0.0001 |
+      | target reads: the prefix, as often as apply reads it | 12,452 read units | $0.0016 | $0.0156 |
+      | target writes: as configured; writes: transactions, fenced | 220,620 write units | $0.1379 | $1.38 |
+      | target writes: the other way, instead; writes: single, not fenced | 120,620 write units | $0.0879 | $0.8789 |
+      | state writes: by functions, on top; the plan in the state, checks | 5,892 write units | $0.0037 | $0.0368 |
+      | functions: by functions, on top; 1.769 GB, arm64; 1 invocation | 40 GB-s | $0.0005 | $0.0053 |
+      | state machine: with a Distributed Map, on top; instead of schedules | 86 transitions | $0.0022 | $0.0215 |
+      "
+    `);
+  });
+
+  it('is not mentioned where nothing is billed by use', () => {
+    const free = { ...made, plan: costed(costOf({ ...work, sharedState: false, target: null }, listPrices)) };
+    expect(planView.human(free, context)).not.toContain('  cost ');
+    expect(planMarkdown(free, context)).not.toContain('#### Costs');
+    expect(planView.json(free, [])).not.toHaveProperty('cost');
   });
 });
 

@@ -1,0 +1,3 @@
+module keyferry/clients/go
+
+go 1.22
