@@ -134,6 +134,9 @@ function checkBackup(yaml: YamlText, root: unknown, migration: string): readonly
   });
 }
 
+const durationOf = (value: unknown, byDefault: string): number | null =>
+  parseDurationMs(typeof value === 'string' ? value : byDefault);
+
 const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'sqlite'];
 
 function checkReplicate(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
@@ -166,8 +169,8 @@ function checkReplicate(yaml: YamlText, root: unknown, migration: string): reado
     issues.push(yaml.issue(path, 'value', `kind ${kind} cannot hold a switch; these can: ${switchKinds.join(', ')}`));
   }
   const { pauseMax, requestLife } = block as Readonly<Record<string, unknown>>;
-  const [longest, life] = [pauseMax ?? '30s', requestLife ?? '5s'].map((each) => parseDurationMs(String(each)));
-  if (longest !== null && life !== null && longest !== undefined && life !== undefined && longest <= life) {
+  const [longest, life] = [durationOf(pauseMax, '30s'), durationOf(requestLife, '5s')];
+  if (longest !== null && life !== null && longest <= life) {
     const message = 'writes are held for longer than requestLife at any cutover: a longer time is expected';
     issues.push(yaml.issue([...base, 'replicate', ...(pauseMax === undefined ? [] : ['pauseMax'])], 'value', message));
   }

@@ -121,7 +121,7 @@ describe.skipIf(!available.ok).each(pairs)(
       await app.stop();
       expect(await stores.target.read()).toEqual(Object.fromEntries(app.tally));
       const own = [...(await readV3(endpoint, '_keyferry/')).keys()].filter((key) => !key.startsWith(switchKey));
-      expect(own.map((key) => key.split('/').at(-1)).toSorted()).toEqual(['done', 'epoch']);
+      expect(new Set(own.map((key) => key.split('/').at(-1)))).toEqual(new Set(['done', 'epoch']));
     }, 180_000);
   },
 );

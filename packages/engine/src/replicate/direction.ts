@@ -14,7 +14,6 @@ import {
   type MigrationState,
   type Position,
   type PrimarySide,
-  type RunId,
 } from '@keyferry/core';
 import { deadRunsOf } from '../backfill-run.ts';
 import { assertSameEpoch } from '../epoch.ts';
@@ -54,7 +53,7 @@ export async function claimTail(
     epoch,
     run: session.run,
     scope: attemptScope(spec.migration, attempt),
-    deadRuns: deadRunsOf(session) as ReadonlySet<RunId>,
+    deadRuns: deadRunsOf(session),
   };
   return await Tail.claim(engine, route, facts, from);
 }

@@ -96,7 +96,7 @@ export function reverseRoute(engine: Engine, spec: MigrationSpec, kept: Readonly
       const isToEnd = within.end === null || within.end === end;
       return {
         start: toSourceKey(rule, within.start),
-        end: isToEnd ? prefixRange(rule.sourcePrefix).end : toSourceKey(rule, within.end as Key),
+        end: isToEnd ? prefixRange(rule.sourcePrefix).end : toSourceKey(rule, within.end),
       };
     },
     carry: (change) => {

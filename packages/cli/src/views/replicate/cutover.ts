@@ -22,7 +22,9 @@ export const cutoverView: View<CutOverView> = {
     return [
       `${palette.strong(`Cut over ${migration}`)}   ${palette.good('the target is primary')}   run ${run}, ${durationText(elapsedMs)}`,
       `  writes were held for ${durationText(heldMs)}; ${counted(compared, 'record')} compared in it`,
-      ...(generation === null ? [] : [`  ${counted(generation.records, 'record')} were proven equal before it`]),
+      ...(generation === null
+        ? []
+        : [`  ${counted(generation.records, 'record was', 'records were')} proven equal before it`]),
       ...strays.map(
         (key) =>
           `  ${palette.bad('! stray')}   ${keyText(key)}   written in the source after it; the target does not have it`,
