@@ -94,17 +94,21 @@ export async function proveGeneration(
     await whenReached(await head());
     const after = await sidesByKey(engine, spec, pending, signal);
     const unlike = [...after.values()].filter(({ isEqual }) => !isEqual).map(({ targetKey }) => targetKey);
-    // The sides of one look are not of one instant: the follower may have been read when it was ahead of the primary's.
+    // The sides of one look are not of one instant: the follower may have been read when it was ahead of the primary's. And
+    // absence has no version: what came and went in between shows once the tail has reached a later head (seed 472).
+    if (unlike.length > 0) await whenReached(await head());
     const again = await sidesByKey(engine, spec, unlike, signal);
     const moving = new Set<Key>();
     for (const sides of after.values()) {
       const { targetKey } = sides;
       const versions = [before, after, again].map((look) => look.get(targetKey)?.[primary]?.version ?? null);
+      const follower = primary === 'source' ? 'target' : 'source';
+      const stood = [after, again].map((look) => look.get(targetKey)?.[follower]?.version ?? null);
       if (sides.isEqual) {
         settledLater += 1;
         settledAfterMsMax = Math.max(settledAfterMsMax, clock.monotonicMs() - differedAtMs);
         if (sides.wanted !== null) seen.add(sides.wanted);
-      } else if (new Set(versions).size === 1) differing.add(targetKey);
+      } else if (new Set(versions).size === 1 && new Set(stood).size === 1) differing.add(targetKey);
       else moving.add(targetKey);
     }
     pending = moving;
