@@ -76,9 +76,6 @@ export class MemoryTailControl implements TailControl {
       return outcomes;
     };
     const applyAs: MemoryTailWriter['applyAs'] = async (sequence, changes, position) => {
-      const held = own.tails.get(tail);
-      if (!rules.tailPosition && held !== undefined && position !== null) own.tails.set(tail, { ...held, position });
-      if (!rules.tailPosition) await Promise.resolve();
       return run('apply', () => apply(changes, position, sequence));
     };
     return {

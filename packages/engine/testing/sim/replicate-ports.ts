@@ -12,6 +12,7 @@ export function replicateEngine(
   process: SimProcess,
   stores: { readonly source: MemoryStore; readonly target: MemoryStore; readonly state: MemoryStateStore },
   primary: MemoryPrimarySwitch,
+  positionFirst: boolean,
 ): Engine {
   const to =
     (name: StoreName): Via =>
@@ -21,7 +22,7 @@ export function replicateEngine(
   const viaState = to('state');
   return {
     source: whole(stores.source, to('source')),
-    target: whole(stores.target, to('target')),
+    target: whole(stores.target, to('target'), positionFirst),
     state: {
       read: (kind, scope, id) => viaState('read', () => state.read(kind, scope, id)),
       write: (kind, scope, id, item, expected) =>
@@ -49,7 +50,7 @@ function switchOf(primary: MemoryPrimarySwitch, via: Via): PrimarySwitch {
   };
 }
 
-function whole(store: MemoryStore, via: Via): MemoryStore {
+function whole(store: MemoryStore, via: Via, positionFirst = false): MemoryStore {
   const control: MemoryStore['control'] = (migration) => {
     const inner = store.control(migration);
     return {
@@ -81,7 +82,7 @@ function whole(store: MemoryStore, via: Via): MemoryStore {
     countRecords: (range, max) => via('countRecords', () => store.countRecords(range, max)),
     lookUp: (keys) => via('lookUp', () => store.lookUp(keys)),
     control,
-    tail: (migration) => tailOf(store.tail(migration), via),
+    tail: (migration) => tailOf(store.tail(migration), via, positionFirst),
   } as MemoryStore;
 }
 
@@ -138,22 +139,32 @@ function reading(store: MemoryStore, via: Via): ReadableStore {
   };
 }
 
-function tailOf(inner: TailControl, via: Via): TailControl {
+function tailOf(inner: TailControl, via: Via, positionFirst: boolean): TailControl {
   return {
     capabilities: inner.capabilities,
     readTail: (tail) => via('readTail', () => inner.readTail(tail)),
     claimTail: async (tail, fence, epoch) => {
       const claim = await via('claimTail', () => inner.claimTail(tail, fence, epoch));
-      return claim.kind === 'refused' ? claim : { ...claim, writer: writerOf(claim.writer as MemoryTailWriter, via) };
+      return claim.kind === 'refused'
+        ? claim
+        : { ...claim, writer: writerOf(claim.writer as MemoryTailWriter, via, positionFirst) };
     },
   };
 }
 
-/** Numbered by the caller, who alone knows which of its writes were answered. */
-function writerOf(inner: MemoryTailWriter, via: Via): TailWriter {
+/**
+ * Numbered by the caller, who alone knows which of its writes were answered.
+ * @param positionFirst the rule that it breaks (SPEC R39): the position is stored by a request before that of the changes
+ */
+function writerOf(inner: MemoryTailWriter, via: Via, positionFirst: boolean): TailWriter {
   let answered = 0;
   return {
     apply: async (changes, position) => {
+      if (positionFirst && position !== null && changes.length > 0) {
+        const first = answered + 1;
+        await via('apply', () => inner.applyAs(first, [], position));
+        answered = first;
+      }
       const sequence = answered + 1;
       const outcomes = await via('apply', () => inner.applyAs(sequence, changes, position));
       answered = sequence;

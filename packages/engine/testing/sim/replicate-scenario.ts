@@ -29,6 +29,8 @@ export interface ReplicateRules {
   /** Of both stores. */
   readonly stores?: Partial<ProtocolRules>;
   readonly cutover?: Partial<CutoverRules>;
+  /** A tail stores its position before its changes. */
+  readonly positionFirst?: boolean;
 }
 
 export type ReplicateViolation =
@@ -113,11 +115,13 @@ class World {
   };
   private readonly primary = new WatchedSwitch();
   private readonly cutoverRules: CutoverRules;
+  private readonly positionFirst: boolean;
   private processes = 0;
   private writing = true;
   private turn = 0;
 
-  constructor(seed: number, { stores = {}, cutover = {} }: ReplicateRules) {
+  constructor(seed: number, { stores = {}, cutover = {}, positionFirst = false }: ReplicateRules) {
+    this.positionFirst = positionFirst;
     this.prng = new Prng(`replicate ${seed}`);
     this.weather = new Weather(this.prng.fork('weather'), calm);
     this.limbo = new Limbo(this.kernel, this.prng.fork('limbo'));
@@ -186,7 +190,7 @@ class World {
     const name = `process ${this.processes}`;
     const { kernel, weather, limbo } = this;
     const process = new SimProcess({ kernel, weather, limbo }, name, this.prng.fork(name), 0);
-    const engine = replicateEngine(process, this.stores, this.primary);
+    const engine = replicateEngine(process, this.stores, this.primary, this.positionFirst);
     const options = {
       holder: name,
       command: name,

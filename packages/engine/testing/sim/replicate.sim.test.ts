@@ -35,7 +35,7 @@ interface Canary {
 }
 
 const canaries: readonly Canary[] = [
-  { name: 'the position moves before the effect', off: { stores: { tailPosition: false } }, finds: ['differs'] },
+  { name: 'the position moves before the effect', off: { positionFirst: true }, finds: ['differs'] },
   { name: 'a delete leaves no tombstone', off: { stores: { tailTombstones: false } }, finds: ['differs'] },
   { name: 'the tail is not fenced', off: { stores: { tailFence: false } }, finds: ['differs', 'differs-at-flip'] },
   {
