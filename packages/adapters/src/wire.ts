@@ -11,6 +11,7 @@
 import {
   invariant,
   type MigrationSpec,
+  type PrimarySwitch,
   type ReviewPolicy,
   type Scratch,
   type SourceStore,
@@ -18,7 +19,13 @@ import {
 } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
-import type { PlanConfig, PostgresConfig, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
+import type {
+  PlanConfig,
+  PlannedSettings,
+  PostgresConfig,
+  ResolvedConfig,
+  StoreConfig,
+} from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
@@ -37,7 +44,9 @@ export interface WiredMigration {
   /** For `createPlanFile`. */
   readonly config: PlanConfig;
   readonly review: ReviewPolicy;
-  /** Closes both stores. Harmless to repeat. */
+  /** Only where the strategy is `replicate`. */
+  readonly replicate: WiredReplicate | null;
+  /** Closes all stores. Harmless to repeat. */
   close(): Promise<void>;
 }
 
@@ -75,10 +84,14 @@ export async function wireMigration(
     return store;
   };
   const source = await openSource(settings.source.store, storeOf(settings.source.store), context);
+  const opened: { close(): Promise<void> }[] = [source];
   try {
     const target = await openTarget(settings.target.store, storeOf(settings.target.store), context);
+    opened.push(target);
+    const replicate = await openReplicate(settings, storeOf, context, opened);
     const { diskScratch: scratch } = await import('./spool/record-spool.ts');
     const online = await wireOnline(migration, settings, stores, context);
+    if (online !== null) opened.push(online);
     return {
       ...(online === null ? {} : { online }),
       scratch,
@@ -87,13 +100,72 @@ export async function wireMigration(
       target,
       config: planConfig(config, migration),
       review: settings.review,
+      replicate,
       close: async () => {
-        await Promise.all([source.close(), target.close(), online?.close()]);
+        await Promise.all(opened.map((each) => each.close()));
       },
     };
   } catch (error) {
-    await source.close();
+    await Promise.all(opened.map((each) => each.close()));
     throw error;
+  }
+}
+
+/** What strategy `replicate` needs beside source and target. */
+export interface WiredReplicate {
+  /** The source's store, as one that is written. */
+  readonly back: TargetStore;
+  /** A key that applications read; null: `told` is the switch, and the state remembers what was announced. */
+  readonly primary: PrimarySwitch | null;
+  readonly told: { readonly kind: 'command'; readonly run: readonly string[] } | { readonly kind: 'person' } | null;
+}
+
+/** @param opened learns each store as it is opened, so that all are closed whatever fails */
+async function openReplicate(
+  { replicate, source }: PlannedSettings,
+  storeOf: (name: string) => StoreConfig,
+  context: StoreContext,
+  opened: { close(): Promise<void> }[],
+): Promise<WiredReplicate | null> {
+  if (replicate === undefined) return null;
+  // Of a target's settings, the adapters look at the prefix alone.
+  const backwards = { ...context, settings: { ...context.settings, target: { ...source, requireEmpty: null } } };
+  const back = await openTarget(source.store, storeOf(source.store), backwards);
+  opened.push(back);
+  const { freeze } = replicate;
+  if (freeze.kind === 'person') return { back, primary: null, told: freeze };
+  if (freeze.kind === 'command') {
+    const [program = '', ...rest] = freeze.run;
+    // As in a shell: a name without a slash is looked for, a path is relative to the file.
+    const run = [program.includes('/') ? shortPath(context.directory, program) : program, ...rest];
+    return { back, primary: null, told: { kind: 'command', run } };
+  }
+  const primary = await openPrimary(freeze.store, storeOf(freeze.store), freeze.key ?? undefined, context);
+  opened.push(primary);
+  return { back, primary, told: null };
+}
+
+async function openPrimary(
+  name: string,
+  store: StoreConfig,
+  key: string | undefined,
+  context: StoreContext,
+): Promise<PrimarySwitch> {
+  switch (store.kind) {
+    case 'etcd-v2': {
+      const { openEtcdV2PrimarySwitch } = await import('./etcd-v2/index.ts');
+      return openEtcdV2PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
+    }
+    case 'etcd-v3': {
+      const { openEtcdV3PrimarySwitch } = await import('./etcd-v3/index.ts');
+      return openEtcdV3PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
+    }
+    case 'sqlite': {
+      const { openSqlitePrimarySwitch } = await import('./sqlite/index.ts');
+      return await openSqlitePrimarySwitch({ name, key, file: sqliteOptions(store, context.directory).file });
+    }
+    default:
+      invariant(false, `a checked configuration has a switch in a store of kind ${store.kind}`);
   }
 }
 

@@ -280,7 +280,17 @@ describe('a wrong configuration', () => {
     [
       'has a mistyped strategy',
       valid.replace('offline', 'ofline'),
-      '10:15 migrations.move.strategy: one of offline, dual-read is expected (offline)',
+      '10:15 migrations.move.strategy: one of offline, dual-read, replicate is expected (offline)',
+    ],
+    [
+      'has strategy replicate and does not say how writers are held',
+      valid.replace('offline', 'replicate'),
+      '10:15 migrations.move.strategy: strategy replicate needs to know how writers are held:   replicate: { freeze: … }',
+    ],
+    [
+      'holds writers under another strategy',
+      withMigration('replicate: { freeze: person }'),
+      '11:5 migrations.move.replicate: it belongs to   strategy: replicate',
     ],
     [
       'has a share of more than all',

@@ -34,7 +34,12 @@ import { SqliteControl, type ControlContext } from './target.ts';
 
 export { sqliteCapabilities } from './capabilities.ts';
 export { sqliteTableSql } from './schema.ts';
-export { openSqlitePlainSwitch, openSqliteSwitch, type SqliteSwitchOptions } from './switch.ts';
+export {
+  openSqlitePlainSwitch,
+  openSqlitePrimarySwitch,
+  openSqliteSwitch,
+  type SqliteSwitchOptions,
+} from './switch.ts';
 
 export interface SqliteStoreOptions {
   /** The store's name in the configuration, for errors. */
