@@ -23,16 +23,16 @@ import {
   type TargetLock,
   type TargetStore,
 } from '@keyferry/core';
-import { HttpClient } from '../http/client.ts';
-import type { TlsOptions } from '../http/options.ts';
+import type { HttpClient } from '../http/client.ts';
 import { assertTokenWhereNeeded } from './access.ts';
-import { ConsulApi, type ConsulTenancy } from './api.ts';
+import type { ConsulApi } from './api.ts';
 import {
   consulSourceCapabilities,
   consulTargetCapabilities,
   defaultReservedPrefix,
   defaultTransactionBytes,
 } from './capabilities.ts';
+import { connectionTo, type ConsulConnectionOptions } from './connection.ts';
 import { ConsulControl } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
 import { ConsulLock } from './lock.ts';
@@ -43,22 +43,15 @@ import { lookUp } from './look-up.ts';
 import { ValueForm } from './value-form.ts';
 import { openView, type ViewContext } from './view.ts';
 
-export interface ConsulOptions extends ConsulTenancy {
-  /** The store's name in the configuration: errors carry it. */
-  readonly name: string;
-  /** `http://host:port` or `https://host:port` of agents, servers or clients; at least one. */
-  readonly endpoints: readonly string[];
-  readonly tls?: TlsOptions | undefined;
-  /** Secret of an ACL token. */
-  readonly token?: string | undefined;
+export { openConsulPlainSwitch, openConsulSwitch, type ConsulSwitchOptions } from './switch.ts';
+
+export interface ConsulOptions extends ConsulConnectionOptions {
   /** JSON pointer into values: what stands there is what a record's flags are expected to be. Default: they are 0. */
   readonly flagsFrom?: string | undefined;
   /** Where keyferry keeps its own keys. Default `_keyferry/`. */
   readonly reservedPrefix?: string | undefined;
   /** Milliseconds since 1970, by which a before-image's time may be over. */
   readonly nowMs: () => number;
-  /** Until the head of an answer; ten times this for a listing. Default 15 000. */
-  readonly requestTimeoutMs?: number | undefined;
   /** Where `head()` looks, for tokens that may not read everything: the migration's prefix. Default: everywhere. */
   readonly prefix?: string | undefined;
 }
@@ -78,6 +71,7 @@ export interface ConsulTargetOptions extends ConsulOptions {
   readonly lock?: boolean | undefined;
 }
 
+const defaultTimeoutMs = 15_000;
 const everything: KeyRange = { start: '' as Key, end: null };
 
 /** Connects with the first call. */
@@ -101,15 +95,12 @@ class ConsulReader {
   private readonly view: ViewContext;
 
   constructor(options: ConsulOptions, { flags, locks }: Pick<ViewContext, 'flags' | 'locks'>) {
-    const { name: store, endpoints, tls, requestTimeoutMs = 15_000 } = options;
-    const { token, namespace, partition, datacenter } = options;
     const { reservedPrefix = defaultReservedPrefix } = options;
-    invariant(endpoints.length > 0, `store ${store} has no endpoints`);
-    invariant(reservedPrefix !== '', `store ${store} has an empty reserved prefix`);
+    invariant(reservedPrefix !== '', `store ${options.name} has an empty reserved prefix`);
     this.options = options;
-    this.client = new HttpClient({ store, endpoints, tls, timeouts: { headersMs: requestTimeoutMs } });
-    const tenancy = { namespace, partition, datacenter };
-    this.api = new ConsulApi({ store, client: this.client, token, requestTimeoutMs, ...tenancy });
+    const { client, api } = connectionTo(options, defaultTimeoutMs);
+    this.client = client;
+    this.api = api;
     this.form = new ValueForm(options.flagsFrom ?? null);
     this.reservedPrefix = keyFromText(reservedPrefix);
     this.reserved = prefixRange(this.reservedPrefix);

@@ -4,7 +4,8 @@
  */
 import { KeyferryError, keyToBytes, type Key, type MigrationId } from '@keyferry/core';
 import { byteaArray } from './arrays.ts';
-import { quoteName, quoteText } from './sql.ts';
+import { makeOwnTables, withSchema } from './own-schema.ts';
+import { quoteName } from './sql.ts';
 import type { Session } from './session.ts';
 
 const format = 1;
@@ -25,8 +26,7 @@ export function controlTables(schema: string): ControlTables {
  *     await client.query(controlSql('keyferry'));
  */
 export function controlSql(schema: string): string {
-  return `CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)};
-${tablesSql(schema)}`;
+  return withSchema(schema, tablesSql(schema));
 }
 
 function tablesSql(schema: string): string {
@@ -78,14 +78,9 @@ export async function hasControlTables(session: Session, store: string, schema: 
   return true;
 }
 
-/** Two who make the same schema at once would get in each other's way: one waits for the other. */
 export async function ensureControlTables(session: Session, store: string, schema: string): Promise<void> {
   if (await hasControlTables(session, store, schema)) return;
-  const lock = `SELECT pg_advisory_xact_lock(hashtextextended(${quoteText(`keyferry ${schema}`)}, 0))`;
-  await session.query(`BEGIN; ${lock}`);
-  const { rows } = await session.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema]);
-  // Asking for a schema that is there takes the right to make one all the same, which nobody needs to have.
-  await session.query(`${rows.length === 0 ? controlSql(schema) : tablesSql(schema)} COMMIT`);
+  await makeOwnTables(session, schema, tablesSql(schema));
 }
 
 export const keysParameter = (keys: readonly Key[]): Buffer => byteaArray(keys.map(keyToBytes));

@@ -34,6 +34,7 @@ import { openTablesView } from './view.ts';
 
 export type { TableMapping } from './catalog.ts';
 export { controlSql } from './control-tables.ts';
+export { openPostgresPlainSwitch, openPostgresSwitch, switchSql, type PostgresSwitchOptions } from './switch.ts';
 export { compileKeyTemplate, type KeyTemplate } from './key-template.ts';
 
 export interface PostgresStoreOptions extends PostgresConnectionOptions {
