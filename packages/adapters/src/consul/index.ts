@@ -18,6 +18,7 @@ import {
   type StoredRecord,
   type StoreDescription,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetLock,
@@ -32,6 +33,7 @@ import {
   defaultReservedPrefix,
   defaultTransactionBytes,
 } from './capabilities.ts';
+import type { WriterContext } from './chunk-writer.ts';
 import { connectionTo, type ConsulConnectionOptions } from './connection.ts';
 import { ConsulControl } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
@@ -40,6 +42,7 @@ import { describe } from './describe.ts';
 import { recordOf } from './entry.ts';
 import { listingPrefix, readablePrefix } from './key-form.ts';
 import { lookUp } from './look-up.ts';
+import { ConsulTail } from './tail.ts';
 import { ValueForm } from './value-form.ts';
 import { openView, type ViewContext } from './view.ts';
 
@@ -166,10 +169,17 @@ class ConsulTarget extends ConsulReader implements SourceStore, TargetStore {
   }
 
   control(migration: MigrationId): TargetControl {
-    const { api, form, reserved, transactionBytes } = this;
-    const { name: store, nowMs } = this.options;
+    const { nowMs } = this.options;
+    return new ConsulControl({ ...this.writerContext(migration), migration, reserved: this.reserved, nowMs });
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new ConsulTail(this.writerContext(migration));
+  }
+
+  private writerContext(migration: MigrationId): WriterContext {
+    const { api, form, transactionBytes } = this;
     const keys = new ControlKeys(this.reservedPrefix, migration);
-    const { operations } = api;
-    return new ConsulControl({ store, migration, api, operations, keys, form, reserved, transactionBytes, nowMs });
+    return { store: this.options.name, api, operations: api.operations, keys, form, transactionBytes };
   }
 }

@@ -16,6 +16,7 @@ import {
   type StoredRecord,
   type StoreDescription,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetStore,
@@ -27,6 +28,7 @@ import { lookUpRows } from './look-up.ts';
 import { readPosition } from './position.ts';
 import { rangeSql } from './select.ts';
 import { Sessions, type PostgresConnectionOptions } from './session.ts';
+import { PostgresTail } from './tail.ts';
 import { Tables, type ServerTables } from './tables.ts';
 import type { PostgresTarget } from './target-context.ts';
 import { neverUsed, writersNow } from './usage.ts';
@@ -156,6 +158,10 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
 
   control(migration: MigrationId): TargetControl {
     return new PostgresControl(this, migration, this.options.nowMs);
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new PostgresTail(this, migration);
   }
 
   /** Views stay open until they are closed themselves. */

@@ -1,6 +1,6 @@
 /** Goal: PostgreSQL keeps every promise of the ports. Method: core's suites, on a real server, over bytes and over text. */
 import { serverOrSkip, startPostgres, type PostgresServer } from '@keyferry/servers';
-import { sourceContract, targetContract } from '@keyferry/core/testing';
+import { sourceContract, tailContract, targetContract } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { harnessOf } from './postgres-fixture.ts';
 
@@ -17,6 +17,10 @@ describe.skipIf(!available.ok)(`on PostgreSQL 15${available.note}`, () => {
     harnessOf(() => server, 'text'),
   );
   targetContract(
+    'a table of bytes',
+    harnessOf(() => server, 'bytea'),
+  );
+  tailContract(
     'a table of bytes',
     harnessOf(() => server, 'bytea'),
   );
