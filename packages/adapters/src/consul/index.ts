@@ -39,6 +39,7 @@ import { ConsulControl } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
 import { ConsulLock } from './lock.ts';
 import { describe } from './describe.ts';
+import { ConsulFeed } from './feed.ts';
 import { recordOf } from './entry.ts';
 import { listingPrefix, readablePrefix } from './key-form.ts';
 import { lookUp } from './look-up.ts';
@@ -55,8 +56,10 @@ export interface ConsulOptions extends ConsulConnectionOptions {
   readonly reservedPrefix?: string | undefined;
   /** Milliseconds since 1970, by which a before-image's time may be over. */
   readonly nowMs: () => number;
-  /** Where `head()` looks, for tokens that may not read everything: the migration's prefix. Default: everywhere. */
+  /** Where `head()` looks, and what the feed watches: the migration's prefix. Default: everywhere. */
   readonly prefix?: string | undefined;
+  /** Least time in milliseconds between two listings for the feed. Default 1,000. */
+  readonly feedFloorMs?: number | undefined;
 }
 
 export interface ConsulSourceOptions extends ConsulOptions {
@@ -75,6 +78,7 @@ export interface ConsulTargetOptions extends ConsulOptions {
 }
 
 const defaultTimeoutMs = 15_000;
+const defaultFeedFloorMs = 1000;
 const everything: KeyRange = { start: '' as Key, end: null };
 
 /** Connects with the first call. */
@@ -95,6 +99,7 @@ class ConsulReader {
   protected readonly form: ValueForm;
   protected readonly reservedPrefix: Key;
   protected readonly reserved: KeyRange;
+  readonly feed: ConsulFeed;
   private readonly view: ViewContext;
 
   constructor(options: ConsulOptions, { flags, locks }: Pick<ViewContext, 'flags' | 'locks'>) {
@@ -108,6 +113,8 @@ class ConsulReader {
     this.reservedPrefix = keyFromText(reservedPrefix);
     this.reserved = prefixRange(this.reservedPrefix);
     this.view = { api: this.api, form: this.form, reserved: this.reserved, flags, locks };
+    const { prefix = '', feedFloorMs: floorMs = defaultFeedFloorMs } = options;
+    this.feed = new ConsulFeed(this.view, { prefix, floorMs });
   }
 
   describe(): Promise<StoreDescription> {
@@ -128,6 +135,7 @@ class ConsulReader {
   }
 
   close(): Promise<void> {
+    this.feed.close();
     this.client.close();
     return Promise.resolve();
   }
