@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import {
   invariant,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -24,6 +25,7 @@ import {
 import { defaultSchema, postgresCapabilities } from './capabilities.ts';
 import type { TableMapping } from './catalog.ts';
 import { PostgresControl } from './control.ts';
+import { LogFeed } from './feed/log-feed.ts';
 import { lookUpRows } from './look-up.ts';
 import { readPosition } from './position.ts';
 import { rangeSql } from './select.ts';
@@ -45,6 +47,8 @@ export interface PostgresStoreOptions extends PostgresConnectionOptions {
   readonly side: 'source' | 'target';
   /** Where keyferry's own tables are; `keyferry` by default. */
   readonly schema?: string | undefined;
+  /** Tells the feed of one migration from those of others on the same database. Default `feed`. */
+  readonly feedName?: string | undefined;
   /** The clock by which an image of another store counts as expired. */
   readonly nowMs: () => number;
 }
@@ -66,6 +70,8 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
   readonly schema: string;
   readonly sessions: Sessions;
   readonly tables: Tables;
+  /** Absent: what a query makes of its tables tells no changes. */
+  readonly feed: ChangeFeed | undefined;
   private readonly options: PostgresStoreOptions;
 
   constructor(options: PostgresStoreOptions) {
@@ -76,6 +82,10 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
     const tables = new Tables(options.name, options.tables, options.side === 'target');
     this.tables = tables;
     this.capabilities = postgresCapabilities((record) => tables.unfit(record));
+    const { sessions } = this;
+    const source = { store: this.store, database: options.database, sessions, tables, load: () => this.load() };
+    const hasQueries = options.tables.some(({ from }) => 'query' in from);
+    this.feed = hasQueries ? undefined : new LogFeed(source, options.feedName ?? 'feed');
   }
 
   load(): Promise<ServerTables> {
