@@ -67,6 +67,7 @@ export async function wireMigration(
 ): Promise<WiredMigration> {
   const { settings, stores } = planConfig(config, migration);
   const context: StoreContext = {
+    migration,
     directory: config.directory,
     redactor: options.redactor,
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -163,6 +164,7 @@ async function openPrimary(
 }
 
 interface StoreContext extends SecretContext {
+  readonly migration: string;
   readonly nowMs: () => number;
   readonly settings: PlannedSettings;
 }
@@ -303,6 +305,8 @@ async function openPostgres(
     port,
     database,
     nowMs: context.nowMs,
+    // Both sides may be in one database.
+    feedName: `${context.migration} ${side}`,
     schema: store.schema ?? undefined,
     statementTimeoutMs: statementTimeoutMs ?? undefined,
     readTimeoutMs: readTimeoutMs ?? undefined,
