@@ -154,6 +154,14 @@ async function openPrimary(
       const { openEtcdV3PrimarySwitch } = await import('./etcd-v3/index.ts');
       return openEtcdV3PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
     }
+    case 'consul': {
+      const { openConsulPrimarySwitch } = await import('./consul/index.ts');
+      return openConsulPrimarySwitch({ name, key, ...(await consulOptions(store, context)) });
+    }
+    case 'postgres': {
+      const { openPostgresPrimarySwitch } = await import('./postgres/index.ts');
+      return openPostgresPrimarySwitch({ name, key, ...(await postgresConnection(store, context)) });
+    }
     case 'sqlite': {
       const { openSqlitePrimarySwitch } = await import('./sqlite/index.ts');
       return await openSqlitePrimarySwitch({ name, key, file: sqliteOptions(store, context.directory).file });
@@ -297,27 +305,33 @@ async function openPostgres(
   side: 'source' | 'target',
 ): Promise<SourceStore & TargetStore> {
   const { openPostgresStore, compileKeyTemplate } = await import('./postgres/index.ts');
-  const { host, port, database, tls, auth, statementTimeoutMs, readTimeoutMs } = store;
   return openPostgresStore({
     name,
     side,
-    host,
-    port,
-    database,
     nowMs: context.nowMs,
     // Both sides may be in one database.
     feedName: `${context.migration} ${side}`,
-    schema: store.schema ?? undefined,
-    statementTimeoutMs: statementTimeoutMs ?? undefined,
-    readTimeoutMs: readTimeoutMs ?? undefined,
-    auth: await readAuth(auth, context),
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    readTimeoutMs: store.readTimeoutMs ?? undefined,
+    ...(await postgresConnection(store, context)),
     tables: store.tables.map((table) => {
       const compiled = compileKeyTemplate(table.key);
       invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
       return { ...table, key: compiled.template };
     }),
   });
+}
+
+async function postgresConnection(store: PostgresConfig, context: SecretContext) {
+  const { host, port, database, tls, auth, statementTimeoutMs, schema } = store;
+  return {
+    host,
+    port,
+    database,
+    schema: schema ?? undefined,
+    statementTimeoutMs: statementTimeoutMs ?? undefined,
+    auth: await readAuth(auth, context),
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+  };
 }
 
 async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {

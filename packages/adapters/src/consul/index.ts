@@ -47,7 +47,12 @@ import { ConsulTail } from './tail.ts';
 import { ValueForm } from './value-form.ts';
 import { openView, type ViewContext } from './view.ts';
 
-export { openConsulPlainSwitch, openConsulSwitch, type ConsulSwitchOptions } from './switch.ts';
+export {
+  openConsulPlainSwitch,
+  openConsulPrimarySwitch,
+  openConsulSwitch,
+  type ConsulSwitchOptions,
+} from './switch.ts';
 
 export interface ConsulOptions extends ConsulConnectionOptions {
   /** JSON pointer into values: what stands there is what a record's flags are expected to be. Default: they are 0. */

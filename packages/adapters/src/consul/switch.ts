@@ -11,10 +11,18 @@ import {
   plainSwitchText,
   type Key,
   type PlainSwitch,
+  type PrimarySwitch,
   type Switch,
   type SwitchVersion,
 } from '@keyferry/core';
-import { CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../switch/cells.ts';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../switch/cells.ts';
 import { assertTokenWhereNeeded } from './access.ts';
 import { connectionTo, type ConsulConnection, type ConsulConnectionOptions } from './connection.ts';
 import type { ConsulEntry } from './entry.ts';
@@ -29,16 +37,16 @@ export interface ConsulSwitchOptions extends ConsulConnectionOptions {
 }
 
 const defaultKey = '_keyferry/switch';
-export const defaultOnlineTimeoutMs = 5000;
-
-/** Of the record of a switch. */
-export function switchRecordKey(key: string): Key {
-  return keyFromText(`${key}/record`);
-}
+const defaultOnlineTimeoutMs = 5000;
 
 /** Connects with the first call. */
 export function openConsulSwitch(options: ConsulSwitchOptions): Switch {
   return new CellSwitch(new ConsulCells(options));
+}
+
+/** For strategy `replicate`. Connects with the first call. */
+export function openConsulPrimarySwitch(options: ConsulSwitchOptions): PrimarySwitch {
+  return new CellPrimarySwitch(new ConsulCells(options));
 }
 
 /** @param options `key` is the application's own key */
@@ -129,6 +137,6 @@ const cellOf = (entry: ConsulEntry): Cell => ({
 });
 
 /** 0: it is no version of Consul. */
-export function indexOf(version: SwitchVersion): number {
+function indexOf(version: SwitchVersion): number {
   return /^[1-9]\d{0,14}$/.test(version) ? Number(version) : 0;
 }

@@ -38,7 +38,13 @@ import { openTablesView } from './view.ts';
 
 export type { TableMapping } from './catalog.ts';
 export { controlSql } from './control-tables.ts';
-export { openPostgresPlainSwitch, openPostgresSwitch, switchSql, type PostgresSwitchOptions } from './switch.ts';
+export {
+  openPostgresPlainSwitch,
+  openPostgresPrimarySwitch,
+  openPostgresSwitch,
+  switchSql,
+  type PostgresSwitchOptions,
+} from './switch.ts';
 export { compileKeyTemplate, type KeyTemplate } from './key-template.ts';
 
 export interface PostgresStoreOptions extends PostgresConnectionOptions {

@@ -14,10 +14,18 @@ import {
   plainSwitchIsOver,
   plainSwitchText,
   type PlainSwitch,
+  type PrimarySwitch,
   type Switch,
   type SwitchVersion,
 } from '@keyferry/core';
-import { CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../switch/cells.ts';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../switch/cells.ts';
 import { defaultSchema } from './capabilities.ts';
 import { makeOwnTables, withSchema } from './own-schema.ts';
 import { Sessions, type PostgresConnectionOptions, type Session } from './session.ts';
@@ -34,11 +42,16 @@ export interface PostgresSwitchOptions extends Omit<PostgresConnectionOptions, '
 
 const defaultKey = 'switch';
 const plainName = 'plain';
-export const defaultOnlineTimeoutMs = 5000;
+const defaultOnlineTimeoutMs = 5000;
 
 /** Connects with the first call. The first write makes the table where it is missing, if the user may. */
 export function openPostgresSwitch(options: PostgresSwitchOptions): Switch {
   return new CellSwitch(new PostgresCells(options));
+}
+
+/** For strategy `replicate`; as `openPostgresSwitch`. */
+export function openPostgresPrimarySwitch(options: PostgresSwitchOptions): PrimarySwitch {
+  return new CellPrimarySwitch(new PostgresCells(options));
 }
 
 /** @param options `key` is the name under which the plain form lies, beside any other */
@@ -68,11 +81,6 @@ function namesIn(schema: string) {
   return { table: own('switches'), sequence: own('switch_versions') };
 }
 
-/** Table and name of the row that a switch's record is: a target that holds it compares that row's version. */
-export function switchRecordRow(schema: string, key: string): { readonly table: string; readonly name: string } {
-  return { table: namesIn(schema).table, name: `${key}/record` };
-}
-
 interface CellRow {
   readonly version: string | null;
   readonly body: string | null;
@@ -89,10 +97,15 @@ class PostgresCells implements Cells {
   private readonly next: string;
   private hasTable = false;
 
-  constructor({ schema = defaultSchema, key = defaultKey, ...connecting }: PostgresSwitchOptions) {
+  constructor({
+    schema = defaultSchema,
+    key = defaultKey,
+    statementTimeoutMs = defaultOnlineTimeoutMs,
+    ...connecting
+  }: PostgresSwitchOptions) {
     this.store = connecting.name;
     this.where = `${key} in ${connecting.name}`;
-    this.sessions = new Sessions({ statementTimeoutMs: defaultOnlineTimeoutMs, ...connecting });
+    this.sessions = new Sessions({ statementTimeoutMs, ...connecting });
     this.schema = schema;
     this.base = `${key}/`;
     const { table, sequence } = namesIn(schema);

@@ -86,7 +86,7 @@ export interface OpenFeed {
   read(options: FeedReadOptions): Promise<FeedStep>;
   /**
    * Everything up to a position of this feed is stored where it was carried to, so that the store need not keep it any
-   * longer. To open before it is then told as lost. Opening confirms as much. Absent: the store keeps nothing for a feed.
+   * longer. To open before it is then told as lost. Absent: the store keeps nothing for a feed.
    */
   confirm?(position: Position): void;
   close(): Promise<void>;
@@ -105,7 +105,7 @@ export interface ChangeFeed {
   open(range: KeyRange, after: Position): Promise<OpenFeed>;
   /** What the store keeps for the feed until it is confirmed; null: nothing yet. Absent: it never does. */
   backlog?(): Promise<FeedBacklog | null>;
-  /** Takes away what the feed made in the store for itself. Every position is lost then. Harmless to repeat. */
+  /** Takes away what the feed made in the store for itself; every position is lost then. Harmless to repeat. */
   end?(): Promise<void>;
 }
 

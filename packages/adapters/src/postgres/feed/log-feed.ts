@@ -4,9 +4,9 @@
  *     head() ─► slot, publication ─► place in the log           from here on the server keeps it
  *     open(after) ─► does the slot still have it? ─► START_REPLICATION after ─► transactions, whole ─► steps
  *
- * Positions are places in the log. Whoever opens at one has stored it, so what was before is not needed any more, and the
- * server is told; `confirm` tells it while a feed is open. Until then the log stays on the server's disk, for as long as
- * the slot is there: `backlog` says how much that is, `end` takes slot and publication away.
+ * Positions are places in the log. It stays on the server's disk until `confirm` says that it is not needed any more, for as
+ * long as the slot is there: `backlog` says how much that is, `end` takes slot and publication away. One connection at a
+ * time reads from a slot, so of several readers of a feed the one that reads now has it, and the others open anew.
  *
  * TRUNCATE tells no rows; a position before one is lost, and a comparison of both sides finds what went.
  */
@@ -54,6 +54,7 @@ export class LogFeed implements ChangeFeed {
   };
   private readonly source: FeedSource;
   private readonly name: string;
+  private reader: OpenLog | null = null;
 
   /** @param feed tells one feed of a database from another: the migration's name */
   constructor(source: FeedSource, feed: string) {
@@ -83,7 +84,11 @@ export class LogFeed implements ChangeFeed {
   async open(range: KeyRange, after: Position): Promise<OpenFeed> {
     const { tables } = await this.source.load();
     invariant(tables.length > 0, 'a feed without tables');
-    return new OpenLog(this.source, tables, this.name, range, after);
+    const log: OpenLog = new OpenLog(this.source, tables, this.name, range, after, async () => {
+      if (this.reader !== log) await this.reader?.drop();
+      this.reader = log;
+    });
+    return log;
   }
 
   backlog(): Promise<FeedBacklog | null> {
@@ -119,8 +124,18 @@ class OpenLog implements OpenFeed {
   /** All before it has come. */
   private readUpTo = 0n;
   private lost: string | null = null;
+  private readonly takeSlot: () => Promise<void>;
 
-  constructor(source: FeedSource, known: ServerTables['tables'], name: string, range: KeyRange, after: Position) {
+  /** @param takeSlot makes whoever has the slot give it up */
+  constructor(
+    source: FeedSource,
+    known: ServerTables['tables'],
+    name: string,
+    range: KeyRange,
+    after: Position,
+    takeSlot: () => Promise<void>,
+  ) {
+    this.takeSlot = takeSlot;
     this.source = source;
     this.known = known;
     this.name = name;
@@ -134,7 +149,7 @@ class OpenLog implements OpenFeed {
     try {
       return await this.source.sessions.guarded('reading its changes', () => this.step(place, options));
     } catch (error) {
-      await this.drop(); // the next call opens anew, behind the last step
+      await this.drop();
       throw error;
     }
   }
@@ -155,6 +170,7 @@ class OpenLog implements OpenFeed {
         whyLost(session, this.name, place),
       );
       if (why !== null) return { kind: 'lost', why };
+      await this.takeSlot();
       this.stream = await this.start(place);
       this.readUpTo = place.lsn;
     }
@@ -278,7 +294,8 @@ class OpenLog implements OpenFeed {
     });
   }
 
-  private async drop(): Promise<void> {
+  /** The next read opens anew, behind the last step. */
+  async drop(): Promise<void> {
     const { stream } = this;
     this.stream = null;
     this.whole = [];

@@ -39,18 +39,18 @@ export class ReplicationStream {
   private waitingBytes = 0;
   private failure: Error | null = null;
   private wake: (() => void) | null = null;
-  private confirmed: bigint;
+  /** 0 says nothing. Never one below what the slot has: PostgreSQL 15 would go back to it. */
+  private confirmed = 0n;
   private readonly start: Promise<void>;
   private begun: (failure: Error | null) => void = () => undefined;
 
   /**
    * @param client a connection with `replication: 'database'`; the stream ends it
    * @param name of slot and publication
-   * @param from what was before is not needed any more
+   * @param from what ended before is not told
    */
   constructor(client: Client, name: string, from: bigint) {
     this.client = client;
-    this.confirmed = from;
     this.start = new Promise((resolve, reject) => {
       this.begun = (failure) => (failure === null ? resolve() : reject(failure));
     });
@@ -105,7 +105,7 @@ export class ReplicationStream {
     this.wake?.();
   }
 
-  /** The log up to here is not needed any more. */
+  /** The log up to here is not needed any more. @param lsn one from which the stream was read, or behind it */
   confirm(lsn: bigint): void {
     if (lsn > this.confirmed) this.confirmed = lsn;
     this.sendStatus(false);

@@ -143,7 +143,12 @@ export async function dropSlot(session: Session, name: string): Promise<void> {
   await session.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', [
     name,
   ]);
-  await session.query(`DROP PUBLICATION IF EXISTS ${quoteName(name)}`);
+  // One that the owner of the tables made is the owner's to drop.
+  const { rows } = await session.query(
+    "SELECT 1 FROM pg_publication WHERE pubname = $1 AND pg_has_role(pubowner, 'USAGE')",
+    [name],
+  );
+  if (rows.length > 0) await session.query(`DROP PUBLICATION IF EXISTS ${quoteName(name)}`);
 }
 
 /** For a reader that is gone to be given up by the server. */
