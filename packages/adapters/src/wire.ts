@@ -8,6 +8,7 @@
  * Secrets are read here, one connection at a time, and go from the redactor straight into the adapter.
  * Source and target get a connection each, also when they are one store: closing one must not close the other.
  */
+import { join } from 'node:path';
 import {
   invariant,
   type MigrationSpec,
@@ -218,7 +219,15 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulSource } = await import('./consul/index.ts');
       const { prefix } = settings.source;
-      return openConsulSource({ name, nowMs, prefix, flags: store.flags, ...(await consulOptions(store, context)) });
+      const feedFile = feedFileOf(context, 'source');
+      return openConsulSource({
+        name,
+        nowMs,
+        prefix,
+        feedFile,
+        flags: store.flags,
+        ...(await consulOptions(store, context)),
+      });
     }
     case 'dynamodb':
       return await openDynamoDb(name, store, context, settings.source.prefix);
@@ -242,7 +251,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
-      const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
+      const feedFile = feedFileOf(context, 'target');
+      const options = { name, nowMs: context.nowMs, prefix, feedFile, ...(await consulOptions(store, context)) };
       const { lock, transactionBytes } = store;
       return openConsulTarget({ ...options, lock, transactionBytes: transactionBytes ?? undefined });
     }
@@ -319,6 +329,11 @@ async function openPostgres(
       return { ...table, key: compiled.template };
     }),
   });
+}
+
+/** Beside the state: whoever goes on with a migration does so in the same folder. */
+function feedFileOf({ directory, migration }: StoreContext, side: 'source' | 'target'): string {
+  return join(directory, '.keyferry', 'feeds', `${encodeURIComponent(migration)}-${side}.db`);
 }
 
 async function postgresConnection(store: PostgresConfig, context: SecretContext) {

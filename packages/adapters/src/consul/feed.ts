@@ -8,8 +8,8 @@
  *
  * Positions are the index of the whole store, as a view has them. What was changed twice between two steps is told once.
  * Deletes leave nothing in a listing; they are known by the image of the keys (key-image.ts), which begins with the first
- * call to the feed and lives as long as the process. A position from before that is lost, and so is all that came before
- * the store went back (a restored snapshot): an index that is lower than one that was seen tells.
+ * call to the feed and is kept in a file. A position from before that is lost, and so is all that came before the store
+ * went back (a restored snapshot): an index that is lower than one that was seen tells.
  *
  * A listing costs the servers as much as a scan. So there is a floor between two: a second, and the time that the last
  * one took. An index of the prefix that has not moved since a look of the last minutes saves it; for longer it proves
@@ -42,6 +42,8 @@ export interface FeedOptions {
   readonly prefix: string;
   /** Least time between two listings, in milliseconds. */
   readonly floorMs: number;
+  /** Where the image of the keys is kept; null: nowhere, so that a position ends with the process. */
+  readonly imageFile: string | null;
 }
 
 /** Values of one step; what is more is for a comparison of both sides, which goes by pages. */
@@ -90,6 +92,10 @@ export class ConsulFeed implements ChangeFeed {
     };
   }
 
+  async end(): Promise<void> {
+    this.watch.forget();
+  }
+
   /** Steps that are under way fail. */
   close(): void {
     this.watch.close();
@@ -101,33 +107,32 @@ class PrefixWatch {
   private readonly view: ViewContext;
   private readonly prefix: Key;
   private readonly floorMs: number;
+  private readonly imageFile: string | null;
   private image: KeyImage | null = null;
-  /** Nothing is known of what was deleted before it. */
-  private base = Number.POSITIVE_INFINITY;
   /** Of the prefix, at the last look; and when and how long that was. */
-  private seen = { index: -1, position: 0, atMs: 0, tookMs: 0 };
+  private seen = { index: -1, atMs: 0, tookMs: 0 };
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(view: ViewContext, { prefix, floorMs }: FeedOptions) {
+  constructor(view: ViewContext, { prefix, floorMs, imageFile }: FeedOptions) {
     this.view = view;
     this.prefix = readablePrefix(keyFromText(prefix));
     this.floorMs = floorMs;
+    this.imageFile = imageFile;
   }
 
   async position(): Promise<number> {
     return Number(await this.view.api.readPosition(this.prefix));
   }
 
-  /** The first look. */
+  /** The first look, if none was taken yet. */
   begin(): Promise<void> {
     return this.inTurn(async () => {
       if (this.image !== null) return;
       await assertTokenWhereNeeded(this.view.api);
-      const image = new KeyImage();
+      const image = openImage(this.imageFile);
       try {
-        const before = await this.position();
-        await this.look(image, before, () => undefined);
-        [this.image, this.base] = [image, before];
+        if (image.base === null) await this.look(image, await this.position(), () => undefined);
+        this.image = image;
       } catch (error) {
         image.close();
         throw error;
@@ -144,7 +149,8 @@ class PrefixWatch {
           `the store is at index ${before}, and was at ${after}: it is another one, or went back to an older state`,
         );
       }
-      if (after < this.base) return lost(this.whyBase(after));
+      const why = this.whyLost(after);
+      if (why !== null) return lost(why);
       const leftMs = signal?.aborted === true ? 0 : endsAtMs - systemClock.monotonicMs();
       if (before === after) {
         if (leftMs <= 0) return nothingUntil(after);
@@ -165,7 +171,11 @@ class PrefixWatch {
   close(): void {
     this.image?.close();
     this.image = null;
-    this.base = Number.POSITIVE_INFINITY;
+  }
+
+  forget(): void {
+    (this.image ?? openImage(this.imageFile)).remove();
+    this.image = null;
   }
 
   private async step(after: number, range: KeyRange, before: number): Promise<FeedStep> {
@@ -180,7 +190,8 @@ class PrefixWatch {
         bytes += change.key.length + change.value.length;
         if (bytes <= stepBytesMax) changes.push(change);
       });
-      if (after < this.base) return lost(this.whyBase(after));
+      const why = this.whyLost(after);
+      if (why !== null) return lost(why);
       if (bytes > stepBytesMax) return lost(`${bytes} bytes changed since, and a step holds ${stepBytesMax}`);
     }
     for (const key of image.goneAfter(after)) if (isTold(key)) changes.push({ kind: 'delete', key });
@@ -192,7 +203,6 @@ class PrefixWatch {
     const { api, reserved } = this.view;
     const startMs = systemClock.monotonicMs();
     const index = await api.readPrefixIndex(this.prefix, null, 0);
-    let wentBack = false;
     await api.readTree(this.prefix, async (feed) => {
       image.beginLook();
       await feed({
@@ -202,8 +212,7 @@ class PrefixWatch {
           const carried = carriedOf(this.view, entry);
           // One that is no record to others is not there for them: held as a lock, with flags that nobody carries.
           if (typeof carried === 'string') return;
-          const known = image.see(key, modifyIndex);
-          wentBack ||= known === null ? modifyIndex < this.seen.position : modifyIndex < known;
+          image.see(key, modifyIndex);
           const { value, version } = carried;
           take({ kind: 'put', key, value, version, expiresAtMs: null }, modifyIndex);
         },
@@ -211,11 +220,9 @@ class PrefixWatch {
       });
     });
     // Behind the listing: a delete between the two reads of the position must not be missed by who stands at the first.
-    const position = await this.position();
-    image.endLook(position);
-    if (wentBack) this.base = position;
+    image.endLook(before, await this.position());
     const endMs = systemClock.monotonicMs();
-    this.seen = { index, position: before, atMs: endMs, tookMs: endMs - startMs };
+    this.seen = { index, atMs: endMs, tookMs: endMs - startMs };
   }
 
   /** Nothing below the prefix moved after an index, nor since the last look, as far as that can be known. */
@@ -241,14 +248,26 @@ class PrefixWatch {
     await Promise.race([moved, systemClock.sleep(waitMs, signal)]);
   }
 
-  private whyBase(after: number): string {
-    return `what was deleted between index ${after} and ${this.base} is not known: this process looked first at the latter, or the store went back`;
+  private whyLost(after: number): string | null {
+    const base = this.image?.base ?? Number.POSITIVE_INFINITY;
+    if (after >= base) return null;
+    return `what was deleted between index ${after} and ${base} is not known: the first look was at the latter, or the store went back`;
   }
 
   private inTurn<T>(body: () => Promise<T>): Promise<T> {
     const result = this.turn.then(body);
     this.turn = result.catch(() => undefined);
     return result;
+  }
+}
+
+/** Where nothing can be written (a function's own folder), as good as it goes: for this process. */
+function openImage(file: string | null): KeyImage {
+  try {
+    return new KeyImage(file);
+  } catch (error) {
+    if (file === null) throw error;
+    return new KeyImage(null);
   }
 }
 

@@ -65,6 +65,8 @@ export interface ConsulOptions extends ConsulConnectionOptions {
   readonly prefix?: string | undefined;
   /** Least time in milliseconds between two listings for the feed. Default 1,000. */
   readonly feedFloorMs?: number | undefined;
+  /** Where the feed keeps which keys it saw, so that another process can go on. Default: for this process alone. */
+  readonly feedFile?: string | undefined;
 }
 
 export interface ConsulSourceOptions extends ConsulOptions {
@@ -118,8 +120,8 @@ class ConsulReader {
     this.reservedPrefix = keyFromText(reservedPrefix);
     this.reserved = prefixRange(this.reservedPrefix);
     this.view = { api: this.api, form: this.form, reserved: this.reserved, flags, locks };
-    const { prefix = '', feedFloorMs: floorMs = defaultFeedFloorMs } = options;
-    this.feed = new ConsulFeed(this.view, { prefix, floorMs });
+    const { prefix = '', feedFloorMs: floorMs = defaultFeedFloorMs, feedFile: imageFile = null } = options;
+    this.feed = new ConsulFeed(this.view, { prefix, floorMs, imageFile });
   }
 
   describe(): Promise<StoreDescription> {

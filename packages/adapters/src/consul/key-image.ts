@@ -1,49 +1,73 @@
 /**
  * The keys of a store as they were at the last look, on disk, and those that have gone since the first one.
  *
- *     key        its index     look that saw it last     found gone at
+ *     image    key ─ its index ─ found gone at              seen    what a look sees, until it is whole
+ *     looks    the first one; the last one                           └──────merged at once, or not at all──────► image
  *
- * A listing tells nothing of what was deleted, so that is found here: what the look before saw and this one did not. A key
- * stays known as gone until it is seen again, so whoever asks from an older position is told of it as well. To be told
- * twice is harmless: it is not there. The file is SQLite's own temporary one: unlinked, for its owner only, gone with the
- * process.
+ * A listing tells nothing of what was deleted, so that is found here: what was there and is not seen any more. A key stays known
+ * as gone until it is seen again, so whoever asks from an older position is told of it as well. To be told twice is
+ * harmless: it is not there.
+ *
+ * In a file it outlives the process, and several may use it: a look that is older than the last one changes nothing. Without
+ * one it is SQLite's own temporary file: unlinked, for its owner only, gone with the process.
  */
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { keyFromBytes, keyToBytes, type Key } from '@keyferry/core';
 
+const busyTimeoutMs = 30_000;
+
 export class KeyImage {
   private readonly database: DatabaseSync;
-  private readonly index: StatementSync;
-  private readonly put: StatementSync;
-  private look = 0;
+  private readonly note: StatementSync;
+  private readonly file: string | null;
 
-  constructor() {
-    this.database = new DatabaseSync('');
-    this.database.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
-      CREATE TABLE image (key BLOB PRIMARY KEY, at INTEGER, look INTEGER, gone INTEGER) STRICT, WITHOUT ROWID;
-      CREATE INDEX image_gone ON image (gone) WHERE gone IS NOT NULL;
-      BEGIN`);
-    this.index = this.database.prepare('SELECT at FROM image WHERE key = ? AND gone IS NULL');
-    this.put = this.database.prepare(
-      `INSERT INTO image VALUES (?1, ?2, ?3, NULL) ON CONFLICT (key) DO UPDATE SET at = ?2, look = ?3, gone = NULL`,
-    );
+  /** @param file null: for this process alone */
+  constructor(file: string | null) {
+    this.file = file;
+    if (file !== null) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    this.database = new DatabaseSync(file ?? '', { timeout: busyTimeoutMs });
+    if (file !== null) chmodSync(file, 0o600);
+    this.database.exec(`PRAGMA synchronous = NORMAL;
+      CREATE TABLE IF NOT EXISTS image (key BLOB PRIMARY KEY, at INTEGER NOT NULL, gone INTEGER) STRICT, WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS image_gone ON image (gone) WHERE gone IS NOT NULL;
+      CREATE TABLE IF NOT EXISTS looks (first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+      CREATE TEMP TABLE seen (key BLOB PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID`);
+    this.note = this.database.prepare('INSERT OR REPLACE INTO seen VALUES (?, ?)');
+  }
+
+  /** Nothing is known of what was deleted before this index; null: nothing at all. */
+  get base(): number | null {
+    const row = this.database.prepare('SELECT first FROM looks').get();
+    return row === undefined ? null : Number(row['first']);
   }
 
   beginLook(): void {
-    this.look += 1;
+    this.database.exec('DELETE FROM seen');
   }
 
-  /** @returns the index at which a look before saw it; null: none did, or it was gone since */
-  see(key: Key, index: number): number | null {
-    const bytes = keyToBytes(key);
-    const before = this.index.get(bytes)?.['at'] ?? null;
-    this.put.run(bytes, index, this.look);
-    return before === null ? null : Number(before);
+  see(key: Key, index: number): void {
+    this.note.run(keyToBytes(key), index);
   }
 
-  /** All of it was seen. What was not is gone, at `index` or before. */
-  endLook(index: number): void {
-    this.database.prepare('UPDATE image SET gone = ? WHERE look < ? AND gone IS NULL').run(index, this.look);
+  /**
+   * All of it was seen. An index below one that was known before shows that the store went back: then it begins anew.
+   * @param before the store's index before the look
+   * @param after and after it: what was not seen is gone by then
+   */
+  endLook(before: number, after: number): void {
+    const { database } = this;
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      const last = database.prepare('SELECT last FROM looks').get()?.['last'] ?? null;
+      if (last === null) database.prepare('INSERT INTO looks VALUES (?, ?)').run(before, before);
+      if (last === null || Number(last) <= before) this.merge(last === null ? 0 : Number(last), before, after);
+      database.exec('COMMIT');
+    } catch (error) {
+      database.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   /** Keys that were found gone after `index`, and not seen since. */
@@ -54,5 +78,30 @@ export class KeyImage {
 
   close(): void {
     this.database.close();
+  }
+
+  /** Closes it and takes its file away. */
+  remove(): void {
+    this.close();
+    if (this.file !== null) rmSync(this.file, { force: true });
+  }
+
+  private merge(last: number, before: number, after: number): void {
+    const { database } = this;
+    const older = database
+      .prepare(
+        `SELECT 1 FROM seen s LEFT JOIN image i ON i.key = s.key AND i.gone IS NULL
+         WHERE s.at < coalesce(i.at, ?) LIMIT 1`,
+      )
+      .get(last);
+    database
+      .prepare(
+        'UPDATE image SET gone = ? WHERE gone IS NULL AND NOT EXISTS (SELECT 1 FROM seen s WHERE s.key = image.key)',
+      )
+      .run(after);
+    database.exec(`INSERT INTO image SELECT key, at, NULL FROM seen WHERE true
+      ON CONFLICT (key) DO UPDATE SET at = excluded.at, gone = NULL WHERE at <> excluded.at OR gone IS NOT NULL`);
+    if (older !== undefined) database.prepare('UPDATE looks SET first = ?').run(after);
+    database.prepare('UPDATE looks SET last = ?').run(before);
   }
 }

@@ -2,6 +2,9 @@
  * Goal: the feed of Consul misses nothing that a listing does not show: deletes, and a store that went back to an older
  * state. Method: a real server, that is killed, started again and restored from a snapshot under an open feed.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   keyFromText,
   prefixRange,
@@ -89,6 +92,25 @@ describe.skipIf(!available.ok)(`the feed of Consul${available.note}`, () => {
     const other = feedOf({ store: await fixture.openAnother() });
     await other.head();
     expect(briefly(await readOnce(await other.open(everything, start)))).toMatch(/is not known/);
+  });
+
+  it('is gone on with by another process that has its file, and by none that has not', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'keyferry-feed-'));
+    const feedFile = join(folder, 'feeds', 'image.db');
+    const options = { feedFile, feedFloorMs: 10, prefix: 'contract/' };
+    const first = await fixture.openAnother(options);
+    const start = await feedOf({ store: first }).head();
+    await first.close();
+    await fixture.change([{ delete: key('a') }, { put: seedOf(harness, 'd') }]);
+    const next = feedOf({ store: await fixture.openAnother(options) });
+    expect(briefly(await firstNews(await next.open(everything, start)))).toEqual([
+      'delete contract/a',
+      'put contract/d',
+    ]);
+    await next.end?.();
+    const last = feedOf({ store: await fixture.openAnother(options) });
+    expect(briefly(await readOnce(await last.open(everything, start)))).toMatch(/is not known/);
+    rmSync(folder, { recursive: true });
   });
 
   it('goes on where it was when the server is killed and comes back', async () => {
