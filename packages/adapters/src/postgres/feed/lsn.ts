@@ -28,16 +28,3 @@ export function placeOf(position: Position): WalPlace | null {
 export function positionAt({ timeline, lsn }: WalPlace): Position {
   return `${timeline}/${lsnToText(lsn)}` as Position;
 }
-
-const pageBytes = 8192n;
-const pageHeadBytes = 24n;
-const segmentHeadBytes = 40n;
-
-/**
- * Where the next record will be put is told behind the head of its page, and where the log was read to before that: at
- * the beginning of a page nobody would ever get there (src/include/access/xlog_internal.h, the two sizes of a page's head).
- */
-export function withoutPageHead(lsn: bigint, segmentBytes: bigint): bigint {
-  if (lsn % segmentBytes === segmentHeadBytes) return lsn - segmentHeadBytes;
-  return lsn % pageBytes === pageHeadBytes ? lsn - pageHeadBytes : lsn;
-}

@@ -14,7 +14,7 @@ import { systemClock } from '../../environment/system-clock.ts';
 import { unsupported, type ResolvedTable } from '../catalog.ts';
 import type { Session } from '../session.ts';
 import { quoteName } from '../sql.ts';
-import { lsnFromText, withoutPageHead, type WalPlace } from './lsn.ts';
+import { lsnFromText, type WalPlace } from './lsn.ts';
 
 /** What slots and publications may be called: 63 letters, digits and underscores. */
 export function feedObjectName(database: string, feed: string): string {
@@ -26,29 +26,44 @@ export function feedObjectName(database: string, feed: string): string {
 }
 
 interface HeadRow {
-  readonly lsn: string;
+  readonly flushed: string;
+  readonly inserted: string;
   readonly timeline: number;
-  readonly segment: string;
   readonly slot: boolean;
 }
 
-/** Where the log ends now, and the slot from which it is kept; makes both if they are missing. */
+/**
+ * Where the log ends now, and the slot from which it is kept; makes both if they are missing. The stream tells what is on
+ * disk: a commit that was acknowledged before that, and records that nobody waits for, are brought there.
+ */
 export async function headWithSlot(
   session: Session,
   store: string,
   name: string,
   tables: readonly ResolvedTable[],
 ): Promise<WalPlace> {
-  const sql = `SELECT pg_current_wal_insert_lsn()::text AS lsn, (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
-      (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
-      EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1) AS slot`;
-  let { rows } = await session.query<HeadRow>(sql, [name]);
-  if (rows[0]?.slot !== true) {
+  const look = async (): Promise<HeadRow | undefined> => {
+    const { rows } = await session.query<HeadRow>(
+      `SELECT pg_current_wal_flush_lsn()::text AS flushed, pg_current_wal_insert_lsn()::text AS inserted,
+         (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+         EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1) AS slot`,
+      [name],
+    );
+    return rows[0];
+  };
+  let row = await look();
+  if (row?.slot !== true) {
     await makeSlot(session, store, name, tables);
-    ({ rows } = await session.query<HeadRow>(sql, [name]));
+    row = await look();
   }
-  const { lsn = '0/0', timeline = 0, segment = '16777216' } = rows[0] ?? {};
-  return { timeline, lsn: withoutPageHead(lsnFromText(lsn), BigInt(segment)) };
+  if (row?.flushed !== row?.inserted) {
+    await session.query('BEGIN; SET LOCAL synchronous_commit = local');
+    await session.query("SELECT pg_logical_emit_message(true, 'keyferry', '')");
+    await session.query('COMMIT');
+    row = await look();
+  }
+  const { flushed = '0/0', timeline = 0 } = row ?? {};
+  return { timeline, lsn: lsnFromText(flushed) };
 }
 
 async function makeSlot(
