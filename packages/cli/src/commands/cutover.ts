@@ -5,11 +5,8 @@ import { BaseCommand } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { confirmFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { cutoverIntent, cutoverView, type CutOverView } from '../views/replicate/cutover.ts';
-import { inTurn } from '../turn.ts';
+import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
-
-/** A tail that follows gives way within a moment; so the command waits for that, unless told how long. */
-const giveWayMs = 60_000;
 
 export default class Cutover extends BaseCommand {
   static override readonly summary =
@@ -33,7 +30,7 @@ export default class Cutover extends BaseCommand {
     const { args, flags } = await this.parse(Cutover);
     await this.perform<CutOverView>(flags, args.migration, (run) =>
       withMigration(run, args.migration, (wired) =>
-        inTurn<CutOverView>(run, wired, flags['lock-timeout'] ?? giveWayMs, async ({ options }) => {
+        inTurnOfFollowers<CutOverView>(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { cutOver, readStatus } = await loadEngine();
           const { migration } = spec;
