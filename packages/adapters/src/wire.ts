@@ -8,7 +8,6 @@
  * Secrets are read here, one connection at a time, and go from the redactor straight into the adapter.
  * Source and target get a connection each, also when they are one store: closing one must not close the other.
  */
-import { join } from 'node:path';
 import {
   invariant,
   type MigrationSpec,
@@ -27,10 +26,11 @@ import type {
   ResolvedConfig,
   StoreConfig,
 } from './config/resolved-config.ts';
-import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
+import type { SecretContext } from './config/secrets.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
+import { consulOptions, feedFileOf, networkOptions, postgresConnection } from './wire-options.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
 
 export interface WiredMigration {
@@ -219,7 +219,7 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulSource } = await import('./consul/index.ts');
       const { prefix } = settings.source;
-      const feedFile = feedFileOf(context, 'source');
+      const feedFile = feedFileOf(directory, context.migration, 'source');
       return openConsulSource({
         name,
         nowMs,
@@ -251,7 +251,7 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
-      const feedFile = feedFileOf(context, 'target');
+      const feedFile = feedFileOf(context.directory, context.migration, 'target');
       const options = { name, nowMs: context.nowMs, prefix, feedFile, ...(await consulOptions(store, context)) };
       const { lock, transactionBytes } = store;
       return openConsulTarget({ ...options, lock, transactionBytes: transactionBytes ?? undefined });
@@ -331,39 +331,6 @@ async function openPostgres(
   });
 }
 
-/** Beside the state: whoever goes on with a migration does so in the same folder. */
-function feedFileOf({ directory, migration }: StoreContext, side: 'source' | 'target'): string {
-  return join(directory, '.keyferry', 'feeds', `${encodeURIComponent(migration)}-${side}.db`);
-}
-
-async function postgresConnection(store: PostgresConfig, context: SecretContext) {
-  const { host, port, database, tls, auth, statementTimeoutMs, schema } = store;
-  return {
-    host,
-    port,
-    database,
-    schema: schema ?? undefined,
-    statementTimeoutMs: statementTimeoutMs ?? undefined,
-    auth: await readAuth(auth, context),
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
-  };
-}
-
-async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {
-  const { endpoints, tls, token, datacenter, namespace, partition, flagsFrom, reservedPrefix } = store;
-  return {
-    endpoints,
-    datacenter: datacenter ?? undefined,
-    namespace: namespace ?? undefined,
-    partition: partition ?? undefined,
-    flagsFrom: flagsFrom ?? undefined,
-    reservedPrefix: reservedPrefix ?? undefined,
-    requestTimeoutMs: store.requestTimeoutMs ?? undefined,
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
-    ...(token === null ? {} : { token: await readSecret(token, context) }),
-  };
-}
-
 async function openDynamoDb(
   name: string,
   store: Extract<StoreConfig, { readonly kind: 'dynamodb' }>,
@@ -392,19 +359,6 @@ async function openDynamoDb(
     reservedPrefix: store.reservedPrefix ?? undefined,
     prefix,
   });
-}
-
-async function networkOptions(
-  store: Extract<StoreConfig, { readonly kind: 'etcd-v2' | 'etcd-v3' }>,
-  context: SecretContext,
-) {
-  const { endpoints, tls, auth, requestTimeoutMs } = store;
-  return {
-    endpoints,
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
-    ...(auth === null ? {} : { auth: await readAuth(auth, context) }),
-    ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
-  };
 }
 
 function sqliteOptions(store: Extract<StoreConfig, { readonly kind: 'sqlite' }>, directory: string) {

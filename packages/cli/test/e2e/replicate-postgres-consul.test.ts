@@ -57,7 +57,7 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL to Consul while it is wr
     folders.push(folder);
     const succeeds = async (args: readonly string[]) => {
       const { exitCode, stdout, stderr } = await folder.run(args, env);
-      expect(`${exitCode === 0 ? '' : stdout + stderr}`).toBe('');
+      expect(exitCode === 0 ? '' : stdout + stderr).toBe('');
     };
     await succeeds(['plan', 'move', '--out', 'move.kfplan']);
     const following = folder.start(['apply', 'move.kfplan', '--follow', '--yes'], env);

@@ -90,7 +90,7 @@ function prepare(store: string, batch: Batch, { message, relation, transaction }
   const addKey = (texts: readonly (string | null | undefined)[]): number => {
     const told = texts.every((text) => text !== undefined);
     invariant(told, () => `a key of ${table.label} that the change does not tell`);
-    return keys.push({ ord: keys.length, texts: texts as readonly (string | null)[] }) - 1;
+    return keys.push({ ord: keys.length, texts }) - 1;
   };
   const { mapping, writable } = table;
   const unknown = relation.columns.find(
