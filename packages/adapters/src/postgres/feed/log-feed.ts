@@ -29,7 +29,7 @@ import type { Session, Sessions } from '../session.ts';
 import type { ServerTables, Tables } from '../tables.ts';
 import { changesOf, type RowChange } from './decode-changes.ts';
 import { placeOf, positionAt, type WalPlace } from './lsn.ts';
-import { readMessage, type Relation } from './pgoutput.ts';
+import { readMessage, type PgoutputMessage, type Relation } from './pgoutput.ts';
 import { ReplicationStream } from './replication-stream.ts';
 import { backlogOf, dropSlot, feedObjectName, headWithSlot, onceSlotIsFree, whyLost } from './slot.ts';
 
@@ -242,7 +242,7 @@ class OpenLog implements OpenFeed {
   }
 
   private take(bytes: Buffer): void {
-    const message = readMessage(bytes);
+    const message = this.messageIn(bytes);
     switch (message.kind) {
       case 'begin':
         this.partly = { rows: [], bytes: 0, transaction: message.transaction };
@@ -274,6 +274,15 @@ class OpenLog implements OpenFeed {
       }
       case 'other':
         break;
+    }
+  }
+
+  private messageIn(bytes: Buffer): PgoutputMessage {
+    try {
+      return readMessage(bytes);
+    } catch (error) {
+      const detail = `the stream of changes is not what pgoutput sends: ${error instanceof Error ? error.message : ''}`;
+      throw new KeyferryError('store.answer-unexpected', { store: this.source.store, detail }, { cause: error });
     }
   }
 
