@@ -26,13 +26,12 @@ import type {
   ResolvedConfig,
   StoreConfig,
 } from './config/resolved-config.ts';
-import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
 import { wireOnline, type WiredOnline } from './wire-online.ts';
+import { consulOptions, feedFileOf, networkOptions, postgresConnection, type StoreContext } from './wire-options.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
-import { networkOptions, type StoreContext } from './wire-store.ts';
 
 export interface WiredMigration {
   readonly spec: MigrationSpec;
@@ -71,6 +70,7 @@ export async function wireMigration(
 ): Promise<WiredMigration> {
   const { settings, stores } = planConfig(config, migration);
   const context: StoreContext = {
+    migration,
     directory: config.directory,
     redactor: options.redactor,
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -160,6 +160,14 @@ async function openPrimary(
       const { openEtcdV3PrimarySwitch } = await import('./etcd-v3/index.ts');
       return openEtcdV3PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
     }
+    case 'consul': {
+      const { openConsulPrimarySwitch } = await import('./consul/index.ts');
+      return openConsulPrimarySwitch({ name, key, ...(await consulOptions(store, context)) });
+    }
+    case 'postgres': {
+      const { openPostgresPrimarySwitch } = await import('./postgres/index.ts');
+      return openPostgresPrimarySwitch({ name, key, ...(await postgresConnection(store, context)) });
+    }
     case 'sqlite': {
       const { openSqlitePrimarySwitch } = await import('./sqlite/index.ts');
       return await openSqlitePrimarySwitch({ name, key, file: sqliteOptions(store, context.directory).file });
@@ -210,7 +218,15 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulSource } = await import('./consul/index.ts');
       const { prefix } = settings.source;
-      return openConsulSource({ name, nowMs, prefix, flags: store.flags, ...(await consulOptions(store, context)) });
+      const feedFile = feedFileOf(directory, context.migration, 'source');
+      return openConsulSource({
+        name,
+        nowMs,
+        prefix,
+        feedFile,
+        flags: store.flags,
+        ...(await consulOptions(store, context)),
+      });
     }
     case 'dynamodb':
       return await openDynamoDb(name, store, context, settings.source.prefix);
@@ -234,7 +250,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
-      const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
+      const feedFile = feedFileOf(context.directory, context.migration, 'target');
+      const options = { name, nowMs: context.nowMs, prefix, feedFile, ...(await consulOptions(store, context)) };
       const { lock, transactionBytes } = store;
       return openConsulTarget({ ...options, lock, transactionBytes: transactionBytes ?? undefined });
     }
@@ -297,40 +314,20 @@ async function openPostgres(
   side: 'source' | 'target',
 ): Promise<SourceStore & TargetStore> {
   const { openPostgresStore, compileKeyTemplate } = await import('./postgres/index.ts');
-  const { host, port, database, tls, auth, statementTimeoutMs, readTimeoutMs } = store;
   return openPostgresStore({
     name,
     side,
-    host,
-    port,
-    database,
     nowMs: context.nowMs,
-    schema: store.schema ?? undefined,
-    statementTimeoutMs: statementTimeoutMs ?? undefined,
-    readTimeoutMs: readTimeoutMs ?? undefined,
-    auth: await readAuth(auth, context),
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    // Both sides may be in one database.
+    feedName: `${context.migration} ${side}`,
+    readTimeoutMs: store.readTimeoutMs ?? undefined,
+    ...(await postgresConnection(store, context)),
     tables: store.tables.map((table) => {
       const compiled = compileKeyTemplate(table.key);
       invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
       return { ...table, key: compiled.template };
     }),
   });
-}
-
-async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {
-  const { endpoints, tls, token, datacenter, namespace, partition, flagsFrom, reservedPrefix } = store;
-  return {
-    endpoints,
-    datacenter: datacenter ?? undefined,
-    namespace: namespace ?? undefined,
-    partition: partition ?? undefined,
-    flagsFrom: flagsFrom ?? undefined,
-    reservedPrefix: reservedPrefix ?? undefined,
-    requestTimeoutMs: store.requestTimeoutMs ?? undefined,
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
-    ...(token === null ? {} : { token: await readSecret(token, context) }),
-  };
 }
 
 async function openDynamoDb(

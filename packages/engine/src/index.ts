@@ -22,6 +22,7 @@ export {
   type CutoverResult,
   type ReplicateRollbackResult,
 } from './strategies/replicate-ends.ts';
+export { whileOthersGiveWay } from './replicate/give-way.ts';
 export { StatePrimarySwitch, type WhoIsTold } from './replicate/state-primary.ts';
 export { verify, type VerifyResult } from './verify.ts';
 export { verifyApplied, type AppliedVerification } from './verify-applied.ts';

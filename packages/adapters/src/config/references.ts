@@ -139,7 +139,7 @@ function checkBackup(yaml: YamlText, root: unknown, migration: string): readonly
 const durationOf = (value: unknown, byDefault: string): number | null =>
   parseDurationMs(typeof value === 'string' ? value : byDefault);
 
-const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'sqlite'];
+const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'consul', 'postgres', 'sqlite'];
 
 function checkReplicate(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
   const base = ['migrations', migration];

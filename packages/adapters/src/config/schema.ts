@@ -169,7 +169,7 @@ const freeze = z.union(
     z.literal('person'),
     z.strictObject({
       switch: z.strictObject({
-        store: text.describe('an etcd-v2, etcd-v3 or sqlite store that applications reach'),
+        store: text.describe('an etcd-v2, etcd-v3, consul, postgres or sqlite store that applications reach'),
         key: text.optional().describe('where it lies in the store; by default the one of the kind of store'),
       }),
     }),

@@ -10,11 +10,8 @@ import { confirmFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { cutoverView, type CutoverView } from '../views/cutover/index.ts';
 import { settleIntent } from '../views/online/cutover.ts';
 import { flipIntent } from '../views/replicate/cutover.ts';
-import { inTurn } from '../turn.ts';
+import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
-
-/** A tail that follows gives way within a moment; so the command waits for that, unless told how long. */
-const giveWayMs = 60_000;
 
 interface CutoverFlags {
   readonly yes: boolean;
@@ -50,8 +47,7 @@ export default class Cutover extends BaseCommand {
     await this.perform<CutoverView>(flags, args.migration, (run) =>
       withMigration(run, args.migration, (wired) => {
         const { migration, strategy } = wired.spec;
-        const waitMs = flags['lock-timeout'] ?? (strategy === 'replicate' ? giveWayMs : undefined);
-        return inTurn<CutoverView>(run, wired, waitMs, async ({ options }) => {
+        return inTurnOfFollowers<CutoverView>(run, wired, flags['lock-timeout'], async ({ options }) => {
           switch (strategy) {
             case 'offline': {
               const next = `keyferry finalize ${migration}`;

@@ -11,7 +11,7 @@ import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
 import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
 import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
-import { inTurn } from '../turn.ts';
+import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
 
 export default class Finalize extends BaseCommand {
@@ -37,7 +37,7 @@ export default class Finalize extends BaseCommand {
     const { args, flags } = await this.parse(Finalize);
     await this.perform<unknown>(flags, args.migration, (run) =>
       withMigration(run, args.migration, (wired) =>
-        inTurn(run, wired, flags['lock-timeout'], async ({ options }) => {
+        inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { readStatus, reopen } = await loadEngine();
           const { migration } = spec;

@@ -7,7 +7,7 @@ import { confirmGoneFlag } from '../flags/confirm-gone.ts';
 import { confirmFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { rollbackOnlineIntent } from '../views/online/rollback.ts';
 import { rollbackIntent, rollbackView, type RolledBackView } from '../views/rollback/index.ts';
-import { inTurn } from '../turn.ts';
+import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
 
 export default class Rollback extends BaseCommand {
@@ -28,7 +28,7 @@ export default class Rollback extends BaseCommand {
     const { args, flags } = await this.parse(Rollback);
     await this.perform<RolledBackView>(flags, args.migration, (run) =>
       withMigration(run, args.migration, (wired) =>
-        inTurn<RolledBackView>(run, wired, flags['lock-timeout'], async ({ options }) => {
+        inTurnOfFollowers<RolledBackView>(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { readStatus, rollBack, rollBackDualRead, rollBackReplicate } = await loadEngine();
           const { migration } = spec;

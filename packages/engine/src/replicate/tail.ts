@@ -301,6 +301,7 @@ export class Tail {
     }
     this.count({ puts, deletes });
     if (position === null) return;
+    this.open?.confirm?.(position);
     this.stored = position;
     this.storedAtMs = this.env.clock.monotonicMs();
   }

@@ -187,7 +187,7 @@ export async function finalizeReplicate(
   );
 }
 
-/** In both stores: each holds the record of the tail that wrote to it. */
+/** In both stores: each holds the record of the tail that wrote to it, and what it kept to tell its changes. */
 async function dropControlKeys(
   engine: Engine,
   spec: MigrationSpec,
@@ -200,6 +200,10 @@ async function dropControlKeys(
     if (side === 'source' && (await withRetry(engine, 'epoch', () => control.readEpoch())) === null) continue;
     await ensureEpochOf(engine, spec, side, epoch);
     await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
+  }
+  // No tail goes on, so neither store has to keep anything for one.
+  for (const { feed } of [engine.source, engine.target]) {
+    await withRetry(engine, 'end feed', async () => feed?.end?.());
   }
 }
 
