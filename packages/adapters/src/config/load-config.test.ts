@@ -243,8 +243,8 @@ describe('a wrong configuration', () => {
     ],
     [
       'has a strategy of a later version',
-      valid.replace('offline', 'replicate'),
-      '10:15 migrations.move.strategy: replicate is not available in this version; there is offline, dual-read',
+      valid.replace('offline', 'parallel'),
+      '10:15 migrations.move.strategy: parallel is not available in this version; there is offline, dual-read, replicate',
     ],
     [
       'has a dual-read that says neither where its switch is nor how many instances come',
