@@ -17,6 +17,7 @@ const notHere = new Map([
   ['lock-broken', 'needs a run that was killed'],
   ['run-control', 'needs a run that works: run-control.test.ts'],
   ['state-table', 'needs DynamoDB: shared-state.test.ts'],
+  ['replicate', 'needs a source that tells its changes: replicate.test.ts'],
   ['lambda-package', 'needs state in DynamoDB: serverless.test.ts'],
   ['lambda-invocation', 'serverless.test.ts'],
   ['lambda-served', 'serverless.test.ts'],
