@@ -166,7 +166,7 @@ class Scenario {
         return outcome === 'done';
       }
       case 'cutover':
-        await cutOver(engine, spec, options);
+        await cutOverDualRead(engine, spec, options);
         return true;
       case 'finalize':
         await finalizeDualRead(engine, spec, { ...options, by: process.name });
