@@ -232,7 +232,9 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
       return await openDynamoDb(name, store, context, settings.source.prefix);
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
-      return await openSqliteStore({ name, nowMs, readOnly: true, ...sqliteOptions(store, directory) });
+      // What follows it has the file log its changes; nothing else writes a source.
+      const readOnly = settings.replicate === undefined;
+      return await openSqliteStore({ name, nowMs, readOnly, mustExist: true, ...sqliteOptions(store, directory) });
     }
     case 'file': {
       const { openFileStore } = await import('./file/index.ts');

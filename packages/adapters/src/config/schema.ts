@@ -164,14 +164,21 @@ function kindComplaint(input: unknown): string | undefined {
   });
 }
 
+const storeName = z.string({ error: expects('the name of a store') });
+
+/** What applications follow, whichever strategy leads them. */
+const switchPlace = z.strictObject({
+  store: storeName.describe('the store that holds it, which every instance of the application reaches'),
+  key: text
+    .optional()
+    .describe('where in that store; in etcd-v3 _keyferry/switch by default, in etcd-v2 /_keyferry/switch'),
+});
+
 const freeze = z.union(
   [
     z.literal('person'),
     z.strictObject({
-      switch: z.strictObject({
-        store: text.describe('an etcd-v2, etcd-v3, consul, postgres or sqlite store that applications reach'),
-        key: text.optional().describe('where it lies in the store; by default the one of the kind of store'),
-      }),
+      switch: switchPlace,
     }),
     z.strictObject({
       command: z
@@ -194,7 +201,6 @@ const replicate = z.strictObject({
 });
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
-const storeName = z.string({ error: expects('the name of a store') });
 
 const migration = z.strictObject({
   source: z.strictObject({ store: storeName, prefix }),
@@ -206,13 +212,7 @@ const migration = z.strictObject({
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
   strategy: choice(['offline', 'dual-read', 'replicate'], ['parallel']),
-  switch: z
-    .strictObject({
-      store: storeName.describe('the store that holds it, which every instance of the application reaches'),
-      key: text
-        .optional()
-        .describe('where in that store; _keyferry/switch, or /_keyferry/switch in etcd-v2, by default'),
-    })
+  switch: switchPlace
     .optional()
     .describe('where the mode of a dual-read is written, and where instances of the application register'),
   instances: z

@@ -21,7 +21,7 @@ export const rollbackView: View<RolledBackView> = {
   json: ({ migration, result, turnedBack }, warnings) =>
     envelope('keyferry.rollback', warnings, {
       migration,
-      ledBack: turnedBack === null ? null : { ...turnedBack, heldMs: Math.round(turnedBack.heldMs) },
+      ledBack: turnedBack === null ? null : ledBackJson(turnedBack),
       run: result.run,
       ...result.counts,
       written: result.written,
@@ -34,6 +34,10 @@ export const rollbackView: View<RolledBackView> = {
       next: nextAfter(migration),
     }),
 };
+
+function ledBackJson({ heldMs, compared, strays }: NonNullable<ReplicateRollbackResult['turnedBack']>) {
+  return { heldMs: Math.round(heldMs), compared, strays };
+}
 
 /** Shown before the question. */
 export function rollbackIntent({ migration, phase, counts, unrestorable }: Status, palette: Palette): string {
