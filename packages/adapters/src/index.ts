@@ -8,5 +8,6 @@ export * from './plan-file/index.ts';
 export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
 export { wireRules } from './wire-spec.ts';
 export { wireSwitch, type WiredOnline } from './wire-online.ts';
+export { tellProgram } from './switch/told-program.ts';
 export * from './wire-state.ts';
 export * from './wire.ts';

@@ -7,7 +7,7 @@ import { planConfig } from './config/digest.ts';
 import type { OnlineConfig, PlannedSettings, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
-import { networkOptions, type StoreContext } from './wire-store.ts';
+import { networkOptions, type StoreContext } from './wire-options.ts';
 
 export interface WiredOnline {
   readonly place: Switch;
@@ -52,7 +52,7 @@ export async function wireSwitch(
   if (settings.online === undefined) return null;
   const { directory } = config;
   const nowMs = (): number => systemClock.nowMs();
-  return await openSwitch(settings.online, stores, { ...options, directory, settings, nowMs });
+  return await openSwitch(settings.online, stores, { ...options, migration, directory, settings, nowMs });
 }
 
 async function openSwitch({ switch: { store: name, key } }: OnlineConfig, stores: Stores, context: StoreContext) {

@@ -71,6 +71,7 @@ export function buildSpec(
     migration: migration as MigrationId,
     strategy: settings.strategy,
     ...onlineTerms(settings),
+    replicate: settings.replicate ?? null,
     sourceStore: source.store,
     targetStore: target.store,
     rule: { sourcePrefix: keyFromText(source.prefix), targetPrefix: keyFromText(target.prefix) },

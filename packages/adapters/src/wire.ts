@@ -11,6 +11,7 @@
 import {
   invariant,
   type MigrationSpec,
+  type PrimarySwitch,
   type ReviewPolicy,
   type Scratch,
   type SourceStore,
@@ -18,14 +19,19 @@ import {
 } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
-import type { PlanConfig, PostgresConfig, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
-import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
+import type {
+  PlanConfig,
+  PlannedSettings,
+  PostgresConfig,
+  ResolvedConfig,
+  StoreConfig,
+} from './config/resolved-config.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
 import { wireOnline, type WiredOnline } from './wire-online.ts';
+import { consulOptions, feedFileOf, networkOptions, postgresConnection, type StoreContext } from './wire-options.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
-import { networkOptions, type StoreContext } from './wire-store.ts';
 
 export interface WiredMigration {
   readonly spec: MigrationSpec;
@@ -37,7 +43,9 @@ export interface WiredMigration {
   /** For `createPlanFile`. */
   readonly config: PlanConfig;
   readonly review: ReviewPolicy;
-  /** Closes both stores. Harmless to repeat. */
+  /** Only where the strategy is `replicate`. */
+  readonly replicate: WiredReplicate | null;
+  /** Closes all stores. Harmless to repeat. */
   close(): Promise<void>;
 }
 
@@ -62,6 +70,7 @@ export async function wireMigration(
 ): Promise<WiredMigration> {
   const { settings, stores } = planConfig(config, migration);
   const context: StoreContext = {
+    migration,
     directory: config.directory,
     redactor: options.redactor,
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -75,10 +84,14 @@ export async function wireMigration(
     return store;
   };
   const source = await openSource(settings.source.store, storeOf(settings.source.store), context);
+  const opened: { close(): Promise<void> }[] = [source];
   try {
     const target = await openTarget(settings.target.store, storeOf(settings.target.store), context);
+    opened.push(target);
+    const replicate = await openReplicate(settings, storeOf, context, opened);
     const { diskScratch: scratch } = await import('./spool/record-spool.ts');
     const online = await wireOnline(migration, settings, stores, context);
+    if (online !== null) opened.push(online);
     return {
       ...(online === null ? {} : { online }),
       scratch,
@@ -87,13 +100,80 @@ export async function wireMigration(
       target,
       config: planConfig(config, migration),
       review: settings.review,
+      replicate,
       close: async () => {
-        await Promise.all([source.close(), target.close(), online?.close()]);
+        await Promise.all(opened.map((each) => each.close()));
       },
     };
   } catch (error) {
-    await source.close();
+    await Promise.all(opened.map((each) => each.close()));
     throw error;
+  }
+}
+
+/** What strategy `replicate` needs beside source and target. */
+export interface WiredReplicate {
+  /** The source's store, as one that is written. */
+  readonly back: TargetStore;
+  /** A key that applications read; null: `told` is the switch, and the state remembers what was announced. */
+  readonly primary: PrimarySwitch | null;
+  readonly told: { readonly kind: 'command'; readonly run: readonly string[] } | { readonly kind: 'person' } | null;
+}
+
+/** @param opened learns each store as it is opened, so that all are closed whatever fails */
+async function openReplicate(
+  { replicate, source }: PlannedSettings,
+  storeOf: (name: string) => StoreConfig,
+  context: StoreContext,
+  opened: { close(): Promise<void> }[],
+): Promise<WiredReplicate | null> {
+  if (replicate === undefined) return null;
+  // Of a target's settings, the adapters look at the prefix alone.
+  const backwards = { ...context, settings: { ...context.settings, target: { ...source, requireEmpty: null } } };
+  const back = await openTarget(source.store, storeOf(source.store), backwards);
+  opened.push(back);
+  const { freeze } = replicate;
+  if (freeze.kind === 'person') return { back, primary: null, told: freeze };
+  if (freeze.kind === 'command') {
+    const [program = '', ...rest] = freeze.run;
+    // As in a shell: a name without a slash is looked for, a path is relative to the file.
+    const run = [program.includes('/') ? shortPath(context.directory, program) : program, ...rest];
+    return { back, primary: null, told: { kind: 'command', run } };
+  }
+  const primary = await openPrimary(freeze.store, storeOf(freeze.store), freeze.key ?? undefined, context);
+  opened.push(primary);
+  return { back, primary, told: null };
+}
+
+async function openPrimary(
+  name: string,
+  store: StoreConfig,
+  key: string | undefined,
+  context: StoreContext,
+): Promise<PrimarySwitch> {
+  switch (store.kind) {
+    case 'etcd-v2': {
+      const { openEtcdV2PrimarySwitch } = await import('./etcd-v2/index.ts');
+      return openEtcdV2PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
+    }
+    case 'etcd-v3': {
+      const { openEtcdV3PrimarySwitch } = await import('./etcd-v3/index.ts');
+      return openEtcdV3PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
+    }
+    case 'consul': {
+      const { openConsulPrimarySwitch } = await import('./consul/index.ts');
+      return openConsulPrimarySwitch({ name, key, ...(await consulOptions(store, context)) });
+    }
+    case 'postgres': {
+      const { openPostgresPrimarySwitch } = await import('./postgres/index.ts');
+      return openPostgresPrimarySwitch({ name, key, ...(await postgresConnection(store, context)) });
+    }
+    case 'sqlite': {
+      const { openSqlitePrimarySwitch } = await import('./sqlite/index.ts');
+      return await openSqlitePrimarySwitch({ name, key, file: sqliteOptions(store, context.directory).file });
+    }
+    default:
+      invariant(false, `a checked configuration has a switch in a store of kind ${store.kind}`);
   }
 }
 
@@ -138,13 +218,23 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulSource } = await import('./consul/index.ts');
       const { prefix } = settings.source;
-      return openConsulSource({ name, nowMs, prefix, flags: store.flags, ...(await consulOptions(store, context)) });
+      const feedFile = feedFileOf(directory, context.migration, 'source');
+      return openConsulSource({
+        name,
+        nowMs,
+        prefix,
+        feedFile,
+        flags: store.flags,
+        ...(await consulOptions(store, context)),
+      });
     }
     case 'dynamodb':
       return await openDynamoDb(name, store, context, settings.source.prefix);
     case 'sqlite': {
       const { openSqliteStore } = await import('./sqlite/index.ts');
-      return await openSqliteStore({ name, nowMs, readOnly: true, ...sqliteOptions(store, directory) });
+      // What follows it has the file log its changes; nothing else writes a source.
+      const readOnly = settings.replicate === undefined;
+      return await openSqliteStore({ name, nowMs, readOnly, mustExist: true, ...sqliteOptions(store, directory) });
     }
     case 'file': {
       const { openFileStore } = await import('./file/index.ts');
@@ -162,7 +252,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
     case 'consul': {
       const { openConsulTarget } = await import('./consul/index.ts');
       const { prefix } = context.settings.target;
-      const options = { name, nowMs: context.nowMs, prefix, ...(await consulOptions(store, context)) };
+      const feedFile = feedFileOf(context.directory, context.migration, 'target');
+      const options = { name, nowMs: context.nowMs, prefix, feedFile, ...(await consulOptions(store, context)) };
       const { lock, transactionBytes } = store;
       return openConsulTarget({ ...options, lock, transactionBytes: transactionBytes ?? undefined });
     }
@@ -225,40 +316,20 @@ async function openPostgres(
   side: 'source' | 'target',
 ): Promise<SourceStore & TargetStore> {
   const { openPostgresStore, compileKeyTemplate } = await import('./postgres/index.ts');
-  const { host, port, database, tls, auth, statementTimeoutMs, readTimeoutMs } = store;
   return openPostgresStore({
     name,
     side,
-    host,
-    port,
-    database,
     nowMs: context.nowMs,
-    schema: store.schema ?? undefined,
-    statementTimeoutMs: statementTimeoutMs ?? undefined,
-    readTimeoutMs: readTimeoutMs ?? undefined,
-    auth: await readAuth(auth, context),
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    // Both sides may be in one database.
+    feedName: `${context.migration} ${side}`,
+    readTimeoutMs: store.readTimeoutMs ?? undefined,
+    ...(await postgresConnection(store, context)),
     tables: store.tables.map((table) => {
       const compiled = compileKeyTemplate(table.key);
       invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
       return { ...table, key: compiled.template };
     }),
   });
-}
-
-async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {
-  const { endpoints, tls, token, datacenter, namespace, partition, flagsFrom, reservedPrefix } = store;
-  return {
-    endpoints,
-    datacenter: datacenter ?? undefined,
-    namespace: namespace ?? undefined,
-    partition: partition ?? undefined,
-    flagsFrom: flagsFrom ?? undefined,
-    reservedPrefix: reservedPrefix ?? undefined,
-    requestTimeoutMs: store.requestTimeoutMs ?? undefined,
-    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
-    ...(token === null ? {} : { token: await readSecret(token, context) }),
-  };
 }
 
 async function openDynamoDb(

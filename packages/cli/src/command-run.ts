@@ -26,6 +26,9 @@ const toldAtOnce: ReadonlySet<MessageCode> = new Set([
   'run.unthrottled',
   'run.stopping',
   'turn.waiting',
+  'tail.caught-up',
+  'cutover.held',
+  'cutover.ended',
 ]);
 /** Warnings kept for the document; a store that flaps for hours must not fill the memory. */
 const warningsMax = 100;
@@ -34,6 +37,7 @@ const warningsMax = 100;
 export interface CallFlags extends OutputFlags {
   readonly accept?: readonly string[] | undefined;
   readonly reopen?: boolean;
+  readonly confirm?: boolean;
 }
 
 export interface CallFacts {
@@ -114,6 +118,11 @@ export class CommandRun {
 
   get call(): CallFacts {
     return this.facts;
+  }
+
+  /** Somebody said by a flag that the writers have stopped. */
+  get confirmed(): boolean {
+    return this.call.flags.confirm === true;
   }
 
   /** Aborted with a `StopReason`. */

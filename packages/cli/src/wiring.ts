@@ -4,8 +4,9 @@
  */
 import { shellWord, type KeySelection, type MigrationId, type MigrationSpec, type ReviewPolicy } from '@keyferry/core';
 import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
-import type { Engine, Environment, RunOptions } from '@keyferry/engine';
+import type { Engine, Environment, ReplicatePorts, RunOptions, WhoIsTold } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
+import { personToTell } from './person-to-tell.ts';
 import { holderIsGone, holderText, thisMachine } from './lock-holder.ts';
 
 export const loadAdapters = () => import('@keyferry/adapters');
@@ -60,12 +61,43 @@ export async function withMigration<T>(
     const wired: WiredMigration = await wireMigration(config, migration, { redactor });
     try {
       const { source, target, scratch, online, spec, config: planConfig, review } = wired;
-      const engine = { ...env, source, target, scratch, ...(online === undefined ? {} : { online }) };
+      const replicate = await replicatePorts(run, env, wired);
+      const engine: Engine = {
+        ...env,
+        source,
+        target,
+        scratch,
+        ...(online === undefined ? {} : { online }),
+        ...(replicate === null ? {} : { replicate }),
+      };
       return await work({ engine, spec, planConfig, review }, config);
     } finally {
       await wired.close();
     }
   });
+}
+
+/** Where a program or a person is the switch, the state remembers what they were told. */
+async function replicatePorts(
+  run: CommandRun,
+  { state }: Environment,
+  { replicate, spec }: WiredMigration,
+): Promise<ReplicatePorts | null> {
+  if (replicate === null) return null;
+  const { back, primary, told } = replicate;
+  if (primary !== null) return { back, primary };
+  const { StatePrimarySwitch } = await loadEngine();
+  const { tellProgram } = await loadAdapters();
+  const who: WhoIsTold =
+    told?.kind === 'command'
+      ? {
+          kind: 'command',
+          where: told.run.join(' '),
+          ask: () => Promise.resolve(),
+          tell: (record) => tellProgram(told.run, record),
+        }
+      : personToTell(run, spec.migration);
+  return { back, primary: new StatePrimarySwitch(state, spec.migration, who) };
 }
 
 /** As `withMigration`, about the keys that the plan applied last was about. */

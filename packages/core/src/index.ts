@@ -50,6 +50,7 @@ export * from './plan/build-plan.ts';
 export * from './plan/key-selection.ts';
 export * from './plan/migration-spec.ts';
 export * from './plan/migration-order.ts';
+export * from './plan/replicate-settings.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 
@@ -75,6 +76,9 @@ export * from './machines/online/both-sides.ts';
 export * from './machines/online/next-online.ts';
 export * from './machines/online/switch-record.ts';
 export * from './machines/online/marker-text.ts';
+export * from './machines/online/primary-record.ts';
+export * from './machines/online/cutover.ts';
+export * from './machines/online/tail-state.ts';
 
 export * from './messages/registry.ts';
 
@@ -87,4 +91,5 @@ export * from './ports/record-program.ts';
 export * from './ports/environment.ts';
 export * from './ports/plan-archive.ts';
 export * from './ports/switch.ts';
+export * from './ports/primary-switch.ts';
 export * from './ports/online-store.ts';

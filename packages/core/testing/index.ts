@@ -8,6 +8,8 @@ export {
   type StateOperation,
 } from './memory-state-store.ts';
 export { MemoryPlainSwitch, MemorySwitch, MemorySwitchData, type SwitchOperation } from './memory-switch.ts';
+export type { MemoryTailWriter } from './memory-tail.ts';
+export { MemoryPrimarySwitch } from './memory-primary.ts';
 export { MemoryOnlineSource, MemoryOnlineTarget } from './memory-online.ts';
 export {
   answered,

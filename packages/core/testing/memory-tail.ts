@@ -20,6 +20,11 @@ import {
 } from '../src/index.ts';
 import type { ControlContext, MemoryTail } from './memory-control.ts';
 
+/** For the simulator, where an answer may be lost on its way: then the caller repeats with the number of the write before. */
+export interface MemoryTailWriter extends TailWriter {
+  applyAs(sequence: number, changes: readonly TailChange[], position: Position | null): Promise<readonly TailOutcome[]>;
+}
+
 export class MemoryTailControl implements TailControl {
   readonly capabilities: TailCapabilities;
   private readonly context: ControlContext;
@@ -48,7 +53,7 @@ export class MemoryTailControl implements TailControl {
     });
   }
 
-  private writer(tail: TailName, fence: Fence, epoch: Fence): TailWriter {
+  private writer(tail: TailName, fence: Fence, epoch: Fence): MemoryTailWriter {
     const { run, own, rules, capabilities } = this.context;
     // Of the writes of this owner that were answered. The one after them carries it, and so does its repeat.
     let answered = 0;
@@ -61,19 +66,22 @@ export class MemoryTailControl implements TailControl {
       invariant(new Set(changes.map(({ key }) => key)).size === changes.length, 'a key twice in one apply');
       const held = own.tails.get(tail);
       const isMine = !rules.tailFence || (held !== undefined && compareFences(held.fence, fence) === 0);
-      const isLate = rules.tailSequence && held !== undefined && held.sequence > sequence;
+      const isOwn = held !== undefined && compareFences(held.fence, fence) === 0;
+      const isLate = rules.tailSequence && isOwn && held.sequence > sequence;
       if (!isMine || isLate || !this.epochIs(epoch)) throw new KeyferryError('fence.lost', { chunk: tail });
       // It was applied before, and only the answer was lost.
-      if (rules.tailSequence && held?.sequence === sequence) return held.outcomes;
+      if (rules.tailSequence && isOwn && held.sequence === sequence) return held.outcomes;
       const outcomes = changes.map((change) => this.change(tail, change));
       own.tails.set(tail, { fence, position: position ?? held?.position ?? null, sequence, outcomes });
       return outcomes;
     };
+    const applyAs: MemoryTailWriter['applyAs'] = async (sequence, changes, position) => {
+      return run('apply', () => apply(changes, position, sequence));
+    };
     return {
+      applyAs,
       apply: async (changes, position) => {
-        const held = own.tails.get(tail);
-        if (!rules.tailPosition && held !== undefined) own.tails.set(tail, { ...held, position });
-        const outcomes = run('apply', () => apply(changes, position, answered + 1));
+        const outcomes = await applyAs(answered + 1, changes, position);
         answered += 1;
         return outcomes;
       },

@@ -21,8 +21,6 @@ export interface ProtocolRules {
   readonly tailSequence: boolean;
   /** A delete by the forward tail leaves a tombstone. Off: the key is merely gone. */
   readonly tailTombstones: boolean;
-  /** A tail's position moves with its changes. Off: it moves first, and they may be lost. */
-  readonly tailPosition: boolean;
   /** A state item changes only if it is at the version expected. Off: the last writer wins. */
   readonly conditionalState: boolean;
 }
@@ -37,6 +35,5 @@ export const allRules: ProtocolRules = {
   tailFence: true,
   tailSequence: true,
   tailTombstones: true,
-  tailPosition: true,
   conditionalState: true,
 };

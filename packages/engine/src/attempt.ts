@@ -27,6 +27,8 @@ import { assertPlanFits } from './plan-fits.ts';
 import { preflight } from './preflight.ts';
 import { registerChunks } from './register-chunks.ts';
 import { withRetry } from './retry.ts';
+import { endStalePause } from './replicate/give-way.ts';
+import { assertTargetHolds } from './replicate/assert-target-holds.ts';
 import { assertMayRun, readControl } from './run-control.ts';
 import type { RunOptions, Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
@@ -67,7 +69,8 @@ export async function startAttempt(
   reader: PlanReader,
   options: StartOptions,
 ): Promise<Attempt> {
-  const control = await readControl(engine, spec.migration, session.state);
+  const found = await readControl(engine, spec.migration, session.state);
+  const control = await endStalePause(engine, spec.migration, found, options.holder);
   const resuming = isResume(session, reader.plan, standingOf(control));
   if (resuming) assertMayRun(spec.migration, control);
   else assertAccepted(reader.plan, options.accept);
@@ -95,7 +98,7 @@ function assertAccepted(plan: PlanDocument, accept: readonly string[]): void {
  */
 function isResume({ state }: Session, plan: PlanDocument, standing: Standing): boolean {
   if (state === null) return false;
-  if (state.plan === plan.plan) return ['applying', 'applied', 'verified'].includes(state.phase);
+  if (state.plan === plan.plan) return ['applying', 'applied', 'verified', 'replicating'].includes(state.phase);
   if (state.phase !== 'applying' || standing === 'cancelled') return false;
   throw new KeyferryError('plan.other-in-progress', {
     plan: plan.plan,
@@ -171,7 +174,8 @@ async function viewOfStart(
   if (spec.strategy === 'dual-read') return new SharedView(open, null);
   const views = await openViews(engine, spec, signal);
   try {
-    await assertPlanHolds(engine, spec, reader, views);
+    if (spec.strategy === 'replicate') await assertTargetHolds(engine, spec, reader, views.target);
+    else await assertPlanHolds(engine, spec, reader, views);
     return new SharedView(open, views.source);
   } catch (error) {
     await views.source.close();

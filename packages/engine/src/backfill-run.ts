@@ -1,7 +1,4 @@
-/**
- * The backfill of one run, from its first chunk to the state that says it is done: what every strategy has in common. Progress
- * is told as it goes, limits and a pause from outside are heard, and the view that it read from is closed whatever comes.
- */
+/** The backfill of one run, whichever strategy it belongs to: what is told of it while it runs, and how it ends. */
 import {
   addCounts,
   counted,
@@ -9,9 +6,9 @@ import {
   KeyferryError,
   shellWord,
   type ChunkCounts,
+  type MigrationSpec,
   type MigrationState,
   type PlanDocument,
-  type MigrationSpec,
 } from '@keyferry/core';
 import type { ApplyOptions, Attempt } from './attempt.ts';
 import { runBackfill } from './backfill.ts';
@@ -24,7 +21,7 @@ import { RunWatch } from './run-watch.ts';
 import type { Session } from './session.ts';
 import { attemptScope } from './state-items.ts';
 
-/** Whatever comes of the backfill, the view that it read from is closed. */
+/** The backfill as the only work of a run, until the state says that it is done. Whatever comes of it, its view is closed. */
 export async function backfillAndClose(...parts: Parameters<typeof backfillAll>): Promise<BackfillSummary> {
   const [, , , , { view }] = parts;
   try {
@@ -39,10 +36,45 @@ async function backfillAll(
   spec: MigrationSpec,
   plan: PlanDocument,
   session: Session,
-  { attempt, epoch, resumed, view }: Attempt,
+  attempt: Attempt,
   recorder: RunRecorder,
-  { signal, appliedAs, chunksMax }: ApplyOptions,
+  options: ApplyOptions,
 ): Promise<BackfillSummary> {
+  const scope = attemptScope(spec.migration, attempt.attempt);
+  const control = await readControl(engine, spec.migration, session.state);
+  const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
+  const stop = AbortSignal.any([options.signal, session.lock.lostSignal, watch.signal]);
+  try {
+    await runPlannedBackfill({ engine, spec, plan, session, attempt, recorder, watch }, options.chunksMax, stop);
+  } finally {
+    await watch.close();
+  }
+  session.lock.assertHeld();
+  assertNotStopped(spec.migration, options.signal);
+  watch.assertGoing();
+  const summary = await summarizeChunks(engine, scope);
+  assertAllTaken(spec, summary, options);
+  await recordBackfilled(engine, spec, session, summary);
+  return summary;
+}
+
+export interface PlannedBackfill {
+  readonly engine: Engine;
+  readonly spec: MigrationSpec;
+  readonly plan: PlanDocument;
+  readonly session: Session;
+  readonly attempt: Attempt;
+  readonly recorder: RunRecorder;
+  readonly watch: RunWatch;
+}
+
+/** Works on the chunks of an attempt until all are done, `chunksMax` are, or `stop` aborts. */
+export async function runPlannedBackfill(
+  { engine, spec, plan, session, attempt: begun, recorder, watch }: PlannedBackfill,
+  chunksMax: number | null,
+  stop: AbortSignal,
+): Promise<void> {
+  const { attempt, epoch, resumed, view } = begun;
   const scope = attemptScope(spec.migration, attempt);
   const startedAtMs = engine.clock.monotonicMs();
   const before = await summarizeChunks(engine, scope);
@@ -52,8 +84,6 @@ async function backfillAll(
     code: 'apply.started',
     data: { plan: plan.plan, run: session.run, attempt, chunksTotal, chunksDone, resumed },
   });
-  const control = await readControl(engine, spec.migration, session.state);
-  const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
   const { pace } = watch;
   const onSettled = (added: ChunkCounts): void => {
     counts = addCounts(counts, added);
@@ -67,43 +97,19 @@ async function backfillAll(
   const onChunkDone = (): void => {
     chunksDone += 1;
   };
-  const deadRuns = new Set(session.lock.takenFrom === null ? [] : [session.lock.takenFrom]);
-  const backfill = {
-    engine,
-    spec,
-    plan,
-    attempt,
-    epoch,
-    control: engine.target.control(spec.migration),
-    view,
-    scope,
-    deadRuns,
-    recorder,
-    onSettled,
-    onChunkDone,
-    pace,
-  };
-  try {
-    await runBackfill(
-      backfill,
-      session.run,
-      chunksMax,
-      AbortSignal.any([signal, session.lock.lostSignal, watch.signal]),
-    );
-  } finally {
-    await watch.close();
-  }
-  session.lock.assertHeld();
-  assertNotStopped(spec.migration, signal);
-  watch.assertGoing();
-  const summary = await summarizeChunks(engine, scope);
-  assertAllTaken(spec, summary, { chunksMax, appliedAs });
-  await recordBackfilled(engine, spec, session, summary);
-  return summary;
+  const deadRuns = deadRunsOf(session);
+  const control = engine.target.control(spec.migration);
+  const shared = { engine, spec, plan, attempt, epoch, control, view, scope, deadRuns, recorder, pace };
+  await runBackfill({ ...shared, onSettled, onChunkDone }, session.run, chunksMax, stop);
+}
+
+/** Runs that are known to be gone with the lock that was taken from them. */
+export function deadRunsOf({ lock }: Pick<Session, 'lock'>) {
+  return new Set(lock.takenFrom === null ? [] : [lock.takenFrom]);
 }
 
 /** @throws {KeyferryError} `run.stopped` when the run was told to take on fewer chunks than there were. */
-function assertAllTaken(
+export function assertAllTaken(
   { migration }: MigrationSpec,
   { chunksDone, chunksTotal }: BackfillSummary,
   { chunksMax, appliedAs }: Pick<ApplyOptions, 'chunksMax' | 'appliedAs'>,

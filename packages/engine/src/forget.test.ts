@@ -113,6 +113,7 @@ describe('forget', () => {
 
   it('has an answer for each phase', () => {
     const asks = Object.entries(lossesOf).flatMap(([phase, losses]) => (losses.length > 0 ? [phase] : []));
-    expect(asks.toSorted()).toEqual(['applied', 'applying', 'finalizing', 'rolling-back', 'verified']);
+    const inOrder = ['applied', 'applying', 'cut-over', 'cutting-over', 'finalizing', 'replicating'];
+    expect(asks.toSorted()).toEqual([...inOrder, 'rolling-back', 'turning-back', 'verified']);
   });
 });

@@ -29,6 +29,7 @@ export interface Loss {
 }
 
 const halfWay = 'records are in the target that no later command of keyferry ends or takes back by itself';
+const heldWrites = 'writes of applications may be held, and only keyferry cutover or rollback lets them go on';
 const noWayBack = 'rollback knows from the state alone where the migration wrote; keyferry state adopt can rebuild it';
 
 /** What forgetting takes away, beside the history. */
@@ -47,6 +48,10 @@ export const lossesOf: Readonly<Record<Phase, readonly Loss[]>> = {
   ],
   finalized: [],
   reopened: [],
+  replicating: [{ code: 'forget.way-back', detail: noWayBack }],
+  'cutting-over': [{ code: 'forget.strands-data', detail: heldWrites }],
+  'cut-over': [{ code: 'forget.way-back', detail: 'the source takes what applications write in the target no more' }],
+  'turning-back': [{ code: 'forget.strands-data', detail: heldWrites }],
 };
 
 /** Passes over what is left, in case somebody wrote in between. */

@@ -1,18 +1,29 @@
 /** The public surface of the engine: grouped re-exports, nothing else. */
-export type { Engine, Environment, Online } from './migration.ts';
+export type { Engine, Environment, Online, ReplicatePorts } from './migration.ts';
 
 export { makePlan } from './plan.ts';
 export { rulesOnRecords } from './rules-on-records.ts';
 export type { ApplyOptions } from './attempt.ts';
 export { applyOffline, type ApplyResult } from './strategies/offline.ts';
 export { applyDualRead, type OnlineApplyResult, type OnlineOptions } from './strategies/dual-read/apply.ts';
-export { cutOver, type CutoverResult } from './strategies/dual-read/cutover.ts';
+export { cutOverDualRead, type OnlineCutoverResult } from './strategies/dual-read/cutover.ts';
 export { finalizeDualRead, type OnlineFinalizeResult } from './strategies/dual-read/finalize.ts';
 export { rollBackDualRead, type OnlineRollbackResult } from './strategies/dual-read/rollback.ts';
 export { readOnlineStatus, type InstanceStatus, type OnlineStatus } from './strategies/dual-read/status.ts';
 export type { OnlineOutcome } from './strategies/dual-read/walk.ts';
 export { verifyDualRead } from './strategies/dual-read/verify-applied.ts';
 export type { OnlineVerification } from './strategies/dual-read/verify-online.ts';
+export { applyReplicate, type ReplicateOptions, type ReplicateResult } from './strategies/replicate.ts';
+export {
+  cutOver,
+  finalizeReplicate,
+  rollBackReplicate,
+  type CutoverOptions,
+  type CutoverResult,
+  type ReplicateRollbackResult,
+} from './strategies/replicate-ends.ts';
+export { whileOthersGiveWay } from './replicate/give-way.ts';
+export { StatePrimarySwitch, type WhoIsTold } from './replicate/state-primary.ts';
 export { verify, type VerifyResult } from './verify.ts';
 export { verifyApplied, type AppliedVerification } from './verify-applied.ts';
 export { rollBack, type RollbackResult } from './rollback.ts';

@@ -6,6 +6,7 @@ import {
   type MigrationId,
   type OnlineSource,
   type OnlineTarget,
+  type PrimarySwitch,
   type Random,
   type Scratch,
   type SourceStore,
@@ -35,6 +36,8 @@ export interface Engine extends Environment {
   readonly scratch: Scratch;
   /** Absent: applications take no part. */
   readonly online?: Online;
+  /** Only where the strategy is `replicate`. */
+  readonly replicate?: ReplicatePorts;
 }
 
 /** The stores as applications use them while they move, and the place where they follow the mode. */
@@ -43,6 +46,13 @@ export interface Online {
   /** Null: this kind of store cannot be one. */
   readonly source: OnlineSource | null;
   readonly target: OnlineTarget | null;
+}
+
+/** What strategy `replicate` needs beside source and target. */
+export interface ReplicatePorts {
+  /** The source's store, as one that is written: by the reverse tail. */
+  readonly back: TargetStore;
+  readonly primary: PrimarySwitch;
 }
 
 /** Records of one page, through every scan. */

@@ -34,6 +34,7 @@ import { openViews, spansOf } from './image.ts';
 import { joinViews } from './pages.ts';
 import { costEstimate } from './plan-cost.ts';
 import { preflight, type Preflight } from './preflight.ts';
+import { replicateFindings, replicatePlan } from './replicate/plan-findings.ts';
 import { plannedOnline } from './strategies/dual-read/planned-online.ts';
 import { wholeSourceFindings } from './slices/whole-source.ts';
 
@@ -96,8 +97,10 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     ...findingsOf(engine, spec, built, before, nowMs),
     ...untracedFindings(spec, built, views.untraced),
     ...wholeSourceFindings(engine, spec, nowMs - startedAtMs),
+    ...replicateFindings(engine, spec, built),
   ].toSorted(byWeight);
   const backups = plannedBackups(engine, spec);
+  const replicate = replicatePlan(engine, spec);
   const sideOf = (side: 'source' | 'target') => ({
     store: side === 'source' ? spec.sourceStore : spec.targetStore,
     prefix: keyToJson(side === 'source' ? spec.rule.sourcePrefix : spec.rule.targetPrefix),
@@ -112,6 +115,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     migration: spec.migration,
     strategy: spec.strategy,
     ...plannedOnline(engine, spec),
+    ...(replicate === null ? {} : { replicate }),
     selection: spec.selection,
     createdAt: instantText(nowMs),
     expiresAt: instantText(nowMs + spec.planMaxAgeMs),

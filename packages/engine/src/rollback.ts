@@ -114,7 +114,11 @@ function leftAsItIs(written: number, unrestorable: number, { removed, notRestore
 }
 
 /** @throws {KeyferryError} `plan.mismatch` when the target is not the one that was written to. */
-async function assertWroteHere(engine: Engine, spec: MigrationSpec, { wrote, plan }: MigrationState): Promise<void> {
+export async function assertWroteHere(
+  engine: Engine,
+  spec: MigrationSpec,
+  { wrote, plan }: MigrationState,
+): Promise<void> {
   const { identity } = await withRetry(engine, 'describe target', () => engine.target.describe());
   if (wrote.identity === null || identity === null || wrote.identity === identity) return;
   const what = [`the target that was written to is ${wrote.identity}, this one is ${identity}`];

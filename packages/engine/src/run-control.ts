@@ -39,10 +39,11 @@ export interface ControlChange {
 
 /** Where a run can be asked for something. Taking a pause back is never wrong. */
 const phasesFor: Readonly<Record<ControlRequest['kind'], readonly Phase[]>> = {
-  pause: ['applying', 'applied'],
-  throttle: ['applying', 'applied'],
+  pause: ['applying', 'applied', 'replicating', 'cut-over'],
+  throttle: ['applying', 'applied', 'replicating'],
   cancel: ['applying'],
-  resume: ['applying', 'applied', 'verified'],
+  // After a cutover that asked for a pause, the phase is another one.
+  resume: ['applying', 'applied', 'verified', 'replicating', 'cutting-over', 'cut-over', 'turning-back', 'rolled-back'],
 };
 
 const done: Readonly<Record<ControlRequest['kind'], string>> = {

@@ -32,6 +32,13 @@ export class SharedView {
     await this.view();
   }
 
+  /** Whoever asks from now on gets a view of now; those who read the one before go on with it. */
+  async renewAll(): Promise<void> {
+    const before = (await this.current?.catch(() => null)) ?? null;
+    if (before !== null) this.outdated.push(before);
+    this.current = null;
+  }
+
   async close(): Promise<void> {
     const view = (await this.current?.catch(() => null)) ?? null; // a view that never opened needs no closing
     const open = view === null ? this.outdated : [view, ...this.outdated];

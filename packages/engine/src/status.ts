@@ -3,6 +3,7 @@ import {
   lockIsHeld,
   standingOf,
   type ChunkCounts,
+  type CutoverState,
   type LockState,
   type MigrationId,
   type MigrationState,
@@ -10,13 +11,14 @@ import {
   type PlanDocument,
   type DeadLetter,
   type RunControl,
+  type TailState,
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill-summary.ts';
 import { unkeptChanges } from './before-images.ts';
 import { openLetters } from './dead-letters.ts';
 import type { Environment } from './migration.ts';
 import { readControl, stepUnder } from './run-control.ts';
-import { attemptScope, locksScope, migrationsScope, readItem, readMigration } from './state-items.ts';
+import { attemptScope, currentId, locksScope, migrationsScope, readItem, readMigration } from './state-items.ts';
 
 export interface Status {
   readonly migration: MigrationId;
@@ -32,6 +34,9 @@ export interface Status {
   readonly unrestorable: number;
   /** What was asked of the attempt from outside of its run. */
   readonly control: RunControl;
+  /** Under strategy `replicate`: the tails that were ever begun in this attempt, and the last cutover. */
+  readonly tails: readonly TailState[];
+  readonly cutover: CutoverState | null;
   readonly step: NextStep;
 }
 
@@ -47,6 +52,9 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
   const scope = attemptScope(migration, state?.attempt ?? 0);
   const chunks = await summarizeChunks(env, scope);
   const control = await readControl(env, migration, state);
+  const forward = state === null ? null : await readItem(env, 'tail', scope, 'forward');
+  const reverse = state === null ? null : await readItem(env, 'tail', scope, 'reverse');
+  const cutover = state === null ? null : await readItem(env, 'cutover', scope, currentId);
   return {
     migration,
     phase,
@@ -66,6 +74,8 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     deadLetters: await firstDeadLetters(env, scope),
     unrestorable: state === null ? 0 : await unkeptChanges(env, state),
     control,
+    tails: [forward, reverse].flatMap((tail) => (tail === null ? [] : [tail.item])),
+    cutover: cutover?.item ?? null,
     step: stepOf(migration, phase, state, control, chunks.counts.deadLetters),
   };
 }

@@ -7,6 +7,7 @@ import {
   keyFromText,
   keyToText,
   unlimited,
+  type CutoverRules,
   type DeadLetter,
   type LockState,
   type Message,
@@ -16,10 +17,19 @@ import {
   type StateStore,
   type MigrationSpec,
 } from '@keyferry/core';
-import { MemoryScratch, MemoryStateStore, MemoryStore, type MemoryStoreOptions } from '@keyferry/core/testing';
+import {
+  MemoryPrimarySwitch,
+  MemoryScratch,
+  MemoryStateStore,
+  MemoryStore,
+  type MemoryStoreOptions,
+} from '@keyferry/core/testing';
 import {
   applyOffline,
+  applyReplicate,
+  cutOver,
   finalize,
+  finalizeReplicate,
   makePlan,
   readAppliedPlan,
   readStatus,
@@ -27,6 +37,7 @@ import {
   requestControl,
   retryDeadLetters,
   rollBack,
+  rollBackReplicate,
   verify,
   verifyApplied,
   type ApplyResult,
@@ -77,6 +88,7 @@ export class Stage {
   readonly source: MemoryStore;
   readonly target: MemoryStore;
   readonly state = new MemoryStateStore();
+  readonly primary = new MemoryPrimarySwitch();
   /** Of few entries a page, so that borders of pages are met. */
   readonly scratch = new MemoryScratch({ pageKeysMax: 3 });
   readonly spec: MigrationSpec;
@@ -132,11 +144,12 @@ export class Stage {
 
   /** The records under the target prefix, by the rest of their keys. */
   targetValues(): Readonly<Record<string, string>> {
-    const values: Record<string, string> = {};
-    for (const [key, { value }] of this.target.snapshot()) {
-      if (key.startsWith('dst/')) values[(keyToText(key) ?? key).slice('dst/'.length)] = textOf(value) ?? '';
-    }
-    return values;
+    return valuesUnder(this.target, 'dst/');
+  }
+
+  /** The same of the source. */
+  sourceValues(): Readonly<Record<string, string>> {
+    return valuesUnder(this.source, 'src/');
   }
 
   run<T>(work: (engine: Engine) => Promise<T>, hooks: RunHooks = {}): Promise<T> {
@@ -166,6 +179,30 @@ export class Stage {
       appliedAs: 'shop.kfplan',
       chunksMax,
     });
+  }
+
+  replicate(plan: MemoryPlan, hooks: RunHooks & { readonly follow?: boolean } = {}) {
+    return this.kernel.run(() => this.startReplicate(plan, hooks));
+  }
+
+  /** As `replicate`, for use inside `run`, beside others. */
+  startReplicate(plan: MemoryPlan, hooks: RunHooks & { readonly follow?: boolean } = {}) {
+    const { engine, options } = this.command(hooks);
+    const { accept = [], chunksMax = null, follow = false } = hooks;
+    const more = { accept, appliedAs: 'shop.kfplan', chunksMax, follow };
+    return applyReplicate(engine, { ...this.spec, ...hooks.spec }, plan.reader(), { ...options, ...more });
+  }
+
+  cutOver(hooks: RunHooks & { readonly rules?: CutoverRules } = {}) {
+    return this.as((engine, options) => cutOver(engine, this.spec, { ...options, rules: hooks.rules }), hooks);
+  }
+
+  rollBackReplicate(hooks: RunHooks = {}) {
+    return this.as((engine, options) => rollBackReplicate(engine, this.spec, options), hooks);
+  }
+
+  finalizeReplicate(hooks: RunHooks = {}) {
+    return this.as((engine, options) => finalizeReplicate(engine, this.spec, { ...options, by: 'ops@test' }), hooks);
   }
 
   /** What another terminal asks of the run; within `during` it is on its way when the run goes on. */
@@ -257,9 +294,18 @@ export class Stage {
       clock,
       random,
       host: { emit },
+      replicate: { back: this.source, primary: this.primary },
     };
     return { engine, name };
   }
+}
+
+function valuesUnder(store: MemoryStore, prefix: string): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const [key, { value }] of store.snapshot()) {
+    if (key.startsWith(prefix)) values[(keyToText(key) ?? key).slice(prefix.length)] = textOf(value) ?? '';
+  }
+  return values;
 }
 
 /** The error that a flow ends in. */

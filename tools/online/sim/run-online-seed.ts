@@ -3,7 +3,14 @@
  * and back and again, dying where the weather has it; and what everybody was told and the stores hold, judged.
  */
 import { keyFromText, KeyferryError, prefixRange, type Code } from '@keyferry/core';
-import { applyDualRead, cutOver, finalizeDualRead, makePlan, rollBackDualRead, type Engine } from '@keyferry/engine';
+import {
+  applyDualRead,
+  cutOverDualRead,
+  finalizeDualRead,
+  makePlan,
+  rollBackDualRead,
+  type Engine,
+} from '@keyferry/engine';
 import { describeError, MemoryPlan, Stuck, type SimProcess } from '@keyferry/engine/testing';
 import { Instances } from './instances.ts';
 import { idOf, keyNames, migration, OnlineWorld, type OnlineWorldOptions } from './online-world.ts';
@@ -166,7 +173,7 @@ class Scenario {
         return outcome === 'done';
       }
       case 'cutover':
-        await cutOver(engine, spec, options);
+        await cutOverDualRead(engine, spec, options);
         return true;
       case 'finalize':
         await finalizeDualRead(engine, spec, { ...options, by: process.name });

@@ -9,7 +9,7 @@ import { keyFromText, keyToText, unlimited, type Message, type MigrationId, type
 import { MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
 import {
   applyDualRead,
-  cutOver,
+  cutOverDualRead,
   finalizeDualRead,
   makePlan,
   rollBackDualRead,
@@ -115,7 +115,7 @@ export class DualReadStage {
         return await applyDualRead(engine, this.spec, plan.reader(), apply);
       }
       case 'cutover':
-        return await cutOver(engine, this.spec, options);
+        return await cutOverDualRead(engine, this.spec, options);
       case 'finalize':
         return await finalizeDualRead(engine, this.spec, { ...options, by: 'ops@test' });
       case 'rollback': {

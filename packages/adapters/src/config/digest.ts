@@ -14,8 +14,10 @@ import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from '.
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
   const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
-  const online = settings.online === undefined ? [] : [settings.online.switch];
-  for (const { store } of [settings.source, settings.target, ...online]) {
+  const named = [settings.source.store, settings.target.store];
+  if (settings.online !== undefined) named.push(settings.online.switch.store);
+  if (settings.replicate?.freeze.kind === 'key') named.push(settings.replicate.freeze.store);
+  for (const store of named) {
     const found = config.stores[store];
     if (found !== undefined) stores[store] = found;
   }

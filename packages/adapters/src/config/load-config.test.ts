@@ -243,8 +243,8 @@ describe('a wrong configuration', () => {
     ],
     [
       'has a strategy of a later version',
-      valid.replace('offline', 'replicate'),
-      '10:15 migrations.move.strategy: replicate is not available in this version; there is offline, dual-read',
+      valid.replace('offline', 'parallel'),
+      '10:15 migrations.move.strategy: parallel is not available in this version; there is offline, dual-read, replicate',
     ],
     [
       'has a dual-read that says neither where its switch is nor how many instances come',
@@ -280,7 +280,17 @@ describe('a wrong configuration', () => {
     [
       'has a mistyped strategy',
       valid.replace('offline', 'ofline'),
-      '10:15 migrations.move.strategy: one of offline, dual-read is expected (offline)',
+      '10:15 migrations.move.strategy: one of offline, dual-read, replicate is expected (offline)',
+    ],
+    [
+      'has strategy replicate and does not say how writers are held',
+      valid.replace('offline', 'replicate'),
+      '10:15 migrations.move.strategy: strategy replicate needs to know how writers are held:   replicate: { freeze: … }',
+    ],
+    [
+      'holds writers under another strategy',
+      withMigration('replicate: { freeze: person }'),
+      '11:5 migrations.move.replicate: it belongs to   strategy: replicate',
     ],
     [
       'has a share of more than all',

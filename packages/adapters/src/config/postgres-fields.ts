@@ -1,6 +1,6 @@
 /** A store of kind postgres: where it is, and what becomes of the rows of which tables. */
 import { z } from 'zod';
-import { columnsOf, compileKeyTemplate } from '../postgres/key-template.ts';
+import { columnNamesIn, compileKeyTemplate } from '../postgres/key-template.ts';
 import { isTableName } from '../postgres/table-name.ts';
 import { auth, tls } from './network-fields.ts';
 import type { TableConfig } from './resolved-config.ts';
@@ -45,7 +45,7 @@ const tableEntry = z
     const compiled = compileKeyTemplate(key);
     if (!compiled.ok)
       context.addIssue({ code: 'custom', path: ['key'], message: `a key of columns is expected: ${compiled.why}` });
-    const inKey = columnsOf(key);
+    const inKey = columnNamesIn(key);
     if (content !== 'row' && inKey.includes(content.column)) {
       context.addIssue({
         code: 'custom',

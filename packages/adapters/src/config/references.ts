@@ -3,7 +3,7 @@
  * rules that need a certain target. It looks at the value as it was read, whether or not the schema accepts it, so that
  * all mistakes of a file come out at once.
  */
-import type { ConfigIssue } from '@keyferry/core';
+import { parseDurationMs, type ConfigIssue } from '@keyferry/core';
 import { adapterKinds } from './adapter-kinds.ts';
 import { nearest } from './nearest.ts';
 import type { StoreKind } from './resolved-config.ts';
@@ -20,6 +20,7 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkSide(yaml, root, migration, 'target'),
       ...checkRules(yaml, root, migration),
       ...checkBackup(yaml, root, migration),
+      ...checkReplicate(yaml, root, migration),
       ...checkOrder(yaml, root, migration),
       ...checkOnline(yaml, root, migration, kindOf),
     ]),
@@ -133,6 +134,49 @@ function checkBackup(yaml: YamlText, root: unknown, migration: string): readonly
     const message = `a ${side} of kind ${kind} cannot be backed up from here; one of kind ${backedUp[side]} can`;
     return [yaml.issue(path, 'value', message)];
   });
+}
+
+const durationOf = (value: unknown, byDefault: string): number | null =>
+  parseDurationMs(typeof value === 'string' ? value : byDefault);
+
+const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'consul', 'postgres', 'sqlite'];
+
+function checkReplicate(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
+  const base = ['migrations', migration];
+  const isReplicate = valueAt(root, [...base, 'strategy']) === 'replicate';
+  const block = valueAt(root, [...base, 'replicate']);
+  if (!isReplicate) {
+    if (block === undefined) return [];
+    return [yaml.issue([...base, 'replicate'], 'key', 'it belongs to   strategy: replicate')];
+  }
+  if (block === undefined) {
+    const message = 'strategy replicate needs to know how writers are held:   replicate: { freeze: … }';
+    return [yaml.issue([...base, 'strategy'], 'value', message)];
+  }
+  const issues: ConfigIssue[] = [];
+  const source = kindOf(root, valueAt(root, [...base, 'source', 'store']));
+  if (source !== null && !adapterKinds[source].target) {
+    const message = `nothing can be written to kind ${source}, so there would be no way back: strategy offline can`;
+    issues.push(yaml.issue([...base, 'strategy'], 'value', message));
+  }
+  const path = [...base, 'replicate', 'freeze', 'switch', 'store'];
+  const store = valueAt(root, path);
+  if (typeof store !== 'string') return issues;
+  const known = keysOf(valueAt(root, ['stores']));
+  const kind = kindOf(root, store);
+  if (!known.includes(store)) {
+    const message = `there is no store ${JSON.stringify(store)} under stores`;
+    issues.push(yaml.issue(path, 'value', message, nearest(store, known)));
+  } else if (kind !== null && !switchKinds.includes(kind)) {
+    issues.push(yaml.issue(path, 'value', `kind ${kind} cannot hold a switch; these can: ${switchKinds.join(', ')}`));
+  }
+  const { pauseMax, requestLife } = block as Readonly<Record<string, unknown>>;
+  const [longest, life] = [durationOf(pauseMax, '30s'), durationOf(requestLife, '5s')];
+  if (longest !== null && life !== null && longest <= life) {
+    const message = 'writes are held for longer than requestLife at any cutover: a longer time is expected';
+    issues.push(yaml.issue([...base, 'replicate', ...(pauseMax === undefined ? [] : ['pauseMax'])], 'value', message));
+  }
+  return issues;
 }
 
 function checkRules(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {

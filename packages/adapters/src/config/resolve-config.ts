@@ -2,8 +2,10 @@
 import { listPrices } from '@keyferry/core';
 import type {
   AuthConfig,
+  FreezeConfig,
   MigrationConfig,
   PostgresConfig,
+  ReplicateConfig,
   ResolvedConfig,
   SecretReference,
   StoreConfig,
@@ -114,6 +116,17 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
   return { user, password };
 }
 
+function resolveReplicate(replicate: NonNullable<CheckedMigration['replicate']>): ReplicateConfig {
+  const { freeze, pauseMax: pauseMaxMs, requestLife: requestLifeMs } = replicate;
+  return { freeze: resolveFreeze(freeze), pauseMaxMs, requestLifeMs };
+}
+
+function resolveFreeze(freeze: NonNullable<CheckedMigration['replicate']>['freeze']): FreezeConfig {
+  if (freeze === 'person') return { kind: 'person' };
+  if ('command' in freeze) return { kind: 'command', run: freeze.command };
+  return { kind: 'key', store: freeze.switch.store, key: freeze.switch.key ?? null };
+}
+
 function resolveMigration(migration: CheckedMigration, stores: CheckedConfig['stores']): MigrationConfig {
   const { source, target, strategy, after, rules, limits, plan, sensitive, review } = migration;
   const { onConflict, prune, guards, keepBefore } = migration;
@@ -122,6 +135,7 @@ function resolveMigration(migration: CheckedMigration, stores: CheckedConfig['st
     // Whatever is in the target would hide the source's records from applications.
     target: { ...target, requireEmpty: target.requireEmpty ?? (strategy === 'dual-read' ? 'prefix' : null) },
     strategy,
+    ...(migration.replicate === undefined ? {} : { replicate: resolveReplicate(migration.replicate) }),
     after,
     ...resolveOnline(migration, stores),
     rules,

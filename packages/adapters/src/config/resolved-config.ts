@@ -185,6 +185,8 @@ export interface MigrationConfig {
   readonly strategy: Strategy;
   /** Absent: the application takes no part. */
   readonly online?: OnlineConfig;
+  /** Present under that strategy, and under no other. */
+  readonly replicate?: ReplicateConfig;
   /** Migrations that come before this one. */
   readonly after: readonly string[];
   readonly rules: readonly RuleConfig[];
@@ -203,6 +205,20 @@ export interface MigrationConfig {
   readonly sensitive: readonly string[];
   readonly review: ReviewPolicy;
 }
+
+/** How applications are led from one store to the other, and how long they may be kept from writing. */
+export interface ReplicateConfig {
+  readonly freeze: FreezeConfig;
+  readonly pauseMaxMs: number;
+  readonly requestLifeMs: number;
+}
+
+export type FreezeConfig =
+  /** Null: the key that the kind of store has by default. */
+  | { readonly kind: 'key'; readonly store: string; readonly key: string | null }
+  /** As written: relative to the file where it is a path. */
+  | { readonly kind: 'command'; readonly run: readonly string[] }
+  | { readonly kind: 'person' };
 
 /** Where the progress of migrations is kept. */
 export type StateConfig =

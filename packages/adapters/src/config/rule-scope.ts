@@ -45,14 +45,15 @@ export function scopeOf(rules: readonly RuleConfig[], modules: Modules, targetPr
  */
 export function pruneScope({ file, migrations }: ResolvedConfig, migration: string, modules: Modules): InScope {
   const settings = migrations[migration];
-  if (settings?.prune !== true) return () => false;
+  // Both delete what the source does not have: prune by a plan, replication as the source does.
+  if (settings === undefined || !(settings.prune || settings.strategy === 'replicate')) return () => false;
   const { rules, target } = settings;
   const inScope = scopeOf(rules, modules, keyFromText(target.prefix));
   if (inScope !== null) return inScope;
   const message =
     'it cannot be told which keys of the target the rules leave out, and those are not to be deleted: ' +
     'let include and exclude stand behind patterns, templates without a way back, modules and programs';
-  const path = `migrations.${migration}.prune`;
+  const path = `migrations.${migration}.${settings.prune ? 'prune' : 'strategy'}`;
   throw new KeyferryError('config.invalid', {
     file,
     issues: [{ path, line: null, column: null, message, suggestion: null }],

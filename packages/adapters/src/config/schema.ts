@@ -164,8 +164,43 @@ function kindComplaint(input: unknown): string | undefined {
   });
 }
 
-const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
 const storeName = z.string({ error: expects('the name of a store') });
+
+/** What applications follow, whichever strategy leads them. */
+const switchPlace = z.strictObject({
+  store: storeName.describe('the store that holds it, which every instance of the application reaches'),
+  key: text
+    .optional()
+    .describe('where in that store; in etcd-v3 _keyferry/switch by default, in etcd-v2 /_keyferry/switch'),
+});
+
+const freeze = z.union(
+  [
+    z.literal('person'),
+    z.strictObject({
+      switch: switchPlace,
+    }),
+    z.strictObject({
+      command: z
+        .array(text, { error: expects('a program and its arguments') })
+        .min(1, 'a program is expected')
+        .describe('run with three arguments more: hold or open, source or target, and a number that grows'),
+    }),
+  ],
+  { error: expects('person, { switch: … } or { command: […] }') },
+);
+
+const replicate = z.strictObject({
+  freeze: freeze.describe(
+    'how the writers of a store are held at a cutover: applications that follow a switch, a program, or a person',
+  ),
+  pauseMax: duration.prefault('30s').describe('longest that writes may be held at a cutover; past it, it is undone'),
+  requestLife: duration
+    .prefault('5s')
+    .describe('longest that a request of an application may take effect after it was sent, and to follow the switch'),
+});
+
+const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
 
 const migration = z.strictObject({
   source: z.strictObject({ store: storeName, prefix }),
@@ -176,14 +211,8 @@ const migration = z.strictObject({
       .optional()
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
-  strategy: choice(['offline', 'dual-read'], ['replicate', 'parallel']),
-  switch: z
-    .strictObject({
-      store: storeName.describe('the store that holds it, which every instance of the application reaches'),
-      key: text
-        .optional()
-        .describe('where in that store; _keyferry/switch, or /_keyferry/switch in etcd-v2, by default'),
-    })
+  strategy: choice(['offline', 'dual-read', 'replicate'], ['parallel']),
+  switch: switchPlace
     .optional()
     .describe('where the mode of a dual-read is written, and where instances of the application register'),
   instances: z
@@ -202,6 +231,7 @@ const migration = z.strictObject({
     })
     .optional()
     .describe('the instances of the application that take part in a dual-read'),
+  replicate: replicate.optional().describe('for strategy replicate: how applications are led over'),
   after: z
     .array(z.string({ error: expects('the name of a migration') }), { error: expects('a list of migrations') })
     .default([])

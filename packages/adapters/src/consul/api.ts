@@ -142,6 +142,23 @@ export class ConsulApi {
     });
   }
 
+  /**
+   * The index of a prefix: it moves when a key below it does, and may go back once the server has forgotten deletes. With
+   * `above` the answer waits until it is another one, or for about `waitMs`.
+   */
+  async readPrefixIndex(prefix: Key, above: number | null, waitMs: number): Promise<number> {
+    await this.proveTenancy();
+    const wait = above === null ? '' : `&index=${above}&wait=${Math.ceil(waitMs)}ms`;
+    // The server adds up to a sixteenth (agent/consul/rpc.go, jitterFraction).
+    const timeouts = { headersMs: this.requestTimeoutMs * listingPatience + (above === null ? 0 : waitMs * 1.1) };
+    const request = { ...this.get(prefix, `&keys&separator=/${wait}`), timeouts };
+    return await this.client.read(request, async (answer) => {
+      const index = Number(await this.indexOf(answer));
+      answer.discard();
+      return index;
+    });
+  }
+
   /** A transaction that only reads: tried at each endpoint. */
   async readTransaction(operations: readonly Operation[]): Promise<Transaction> {
     await this.proveTenancy();

@@ -5,6 +5,7 @@
  *     <reserved><migration>/fence/<chunk>                                fence of one chunk
  *     <reserved><migration>/done                                         done marker, a JSON document
  *     <reserved><migration>/lock                                         held by a session while a run works; who, a JSON document
+ *     <reserved><migration>/tail/<name>                                  a tail: fence, position, number of its last write
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
  *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
@@ -23,6 +24,7 @@ import {
   type Fence,
   type Key,
   type MigrationId,
+  type TailName,
 } from '@keyferry/core';
 import type { ConsulEntry } from './entry.ts';
 
@@ -33,6 +35,7 @@ export class ControlKeys {
   readonly lock: Key;
   /** Prefixes, each with a slash at its end. */
   readonly fences: Key;
+  readonly tails: Key;
   readonly tombs: Key;
   readonly gones: Key;
   readonly backs: Key;
@@ -46,6 +49,7 @@ export class ControlKeys {
     this.done = `${base}done` as Key;
     this.lock = `${base}lock` as Key;
     this.fences = `${base}fence/` as Key;
+    this.tails = `${base}tail/` as Key;
     this.tombs = `${base}tomb/` as Key;
     this.gones = `${base}gone/` as Key;
     this.backs = `${base}back/` as Key;
@@ -54,6 +58,10 @@ export class ControlKeys {
 
   fence(chunk: ChunkId): Key {
     return `${this.fences}${encodeURIComponent(chunk)}` as Key;
+  }
+
+  tail(name: TailName): Key {
+    return (this.tails + name) as Key;
   }
 
   tomb(key: Key): Key {

@@ -18,49 +18,55 @@ import {
   type StoredRecord,
   type StoreDescription,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetLock,
   type TargetStore,
 } from '@keyferry/core';
-import { HttpClient } from '../http/client.ts';
-import type { TlsOptions } from '../http/options.ts';
+import type { HttpClient } from '../http/client.ts';
 import { assertTokenWhereNeeded } from './access.ts';
-import { ConsulApi, type ConsulTenancy } from './api.ts';
+import type { ConsulApi } from './api.ts';
 import {
   consulSourceCapabilities,
   consulTargetCapabilities,
   defaultReservedPrefix,
   defaultTransactionBytes,
 } from './capabilities.ts';
+import type { WriterContext } from './chunk-writer.ts';
+import { connectionTo, type ConsulConnectionOptions } from './connection.ts';
 import { ConsulControl } from './control.ts';
 import { ControlKeys } from './control-keys.ts';
 import { ConsulLock } from './lock.ts';
 import { describe } from './describe.ts';
+import { ConsulFeed } from './feed.ts';
 import { recordOf } from './entry.ts';
 import { listingPrefix, readablePrefix } from './key-form.ts';
 import { lookUp } from './look-up.ts';
+import { ConsulTail } from './tail.ts';
 import { ValueForm } from './value-form.ts';
 import { openView, type ViewContext } from './view.ts';
 
-export interface ConsulOptions extends ConsulTenancy {
-  /** The store's name in the configuration: errors carry it. */
-  readonly name: string;
-  /** `http://host:port` or `https://host:port` of agents, servers or clients; at least one. */
-  readonly endpoints: readonly string[];
-  readonly tls?: TlsOptions | undefined;
-  /** Secret of an ACL token. */
-  readonly token?: string | undefined;
+export {
+  openConsulPlainSwitch,
+  openConsulPrimarySwitch,
+  openConsulSwitch,
+  type ConsulSwitchOptions,
+} from './switch.ts';
+
+export interface ConsulOptions extends ConsulConnectionOptions {
   /** JSON pointer into values: what stands there is what a record's flags are expected to be. Default: they are 0. */
   readonly flagsFrom?: string | undefined;
   /** Where keyferry keeps its own keys. Default `_keyferry/`. */
   readonly reservedPrefix?: string | undefined;
   /** Milliseconds since 1970, by which a before-image's time may be over. */
   readonly nowMs: () => number;
-  /** Until the head of an answer; ten times this for a listing. Default 15 000. */
-  readonly requestTimeoutMs?: number | undefined;
-  /** Where `head()` looks, for tokens that may not read everything: the migration's prefix. Default: everywhere. */
+  /** Where `head()` looks, and what the feed watches: the migration's prefix. Default: everywhere. */
   readonly prefix?: string | undefined;
+  /** Least time in milliseconds between two listings for the feed. Default 1,000. */
+  readonly feedFloorMs?: number | undefined;
+  /** Where the feed keeps which keys it saw, so that another process can go on. Default: for this process alone. */
+  readonly feedFile?: string | undefined;
 }
 
 export interface ConsulSourceOptions extends ConsulOptions {
@@ -78,6 +84,8 @@ export interface ConsulTargetOptions extends ConsulOptions {
   readonly lock?: boolean | undefined;
 }
 
+const defaultTimeoutMs = 15_000;
+const defaultFeedFloorMs = 1000;
 const everything: KeyRange = { start: '' as Key, end: null };
 
 /** Connects with the first call. */
@@ -98,22 +106,22 @@ class ConsulReader {
   protected readonly form: ValueForm;
   protected readonly reservedPrefix: Key;
   protected readonly reserved: KeyRange;
+  readonly feed: ConsulFeed;
   private readonly view: ViewContext;
 
   constructor(options: ConsulOptions, { flags, locks }: Pick<ViewContext, 'flags' | 'locks'>) {
-    const { name: store, endpoints, tls, requestTimeoutMs = 15_000 } = options;
-    const { token, namespace, partition, datacenter } = options;
     const { reservedPrefix = defaultReservedPrefix } = options;
-    invariant(endpoints.length > 0, `store ${store} has no endpoints`);
-    invariant(reservedPrefix !== '', `store ${store} has an empty reserved prefix`);
+    invariant(reservedPrefix !== '', `store ${options.name} has an empty reserved prefix`);
     this.options = options;
-    this.client = new HttpClient({ store, endpoints, tls, timeouts: { headersMs: requestTimeoutMs } });
-    const tenancy = { namespace, partition, datacenter };
-    this.api = new ConsulApi({ store, client: this.client, token, requestTimeoutMs, ...tenancy });
+    const { client, api } = connectionTo(options, defaultTimeoutMs);
+    this.client = client;
+    this.api = api;
     this.form = new ValueForm(options.flagsFrom ?? null);
     this.reservedPrefix = keyFromText(reservedPrefix);
     this.reserved = prefixRange(this.reservedPrefix);
     this.view = { api: this.api, form: this.form, reserved: this.reserved, flags, locks };
+    const { prefix = '', feedFloorMs: floorMs = defaultFeedFloorMs, feedFile: imageFile = null } = options;
+    this.feed = new ConsulFeed(this.view, { prefix, floorMs, imageFile });
   }
 
   describe(): Promise<StoreDescription> {
@@ -134,6 +142,7 @@ class ConsulReader {
   }
 
   close(): Promise<void> {
+    this.feed.close();
     this.client.close();
     return Promise.resolve();
   }
@@ -175,10 +184,17 @@ class ConsulTarget extends ConsulReader implements SourceStore, TargetStore {
   }
 
   control(migration: MigrationId): TargetControl {
-    const { api, form, reserved, transactionBytes } = this;
-    const { name: store, nowMs } = this.options;
+    const { nowMs } = this.options;
+    return new ConsulControl({ ...this.writerContext(migration), migration, reserved: this.reserved, nowMs });
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new ConsulTail(this.writerContext(migration));
+  }
+
+  private writerContext(migration: MigrationId): WriterContext {
+    const { api, form, transactionBytes } = this;
     const keys = new ControlKeys(this.reservedPrefix, migration);
-    const { operations } = api;
-    return new ConsulControl({ store, migration, api, operations, keys, form, reserved, transactionBytes, nowMs });
+    return { store: this.options.name, api, operations: api.operations, keys, form, transactionBytes };
   }
 }

@@ -14,6 +14,7 @@ import {
   type KeyRange,
   type NotCarriedReason,
   type Position,
+  type StoredRecord,
   type StoreView,
 } from '@keyferry/core';
 import type { RecordSpool } from '../spool/record-spool.ts';
@@ -53,14 +54,19 @@ export async function openView(context: ViewContext, range: KeyRange): Promise<S
   );
 }
 
-function add({ form, flags, locks }: ViewContext, entry: ConsulEntry, spool: RecordSpool): void {
-  const { key } = entry;
-  const leaveOut = (reason: NotCarriedReason) => void spool.addNotCarried({ key, reason });
-  if (entry.session !== undefined && locks === 'leave-out') return leaveOut('lock.held');
+function add(context: ViewContext, entry: ConsulEntry, spool: RecordSpool): void {
+  const carried = carriedOf(context, entry);
+  if (typeof carried === 'string') spool.addNotCarried({ key: entry.key, reason: carried });
+  else spool.add(carried);
+}
+
+/** The record that an entry is to others, or why it is none. */
+export function carriedOf({ form, flags, locks }: ViewContext, entry: ConsulEntry): StoredRecord | NotCarriedReason {
+  if (entry.session !== undefined && locks === 'leave-out') return 'lock.held';
   const record = recordOf(entry, form);
   const saysFlags = record.value !== entry.value;
-  if (saysFlags && flags === 'leave-out') return leaveOut('flags.set');
-  spool.add(saysFlags && flags === 'drop' ? { ...record, value: entry.value } : record);
+  if (saysFlags && flags === 'leave-out') return 'flags.set';
+  return saysFlags && flags === 'drop' ? { ...record, value: entry.value } : record;
 }
 
 /** Its name stands for it, with the bytes replaced that could not be read; another one may look the same. */

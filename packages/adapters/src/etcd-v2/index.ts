@@ -2,5 +2,10 @@
 export { openEtcdV2Store, type EtcdV2Options } from './source.ts';
 export { openEtcdV2Target, type EtcdV2TargetOptions } from './target.ts';
 export { etcdV2Capabilities } from './capabilities.ts';
-export { openEtcdV2PlainSwitch, openEtcdV2Switch, type EtcdV2SwitchOptions } from './switch.ts';
+export {
+  openEtcdV2PlainSwitch,
+  openEtcdV2PrimarySwitch,
+  openEtcdV2Switch,
+  type EtcdV2SwitchOptions,
+} from './switch.ts';
 export { openEtcdV2OnlineSource, type EtcdV2OnlineOptions } from './online-source.ts';

@@ -12,12 +12,20 @@ import {
   plainSwitchText,
   type Key,
   type PlainSwitch,
+  type PrimarySwitch,
   type Switch,
   type SwitchVersion,
 } from '@keyferry/core';
 import { HttpClient } from '../http/client.ts';
 import type { HttpClientOptions } from '../http/options.ts';
-import { CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../switch/cells.ts';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../switch/cells.ts';
 import { EtcdV2WriteApi, type FoundNode, type WriteAnswer } from './write-api.ts';
 
 export interface EtcdV2SwitchOptions extends Omit<HttpClientOptions, 'store' | 'timeouts'> {
@@ -34,6 +42,11 @@ const defaultKey = '/_keyferry/switch';
 /** Connects with the first call. */
 export function openEtcdV2Switch(options: EtcdV2SwitchOptions): Switch {
   return new CellSwitch(new EtcdV2Cells(options));
+}
+
+/** For strategy `replicate`. Connects with the first call. */
+export function openEtcdV2PrimarySwitch(options: EtcdV2SwitchOptions): PrimarySwitch {
+  return new CellPrimarySwitch(new EtcdV2Cells(options));
 }
 
 /** @param options `key` is the application's own key, as etcd's guide has it */

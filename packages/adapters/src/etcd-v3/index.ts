@@ -42,7 +42,12 @@ import { openView } from './view.ts';
 
 export type { EtcdV3Auth, EtcdV3Tls } from './client.ts';
 export { openEtcdV3OnlineTarget, type EtcdV3OnlineOptions } from './online-target.ts';
-export { openEtcdV3PlainSwitch, openEtcdV3Switch, type EtcdV3SwitchOptions } from './switch.ts';
+export {
+  openEtcdV3PlainSwitch,
+  openEtcdV3PrimarySwitch,
+  openEtcdV3Switch,
+  type EtcdV3SwitchOptions,
+} from './switch.ts';
 
 export interface EtcdV3StoreOptions {
   /** The store's name in the configuration: errors carry it. */

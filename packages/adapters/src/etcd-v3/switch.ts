@@ -11,10 +11,18 @@ import {
   prefixRange,
   type Key,
   type PlainSwitch,
+  type PrimarySwitch,
   type Switch,
   type SwitchVersion,
 } from '@keyferry/core';
-import { CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../switch/cells.ts';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../switch/cells.ts';
 import { modifiedAt } from './batch.ts';
 import { EtcdClient, type EtcdClientOptions } from './client.ts';
 import { keyToBuffer } from './codec.ts';
@@ -35,6 +43,11 @@ const defaultKey = '_keyferry/switch';
 /** Connects with the first call. */
 export function openEtcdV3Switch(options: EtcdV3SwitchOptions): Switch {
   return new CellSwitch(new EtcdCells(options));
+}
+
+/** For strategy `replicate`. Connects with the first call. */
+export function openEtcdV3PrimarySwitch(options: EtcdV3SwitchOptions): PrimarySwitch {
+  return new CellPrimarySwitch(new EtcdCells(options));
 }
 
 /** @param options `key` is the application's own key, as etcd's guide has it */

@@ -29,7 +29,7 @@ export const planSchema = z.looseObject({
   formatVersion: z.string(),
   plan: z.string(),
   migration: z.string(),
-  strategy: z.enum(['offline', 'dual-read']),
+  strategy: z.enum(['offline', 'dual-read', 'replicate']),
   selection: z.object({ only: z.array(z.string()), exclude: z.array(z.string()) }).nullable(),
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),

@@ -4,11 +4,12 @@
  */
 import { KeyferryError, keyToBytes, type Key, type MigrationId } from '@keyferry/core';
 import { byteaArray } from './arrays.ts';
-import { quoteName, quoteText } from './sql.ts';
+import { makeOwnTables, withSchema } from './own-schema.ts';
+import { quoteName } from './sql.ts';
 import type { Session } from './session.ts';
 
 const format = 1;
-const names = ['epochs', 'fences', 'marks', 'deletions', 'tombstones', 'done', 'format'] as const;
+const names = ['epochs', 'fences', 'marks', 'deletions', 'tombstones', 'tails', 'done', 'format'] as const;
 
 export type ControlTables = Readonly<Record<(typeof names)[number], string>>;
 
@@ -25,12 +26,11 @@ export function controlTables(schema: string): ControlTables {
  *     await client.query(controlSql('keyferry'));
  */
 export function controlSql(schema: string): string {
-  return `CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)};
-${tablesSql(schema)}`;
+  return withSchema(schema, tablesSql(schema));
 }
 
 function tablesSql(schema: string): string {
-  const { epochs, fences, marks, deletions, tombstones, done, format: formats } = controlTables(schema);
+  const { epochs, fences, marks, deletions, tombstones, tails, done, format: formats } = controlTables(schema);
   return `CREATE TABLE IF NOT EXISTS ${epochs} (
   migration text PRIMARY KEY, attempt bigint NOT NULL, token bigint NOT NULL
 );
@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS ${deletions} (
   migration text, key bytea, attempt bigint NOT NULL, PRIMARY KEY (migration, key)
 );
 CREATE TABLE IF NOT EXISTS ${tombstones} (migration text, key bytea, PRIMARY KEY (migration, key));
+CREATE TABLE IF NOT EXISTS ${tails} (
+  migration text, tail text, attempt bigint NOT NULL, token bigint NOT NULL, position text, sequence bigint NOT NULL,
+  answer json NOT NULL, PRIMARY KEY (migration, tail)
+);
 CREATE TABLE IF NOT EXISTS ${done} (migration text PRIMARY KEY, marker text NOT NULL);
 CREATE TABLE IF NOT EXISTS ${formats} (format integer PRIMARY KEY);
 INSERT INTO ${formats} VALUES (${format}) ON CONFLICT DO NOTHING;`;
@@ -78,14 +82,9 @@ export async function hasControlTables(session: Session, store: string, schema: 
   return true;
 }
 
-/** Two who make the same schema at once would get in each other's way: one waits for the other. */
 export async function ensureControlTables(session: Session, store: string, schema: string): Promise<void> {
   if (await hasControlTables(session, store, schema)) return;
-  const lock = `SELECT pg_advisory_xact_lock(hashtextextended(${quoteText(`keyferry ${schema}`)}, 0))`;
-  await session.query(`BEGIN; ${lock}`);
-  const { rows } = await session.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema]);
-  // Asking for a schema that is there takes the right to make one all the same, which nobody needs to have.
-  await session.query(`${rows.length === 0 ? controlSql(schema) : tablesSql(schema)} COMMIT`);
+  await makeOwnTables(session, schema, tablesSql(schema));
 }
 
 export const keysParameter = (keys: readonly Key[]): Buffer => byteaArray(keys.map(keyToBytes));

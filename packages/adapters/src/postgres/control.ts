@@ -1,7 +1,5 @@
 /** A migration's own side of a target: epoch, fences, marks, done marker, and the way back. */
 import {
-  compareFences,
-  KeyferryError,
   keyFromBytes,
   keyToBytes,
   type BeforeImage,
@@ -21,9 +19,11 @@ import {
   type Version,
 } from '@keyferry/core';
 import { chunkWriter } from './chunk-writer.ts';
-import { controlTables, ensureControlTables, hasControlTables, type ControlContext } from './control-tables.ts';
+import { controlTables, type ControlContext } from './control-tables.ts';
+import { assertEpoch, readEpoch, readFence, sameFence } from './fences.ts';
 import { lookUpRows } from './look-up.ts';
 import { memoryOf, originOf, readMemory } from './marks.ts';
+import { OwnTables } from './own-tables.ts';
 import { removeRows, restoreRows } from './restore.ts';
 import type { Session } from './session.ts';
 import type { PostgresTarget } from './target-context.ts';
@@ -35,24 +35,22 @@ export class PostgresControl implements TargetControl {
   private readonly target: PostgresTarget;
   private readonly context: ControlContext;
   private readonly nowMs: () => number;
-  private ensured = false;
+  private readonly own: OwnTables;
 
   constructor(target: PostgresTarget, migration: MigrationId, nowMs: () => number) {
     this.target = target;
     this.context = { store: target.store, migration, tables: controlTables(target.schema) };
+    this.own = new OwnTables(target);
     this.nowMs = nowMs;
   }
 
   readEpoch(): Promise<Fence | null> {
-    const { tables, migration } = this.context;
-    return this.read('reading the epoch', null, (session) =>
-      readFence(session, `SELECT attempt, token FROM ${tables.epochs} WHERE migration = $1`, [migration]),
-    );
+    return this.own.read('reading the epoch', null, (session) => readEpoch(session, this.context));
   }
 
   raiseEpoch(epoch: Fence): Promise<RaiseOutcome> {
     const { tables, migration } = this.context;
-    return this.write('raising the epoch', async (session) => {
+    return this.own.write('raising the epoch', async (session) => {
       const { rowCount } = await session.query(
         `INSERT INTO ${tables.epochs} AS e VALUES ($1, $2, $3) ON CONFLICT (migration) DO UPDATE
            SET attempt = excluded.attempt, token = excluded.token
@@ -60,18 +58,18 @@ export class PostgresControl implements TargetControl {
         [migration, epoch.attempt, epoch.token],
       );
       if (rowCount === 1) return { kind: 'raised' };
-      return { kind: 'refused', current: (await this.epoch(session)) ?? epoch };
+      return { kind: 'refused', current: (await readEpoch(session, this.context)) ?? epoch };
     });
   }
 
   readFence(chunk: ChunkId): Promise<Fence | null> {
-    return this.read('reading a fence', null, (session) => this.fence(session, chunk));
+    return this.own.read('reading a fence', null, (session) => this.fence(session, chunk));
   }
 
   claimChunk(chunk: ChunkId, fence: Fence, epoch: Fence): Promise<ClaimOutcome> {
     const { tables, migration } = this.context;
-    return this.write(`claiming ${chunk}`, async (session) => {
-      const current = await this.epoch(session, 'FOR SHARE');
+    return this.own.write(`claiming ${chunk}`, async (session) => {
+      const current = await readEpoch(session, this.context, 'FOR SHARE');
       if (sameFence(current, epoch)) {
         const { rowCount } = await session.query(
           `INSERT INTO ${tables.fences} AS f VALUES ($1, $2, $3, $4) ON CONFLICT (migration, chunk) DO UPDATE
@@ -93,7 +91,7 @@ export class PostgresControl implements TargetControl {
     for (;;) {
       const [operator, from]: [string, Key] = after === null ? ['>=', range.start] : ['>', after];
       const listed: { readonly marks: readonly CreatedRecord[]; readonly untouched: readonly CreatedRecord[] } =
-        await this.read('listing what was created', { marks: [], untouched: [] }, async (session) => {
+        await this.own.read('listing what was created', { marks: [], untouched: [] }, async (session) => {
           const { rows } = await session.query<{ readonly key: Buffer; readonly version: Version }>(
             `SELECT key, version FROM ${tables.marks} WHERE migration = $1 AND created AND key ${operator} $2
                ${range.end === null ? '' : 'AND key < $4'} ORDER BY key LIMIT $3`,
@@ -126,7 +124,7 @@ export class PostgresControl implements TargetControl {
 
   readBefore(keys: readonly Key[]): Promise<readonly (BeforeImage | null)[]> {
     const absent: readonly (BeforeImage | null)[] = keys.map(() => null);
-    return this.read('reading what is there', absent, async (session) => {
+    return this.own.read('reading what is there', absent, async (session) => {
       const records = await lookUpRows(session, this.target.tables, keys);
       const memory = await readMemory(session, this.context, keys);
       return records.map((record) => {
@@ -143,9 +141,9 @@ export class PostgresControl implements TargetControl {
 
   dropControl(epoch: Fence): Promise<void> {
     const { tables, migration } = this.context;
-    return this.write('dropping control rows', async (session) => {
-      await this.assertEpoch(session, epoch);
-      for (const table of [tables.fences, tables.marks, tables.deletions, tables.tombstones]) {
+    return this.own.write('dropping control rows', async (session) => {
+      await assertEpoch(session, this.context, epoch);
+      for (const table of [tables.fences, tables.marks, tables.deletions, tables.tombstones, tables.tails]) {
         await session.query(`DELETE FROM ${table} WHERE migration = $1`, [migration]);
       }
     });
@@ -153,7 +151,7 @@ export class PostgresControl implements TargetControl {
 
   readDone(): Promise<string | null> {
     const { tables, migration } = this.context;
-    return this.read('reading the done marker', null, async (session) => {
+    return this.own.read('reading the done marker', null, async (session) => {
       const { rows } = await session.query<{ readonly marker: string }>(
         `SELECT marker FROM ${tables.done} WHERE migration = $1`,
         [migration],
@@ -164,8 +162,8 @@ export class PostgresControl implements TargetControl {
 
   writeDone(marker: string | null, epoch: Fence): Promise<void> {
     const { tables, migration } = this.context;
-    return this.write('writing the done marker', async (session) => {
-      await this.assertEpoch(session, epoch);
+    return this.own.write('writing the done marker', async (session) => {
+      await assertEpoch(session, this.context, epoch);
       if (marker === null) await session.query(`DELETE FROM ${tables.done} WHERE migration = $1`, [migration]);
       else {
         await session.query(
@@ -187,8 +185,8 @@ export class PostgresControl implements TargetControl {
     for (let at = 0; at === 0 || at < items.length; at += stepKeysMax) {
       const part = items.slice(at, at + stepKeysMax);
       results.push(
-        ...(await this.write(doing, async (session) => {
-          await this.assertEpoch(session, epoch);
+        ...(await this.own.write(doing, async (session) => {
+          await assertEpoch(session, this.context, epoch);
           return await step(session, part);
         })),
       );
@@ -196,53 +194,9 @@ export class PostgresControl implements TargetControl {
     return results;
   }
 
-  /** Runs `body` on the tables; `absent` is the answer while there are none. */
-  private async read<T>(doing: string, absent: T, body: (session: Session) => Promise<T>): Promise<T> {
-    const { sessions, store, schema } = this.target;
-    await this.target.load();
-    return await sessions.run(doing, async (session) => {
-      this.ensured ||= await hasControlTables(session, store, schema);
-      return this.ensured ? await body(session) : absent;
-    });
-  }
-
-  private async write<T>(doing: string, body: (session: Session) => Promise<T>): Promise<T> {
-    const { sessions, store, schema } = this.target;
-    await this.target.load();
-    if (!this.ensured) {
-      await sessions.run(`making keyferry's own tables in schema ${schema}`, (session) =>
-        ensureControlTables(session, store, schema),
-      );
-    }
-    this.ensured = true;
-    return await sessions.transaction(doing, body);
-  }
-
-  private epoch(session: Session, lock = ''): Promise<Fence | null> {
-    const { tables, migration } = this.context;
-    return readFence(session, `SELECT attempt, token FROM ${tables.epochs} WHERE migration = $1 ${lock}`, [migration]);
-  }
-
   private fence(session: Session, chunk: ChunkId): Promise<Fence | null> {
     const { tables, migration } = this.context;
     const sql = `SELECT attempt, token FROM ${tables.fences} WHERE migration = $1 AND chunk = $2`;
     return readFence(session, sql, [migration, chunk]);
   }
-
-  /** It stays what it is until the transaction ends. @throws {KeyferryError} `fence.lost` */
-  private async assertEpoch(session: Session, epoch: Fence): Promise<void> {
-    if (!sameFence(await this.epoch(session, 'FOR SHARE'), epoch)) {
-      throw new KeyferryError('fence.lost', { chunk: `all of ${this.context.migration}` });
-    }
-  }
-}
-
-async function readFence(session: Session, sql: string, parameters: readonly string[]): Promise<Fence | null> {
-  const { rows } = await session.query<{ readonly attempt: string; readonly token: string }>(sql, [...parameters]);
-  const [row] = rows;
-  return row === undefined ? null : { attempt: Number(row.attempt), token: Number(row.token) };
-}
-
-function sameFence(held: Fence | null, wanted: Fence): boolean {
-  return held !== null && compareFences(held, wanted) === 0;
 }

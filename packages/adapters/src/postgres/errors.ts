@@ -32,6 +32,7 @@ const codeByState: Readonly<Record<string, StoreCode>> = {
   '53100': 'store.out-of-space',
   '53200': 'store.timeout',
   '53300': 'store.unreachable', // too many connections
+  '55006': 'store.timeout', // a replication slot that another connection reads from, until the server gives that up
   '55P03': 'store.timeout', // lock_timeout
   '57014': 'store.timeout', // statement_timeout, or somebody cancelled it
   '57P01': 'store.unreachable', // shutdown, crash, starting up, database dropped

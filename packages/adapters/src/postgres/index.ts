@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import {
   invariant,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -16,6 +17,7 @@ import {
   type StoredRecord,
   type StoreDescription,
   type StoreView,
+  type TailControl,
   type TargetCapabilities,
   type TargetControl,
   type TargetStore,
@@ -23,10 +25,12 @@ import {
 import { defaultSchema, postgresCapabilities } from './capabilities.ts';
 import type { TableMapping } from './catalog.ts';
 import { PostgresControl } from './control.ts';
+import { LogFeed } from './feed/log-feed.ts';
 import { lookUpRows } from './look-up.ts';
 import { readPosition } from './position.ts';
 import { rangeSql } from './select.ts';
 import { Sessions, type PostgresConnectionOptions } from './session.ts';
+import { PostgresTail } from './tail.ts';
 import { Tables, type ServerTables } from './tables.ts';
 import type { PostgresTarget } from './target-context.ts';
 import { neverUsed, writersNow } from './usage.ts';
@@ -34,6 +38,13 @@ import { openTablesView } from './view.ts';
 
 export type { TableMapping } from './catalog.ts';
 export { controlSql } from './control-tables.ts';
+export {
+  openPostgresPlainSwitch,
+  openPostgresPrimarySwitch,
+  openPostgresSwitch,
+  switchSql,
+  type PostgresSwitchOptions,
+} from './switch.ts';
 export { compileKeyTemplate, type KeyTemplate } from './key-template.ts';
 
 export interface PostgresStoreOptions extends PostgresConnectionOptions {
@@ -42,6 +53,8 @@ export interface PostgresStoreOptions extends PostgresConnectionOptions {
   readonly side: 'source' | 'target';
   /** Where keyferry's own tables are; `keyferry` by default. */
   readonly schema?: string | undefined;
+  /** Tells the feed of one migration from those of others on the same database. Default `feed`. */
+  readonly feedName?: string | undefined;
   /** The clock by which an image of another store counts as expired. */
   readonly nowMs: () => number;
 }
@@ -63,6 +76,8 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
   readonly schema: string;
   readonly sessions: Sessions;
   readonly tables: Tables;
+  /** Absent: what a query makes of its tables tells no changes. */
+  readonly feed: ChangeFeed | undefined;
   private readonly options: PostgresStoreOptions;
 
   constructor(options: PostgresStoreOptions) {
@@ -73,6 +88,10 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
     const tables = new Tables(options.name, options.tables, options.side === 'target');
     this.tables = tables;
     this.capabilities = postgresCapabilities((record) => tables.unfit(record));
+    const { sessions } = this;
+    const source = { store: this.store, database: options.database, sessions, tables, load: () => this.load() };
+    const hasQueries = options.tables.some(({ from }) => 'query' in from);
+    this.feed = hasQueries ? undefined : new LogFeed(source, options.feedName ?? 'feed');
   }
 
   load(): Promise<ServerTables> {
@@ -155,6 +174,10 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
 
   control(migration: MigrationId): TargetControl {
     return new PostgresControl(this, migration, this.options.nowMs);
+  }
+
+  tail(migration: MigrationId): TailControl {
+    return new PostgresTail(this, migration);
   }
 
   /** Views stay open until they are closed themselves. */

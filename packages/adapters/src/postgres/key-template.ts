@@ -60,7 +60,7 @@ export function compileKeyTemplate(text: string): CompiledKeyTemplate {
 }
 
 /** The columns that a template names, whether it compiles or not. */
-export function columnsOf(text: string): readonly string[] {
+export function columnNamesIn(text: string): readonly string[] {
   return [...text.matchAll(field)].map(([, column = '']) => column);
 }
 

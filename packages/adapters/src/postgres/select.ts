@@ -79,7 +79,7 @@ export function versionSql(table: ResolvedTable, row: string): string {
 }
 
 /** SQL of why a row is no record; NULL: it is one. */
-function problemSql({ mapping, keyColumns, valueColumns }: ResolvedTable, row: string): string | null {
+function problemSql({ mapping, label, keyColumns, valueColumns }: ResolvedTable, row: string): string | null {
   const columns = [
     ...keyColumns.filter(({ notNull }) => !notNull).map((column) => ({ column, of: 'key' })),
     ...(mapping.value === 'row'
@@ -88,7 +88,7 @@ function problemSql({ mapping, keyColumns, valueColumns }: ResolvedTable, row: s
   ];
   if (columns.length === 0) return null;
   const cases = columns.map(({ column, of }) => {
-    const text = quoteText(`${problemSign}column ${column.name} of its ${of} is NULL`);
+    const text = quoteText(`${problemSign}a row of ${label} is no record: column ${column.name} of its ${of} is NULL`);
     return `WHEN ${row}.${quoteName(column.name)} IS NULL THEN ${text}`;
   });
   return `CASE ${cases.join(' ')} END`;

@@ -7,7 +7,7 @@
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import { isIP } from 'node:net';
 import { callbackify } from 'node:util';
-import { Client, Pool, type PoolClient, type PoolConfig } from 'pg';
+import { Client, Pool, type ClientConfig, type PoolClient, type PoolConfig } from 'pg';
 import { invariant } from '@keyferry/core';
 import { storeErrorOf } from './errors.ts';
 
@@ -92,6 +92,21 @@ export class Sessions {
       }
       return client;
     });
+  }
+
+  /** A connection that speaks the replication protocol; whoever opens it ends it. Errors are the caller's to guard. */
+  async openReplication(): Promise<Client> {
+    const client = new Client({ ...this.config(this.statementTimeoutMs), replication: 'database' } as ClientConfig);
+    client.on('error', () => undefined); // the query that is under way gets it too
+    try {
+      await client.connect();
+      // What is under way there has no end, so that no limit may end it.
+      await client.query(settings(0));
+    } catch (error) {
+      await client.end().catch(() => undefined); // the first failure is the one to tell
+      throw error;
+    }
+    return client;
   }
 
   async guarded<T>(doing: string, body: () => Promise<T>): Promise<T> {

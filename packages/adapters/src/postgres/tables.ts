@@ -87,7 +87,7 @@ export class Tables {
     for (const table of this.known?.tables ?? []) {
       const bytes = parseKey(table.mapping.key, key);
       if (bytes === null) continue;
-      const columns = columnsOf(table, bytes);
+      const columns = keyColumnTexts(table, bytes);
       if (typeof columns === 'string') why = columns;
       else found.push({ table, columns });
     }
@@ -99,7 +99,7 @@ export class Tables {
   }
 }
 
-function columnsOf(table: ResolvedTable, bytes: readonly Key[]): readonly string[] | string {
+function keyColumnTexts(table: ResolvedTable, bytes: readonly Key[]): readonly string[] | string {
   const columns: string[] = [];
   for (const [nth, column] of table.keyColumns.entries()) {
     const part = bytes[nth] ?? ('' as Key);

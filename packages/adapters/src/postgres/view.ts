@@ -208,7 +208,7 @@ class Pages {
     // In its place in the order, and so behind the row that still waits.
     if (this.last?.key !== key) this.settle();
     const bytes = key.length + (value?.length ?? 0);
-    const detail = `a row of ${this.tables.length === 1 ? (this.tables[0]?.label ?? '') : 'one of the tables'} is no record: ${note?.slice(1) ?? ''}`;
+    const detail = note?.slice(problemSign.length) ?? '';
     this.unplaced.push({ key, reason: 'rule.failed', sourceKeys: [key], count: 1, bytes, detail });
     this.count(bytes);
   }

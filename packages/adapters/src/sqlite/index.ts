@@ -34,7 +34,12 @@ import { SqliteControl, type ControlContext } from './target.ts';
 
 export { sqliteCapabilities } from './capabilities.ts';
 export { sqliteTableSql } from './schema.ts';
-export { openSqlitePlainSwitch, openSqliteSwitch, type SqliteSwitchOptions } from './switch.ts';
+export {
+  openSqlitePlainSwitch,
+  openSqlitePrimarySwitch,
+  openSqliteSwitch,
+  type SqliteSwitchOptions,
+} from './switch.ts';
 
 export interface SqliteStoreOptions {
   /** The store's name in the configuration, for errors. */
@@ -45,6 +50,8 @@ export interface SqliteStoreOptions {
   readonly table?: string;
   /** The file and the table must be there, and nothing is ever written. False by default. */
   readonly readOnly?: boolean;
+  /** The file and the table must be there, though they are written: as with a source that logs its changes. False by default. */
+  readonly mustExist?: boolean;
   /** The clock by which rows expire. */
   readonly nowMs: () => number;
   /** How long to wait for another process's lock; 5,000 by default. */
@@ -80,7 +87,13 @@ export class SqliteStore implements SourceStore, TargetStore {
   private closed = false;
 
   constructor(options: SqliteStoreOptions) {
-    this.options = { table: 'records', readOnly: false, busyTimeoutMs: 5000, ...options };
+    this.options = {
+      table: 'records',
+      readOnly: false,
+      mustExist: options.readOnly === true,
+      busyTimeoutMs: 5000,
+      ...options,
+    };
     this.names = tableNames(options.name, this.options.table);
     this.feed = new SqliteFeed(this.feedContext());
     if (options.file === '' || options.file === ':memory:') {
@@ -181,11 +194,15 @@ export class SqliteStore implements SourceStore, TargetStore {
   /** @param needs how much of the schema `body` reads; `absent` is the answer while there is less */
   private read<T>(needs: 'records' | 'whole', absent: T, body: (connection: Connection) => T): T {
     invariant(!this.closed, `store ${this.options.name} was used after it was closed`);
-    const { file, readOnly, name } = this.options;
-    if (this.connection === null && !readOnly && !existsSync(file)) return absent;
+    const { file, mustExist, readOnly, name } = this.options;
+    if (this.connection === null && !existsSync(file)) {
+      if (!mustExist) return absent;
+      // It would be created, were it opened to be written.
+      this.connect(true).close();
+    }
     this.connection ??= this.connect(readOnly);
     if (this.schema !== 'whole') this.schema = readSchema(this.connection, name, this.names);
-    if (this.schema === 'absent' && readOnly) {
+    if (this.schema === 'absent' && mustExist) {
       const detail = `${file} has no table ${this.names.records}`;
       throw new KeyferryError('store.unsupported', { store: name, detail });
     }

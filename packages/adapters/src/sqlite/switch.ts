@@ -3,8 +3,22 @@
  *
  * Versions come from one counter of the file, so that an entry that was removed and made anew never has an old version.
  */
-import { plainSwitchIsOver, plainSwitchText, type PlainSwitch, type Switch, type SwitchVersion } from '@keyferry/core';
-import { CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../switch/cells.ts';
+import {
+  plainSwitchIsOver,
+  plainSwitchText,
+  type PlainSwitch,
+  type PrimarySwitch,
+  type Switch,
+  type SwitchVersion,
+} from '@keyferry/core';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../switch/cells.ts';
 import { Connection, type Row } from './connection.ts';
 import { storeErrorOf } from './errors.ts';
 
@@ -27,6 +41,11 @@ const schema = `
 /** Creates the file and its tables where they are missing. */
 export async function openSqliteSwitch(options: SqliteSwitchOptions): Promise<Switch> {
   return new CellSwitch(new SqliteCells(options));
+}
+
+/** For strategy `replicate`. Creates the file and its tables where they are missing. */
+export async function openSqlitePrimarySwitch(options: SqliteSwitchOptions): Promise<PrimarySwitch> {
+  return new CellPrimarySwitch(new SqliteCells(options));
 }
 
 /** @param options `key` is the name under which the plain form lies, beside any other */

@@ -2,17 +2,22 @@
  * A switch on any store that can change one small text under a condition: what all switches share.
  *
  *     record               the mode
+ *     primary              which store applications use, under strategy replicate
  *     instances/<id>       a registration; ids are percent-encoded, so that none can reach into another's place
  *
  * An adapter says how its store reads, lists and conditionally writes such texts, in its own `switch.ts`; the forms of the
  * texts are core's.
  */
 import {
+  primaryRecordFromText,
+  primaryRecordToText,
   registrationFromText,
   registrationToText,
   switchRecordFromText,
   switchRecordToText,
   type InstanceId,
+  type PrimaryRecord,
+  type PrimarySwitch,
   type RegistrationRecord,
   type Switch,
   type SwitchEntry,
@@ -25,6 +30,7 @@ export type Cell = SwitchEntry<string>;
 export type CellWrite = SwitchWrite<string>;
 
 export const recordName = 'record';
+const primaryName = 'primary';
 export const instancesFolder = 'instances/';
 
 /** Small texts by name. Reads are linearizable; a version is never that of an earlier state. */
@@ -93,6 +99,39 @@ export class CellSwitch implements Switch {
   private outcomeOf(outcome: CellWrite): SwitchWrite<RegistrationRecord> {
     if (outcome.kind === 'written') return outcome;
     return { kind: 'lost', current: outcome.current && this.registrationOf(outcome.current) };
+  }
+}
+
+/** The same texts for applications that only follow. */
+export class CellPrimarySwitch implements PrimarySwitch {
+  readonly kind = 'key';
+  readonly where: string;
+  private readonly cells: Cells;
+
+  constructor(cells: Cells) {
+    this.cells = cells;
+    this.where = cells.where;
+  }
+
+  async read(): Promise<SwitchEntry<PrimaryRecord> | null> {
+    return this.recordOf(await this.cells.read(primaryName));
+  }
+
+  async write(record: PrimaryRecord, expected: SwitchVersion | 'absent'): Promise<SwitchWrite<PrimaryRecord>> {
+    const outcome = await this.cells.write(primaryName, primaryRecordToText(record), expected);
+    return outcome.kind === 'written' ? outcome : { kind: 'lost', current: this.recordOf(outcome.current) };
+  }
+
+  async tell(): Promise<void> {
+    // Applications read it.
+  }
+
+  close(): Promise<void> {
+    return this.cells.close();
+  }
+
+  private recordOf(cell: Cell | null): SwitchEntry<PrimaryRecord> | null {
+    return cell && { value: primaryRecordFromText(cell.value, this.where), version: cell.version };
   }
 }
 

@@ -1,6 +1,6 @@
 /** Goal: Consul keeps every promise of the ports. Method: core's suites, on a real server. */
 import { serverOrSkip, startConsul, type ConsulServer } from '@keyferry/servers';
-import { sourceContract, targetContract, targetLockContract } from '@keyferry/core/testing';
+import { feedContract, sourceContract, tailContract, targetContract, targetLockContract } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { harnessOf, openFixture } from './consul-fixture.ts';
 
@@ -15,6 +15,15 @@ describe.skipIf(!available.ok)(`on 1.8${available.note}`, () => {
   const harness = harnessOf(() => server);
   sourceContract('consul', harness);
   targetContract('consul', harness);
+  tailContract('consul', harness);
+  feedContract('consul', {
+    ...harness,
+    open: async (records) => {
+      const fixture = await openFixture(server, records, { feedFloorMs: 10 });
+      const { application } = fixture;
+      return { ...fixture, putAtOnce: (puts) => application.write(puts.map((put) => ({ put }))) };
+    },
+  });
   targetLockContract('consul', async () => {
     const { store, openAnother, close } = await openFixture(server, []);
     const { lock } = store;

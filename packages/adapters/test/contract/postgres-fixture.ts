@@ -2,9 +2,10 @@
  * What the tests of PostgreSQL share: a database on a real server, its tables emptied between tests, and an application
  * that writes to them with SQL of its own. One server serves all tests of a file.
  */
+import { randomUUID } from 'node:crypto';
 import type { PostgresServer } from '@keyferry/servers';
 import { keyFromText, keyToBytes, type Key, type MigrationId } from '@keyferry/core';
-import type { Change, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
+import type { Change, FeedHarness, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
 import { Client, type ClientConfig } from 'pg';
 import {
   compileKeyTemplate,
@@ -18,6 +19,8 @@ import {
 export interface PostgresFixture extends Omit<TargetFixture, 'store'> {
   readonly store: PostgresStore;
   readonly openAnother: () => Promise<PostgresStore>;
+  /** In one transaction. */
+  readonly atOnce: (changes: readonly Change[]) => Promise<void>;
 }
 
 /** Two shapes of one table: keys and values of any bytes, or of text. */
@@ -68,10 +71,36 @@ export function harnessOf(server: () => PostgresServer, type: KeyValueType) {
   } satisfies TargetHarness;
 }
 
+/** Each store has a feed of its own, which goes with it. */
+export function feedHarness(server: () => PostgresServer, type: KeyValueType): FeedHarness {
+  return {
+    ...harnessOf(server, type),
+    open: async (records) => {
+      const fixture = await openFixture(server(), type, records, { feedName: randomUUID() });
+      const { store, close, change } = fixture;
+      return {
+        ...fixture,
+        putAtOnce: (puts) => fixture.atOnce(puts.map((put) => ({ put }))),
+        // The slot goes, as when the server drops the log that it kept; what comes next makes another one.
+        loseHistory: async () => {
+          await store.feed?.end?.();
+          await store.feed?.head();
+          await change([]);
+        },
+        close: async () => {
+          await store.feed?.end?.();
+          await close();
+        },
+      };
+    },
+  };
+}
+
 async function openFixture(
   server: PostgresServer,
   type: KeyValueType,
   records: readonly SeedRecord[],
+  options: Partial<PostgresStoreOptions> = {},
 ): Promise<PostgresFixture> {
   const application = await connectTo(server);
   const table = `kv_${type}`;
@@ -95,11 +124,16 @@ async function openFixture(
   };
   await change(records.map((put) => ({ put })));
   const mapping = mappingOf(table, `${prefix}{name...}`, { value: { column: 'body' } });
-  const open = () => openStore(server, { tables: [mapping] });
+  const open = () => openStore(server, { tables: [mapping], ...options });
   const stores = [open()];
   return {
     store: stores[0] as PostgresStore,
     change,
+    atOnce: async (changes) => {
+      await application.query('BEGIN');
+      await change(changes);
+      await application.query('COMMIT');
+    },
     putTombstone: async (migration: MigrationId, key: Key) => {
       await application.query('BEGIN');
       await application.query(`DELETE FROM ${table} WHERE name = $1`, [parameter(bytesOf(key))]);

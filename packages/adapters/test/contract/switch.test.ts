@@ -10,11 +10,23 @@ import { DatabaseSync } from 'node:sqlite';
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { PlainSwitch, Switch } from '@keyferry/core';
 import { plainSwitchContract, switchContract, type SwitchHarness } from '@keyferry/core/testing';
-import { request, serverOrSkip, startEtcd, v2KeyUrl, type EtcdServer } from '@keyferry/servers';
+import {
+  request,
+  serverOrSkip,
+  startConsul,
+  startEtcd,
+  startPostgres,
+  v2KeyUrl,
+  type ConsulServer,
+  type EtcdServer,
+  type PostgresServer,
+} from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe } from 'vitest';
+import { openConsulPlainSwitch, openConsulSwitch } from '../../src/consul/index.ts';
 import { openEtcdV2PlainSwitch, openEtcdV2Switch } from '../../src/etcd-v2/index.ts';
 import { openEtcdV3PlainSwitch, openEtcdV3Switch } from '../../src/etcd-v3/index.ts';
+import { openPostgresPlainSwitch, openPostgresSwitch, switchSql } from '../../src/postgres/index.ts';
 import { openSqlitePlainSwitch, openSqliteSwitch } from '../../src/sqlite/index.ts';
 import { openDynamoDbPlainSwitch, openDynamoDbSwitch } from '../../src/state/dynamodb/index.ts';
 import { useDynamoDb } from './dynamodb-fixture.ts';
@@ -150,5 +162,63 @@ describe.skipIf(!dynamoDb.ok)(`in DynamoDB${dynamoDb.note}`, () => {
       return Item?.['body']?.S ?? null;
     };
     return plainFixture(store, read);
+  });
+});
+
+const consul = await serverOrSkip('consul-1.8');
+describe.skipIf(!consul.ok)(`in Consul${consul.note}`, () => {
+  let server: ConsulServer;
+  beforeAll(async () => {
+    server = await startConsul();
+  });
+  afterAll(() => server.stop());
+
+  const place = () => ({ name: 'new', endpoints: server.endpoints, key: `config/switch-${randomUUID()}` });
+  const urlOf = (key: string) => `${server.endpoints[0]}/v1/kv/${key}`;
+  const inConsul = harnessOf(async () => {
+    const options = place();
+    const spoil = async () => void (await request(urlOf(`${options.key}/record`), { method: 'PUT', body: 'true' }));
+    return { open: async () => openConsulSwitch(options), spoil };
+  });
+  switchContract('Consul', inConsul);
+  plainSwitchContract('Consul', async () => {
+    const options = place();
+    const read = async () => {
+      const { status, body } = await request(`${urlOf(options.key)}?raw`);
+      return status === 404 ? null : body;
+    };
+    return plainFixture(openConsulPlainSwitch(options), read);
+  });
+});
+
+const postgres = await serverOrSkip('postgres-15');
+describe.skipIf(!postgres.ok)(`in PostgreSQL${postgres.note}`, () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(() => server.stop());
+
+  const place = () => {
+    const { host, port, database, user, password } = server;
+    return { name: 'new', host, port, database, auth: { user, password }, schema: `switch "${randomUUID()}"` };
+  };
+  const quoted = (schema: string) => `"${schema.replaceAll('"', '""')}"`;
+  const inPostgres = harnessOf(async () => {
+    const options = { ...place(), key: 'm' };
+    const spoil = async () =>
+      void (await server.psql(`${switchSql(options.schema)}
+        INSERT INTO ${quoted(options.schema)}.switches VALUES ('m/record', 1000, 'true')`));
+    return { open: async () => openPostgresSwitch(options), spoil };
+  });
+  switchContract('PostgreSQL', inPostgres);
+  plainSwitchContract('PostgreSQL', async () => {
+    const options = { ...place(), key: 'm' };
+    await server.psql(switchSql(options.schema));
+    const read = async () => {
+      const rows = await server.psql(`SELECT body FROM ${quoted(options.schema)}.switches WHERE name = 'm/plain'`);
+      return rows.trim() === '' ? null : rows.trim();
+    };
+    return plainFixture(openPostgresPlainSwitch(options), read);
   });
 });

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import type { ApplyResult, RunOptions, TurnsBefore } from '@keyferry/engine';
-import type { DoneMarker, PlanId, PlanReader } from '@keyferry/core';
+import { invariant, shellWord, type DoneMarker, type PlanId, type PlanReader } from '@keyferry/core';
 import { isPlanFile, planToApply } from '../apply-subject.ts';
 import { requireApproval } from '../approval.ts';
 import { BaseCommand, type Outcome } from '../base-command.ts';
@@ -11,6 +11,8 @@ import { confirmGoneFlag } from '../flags/confirm-gone.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { assertForFunctions, submitAndFollow } from '../submit-plan.ts';
 import { applyView, type AppliedView } from '../views/apply/index.ts';
+import { usageError } from '../usage-error.ts';
+import { replicateView } from '../views/replicate/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
 import { inTurn } from '../turn.ts';
@@ -21,6 +23,7 @@ interface WritingFlags {
   readonly accept?: string[] | undefined;
   readonly 'chunks-max'?: number | undefined;
   readonly 'confirm-gone'?: string[] | undefined;
+  readonly follow?: boolean | undefined;
 }
 
 const applySubject =
@@ -64,6 +67,10 @@ export default class Apply extends BaseCommand {
         'Who applies it: this process, or functions, to which the plan file is submitted and which are then followed.',
       default: 'here',
       env: 'KEYFERRY_RUNNER',
+    }),
+    follow: Flags.boolean({
+      summary: 'Under strategy replicate: go on carrying changes until it is told to stop.',
+      exclusive: ['finalize', 'chunks-max', 'all'],
     }),
     'chunks-max': Flags.integer({
       summary: 'Stop at a checkpoint after so many chunks; the next apply goes on.',
@@ -144,11 +151,36 @@ async function applyToEnd(
   flags: EndFlags,
   options: RunOptions,
 ): Promise<Outcome<unknown>> {
+  if (wired.spec.strategy === 'replicate') return await replicatePlan(run, wired, reader, appliedAs, flags, options);
+  if (flags.follow === true)
+    throw usageError('--follow is for strategy replicate', `keyferry apply ${shellWord(appliedAs)}`);
   const applied = await applyPlan(run, wired, reader, appliedAs, flags, options);
   // Between apply and finalize of a migration with applications is its cutover, which is asked for by itself.
   const mayEnd = wired.spec.strategy === 'offline' && applied.outcome === 'done';
   if (!flags.finalize || !mayEnd) return outcomeOf(applied, appliedAs);
   return await finalizeNow(run, wired, options);
+}
+
+async function replicatePlan(
+  run: CommandRun,
+  { engine, spec }: Wired,
+  reader: PlanReader,
+  appliedAs: string,
+  { accept = [], 'chunks-max': chunksMax, follow = false, finalize }: EndFlags,
+  options: RunOptions,
+): Promise<Outcome<unknown>> {
+  if (finalize) {
+    throw usageError(
+      '--finalize is for a target that nobody uses yet; under strategy replicate a cutover comes between',
+      `keyferry cutover ${spec.migration}   then   keyferry finalize ${spec.migration}`,
+    );
+  }
+  const { applyReplicate } = await loadEngine();
+  run.progress.begin(`applying ${reader.plan.plan}`);
+  const more = { accept, appliedAs, chunksMax: chunksMax ?? null, follow };
+  const result = await applyReplicate(engine, spec, reader, { ...options, ...more });
+  const exitCode = result.outcome === 'proven' ? exitCodes.done : exitCodes.deviated;
+  return { result: { result, appliedAs }, view: replicateView as View<unknown>, exitCode };
 }
 
 /** Shared with reconcile, which applies as apply does. */
@@ -168,6 +200,8 @@ export async function applyPlan(
       return await applyOffline(engine, spec, reader, applied);
     case 'dual-read':
       return await applyDualRead(engine, spec, reader, { ...applied, confirmGone });
+    case 'replicate':
+      invariant(false, 'a replicate is applied by itself, and not reconciled');
   }
 }
 

@@ -11,7 +11,7 @@ import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
 import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
 import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
-import { inTurn } from '../turn.ts';
+import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
 
 export default class Finalize extends BaseCommand {
@@ -37,7 +37,7 @@ export default class Finalize extends BaseCommand {
     const { args, flags } = await this.parse(Finalize);
     await this.perform<unknown>(flags, args.migration, (run) =>
       withMigration(run, args.migration, (wired) =>
-        inTurn(run, wired, flags['lock-timeout'], async ({ options }) => {
+        inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { readStatus, reopen } = await loadEngine();
           const { migration } = spec;
@@ -66,16 +66,23 @@ export async function finalizeNow(
   options: RunOptions,
   confirmGone: readonly string[] = [],
 ): Promise<Outcome<unknown>> {
-  const { finalize, finalizeDualRead, readStatus } = await loadEngine();
+  const { finalize, finalizeDualRead, finalizeReplicate, readStatus } = await loadEngine();
   const { migration } = spec;
   const { plan } = await readStatus(engine, migration);
   run.progress.tracker.expectKeys(plan?.totals.scanned ?? 0);
   run.progress.begin(`proving ${migration} once more`);
   const ended = { ...options, by: whoFinalizes() };
-  const result =
-    spec.strategy === 'dual-read'
-      ? await finalizeDualRead(engine, spec, { ...ended, confirmGone })
-      : await finalize(engine, spec, ended);
+  const proven = async () => {
+    switch (spec.strategy) {
+      case 'offline':
+        return await finalize(engine, spec, ended);
+      case 'dual-read':
+        return await finalizeDualRead(engine, spec, { ...ended, confirmGone });
+      case 'replicate':
+        return await finalizeReplicate(engine, spec, ended);
+    }
+  };
+  const result = await proven();
   return { result: { migration, result }, view: finalizedView as View<unknown>, exitCode: exitCodes.done };
 }
 

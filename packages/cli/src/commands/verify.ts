@@ -41,9 +41,11 @@ export default class Verify extends BaseCommand {
   }
 }
 
-/** Online, what comes next depends on the mode, which status reads. */
+/** Under dual-read, what comes next depends on the mode, which status reads. */
 const whenAgreed = ({ strategy, migration }: MigrationSpec, next: string): string =>
-  strategy === 'offline' ? next : `keyferry status ${migration}`;
+  strategy === 'dual-read' ? `keyferry status ${migration}` : next;
 
-const repairOf = ({ strategy, migration }: MigrationSpec): string =>
-  strategy === 'offline' ? `keyferry reconcile ${migration}` : `keyferry rollback ${migration}`;
+/** Under replicate both sides move: what was read apart may agree by now, and status says what a comparison proved. */
+const repairs = { offline: 'reconcile', 'dual-read': 'rollback', replicate: 'status' } as const;
+
+const repairOf = ({ strategy, migration }: MigrationSpec): string => `keyferry ${repairs[strategy]} ${migration}`;

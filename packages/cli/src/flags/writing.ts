@@ -14,6 +14,10 @@ export const acceptFlag = Flags.string({
   helpValue: 'CODE',
 });
 
+export const confirmFlag = Flags.boolean({
+  summary: 'Where a person is the switch: every writer has stopped.',
+});
+
 export const lockTimeoutFlag = durationFlag({
   summary: 'Wait this long for a lock that another run holds.',
   env: 'KEYFERRY_LOCK_TIMEOUT',

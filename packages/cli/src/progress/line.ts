@@ -9,6 +9,7 @@ const verbs: Readonly<Record<Stage, string>> = {
   check: 'checking the plan',
   backfill: 'copying',
   retry: 'trying dead letters again',
+  tail: 'carrying changes',
   verify: 'verifying',
   rollback: 'removing',
 };

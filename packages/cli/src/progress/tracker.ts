@@ -6,7 +6,7 @@
  */
 import { noCounts, scannedOf, type ChunkCounts, type Message, type ThrottleReport } from '@keyferry/core';
 
-export type Stage = 'sort' | 'plan' | 'check' | 'backfill' | 'retry' | 'verify' | 'rollback';
+export type Stage = 'sort' | 'plan' | 'check' | 'backfill' | 'retry' | 'verify' | 'tail' | 'rollback';
 
 export interface Progress {
   readonly stage: Stage;
@@ -85,6 +85,8 @@ export class ProgressTracker {
         return this.moved('retry', scannedOf(message.data.tried), null, nowMs);
       case 'verify.progress':
         return this.moved('verify', message.data.keys, this.expectedKeys, nowMs);
+      case 'tail.progress':
+        return this.moved('tail', message.data.counts.puts + message.data.counts.deletes, null, nowMs);
       case 'rollback.progress':
         return this.moved('rollback', message.data.removed + message.data.restored, null, nowMs);
       case 'store.retrying':
@@ -107,6 +109,13 @@ export class ProgressTracker {
       case 'barrier.held':
       case 'source.strays':
       case 'drain.progress':
+      case 'tail.caught-up':
+      case 'tail.lost':
+      case 'tail.reconciled':
+      case 'tail.generation':
+      case 'cutover.step':
+      case 'cutover.held':
+      case 'cutover.ended':
         return false;
     }
   }

@@ -24,6 +24,7 @@ export const documentSchemas = {
   members: () => import('../../snapshots/schemas/members.json', { with: { type: 'json' } }),
   plan: () => import('../../snapshots/schemas/plan.json', { with: { type: 'json' } }),
   reopen: () => import('../../snapshots/schemas/reopen.json', { with: { type: 'json' } }),
+  replicate: () => import('../../snapshots/schemas/replicate.json', { with: { type: 'json' } }),
   report: () => import('../../snapshots/schemas/report.json', { with: { type: 'json' } }),
   retry: () => import('../../snapshots/schemas/retry.json', { with: { type: 'json' } }),
   rollback: () => import('../../snapshots/schemas/rollback.json', { with: { type: 'json' } }),

@@ -4,6 +4,7 @@ import { keyText } from './layout/keys.ts';
 import { heldBackBy, limitsText } from './layout/limits.ts';
 import { bytesText, counted, countText, durationText } from './layout/numbers.ts';
 import { missingText } from './online/instances.ts';
+import { lagText, tailCountsText } from './replicate/wording.ts';
 import { unrestorableText } from './rollback/index.ts';
 
 const outcomeWords: Readonly<Record<MessageData['key.settled']['outcome'], string>> = {
@@ -86,6 +87,32 @@ export function messageText(message: Message): string {
       return unrestorableText(message.data.count);
     case 'history.not-kept':
       return `${message.data.type} could not be kept in the history (${message.data.code}); what was done stands`;
+    case 'tail.progress': {
+      const { tail, counts, lag } = message.data;
+      return `${tail} tail: ${tailCountsText(counts)}, ${lagText(lag)}`;
+    }
+    case 'tail.caught-up':
+      return `the ${message.data.tail} tail has caught up, at position ${message.data.position}`;
+    case 'tail.lost':
+      return `the ${message.data.tail} tail lost its position: ${message.data.why}; both sides are compared instead`;
+    case 'tail.reconciled': {
+      const { puts, deletes } = message.data;
+      return `compared both sides in place of the changes that were lost: ${counted(puts, 'put')}, ${counted(deletes, 'delete')}`;
+    }
+    case 'tail.generation': {
+      const { number, records, position } = message.data;
+      return `generation ${countText(number)}: ${counted(records, 'record')} equal on both sides, up to position ${position}`;
+    }
+    case 'cutover.step':
+      return `next: ${message.data.step}`;
+    case 'cutover.held':
+      return `writes are held, for ${durationText(message.data.pauseMaxMs)} at the most`;
+    case 'cutover.ended': {
+      const { outcome, heldMs, why } = message.data;
+      return outcome === 'flipped'
+        ? `writes go on in the other store; they were held for ${durationText(heldMs)}`
+        : `undone (${why ?? ''}): writes go on as before, after ${durationText(heldMs)}`;
+    }
     case 'rollback.progress': {
       const { removed, restored, changed, notRestored } = message.data;
       const back = restored > 0 ? `, put ${countText(restored)} back` : '';

@@ -206,7 +206,7 @@ describe('rollback', () => {
     elapsedMs: 1500,
   };
   it('says what it removed and what it left', () => {
-    expect(rollbackView.human({ migration: 'm', result }, context)).toMatchInlineSnapshot(`
+    expect(rollbackView.human({ migration: 'm', result, turnedBack: null }, context)).toMatchInlineSnapshot(`
       "Rolled back m   run run_1, 1.5 s
         - removed    12,300 of 12,310 written
         ! left       10   changed since, or expired
@@ -283,7 +283,7 @@ describe('overwrites and deletes', () => {
       backups: [],
       elapsedMs: 1500,
     };
-    expect(rollbackView.human({ migration: 'm', result }, context)).toMatchInlineSnapshot(`
+    expect(rollbackView.human({ migration: 'm', result, turnedBack: null }, context)).toMatchInlineSnapshot(`
       "Rolled back m   run run_1, 1.5 s
         - removed    12,300 of 12,300 written
         ~ restored   80 overwritten or deleted, 1 whose own time is over

@@ -20,7 +20,6 @@ const notHere = new Map([
   ['lambda-package', 'needs state in DynamoDB: serverless.test.ts'],
   ['lambda-invocation', 'serverless.test.ts'],
   ['lambda-served', 'serverless.test.ts'],
-  ['cutover', 'needs an application: tools/online/test/e2e/dual-read-on-etcd.test.ts'],
 ]);
 
 const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url));
@@ -28,6 +27,18 @@ const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-t
 const registryExport = fileURLToPath(
   new URL('../../../../examples/16-apicurio-export/input/export.zip', import.meta.url),
 );
+/** From the target of the other migrations on; a person is its switch. */
+const replicateConfig = `version: 1
+stores:
+  first: { kind: sqlite, file: target.db }
+  second: { kind: sqlite, file: second.db }
+migrations:
+  follow:
+    source: { store: first, prefix: /config/ }
+    target: { store: second, prefix: /config/ }
+    strategy: replicate
+    replicate: { freeze: person, requestLife: 1s }
+`;
 
 let bench: Workbench;
 const seen = new Map<string, number>();
@@ -143,6 +154,17 @@ describe('documents of --json', () => {
     await expectDocument(['apply', 'd.kfplan'], 'apply');
     await expectDocument(['state', 'forget', 'config', '--yes', '--accept', 'forget.way-back'], 'state-forgotten');
     await expectDocument(['state', 'adopt', 'd.kfplan'], 'state-adopted');
+  });
+
+  it('of a replication are what their schemas say', async () => {
+    await bench.write('replicate.yaml', replicateConfig);
+    const move = (...args: readonly string[]) => [...args, '-c', 'replicate.yaml'];
+    await expectDocument(move('plan', 'follow', '--out', 'follow.kfplan'), 'plan');
+    await expectDocument(move('apply', 'follow.kfplan'), 'replicate');
+    await expectDocument(move('status'), 'status');
+    await expectDocument(move('cutover', 'follow', '--confirm', '--yes'), 'cutover');
+    await expectDocument(move('status'), 'status');
+    await expectDocument(move('rollback', 'follow', '--confirm', '--yes'), 'rollback');
   });
 
   it('of failures are what the schema of errors says', async () => {

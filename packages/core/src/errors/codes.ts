@@ -7,6 +7,7 @@ import { entry } from './entry.ts';
 import { functionCodes } from './function-codes.ts';
 import { onlineCodes } from './online-codes.ts';
 import { programCodes } from './program-codes.ts';
+import { replicateCodes } from './replicate-codes.ts';
 import { storeCodes } from './store-codes.ts';
 
 export const codes = {
@@ -59,6 +60,7 @@ export const codes = {
     remedy: 'correct the module, then:   keyferry validate',
   }),
   ...programCodes,
+  ...replicateCodes,
   'plan.file-invalid': entry<{ file: string; why: string }>({
     retry: 'never',
     summary: '{file} is not a plan that this version can read: {why}',

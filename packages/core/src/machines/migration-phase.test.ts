@@ -31,6 +31,19 @@ describe('migration phases', () => {
         'finalizing finalized finalized',
         'finalized reopen reopened',
         'reopened start applying',
+        'applied caught-up replicating',
+        'replicating caught-up replicating',
+        'replicating differs applied',
+        'replicating roll-back rolling-back',
+        'replicating cut-over cutting-over',
+        'cutting-over cut-over cutting-over',
+        'cutting-over flipped cut-over',
+        'cutting-over undone replicating',
+        'cut-over turn-back turning-back',
+        'cut-over finalize finalizing',
+        'turning-back turn-back turning-back',
+        'turning-back flipped rolling-back',
+        'turning-back undone cut-over',
       ].toSorted(),
     );
   });
@@ -48,7 +61,10 @@ describe('migration phases', () => {
     expect(phaseTable[phase]['roll-back']).toBeNull();
   });
 
-  it.each(['applying', 'applied', 'verified'] as const)('has a way back from %s', (phase) => {
-    expect(nextStep('m' as MigrationId, phase, 'm.kfplan').wayBack).toBe('keyferry rollback m');
-  });
+  it.each(['applying', 'applied', 'verified', 'replicating', 'cut-over'] as const)(
+    'has a way back from %s',
+    (phase) => {
+      expect(nextStep('m' as MigrationId, phase, 'm.kfplan').wayBack).toBe('keyferry rollback m');
+    },
+  );
 });

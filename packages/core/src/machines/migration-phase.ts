@@ -10,6 +10,13 @@
  *
  *     verified ──finalize──► finalizing ──finalized──► finalized ──reopen──► reopened ──start──► applying
  *
+ * Under strategy `replicate` the source stays in use until applications are led to the target:
+ *
+ *     applied ──caught-up──► replicating ──cut-over──► cutting-over ──flipped──► cut-over ──finalize──► finalizing
+ *                                 ▲                        │ undone                │  ▲
+ *                                 └────────────────────────┘            turn-back ▼  │ undone
+ *                                                                            turning-back ──flipped──► rolling-back
+ *
  * `finalizing` is the point of no return: what tells a created record from another is dropped from there on, so there
  * is no roll-back from it, and none of what a finalized attempt wrote after it was reopened.
  *
@@ -31,9 +38,26 @@ export type Phase =
   | 'rolled-back'
   | 'finalizing'
   | 'finalized'
-  | 'reopened';
+  | 'reopened'
+  | 'replicating'
+  | 'cutting-over'
+  | 'cut-over'
+  | 'turning-back';
 export type PhaseEvent =
-  'start' | 'backfilled' | 'verified' | 'differs' | 'roll-back' | 'rolled-back' | 'finalize' | 'finalized' | 'reopen';
+  | 'start'
+  | 'backfilled'
+  | 'verified'
+  | 'differs'
+  | 'roll-back'
+  | 'rolled-back'
+  | 'finalize'
+  | 'finalized'
+  | 'reopen'
+  | 'caught-up'
+  | 'cut-over'
+  | 'flipped'
+  | 'undone'
+  | 'turn-back';
 
 /** A row in which nothing is allowed; a phase names what is. */
 const never: Readonly<Record<PhaseEvent, null>> = {
@@ -46,13 +70,25 @@ const never: Readonly<Record<PhaseEvent, null>> = {
   finalize: null,
   finalized: null,
   reopen: null,
+  'caught-up': null,
+  'cut-over': null,
+  flipped: null,
+  undone: null,
+  'turn-back': null,
 };
 
 /** The phase that follows, or null where the event is not allowed. */
 export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phase | null>>>> = {
   new: { ...never, start: 'applying' },
   applying: { ...never, start: 'applying', backfilled: 'applied', 'roll-back': 'rolling-back' },
-  applied: { ...never, start: 'applying', verified: 'verified', differs: 'applied', 'roll-back': 'rolling-back' },
+  applied: {
+    ...never,
+    start: 'applying',
+    verified: 'verified',
+    differs: 'applied',
+    'caught-up': 'replicating',
+    'roll-back': 'rolling-back',
+  },
   verified: {
     ...never,
     start: 'applying',
@@ -66,6 +102,16 @@ export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phas
   finalizing: { ...never, finalize: 'finalizing', finalized: 'finalized' },
   finalized: { ...never, reopen: 'reopened' },
   reopened: { ...never, start: 'applying' },
+  replicating: {
+    ...never,
+    'caught-up': 'replicating',
+    differs: 'applied',
+    'cut-over': 'cutting-over',
+    'roll-back': 'rolling-back',
+  },
+  'cutting-over': { ...never, 'cut-over': 'cutting-over', flipped: 'cut-over', undone: 'replicating' },
+  'cut-over': { ...never, 'turn-back': 'turning-back', finalize: 'finalizing' },
+  'turning-back': { ...never, 'turn-back': 'turning-back', flipped: 'rolling-back', undone: 'cut-over' },
 };
 
 export interface MigrationState {
@@ -144,6 +190,12 @@ export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string
       return { next: `keyferry verify ${migration}`, wayBack: back };
     case 'verified':
       return { next: `keyferry finalize ${migration}`, wayBack: back };
+    case 'replicating':
+    case 'cutting-over':
+      return { next: `keyferry cutover ${migration}`, wayBack: phase === 'replicating' ? back : null };
+    case 'cut-over':
+      return { next: `keyferry apply ${shellWord(appliedAs)} --follow`, wayBack: back };
+    case 'turning-back':
     case 'rolling-back':
       return { next: back, wayBack: null };
     case 'finalizing':

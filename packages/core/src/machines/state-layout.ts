@@ -27,6 +27,10 @@ export const stateHomes: Readonly<Record<StateKind, StateHome>> = {
   'run-pace': 'attempt',
   verification: 'attempt',
   check: 'attempt',
+  tail: 'attempt',
+  cutover: 'attempt',
+  'kept-keys': 'attempt',
+  primary: 'migration',
 };
 
 /** Format of the items. A higher one than this is a newer keyferry's; an item without one has the first. */

@@ -6,6 +6,9 @@ import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
 import type { Missing } from '../machines/online/barrier.ts';
 import type { Mode } from '../machines/online/mode-ladder.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
+import type { CutoverStep, UndoReason } from '../machines/online/cutover.ts';
+import type { Generation, TailCounts, TailLag } from '../machines/online/tail-state.ts';
+import type { TailName } from '../ports/change-feed.ts';
 import type { KeyJson } from '../model/key.ts';
 import type { TakenBackup } from '../model/backup.ts';
 import type { ThrottleLimits, ThrottleReport } from '../machines/throttle.ts';
@@ -85,6 +88,15 @@ export interface MessageData {
   'source.strays': { readonly keys: readonly KeyJson[]; readonly total: number };
   /** On the way back: what applications did in the target since is being done in the source. */
   'drain.progress': { readonly put: number; readonly deleted: number };
+  'tail.progress': { readonly tail: TailName; readonly counts: TailCounts; readonly lag: TailLag };
+  /** The first of a following run, and after each time that it had fallen behind. */
+  'tail.caught-up': { readonly tail: TailName; readonly position: string };
+  'tail.lost': { readonly tail: TailName; readonly why: string };
+  'tail.reconciled': { readonly tail: TailName; readonly puts: number; readonly deletes: number };
+  'tail.generation': Generation;
+  'cutover.step': { readonly step: CutoverStep['kind'] };
+  'cutover.held': { readonly epoch: number; readonly pauseMaxMs: number };
+  'cutover.ended': { readonly outcome: 'flipped' | 'undone'; readonly heldMs: number; readonly why: UndoReason | null };
 }
 export type MessageCode = keyof MessageData;
 
@@ -117,6 +129,14 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'barrier.held': 'info',
   'source.strays': 'warning',
   'drain.progress': 'info',
+  'tail.progress': 'info',
+  'tail.caught-up': 'info',
+  'tail.lost': 'warning',
+  'tail.reconciled': 'info',
+  'tail.generation': 'info',
+  'cutover.step': 'debug',
+  'cutover.held': 'info',
+  'cutover.ended': 'info',
 };
 
 export type Message = { [C in MessageCode]: { readonly code: C; readonly data: MessageData[C] } }[MessageCode];

@@ -101,6 +101,24 @@ export const findingCodes = {
     summary: 'somebody writes to the source while it is being read',
   },
   'source.hidden-keys': { level: 'warning', accept: false, summary: 'the source does not list all that it holds' },
+  'replicate.unable': { level: 'blocking', accept: false, summary: 'this pair of stores cannot be replicated safely' },
+  'replicate.rules': { level: 'blocking', accept: false, summary: 'changes cannot be carried under these rules' },
+  'replicate.foreign': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the target holds records that are no copies, where replication deletes what the source does not have',
+  },
+  'replicate.adopted': {
+    level: 'warning',
+    accept: true,
+    summary: "equal records of the target become the migration's own, and go with it at a rollback",
+  },
+  'replicate.feed-short': { level: 'warning', accept: false, summary: 'the source keeps few of its changes' },
+  'replicate.not-fenced': {
+    level: 'warning',
+    accept: false,
+    summary: 'the store that is written shuts no late tail out',
+  },
   'read.not-pinned': { level: 'warning', accept: false, summary: 'the source cannot be read at one position' },
   ...registryFindings,
 } as const satisfies Readonly<Record<string, { level: 'blocking' | 'warning'; accept: boolean; summary: string }>>;

@@ -9,8 +9,9 @@ import type { RecordProgram } from '../ports/record-program.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { Transform } from '../transform/transform.ts';
 import type { PlanLimits } from './build-plan.ts';
-import type { Prices } from './prices.ts';
 import type { ConflictPolicy, DeleteGuards, KeySelection, RequireEmpty, Strategy } from './plan.ts';
+import type { Prices } from './prices.ts';
+import type { ReplicateSettings } from './replicate-settings.ts';
 
 /** How hard a run may go. No part of what a plan promises: it may differ from one run of a plan to the next. */
 export interface RunLimits extends ThrottleLimits {
@@ -51,6 +52,8 @@ export interface MigrationSpec {
   readonly strategy: Strategy;
   /** Absent: the application takes no part. */
   readonly online?: OnlineTerms;
+  /** Only under that strategy; absent or null: it is another one. */
+  readonly replicate?: ReplicateSettings | null;
   /** The stores' names in the configuration. */
   readonly sourceStore: string;
   readonly targetStore: string;

@@ -15,6 +15,7 @@ import type { NotCarriedReason } from '../model/record.ts';
 import type { StoreDescription } from '../ports/store.ts';
 import type { CostEstimate } from './cost.ts';
 import type { Finding } from './finding.ts';
+import type { ReplicatePlan } from './replicate-settings.ts';
 
 export const planFormat = 'keyferry.plan';
 export const planFormatVersion = '1.0';
@@ -134,6 +135,8 @@ export interface PlanDocument {
   readonly strategy: Strategy;
   /** Of a migration in which applications take part; absent: their writers are stopped. */
   readonly online?: PlannedOnline;
+  /** Only under strategy `replicate`. */
+  readonly replicate?: ReplicatePlan;
   /** Null: the whole migration. */
   readonly selection: KeySelection | null;
   readonly createdAt: string;
@@ -184,10 +187,10 @@ export interface PlanDocument {
 }
 
 /**
- * offline: writers of the source are stopped. dual-read: applications read both stores and write one of them, by the
- * mode that the switch says.
+ * offline: writers of the source are stopped for the whole time. dual-read: applications read both stores and write one of
+ * them, by the mode that the switch says. replicate: writers are held only for the moment in which they change stores.
  */
-export type Strategy = 'offline' | 'dual-read';
+export type Strategy = 'offline' | 'dual-read' | 'replicate';
 
 /** How applications take part, and what it costs them. */
 export interface PlannedOnline {

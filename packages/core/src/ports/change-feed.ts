@@ -84,6 +84,11 @@ export interface OpenFeed {
    * @throws {KeyferryError} of the store. The next call goes on behind the last step that was returned.
    */
   read(options: FeedReadOptions): Promise<FeedStep>;
+  /**
+   * Everything up to a position of this feed is stored where it was carried to, so that the store need not keep it any
+   * longer. To open before it is then told as lost. Absent: the store keeps nothing for a feed.
+   */
+  confirm?(position: Position): void;
   close(): Promise<void>;
 }
 
@@ -98,6 +103,17 @@ export interface ChangeFeed {
   changesBetween(position: Position, mark: Position): number | null;
   /** What came after `after`, in `range`. A position that was lost is told by the first read. */
   open(range: KeyRange, after: Position): Promise<OpenFeed>;
+  /** What the store keeps for the feed until it is confirmed; null: nothing yet. Absent: it never does. */
+  backlog?(): Promise<FeedBacklog | null>;
+  /** Takes away what the feed made in the store for itself; every position is lost then. Harmless to repeat. */
+  end?(): Promise<void>;
+}
+
+/** History that a store keeps for a feed, on its own disk. */
+export interface FeedBacklog {
+  readonly bytes: number;
+  /** So many more, and the store drops it, and the position with it; null: it fills its disk first. */
+  readonly bytesLeft: number | null;
 }
 
 /** A store is written by two tails at most: towards the target, and after a cutover back towards the source. */

@@ -17,6 +17,9 @@ import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { CheckState, Verification } from '../machines/check-lifecycle.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
+import type { CutoverState } from '../machines/online/cutover.ts';
+import type { PrimaryRecord } from '../machines/online/primary-record.ts';
+import type { TailState } from '../machines/online/tail-state.ts';
 import type { RunControl } from '../machines/run-control.ts';
 import type { ThrottleReport } from '../machines/throttle.ts';
 import type { PlanDocument, PlannedChange, PlannedChunk } from '../plan/plan.ts';
@@ -119,6 +122,11 @@ export interface PlanRows {
   readonly changes: readonly PlannedChange[];
 }
 
+/** Target keys that a plan of strategy `replicate` promised to keep, ascending. */
+export interface KeptKeys {
+  readonly keys: readonly KeyJson[];
+}
+
 /** What a comparison of both sides found; keys and counts, no values. */
 export interface VerifyRecord {
   readonly verdict: 'agree' | 'differ';
@@ -163,7 +171,8 @@ export interface RunRecord {
  * key; for a letter about what the rules find no place for, why and where), run-control (the same, `control`: absent
  * until somebody asks for something), run-pace (the same, run id), verification (the same, `current`), check (the same,
  * chunk id), event (migration, a sortable id), run-record (migration, run id), submission (migration, `current`), plan-rows
- * (migration, plan id, kind of row and page).
+ * (migration, plan id, kind of row and page), tail (`migration/attempt`, forward or reverse), cutover (the same,
+ * `current`), kept-keys (the same, page), primary (migration, `current`: where a command or a person is the switch).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -183,6 +192,10 @@ export interface StateItems {
   readonly check: CheckState;
   readonly submission: Submission;
   readonly 'plan-rows': PlanRows;
+  readonly tail: TailState;
+  readonly cutover: CutoverState;
+  readonly primary: PrimaryRecord;
+  readonly 'kept-keys': KeptKeys;
 }
 export type StateKind = keyof StateItems;
 

@@ -56,6 +56,9 @@ export class StateWitness {
       case 'run-record':
       case 'run-pace':
       case 'submission':
+      case 'tail':
+      case 'cutover':
+      case 'primary':
         return null; // a run's own account of itself, written again and again
       case 'dead-letter':
         return judgeLetter(before as DeadLetter, after as DeadLetter);
@@ -67,6 +70,7 @@ export class StateWitness {
         return judgeControl(before as RunControl, after as RunControl);
       case 'chunk-plan':
       case 'plan-rows':
+      case 'kept-keys':
       case 'plan':
       case 'guards':
       case 'before':

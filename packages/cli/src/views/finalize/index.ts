@@ -22,6 +22,14 @@ export interface ReopenedView {
 
 /** Shown before the question. */
 export function finalizeIntent({ migration, phase, counts }: Status, palette: Palette): string {
+  if (phase === 'cut-over') {
+    return [
+      `${palette.strong(`Finalize ${migration}`)}   ${phase}`,
+      `  ends the reverse tail: ${palette.strong('the source follows the target no more, and rollback ends here')}`,
+      '  writes the done marker into the target, and drops what keyferry keeps in both stores; no record is changed',
+      '',
+    ].join('\n');
+  }
   const written = counts === null ? 'records' : counted(counts.written, 'record');
   return [
     `${palette.strong(`Finalize ${migration}`)}   ${phase}`,

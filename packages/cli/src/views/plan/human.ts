@@ -23,7 +23,7 @@ import { findingLines } from './findings.ts';
 import { lookFirstLines } from './look-first.ts';
 import { notCarriedCount } from './not-carried.ts';
 import { applyCommand, blockingCodes, type PlanResult } from './result.ts';
-import { meaningRows, orderText, summaryLine, undoSentences, wayBackText } from './sentences.ts';
+import { meaningRows, orderText, replicateRows, summaryLine, undoSentences, wayBackText } from './sentences.ts';
 import { prefixTable, totalsTable } from './tables.ts';
 
 export function planHuman({ plan, file, occasion }: PlanResult, context: ViewContext): string {
@@ -156,9 +156,7 @@ function applyWould(plan: PlanDocument, { palette }: ViewContext): string[] {
         ]
       : []),
     ...(plan.online === undefined ? [] : plannedOnlineLines(plan.online)),
-    plan.online === undefined
-      ? '  verify   digests of both sides, then stop'
-      : '  verify   every key of the source is in the target, or written or deleted there by the application; then stop',
+    ...verifyLines(plan),
     ...undoSentences(plan).map((sentence, i) =>
       i === 0 ? `  undo     keyferry rollback ${migration}: ${sentence}` : `           ${palette.bad(sentence)}`,
     ),
@@ -204,5 +202,14 @@ function lastLines(
   const what = occasion === 'made' ? `Saved ${file}` : file;
   return [
     `${what}, valid until ${instantForPeople(plan.expiresAt)}.   Next: ${pasteable(applyCommand(plan, file), context)}`,
+  ];
+}
+
+/** How a plan is proven, which its strategy decides. */
+function verifyLines({ online, replicate }: PlanDocument): readonly string[] {
+  if (replicate !== undefined) return replicateRows(replicate);
+  if (online === undefined) return ['  verify   digests of both sides, then stop'];
+  return [
+    '  verify   every key of the source is in the target, or written or deleted there by the application; then stop',
   ];
 }

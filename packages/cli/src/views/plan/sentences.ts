@@ -1,5 +1,5 @@
 /** What the page and the Markdown of a plan say in the same words: its sum, and what changes its meaning. */
-import { leasesCountedMax, type PlanDocument } from '@keyferry/core';
+import { leasesCountedMax, type FeedCapabilities, type PlanDocument, type ReplicatePlan } from '@keyferry/core';
 import { counted, countText, durationText } from '../layout/numbers.ts';
 import { notCarriedCount, notCarriedTexts } from './not-carried.ts';
 
@@ -39,6 +39,29 @@ export function wayBackText({ wayBack, oneWay, rules }: PlanDocument): string {
   return oneWay > 0
     ? `none: ${counted(oneWay, 'key')} that no rule renames would be taken for renamed ones`
     : 'none: a rule changes keys or values in a way that cannot be undone';
+}
+
+/** Under strategy `replicate`: what follows the copying, how long applications cannot write, and what each feed bears. */
+export function replicateRows({ freeze, feed, feedBack, pauseMaxMs, requestLifeMs }: ReplicatePlan): readonly string[] {
+  const by = { key: `applications that follow ${freeze.where}`, command: freeze.where, person: freeze.where }[
+    freeze.kind
+  ];
+  return [
+    `  follow   changes of the source from before the first read on: ${feedText(feed)}`,
+    '  verify   both sides record by record, while they move; then stop, or go on with --follow',
+    `  cutover  a command of its own; writes are held by ${by}`,
+    `  pause    longest write pause ${durationText(pauseMaxMs)}, else it is undone; at least ${durationText(requestLifeMs)}, the life of a request`,
+    `  back     until finalize, without losing a write: changes of the target, ${feedText(feedBack)}`,
+  ];
+}
+
+function feedText({ kind, retention: { changesMax, ageMsMax } }: FeedCapabilities): string {
+  const what = kind === 'log' ? 'each one, in order' : 'as they are found by comparing';
+  const kept = [
+    ...(changesMax === null ? [] : [`the last ${countText(changesMax)}`]),
+    ...(ageMsMax === null ? [] : [`those of ${durationText(ageMsMax)}`]),
+  ];
+  return kept.length === 0 ? `${what}, until they are compacted` : `${what}, of which it keeps ${kept.join(' and ')}`;
 }
 
 /** What rollback would do with what the plan does, in a sentence of its own for the records that it cannot bring back. */

@@ -1,5 +1,5 @@
 /** What a rollback would do, for the question; and what it did. */
-import type { OnlineRollbackResult, RollbackResult, Status } from '@keyferry/engine';
+import type { OnlineRollbackResult, ReplicateRollbackResult, RollbackResult, Status } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { backupLines } from '../backups.ts';
 import { stepLines } from '../layout/commands.ts';
@@ -12,13 +12,16 @@ import { envelope, type View, type ViewContext } from '../view.ts';
 export interface RolledBackView {
   readonly migration: string;
   readonly result: RollbackResult & Partial<Pick<OnlineRollbackResult, 'online' | 'drained'>>;
+  /** How applications were led back to the source; null where they had never left it. */
+  readonly turnedBack: ReplicateRollbackResult['turnedBack'];
 }
 
 export const rollbackView: View<RolledBackView> = {
   human: rollbackHuman,
-  json: ({ migration, result }, warnings) =>
+  json: ({ migration, result, turnedBack }, warnings) =>
     envelope('keyferry.rollback', warnings, {
       migration,
+      ledBack: turnedBack === null ? null : ledBackJson(turnedBack),
       run: result.run,
       ...result.counts,
       written: result.written,
@@ -32,12 +35,21 @@ export const rollbackView: View<RolledBackView> = {
     }),
 };
 
+function ledBackJson({ heldMs, compared, strays }: NonNullable<ReplicateRollbackResult['turnedBack']>) {
+  return { heldMs: Math.round(heldMs), compared, strays };
+}
+
 /** Shown before the question. */
 export function rollbackIntent({ migration, phase, counts, unrestorable }: Status, palette: Palette): string {
   const written = counts === null ? 'what it created' : `the ${counted(counts.written, 'key')} that it created`;
   const restorable = counts === null ? 0 : Math.max(0, counts.overwritten + counts.deleted - unrestorable);
   return [
     `${palette.strong(`Roll back ${migration}`)}   ${phase}`,
+    ...(phase === 'cut-over' || phase === 'turning-back'
+      ? [
+          '  leads applications back to the source, which has followed the target: writes are held for a moment, none is lost',
+        ]
+      : []),
     `  removes from the target ${written}, if nobody changed them since; everything else stays`,
     ...(restorable > 0
       ? [`  puts back ${counted(restorable, 'record')} that it overwrote or deleted, if nobody changed them since`]
@@ -47,7 +59,7 @@ export function rollbackIntent({ migration, phase, counts, unrestorable }: Statu
   ].join('\n');
 }
 
-function rollbackHuman({ migration, result }: RolledBackView, context: ViewContext): string {
+function rollbackHuman({ migration, result, turnedBack }: RolledBackView, context: ViewContext): string {
   const { palette } = context;
   const { run, counts, left, changedKeys, elapsedMs, unrestorable } = result;
   const { restored, expired } = counts;
@@ -56,6 +68,14 @@ function rollbackHuman({ migration, result }: RolledBackView, context: ViewConte
   return [
     `${palette.strong(`Rolled back ${migration}`)}   run ${run}, ${durationText(elapsedMs)}`,
     ...rolledBackOnlineLines(result),
+    ...(turnedBack === null
+      ? []
+      : [
+          `  < led back   writes were held for ${durationText(turnedBack.heldMs)}, ${counted(turnedBack.compared, 'record')} compared in it`,
+        ]),
+    ...(turnedBack?.strays ?? []).map(
+      (key) => `  ${palette.bad('! stray')}      ${keyText(key)}   written in the target after it`,
+    ),
     `  - removed    ${removedText(result)}`,
     ...(restored + expired > 0 ? [`  ~ restored   ${countText(restored)} overwritten or deleted${over}`] : []),
     ...(left === null

@@ -8,6 +8,7 @@ import { stepLines } from '../layout/commands.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
+import { cutoverJson, cutoverText, tailFacts, tailJson } from '../replicate/standing.ts';
 import { unrestorableText } from '../rollback/index.ts';
 import { onlineJson, onlineLines } from '../online/status.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -50,7 +51,8 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
 }
 
 /** Plan, run, progress, counts, rollback and lock, as far as there are any. */
-export function statusFacts(status: Status, { nowMs, palette }: ViewContext): readonly (readonly [string, string])[] {
+export function statusFacts(status: Status, context: ViewContext): readonly (readonly [string, string])[] {
+  const { nowMs, palette } = context;
   const { state, plan, lock, counts, chunksDone, chunksTotal, control } = status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
@@ -75,6 +77,8 @@ export function statusFacts(status: Status, { nowMs, palette }: ViewContext): re
     facts.push(['rollback', `${countText(removed)} removed${back}, ${left} changed meanwhile and left`]);
   }
   if (status.unrestorable > 0) facts.push(['undo', palette.bad(unrestorableText(status.unrestorable))]);
+  facts.push(...status.tails.flatMap((tail) => tailFacts(tail, context.nowMs, palette)));
+  if (status.cutover !== null) facts.push(['cutover', cutoverText(status.cutover)]);
   facts.push(...controlFacts(control));
   if (lock !== null) {
     const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
@@ -114,6 +118,8 @@ export function statusJson(status: ShownStatus) {
     rolledBack: state?.rolledBack ?? null,
     doneMarker: state?.done ?? null,
     control: controlJson(control),
+    tails: status.tails.map(tailJson),
+    cutover: status.cutover === null ? null : cutoverJson(status.cutover),
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
       sourceKey,

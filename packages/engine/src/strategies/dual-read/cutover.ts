@@ -21,7 +21,7 @@ import { SwitchWatch } from './switch-watch.ts';
 import { obstaclesIn, verifyOnline, type OnlineVerification } from './verify-online.ts';
 import { outcomeOf, refusal, walk, type OnlineOutcome } from './walk.ts';
 
-export interface CutoverResult {
+export interface OnlineCutoverResult {
   readonly run: string;
   readonly online: OnlineOutcome & NextStep;
   /** Null: it was settled already. */
@@ -33,11 +33,11 @@ export interface CutoverResult {
  * @throws {KeyferryError} `cutover.not-proven`, `source.stray-write`, `barrier.timed-out`: applications go on in `migrating`;
  *   `phase.not-allowed` unless it is migrating and was verified, or settled.
  */
-export async function cutOver(
+export async function cutOverDualRead(
   engine: Engine,
   spec: MigrationSpec,
   options: RunOptions & OnlineOptions,
-): Promise<CutoverResult> {
+): Promise<OnlineCutoverResult> {
   const startedAtMs = engine.clock.monotonicMs();
   const parts = onlineParts(engine, spec);
   const { migration } = spec;

@@ -1,0 +1,57 @@
+/** What the adapters of servers are given, from a configuration: where to connect, whom to trust and who it is. Secrets are read here. */
+import { join } from 'node:path';
+import type { PlannedSettings, PostgresConfig, StoreConfig } from './config/resolved-config.ts';
+import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
+
+/** What it takes to open a store of a migration. */
+export interface StoreContext extends SecretContext {
+  readonly migration: string;
+  readonly nowMs: () => number;
+  readonly settings: PlannedSettings;
+}
+
+export async function networkOptions(
+  store: Extract<StoreConfig, { readonly kind: 'etcd-v2' | 'etcd-v3' }>,
+  context: SecretContext,
+) {
+  const { endpoints, tls, auth, requestTimeoutMs } = store;
+  return {
+    endpoints,
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    ...(auth === null ? {} : { auth: await readAuth(auth, context) }),
+    ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
+  };
+}
+
+export async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {
+  const { endpoints, tls, token, datacenter, namespace, partition, flagsFrom, reservedPrefix } = store;
+  return {
+    endpoints,
+    datacenter: datacenter ?? undefined,
+    namespace: namespace ?? undefined,
+    partition: partition ?? undefined,
+    flagsFrom: flagsFrom ?? undefined,
+    reservedPrefix: reservedPrefix ?? undefined,
+    requestTimeoutMs: store.requestTimeoutMs ?? undefined,
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+    ...(token === null ? {} : { token: await readSecret(token, context) }),
+  };
+}
+
+export async function postgresConnection(store: PostgresConfig, context: SecretContext) {
+  const { host, port, database, tls, auth, statementTimeoutMs, schema } = store;
+  return {
+    host,
+    port,
+    database,
+    schema: schema ?? undefined,
+    statementTimeoutMs: statementTimeoutMs ?? undefined,
+    auth: await readAuth(auth, context),
+    ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+  };
+}
+
+/** Beside the state: whoever goes on with a migration does so in the same folder. */
+export function feedFileOf(directory: string, migration: string, side: 'source' | 'target'): string {
+  return join(directory, '.keyferry', 'feeds', `${encodeURIComponent(migration)}-${side}.db`);
+}

@@ -1,0 +1,229 @@
+/**
+ * Goal: what the log of PostgreSQL tells is what a scan would find, of every type, and a feed never passes over what it was
+ * not told. Method: a real server, that is killed and started again under an open feed, and that drops its log.
+ */
+import {
+  keyFromText,
+  type ChangeFeed,
+  type FeedStep,
+  type KeyRange,
+  type OpenFeed,
+  type Position,
+  type SourceChange,
+} from '@keyferry/core';
+import { readAll } from '@keyferry/core/testing';
+import { serverOrSkip, startPostgres, type PostgresServer } from '@keyferry/servers';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PostgresStore, TableMapping } from '../../src/postgres/index.ts';
+import { mappingOf, openStore } from './postgres-fixture.ts';
+
+const available = await serverOrSkip('postgres-15');
+
+describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () => {
+  let server: PostgresServer;
+  const stores: PostgresStore[] = [];
+  beforeAll(async () => {
+    server = await startPostgres({ walLevel: 'logical', settings: { max_slot_wal_keep_size: '32MB' } });
+  });
+  afterAll(() => server.stop());
+  beforeEach(() => server.psql('DROP SCHEMA IF EXISTS t CASCADE; CREATE SCHEMA t'));
+  afterEach(async () => {
+    for (const store of stores.splice(0)) {
+      await store.feed?.end?.();
+      await store.close();
+    }
+  });
+
+  const everything: KeyRange = { start: keyFromText(''), end: null };
+  const open = (mappings: readonly TableMapping[]): { readonly store: PostgresStore; readonly feed: ChangeFeed } => {
+    const store = openStore(server, { tables: mappings, side: 'source' });
+    stores.push(store);
+    if (store.feed === undefined) throw new Error('a store of tables has a feed');
+    return { store, feed: store.feed };
+  };
+  const readTo = async (feed: ChangeFeed, reader: OpenFeed, mark: Position): Promise<SourceChange[]> => {
+    const changes: SourceChange[] = [];
+    for (;;) {
+      const step = await reader.read({ changesMax: 1000, waitMs: 1000 });
+      if (step.kind === 'lost') throw new Error(step.why);
+      changes.push(...step.changes);
+      if (feed.hasReached(step.position, mark)) return changes;
+    }
+  };
+  const changesSince = async (feed: ChangeFeed, position: Position): Promise<SourceChange[]> => {
+    const reader = await feed.open(everything, position);
+    try {
+      return await readTo(feed, reader, await feed.head());
+    } finally {
+      await reader.close();
+    }
+  };
+  const firstStep = async (feed: ChangeFeed, position: Position): Promise<FeedStep> => {
+    const reader = await feed.open(everything, position);
+    try {
+      return await reader.read({ changesMax: 1, waitMs: 1000 });
+    } finally {
+      await reader.close();
+    }
+  };
+  const briefly = (changes: readonly SourceChange[]) =>
+    changes.map((each) => {
+      if (each.kind === 'put') return `${each.key} = ${Buffer.from(each.value).toString('utf8')}`;
+      return each.kind === 'delete' ? `${each.key} gone` : 'a range gone';
+    });
+
+  it('has the bytes and the version that a scan finds, of every type', async () => {
+    await server.psql(`CREATE TYPE t.mood AS ENUM ('a b', 'c/d');
+      CREATE TABLE t.types (a text, b bigint, PRIMARY KEY (a, b), num numeric(30,10), bare numeric, re real,
+        dbl double precision, ok boolean, raw bytea, id uuid, d date, ts timestamptz, tsn timestamp, iv interval,
+        jb jsonb, js json, arr text[], jarr jsonb[], five char(5), v varchar(9), m t.mood, net inet,
+        made integer GENERATED ALWAYS AS (1) STORED)`);
+    const { store, feed } = open([mappingOf('t.types', 'x/{a}/{b}')]);
+    const position = await feed.head();
+    await server.psql(`SET TimeZone = 'Asia/Kolkata'; SET DateStyle = 'German';
+      INSERT INTO t.types (a, b, num, bare, re, dbl, ok, raw, id, d, ts, tsn, iv, jb, js, arr, jarr, five, v, m, net) VALUES
+      ('ä/%', -1, 12.5, 'NaN', 0.1, 1e300, true, '\\\\x00ff', gen_random_uuid(), '2020-02-29', '2020-01-01 00:00:00.123456+02',
+       '1999-12-31 23:59:59', '1 year 2 days 3:04', '{"b": 1.50, "a": null}', '{ "x" : 1 }', ARRAY['a', NULL, 'c"d'],
+       ARRAY['{"a":1}'::jsonb], 'ab', 'x''y', 'c/d', '10.0.0.1/8'),
+      ('nulls', 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`);
+    await server.psql(`UPDATE t.types SET re = 'Infinity', js = 'null', arr = '[2:3]={x,y}' WHERE a = 'nulls'`);
+    const changes = await changesSince(feed, position);
+    const latest = new Map(changes.flatMap((each) => (each.kind === 'put' ? [[each.key, each]] : [])));
+    const scanned = await readAll(store, everything);
+    expect(scanned).toHaveLength(2);
+    for (const { key, value, version } of scanned) {
+      const told = latest.get(key);
+      expect(Buffer.from(told?.value ?? []).toString('utf8')).toBe(Buffer.from(value).toString('utf8'));
+      expect(told?.version).toBe(version);
+    }
+  });
+
+  it('tells a key that changed as one that went and one that came, over several tables in one order', async () => {
+    await server.psql(`CREATE TABLE t.jobs (service text, name text, state text, PRIMARY KEY (service, name));
+      CREATE TABLE t.blobs (path bytea PRIMARY KEY, content bytea NOT NULL)`);
+    const { feed } = open([
+      mappingOf('t.jobs', 'jm/{service}/{name}'),
+      mappingOf('t.blobs', 'blobs/{path...}', { value: { column: 'content' } }),
+    ]);
+    const position = await feed.head();
+    await server.psql(`INSERT INTO t.jobs VALUES ('s', 'a', 'new'); INSERT INTO t.blobs VALUES ('p/q', 'bytes');
+      UPDATE t.jobs SET name = 'b' WHERE name = 'a'; UPDATE t.jobs SET state = 'old'; DELETE FROM t.blobs`);
+    await server.psql(`BEGIN; DELETE FROM t.jobs; INSERT INTO t.jobs VALUES ('s', 'c', NULL); ROLLBACK`);
+    expect(briefly(await changesSince(feed, position))).toEqual([
+      'jm/s/a = {"state":"new"}',
+      'blobs/p/q = bytes',
+      'jm/s/a gone',
+      'jm/s/b = {"state":"new"}',
+      'jm/s/b = {"state":"old"}',
+      'blobs/p/q gone',
+    ]);
+  });
+
+  it('reads a large value again that an update left as it was', async () => {
+    await server.psql(`CREATE TABLE t.large (id text PRIMARY KEY, body text, n integer);
+      ALTER TABLE t.large ALTER body SET STORAGE EXTERNAL;
+      INSERT INTO t.large VALUES ('stays', repeat('x', 100000), 1), ('goes', repeat('y', 100000), 1)`);
+    const { feed } = open([mappingOf('t.large', '{id}')]);
+    const position = await feed.head();
+    await server.psql(`UPDATE t.large SET n = 2; DELETE FROM t.large WHERE id = 'goes'`);
+    const changes = await changesSince(feed, position);
+    expect(briefly(changes)).toEqual([`stays = {"body":"${'x'.repeat(100_000)}","n":2}`, 'goes gone']);
+  });
+
+  it('wants all of the key in what a delete tells, and says how', async () => {
+    await server.psql('CREATE TABLE t.u (id integer PRIMARY KEY, name text NOT NULL UNIQUE, body text)');
+    const mapping = mappingOf('t.u', 'u/{name}');
+    await expect(open([mapping]).feed.head()).rejects.toMatchObject({
+      code: 'store.unsupported',
+      details: { detail: expect.stringContaining('ALTER TABLE "t"."u" REPLICA IDENTITY FULL') as string },
+    });
+    await server.psql('ALTER TABLE t.u REPLICA IDENTITY FULL');
+    const { feed } = open([mapping]);
+    const position = await feed.head();
+    await server.psql(`INSERT INTO t.u VALUES (1, 'a', 'x'); UPDATE t.u SET id = 2; DELETE FROM t.u`);
+    expect(briefly(await changesSince(feed, position))).toEqual([
+      'u/a = {"body":"x","id":1}',
+      'u/a = {"body":"x","id":2}',
+      'u/a gone',
+    ]);
+  });
+
+  it('has lost its position when a table is truncated, or a column comes', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const position = await feed.head();
+    await server.psql(`INSERT INTO t.x VALUES ('a', 'a')`);
+    const before = await feed.head();
+    await server.psql('TRUNCATE t.x');
+    expect(await firstStep(feed, before)).toEqual({
+      kind: 'lost',
+      why: expect.stringContaining('truncated') as string,
+    });
+    const reader = await feed.open(everything, position);
+    expect(await reader.read({ changesMax: 1, waitMs: 1000 })).toMatchObject({ changes: [{ kind: 'put', key: 'a' }] });
+    await expect(readTo(feed, reader, await feed.head())).rejects.toThrow('truncated');
+    await reader.close();
+    const anew = await feed.head();
+    await server.psql(`ALTER TABLE t.x ADD b text; INSERT INTO t.x VALUES ('b', 'b', 'b')`);
+    await expect(changesSince(feed, anew)).rejects.toMatchObject({ code: 'store.unsupported' });
+  });
+
+  it('goes on where it was when the server is killed and comes back', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const reader = await feed.open(everything, await feed.head());
+    await server.psql(`INSERT INTO t.x VALUES ('a', '1')`);
+    expect(briefly(await readTo(feed, reader, await feed.head()))).toEqual(['a = {"a":"1"}']);
+    await server.psql(`INSERT INTO t.x VALUES ('b', '1')`);
+    await server.kill();
+    await expect(
+      reader.read({ changesMax: 1, waitMs: 60_000 }).then(() => reader.read({ changesMax: 1, waitMs: 1000 })),
+    ).rejects.toMatchObject({ retry: 'backoff' });
+    await server.restart();
+    await server.psql(`INSERT INTO t.x VALUES ('c', '1')`);
+    const changes = await readTo(feed, reader, await feed.head());
+    expect(briefly(changes).slice(-1)).toEqual(['c = {"a":"1"}']);
+    await reader.close();
+  });
+
+  it('keeps the log until it is confirmed, and no longer than the server is told to', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    expect(await feed.backlog?.()).toBeNull();
+    const position = await feed.head();
+    const grow = () =>
+      server.psql(
+        Array.from(
+          { length: 3 },
+          (_, i) =>
+            `INSERT INTO t.x VALUES ('${i}', 'x') ON CONFLICT (id) DO UPDATE SET a = 'y'; SELECT pg_switch_wal();`,
+        ).join('\n'),
+      );
+    await grow();
+    const grown = await feed.backlog?.();
+    expect(grown?.bytes).toBeGreaterThan(2 * 16 * 1024 * 1024);
+    const reader = await feed.open(everything, position);
+    await readTo(feed, reader, await feed.head());
+    reader.confirm?.(await feed.head());
+    const kept = async () => {
+      await server.psql('CHECKPOINT'); // from which on the log is needed is noted with one
+      return (await feed.backlog?.())?.bytes;
+    };
+    await expect.poll(kept, { timeout: 60_000 }).toBeLessThan(grown?.bytes ?? 0);
+    await reader.close();
+    const last = await feed.head();
+    for (let i = 0; i < 3; i += 1) await grow();
+    await server.psql('CHECKPOINT');
+    expect(await firstStep(feed, last)).toMatchObject({
+      kind: 'lost',
+      why: expect.stringMatching(/max_slot_wal_keep_size/) as string,
+    });
+    await feed.end?.();
+    expect(await feed.backlog?.()).toBeNull();
+    expect(await server.psql('SELECT count(*) FROM pg_publication')).toMatch(/^0/);
+    expect(await firstStep(feed, last)).toMatchObject({
+      kind: 'lost',
+      why: expect.stringMatching(/not there/) as string,
+    });
+  });
+});

@@ -1,0 +1,74 @@
+/** Where tails and cutovers stand, for status: from the state alone. */
+import { instantText, tailIsHeld, type CutoverState, type TailState } from '@keyferry/core';
+import type { Palette } from '../../terminal/palette.ts';
+import { keyText, textForDisplay } from '../layout/keys.ts';
+import { counted, countText, durationText } from '../layout/numbers.ts';
+import { lagText, tailCountsText } from './wording.ts';
+
+export function tailFacts(tail: TailState, nowMs: number, palette: Palette): readonly (readonly [string, string])[] {
+  const { tail: name, counts, lag, generation, refused, refusedTotal } = tail;
+  const ago = durationText(Math.max(0, nowMs - tail.changedAtMs));
+  const standing = tailIsHeld(tail, nowMs)
+    ? `at work, said so ${ago} ago`
+    : palette.caution(`nobody carries changes; last seen ${ago} ago`);
+  const facts: (readonly [string, string])[] = [
+    [name, `${tailCountsText(counts)}; ${standing}`],
+    ['lag', lag === null ? 'not measured yet' : `${lagText(lag)}, when it was seen`],
+  ];
+  if (generation !== null) {
+    const since = durationText(Math.max(0, nowMs - generation.atMs));
+    facts.push([
+      'proven',
+      `generation ${countText(generation.number)}, ${since} ago: ${counted(generation.records, 'record')} equal, up to position ${generation.position}`,
+    ]);
+  }
+  if (refusedTotal > 0) {
+    const [first] = refused;
+    const which = first === undefined ? '' : `: ${keyText(first.key)}, ${textForDisplay(first.reason)}`;
+    facts.push(['refused', palette.bad(`${counted(refusedTotal, 'record')} cannot be carried${which}`)]);
+  }
+  return facts;
+}
+
+export function cutoverText({ to, outcome, undoneWhy, heldAtMs, endedAtMs, compared }: CutoverState): string {
+  const where = `to the ${to}`;
+  if (outcome === 'under-way') return `${where}, begun and not ended: writes may be held`;
+  const held = heldAtMs === null || endedAtMs === null ? '' : `, writes held for ${durationText(endedAtMs - heldAtMs)}`;
+  if (outcome === 'undone') return `${where}, undone (${undoneWhy ?? ''})${held}`;
+  return `${where}${held}, ${counted(compared, 'record')} compared in it`;
+}
+
+export function tailJson(tail: TailState) {
+  const { tail: name, run, position, lag, counts, refused, refusedTotal, generation } = tail;
+  return {
+    tail: name,
+    run,
+    position,
+    lag,
+    counts,
+    refused,
+    refusedTotal,
+    generation: generation === null ? null : generationJson(generation),
+    leaseEndsAt: instantText(tail.leaseEndsAtMs),
+    changedAt: instantText(tail.changedAtMs),
+  };
+}
+
+export function generationJson(generation: NonNullable<TailState['generation']>) {
+  const { number, position, atMs, records, settledLater, settledAfterMsMax, digest } = generation;
+  return { number, position, at: instantText(atMs), records, settledLater, settledAfterMsMax, digest };
+}
+
+export function cutoverJson(cutover: CutoverState) {
+  const { to, outcome, undoneWhy, run, epoch, heldAtMs, endedAtMs, compared } = cutover;
+  return {
+    to,
+    outcome,
+    undoneWhy,
+    run,
+    epoch,
+    heldAt: heldAtMs === null ? null : instantText(heldAtMs),
+    endedAt: endedAtMs === null ? null : instantText(endedAtMs),
+    compared,
+  };
+}

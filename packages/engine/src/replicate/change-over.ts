@@ -1,0 +1,240 @@
+/**
+ * Changing over: from one primary store to the other, in one command.
+ *
+ *     undo what a dead run held ─► catch up ─► prove a generation ─► hold … flip (hold.ts) ─► look for stray writes
+ *
+ * Forward it is a cutover; back, the first half of a rollback. The long part, the proof of everything, comes before the hold.
+ */
+import {
+  allCutoverRules,
+  KeyferryError,
+  keyForDisplay,
+  keyToJson,
+  type CutoverRules,
+  type Generation,
+  type Key,
+  type KeyJson,
+  type MigrationSpec,
+  type MigrationState,
+  type PlanDocument,
+  type Phase,
+  type PhaseEvent,
+  type Position,
+  type PrimarySide,
+} from '@keyferry/core';
+import { recordHistory } from '../events.ts';
+import { assertNotStopped, type Engine } from '../migration.ts';
+import { withRetry } from '../retry.ts';
+import type { RunOptions, Session } from '../session.ts';
+import { attemptScope, currentId, readItem } from '../state-items.ts';
+import { claimTail, otherSide, portsOf, routeTo } from './direction.ts';
+import { catchUp, proveOnce, type Following } from './follow.ts';
+import { changedSince, Hold, type HoldEnd } from './hold.ts';
+import { keysIn } from './range-deletes.ts';
+import { reconcilePass } from './reconcile-pass.ts';
+import { readKeptKeys } from './kept-keys.ts';
+import { TailRun } from './tail-run.ts';
+
+export interface ChangeOver {
+  readonly engine: Engine;
+  readonly spec: MigrationSpec;
+  readonly session: Session;
+  readonly plan: PlanDocument;
+  readonly to: PrimarySide;
+  readonly options: RunOptions;
+  /** All unless given: the simulator switches one off. */
+  readonly rules?: CutoverRules | undefined;
+}
+
+export interface ChangedOver extends HoldEnd {
+  /** Proven before the hold; null where an earlier run had flipped already. */
+  readonly generation: Generation | null;
+  /** Keys that somebody wrote in the former primary after it: they are in no other store. */
+  readonly strays: readonly KeyJson[];
+}
+
+/** The phases and events of each way. */
+const ways = {
+  target: { event: 'cut-over', command: 'cutover' },
+  source: { event: 'turn-back', command: 'rollback' },
+} as const satisfies Record<PrimarySide, { readonly event: PhaseEvent; readonly command: string }>;
+
+const straysNamed = 20;
+
+/** @throws {KeyferryError} `cutover.undone`, `cutover.not-ready`, `switch.taken`, `rollback.not-carried` */
+export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
+  const { engine, spec, session, to, options } = over;
+  const { event, command } = ways[to];
+  const isResumed = session.phase === 'cutting-over' || session.phase === 'turning-back';
+  session.after(event, spec, command);
+  const left = await endWhatWasLeft(over, isResumed);
+  if (left !== null) return left;
+  const { migration } = spec;
+  const state = session.state as MigrationState;
+  const kept = await readKeptKeys(engine, migration, state.attempt);
+  const stop = AbortSignal.any([options.signal, session.lock.lostSignal]);
+  const route = routeTo(to, engine, spec, kept);
+  const stored = await withRetry(engine, 'read tail', () => route.into.readTail(route.tail));
+  const at = stored?.position ?? null;
+  if (at === null) {
+    const why = 'no position of its tail is stored: it was never begun, or its record was taken away';
+    throw new KeyferryError('cutover.not-ready', { migration, why });
+  }
+  const tail = await claimTail(engine, spec, session, route, { position: at, always: false });
+  const run = new TailRun(
+    engine,
+    tail,
+    {
+      expand: (range) => keysIn(engine, route.written, range, stop),
+      recover: async (why) => {
+        if (to === 'source') throw new KeyferryError('tail.position-lost', { tail: route.tail, why });
+        await reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop });
+      },
+    },
+    stop,
+  );
+  const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
+  const expiring = await prove(following, run, migration);
+  const released = await run.release();
+  session.lock.assertHeld();
+  assertNotStopped(migration, options.signal);
+  await moveTo(over, session.after(event, spec, command));
+  const { primary } = portsOf(engine);
+  const entry = await withRetry(engine, 'read switch', () => primary.read());
+  const rules = over.rules ?? allCutoverRules;
+  const hold = new Hold({ engine, spec, session, tail: released, to, kept, expiring, rules }, entry);
+  let end: HoldEnd | null = null;
+  try {
+    end = await hold.run();
+  } finally {
+    if (end?.outcome !== 'flipped') await released.giveUp();
+  }
+  return await settle(over, end, released.generation, released.position, kept);
+}
+
+/** @returns target keys whose records end in the store that is primary */
+async function prove(
+  following: Following,
+  run: TailRun,
+  migration: Following['spec']['migration'],
+): Promise<ReadonlySet<Key>> {
+  const { to } = following;
+  try {
+    await run.whileGoing(catchUp(following));
+    const { tail } = run;
+    const result = await proveOnce(following);
+    if (result.verdict !== 'equal') {
+      const { differencesTotal } = result;
+      const why =
+        result.verdict === 'differ'
+          ? `${differencesTotal} records differ and do not move`
+          : 'records would not stand still for long enough to be compared';
+      throw new KeyferryError('cutover.not-ready', { migration, why });
+    }
+    if (tail.refusedTotal > 0) {
+      const keys = tail.refusedFirst.map(({ key }) => ('text' in key ? key.text : key.base64));
+      if (to === 'source')
+        throw new KeyferryError('rollback.not-carried', { migration, count: tail.refusedTotal, keys });
+      const why = `${tail.refusedTotal} records cannot be carried, ${keys[0] ?? ''} among them`;
+      throw new KeyferryError('cutover.not-ready', { migration, why });
+    }
+    // What was carried while it was proven is compared once more in the hold, with what comes until then.
+    await run.whileGoing(catchUp(following));
+    return result.expiring[otherSide(to)];
+  } catch (error) {
+    await run.end().catch(() => undefined); // what ended the work is what is told
+    throw error;
+  }
+}
+
+/**
+ * A run that died may have held writes, or flipped. A hold is undone: nobody can tell what applications did meanwhile.
+ * A flip stands, and this run ends what that one began.
+ */
+async function endWhatWasLeft(over: ChangeOver, isResumed: boolean): Promise<ChangedOver | null> {
+  const { engine, spec, session, to } = over;
+  const { migration } = spec;
+  const { primary } = portsOf(engine);
+  const entry = await withRetry(engine, 'read switch', () => primary.read());
+  const now = entry?.value ?? null;
+  if (now !== null && now.migration !== migration && now.writes === 'held') {
+    throw new KeyferryError('switch.taken', { where: primary.where, migration, now: `${now.migration} holds writes` });
+  }
+  if (now?.writes === 'held') {
+    const undone = { ...now, writes: 'open' as const, epoch: now.epoch + 1, deadlineAt: null };
+    const outcome = await withRetry(engine, 'undo hold', () =>
+      primary.write(undone, (entry as NonNullable<typeof entry>).version),
+    );
+    const isSo = outcome.kind === 'written' || outcome.current?.value.epoch === undone.epoch;
+    if (!isSo) throw new KeyferryError('switch.taken', { where: primary.where, migration, now: 'it moved' });
+    engine.host.emit({ code: 'cutover.ended', data: { outcome: 'undone', heldMs: 0, why: 'left-behind' } });
+    if (isResumed) await moveTo(over, session.after('undone', spec, ways[to].command));
+    return null;
+  }
+  const isThere = (now?.primary ?? 'source') === to;
+  if (now !== null) await withRetry(engine, 'tell switch', () => primary.tell(now));
+  if (isThere) {
+    if (!isResumed) {
+      const what = `${to} is primary already, and this migration did not make it so`;
+      throw new KeyferryError('switch.taken', { where: primary.where, migration, now: what });
+    }
+    const end: HoldEnd = { outcome: 'flipped', why: null, heldMs: 0, compared: 0, differing: [] };
+    const { attempt } = session.state as MigrationState;
+    const kept = await readKeptKeys(engine, migration, attempt);
+    const item = await readItem(engine, 'cutover', attemptScope(migration, attempt), currentId);
+    return await settle(over, end, null, (item?.item.from ?? null) as Position | null, kept);
+  }
+  if (isResumed) await moveTo(over, session.after('undone', spec, ways[to].command));
+  return null;
+}
+
+async function moveTo({ engine, session }: ChangeOver, phase: Phase): Promise<void> {
+  const state = session.state as MigrationState;
+  await session.write({ ...state, phase, run: session.run, changedAtMs: engine.clock.nowMs() });
+}
+
+async function settle(
+  over: ChangeOver,
+  end: HoldEnd,
+  generation: Generation | null,
+  from: Position | null,
+  kept: ReadonlySet<Key>,
+): Promise<ChangedOver> {
+  const { engine, spec, session, to, options } = over;
+  const { migration } = spec;
+  const { command } = ways[to];
+  const by = options.holder;
+  if (end.outcome === 'undone') {
+    await moveTo(over, session.after('undone', spec, command));
+    const why = undoneText(end);
+    const message = `${command} undone after ${end.heldMs} ms: ${why}`;
+    await recordHistory(engine, migration, { type: `${command}.undone`, message, run: session.run, by });
+    throw new KeyferryError('cutover.undone', { migration, why, heldMs: end.heldMs, primary: otherSide(to) });
+  }
+  // Past the flip applications write to the other store; whoever still writes to this one did not follow.
+  const route = routeTo(to, engine, spec, kept);
+  const { keys, ranges } = from === null ? { keys: [], ranges: [] } : await changedSince(engine, { route }, from);
+  const strays = [...new Set([...keys, ...ranges.map(({ start }) => start)])];
+  await moveTo(over, session.after('flipped', spec, command));
+  const message =
+    `${to} is primary, writes were held for ${end.heldMs} ms, ${end.compared} records compared in it` +
+    (strays.length === 0 ? '' : `; ${strays.length} stray writes in the former primary`);
+  await recordHistory(engine, migration, { type: `${command}.flipped`, message, run: session.run, by });
+  return { ...end, generation, strays: strays.slice(0, straysNamed).map(keyToJson) };
+}
+
+function undoneText({ why, differing }: HoldEnd): string {
+  switch (why) {
+    case 'deadline':
+      return 'it took longer than writes may be held';
+    case 'moved':
+      return 'somebody wrote to the primary store although writes were held';
+    case 'differs':
+      return differing.length === 0
+        ? 'what moved meanwhile could not be told'
+        : `${differing.length} records differ, ${keyForDisplay(differing[0] as Key)} among them`;
+    case 'left-behind':
+    case null:
+      return 'an earlier run had died in it';
+  }
+}

@@ -1,0 +1,385 @@
+/**
+ * A hold: the time in which applications write nowhere, driven step by step as core says (machines/online/cutover.ts).
+ *
+ * Everything that takes long was done before it: the other store is nearly caught up, and both are proven equal but for
+ * what has changed since. So a hold takes the life of a request, what is left to drain, and a look at the keys that moved.
+ * However it ends, it ends by one compare-and-set on the switch; a run that dies in it is followed by one that undoes it.
+ */
+import {
+  cutoverStep,
+  imageRule,
+  instantText,
+  KeyferryError,
+  toSourceKey,
+  type CutoverFacts,
+  type CutoverRules,
+  type CutoverState,
+  type Key,
+  type KeyRange,
+  type MigrationSpec,
+  type MigrationState,
+  type Position,
+  type PrimaryRecord,
+  type PrimarySide,
+  type StateVersion,
+  type SwitchEntry,
+  type TailChange,
+  type UndoReason,
+} from '@keyferry/core';
+import type { Engine } from '../migration.ts';
+import { imageOf } from '../image-records.ts';
+import { withRetry } from '../retry.ts';
+import type { Session } from '../session.ts';
+import { attemptScope, currentId, readItem, writeItem } from '../state-items.ts';
+import { claimTail, ensureEpochOf, otherSide, portsOf, routeTo } from './direction.ts';
+import { keysIn } from './range-deletes.ts';
+import { readBothSides } from './side-by-side.ts';
+import type { Tail } from './tail.ts';
+
+/** One read of the feed while nothing is to come. */
+const lookMs = 100;
+
+export interface HoldParts {
+  readonly engine: Engine;
+  readonly spec: MigrationSpec;
+  readonly session: Session;
+  /** The tail that fills the store that is to be primary. */
+  readonly tail: Tail;
+  readonly to: PrimarySide;
+  readonly kept: ReadonlySet<Key>;
+  /** Target keys whose records end in the store that is primary now. */
+  readonly expiring: ReadonlySet<Key>;
+  readonly rules: CutoverRules;
+}
+
+export interface HoldEnd {
+  readonly outcome: 'flipped' | 'undone';
+  readonly why: UndoReason | null;
+  readonly heldMs: number;
+  readonly compared: number;
+  /** The first keys that differed. */
+  readonly differing: readonly Key[];
+}
+
+/** What is known while writes are held; a step changes it, and the next one is chosen from it. */
+interface Known {
+  isQuiet: boolean;
+  isDrained: boolean;
+  compared: CutoverFacts['compared'];
+  isGranted: boolean;
+  isFenced: boolean;
+  isAnchored: boolean;
+}
+
+const nothingKnown: Known = {
+  isQuiet: false,
+  isDrained: false,
+  compared: 'not-yet',
+  isGranted: false,
+  isFenced: false,
+  isAnchored: false,
+};
+
+export class Hold {
+  private readonly parts: HoldParts;
+  private readonly item: CutoverItem;
+  private entry: SwitchEntry<PrimaryRecord> | null;
+  private known: Known = { ...nothingKnown };
+  private heldAtMs: number | null = null;
+  private ourEpoch: number | null = null;
+  private from: Position | null = null;
+  private anchor: Position | null = null;
+  private comparedCount = 0;
+  private differing: readonly Key[] = [];
+
+  constructor(parts: HoldParts, entry: SwitchEntry<PrimaryRecord> | null) {
+    this.parts = parts;
+    this.entry = entry;
+    this.item = new CutoverItem(parts);
+  }
+
+  /**
+   * Runs to the flip, or to its undoing.
+   * @throws {KeyferryError} `switch.taken` when somebody else moved the switch; what a store fails with: writes are then
+   *   still held, and the next run undoes that.
+   */
+  async run(): Promise<HoldEnd> {
+    for (;;) {
+      const step = cutoverStep(this.facts(), this.parts.rules);
+      this.parts.engine.host.emit({ code: 'cutover.step', data: { step: step.kind } });
+      switch (step.kind) {
+        case 'done':
+          return await this.end('flipped', null);
+        case 'undo':
+          await this.announce({ primary: otherSide(this.parts.to), writes: 'open' });
+          return await this.end('undone', step.why);
+        case 'hold':
+          await this.hold();
+          break;
+        case 'wait':
+          await this.lookForChanges(lookMs);
+          break;
+        case 'drain':
+          await this.drain();
+          break;
+        case 'compare':
+          await this.compare();
+          break;
+        case 'grant':
+          await this.grant();
+          break;
+        case 'fence':
+          await this.fence();
+          break;
+        case 'anchor':
+          await this.setAnchor();
+          break;
+        case 'flip':
+          if (await this.isStillQuiet()) await this.announce({ primary: this.parts.to, writes: 'open' });
+      }
+    }
+  }
+
+  private facts(): CutoverFacts {
+    const { to, engine, spec } = this.parts;
+    const record = this.entry?.value;
+    const { primary = 'source', writes = 'open' } = record ?? {};
+    const heldMs = this.heldAtMs === null ? 0 : engine.clock.monotonicMs() - this.heldAtMs;
+    const isOurs = record !== undefined && record.epoch === this.ourEpoch;
+    const pastDeadline = heldMs > (spec.replicate?.pauseMaxMs ?? 0);
+    return { to, announced: { primary, writes }, isOurs, pastDeadline, ...this.known };
+  }
+
+  private async hold(): Promise<void> {
+    const { engine, spec, to } = this.parts;
+    const pauseMaxMs = spec.replicate?.pauseMaxMs ?? 0;
+    this.ourEpoch = (this.entry?.value.epoch ?? 0) + 1;
+    this.known = { ...nothingKnown };
+    await this.item.write({ epoch: this.ourEpoch, heldAtMs: engine.clock.nowMs() });
+    // Counted from before the request: applications may hold their writes from then on.
+    this.heldAtMs = engine.clock.monotonicMs();
+    await this.announce({ primary: otherSide(to), writes: 'held' });
+    engine.host.emit({ code: 'cutover.held', data: { epoch: this.ourEpoch, pauseMaxMs } });
+  }
+
+  /** Carries what is still coming. It is quiet once nothing has come for as long as a request can live. */
+  private async lookForChanges(waitMs: number): Promise<void> {
+    const { engine, tail, spec } = this.parts;
+    const { clock } = engine;
+    const readAtMs = clock.monotonicMs();
+    const step = await this.step(waitMs);
+    if (step === 'lost') return;
+    const since = Math.max(this.heldAtMs ?? 0, tail.lastChangeAtMs ?? 0);
+    const requestLifeMs = spec.replicate?.requestLifeMs ?? 0;
+    // By when this look began: what came after it is the next one's to find.
+    this.known.isQuiet = readAtMs - since >= requestLifeMs;
+    const spentMs = clock.monotonicMs() - readAtMs;
+    if (!this.known.isQuiet && step === 'idle' && spentMs < waitMs) await clock.sleep(waitMs - spentMs);
+  }
+
+  private async step(waitMs: number): Promise<'moved' | 'idle' | 'lost'> {
+    const { engine, tail } = this.parts;
+    const expand = (range: Parameters<typeof keysIn>[2]) => keysIn(engine, tail.route.written, range);
+    const step = await tail.step(waitMs, expand);
+    if (step.kind === 'lost') this.known.compared = 'differ'; // what moved cannot be told any more
+    return step.kind;
+  }
+
+  private async drain(): Promise<void> {
+    const { engine, tail, spec } = this.parts;
+    const before = tail.lastChangeAtMs;
+    const head = await withRetry(engine, 'head of feed', () => tail.route.feed.head());
+    const deadlineMs = (this.heldAtMs ?? 0) + (spec.replicate?.pauseMaxMs ?? 0);
+    while (!tail.hasReached(head)) {
+      if (engine.clock.monotonicMs() > deadlineMs) return; // the deadline is the next step's
+      const step = await this.step(lookMs);
+      if (step === 'lost') return;
+      if (step === 'idle') await engine.clock.sleep(1);
+    }
+    if (tail.lastChangeAtMs === before) {
+      this.known.isDrained = true;
+      this.from = head;
+    } else this.known.isQuiet = false;
+  }
+
+  private async compare(): Promise<void> {
+    const { engine, spec, tail, kept } = this.parts;
+    const { touched } = tail;
+    if (touched === null) {
+      this.known.compared = 'differ';
+      return;
+    }
+    const keys = [...touched].filter((key) => !kept.has(key) && spec.inScope(key));
+    const sides = await readBothSides(engine, spec, keys);
+    this.comparedCount = keys.length;
+    this.differing = sides.filter(({ isEqual }) => !isEqual).map(({ targetKey }) => targetKey);
+    this.known.compared = this.differing.length === 0 ? 'equal' : 'differ';
+  }
+
+  /** Records that end get their ends, as they are now (SPEC R41). */
+  private async grant(): Promise<void> {
+    const { engine, spec, tail, to, expiring, kept } = this.parts;
+    const keys = [...expiring, ...tail.expiring].filter((key) => !kept.has(key) && spec.inScope(key));
+    if (tail.route.written.capabilities.expiry && keys.length > 0) {
+      const { rule } = imageRule(spec);
+      const changes: TailChange[] = [];
+      for (const { targetKey, source, target } of await readBothSides(engine, spec, new Set(keys))) {
+        if (source === null || target === null) continue;
+        if (to === 'target' && source.expiresAtMs !== null) {
+          const image = imageOf(source, spec);
+          if (image.kind !== 'kept') continue;
+          const { value, expiresAtMs } = image.record;
+          changes.push({ kind: 'put', key: targetKey, value, expiresAtMs });
+        } else if (to === 'source' && target.expiresAtMs !== null) {
+          const { expiresAtMs } = target;
+          changes.push({ kind: 'put', key: toSourceKey(rule, targetKey), value: source.value, expiresAtMs });
+        }
+      }
+      await tail.applyAll(changes, null);
+    }
+    this.known.isGranted = true;
+  }
+
+  /** One epoch up in the store that was filled: its tail, and whatever else of the migration wrote there, can write no more. */
+  private async fence(): Promise<void> {
+    const { engine, spec, session, to, tail } = this.parts;
+    await tail.end();
+    const state = session.state as MigrationState;
+    const epoch = { attempt: state.attempt, token: state.epochToken + 1 };
+    await session.write({ ...state, epochToken: epoch.token, changedAtMs: engine.clock.nowMs() });
+    await ensureEpochOf(engine, spec, to, epoch);
+    this.known.isFenced = true;
+  }
+
+  /** Where the tail the other way begins: before any application can write to the store that is to be primary. */
+  private async setAnchor(): Promise<void> {
+    const { engine, spec, session, to, kept } = this.parts;
+    const store = to === 'target' ? engine.target : engine.source;
+    const { feed } = store;
+    if (feed !== undefined) this.anchor = await withRetry(engine, 'head of feed', () => feed.head());
+    if (to === 'target' && this.anchor !== null) {
+      const route = routeTo('source', engine, spec, kept);
+      const reverse = await claimTail(engine, spec, session, route, { position: this.anchor, always: true });
+      await reverse.end();
+    }
+    await this.item.write({ from: this.from, anchor: this.anchor, compared: this.comparedCount });
+    this.known.isAnchored = true;
+  }
+
+  /** Nothing changed since it was drained: one more look, that carries nothing. */
+  private async isStillQuiet(): Promise<boolean> {
+    const { engine, tail, rules } = this.parts;
+    if (!rules.quiet) return true;
+    const { keys, ranges } = await changedSince(engine, tail, tail.position);
+    if (keys.length + ranges.length === 0) return true;
+    this.known.isQuiet = false;
+    return false;
+  }
+
+  /** Compare-and-set on what was last seen. An answer that was lost is found by reading. */
+  private async announce(next: Pick<PrimaryRecord, 'primary' | 'writes'>): Promise<void> {
+    const { engine, spec } = this.parts;
+    const { primary } = portsOf(engine);
+    const { clock } = engine;
+    const epoch = next.writes === 'held' ? (this.ourEpoch ?? 1) : (this.entry?.value.epoch ?? 0) + 1;
+    const deadlineAt = next.writes === 'held' ? instantText(clock.nowMs() + (spec.replicate?.pauseMaxMs ?? 0)) : null;
+    const { migration } = spec;
+    const record: PrimaryRecord = { migration, epoch, ...next, announcedAt: instantText(clock.nowMs()), deadlineAt };
+    const expected: StateVersion | string = this.entry?.version ?? 'absent';
+    const outcome = await withRetry(engine, 'write switch', () =>
+      primary.write(record, expected as Parameters<typeof primary.write>[1]),
+    );
+    if (outcome.kind === 'written') {
+      this.entry = { value: record, version: outcome.version };
+      return;
+    }
+    const { current } = outcome;
+    const isOurs =
+      current !== null && current.value.epoch === epoch && current.value.announcedAt === record.announcedAt;
+    if (!isOurs) {
+      const { primary: where = 'source', writes = 'open' } = current?.value ?? {};
+      const now = `${where} is primary, writes are ${writes}`;
+      throw new KeyferryError('switch.taken', { where: primary.where, migration, now });
+    }
+    this.entry = current;
+    await withRetry(engine, 'tell switch', () => primary.tell(record));
+  }
+
+  private async end(outcome: HoldEnd['outcome'], why: UndoReason | null): Promise<HoldEnd> {
+    const { engine } = this.parts;
+    const heldMs = this.heldAtMs === null ? 0 : engine.clock.monotonicMs() - this.heldAtMs;
+    await this.item.write({ outcome, undoneWhy: why, endedAtMs: engine.clock.nowMs() });
+    engine.host.emit({ code: 'cutover.ended', data: { outcome, heldMs, why } });
+    return { outcome, why, heldMs, compared: this.comparedCount, differing: this.differing };
+  }
+}
+
+export interface ChangedSince {
+  readonly keys: readonly Key[];
+  /** Those that went at once: nobody says which keys they held. */
+  readonly ranges: readonly KeyRange[];
+}
+
+/** What changed after a position in the store that a tail reads, of what the tail carries. Of a lost position: anything may have. */
+export async function changedSince(
+  engine: Engine,
+  { route }: Pick<Tail, 'route'>,
+  after: Position,
+): Promise<ChangedSince> {
+  const { feed, range } = route;
+  const head = await withRetry(engine, 'head of feed', () => feed.head());
+  const open = await withRetry(engine, 'open feed', () => feed.open(range, after));
+  const keys: Key[] = [];
+  const ranges: KeyRange[] = [];
+  try {
+    for (let at = after; !feed.hasReached(at, head);) {
+      const step = await withRetry(engine, 'read feed', () => open.read({ changesMax: 1000, waitMs: lookMs }));
+      if (step.kind === 'lost') return { keys, ranges: [range] };
+      for (const change of step.changes) {
+        if (change.kind === 'delete-range') ranges.push(change.range);
+        else if (route.carry(change).kind !== 'left-out') keys.push(change.key);
+      }
+      if (step.position === at) await engine.clock.sleep(1);
+      at = step.position;
+    }
+    return { keys, ranges };
+  } finally {
+    await open.close();
+  }
+}
+
+/** The item of the cutover under way, as this run writes it. */
+class CutoverItem {
+  private readonly parts: HoldParts;
+  private last: { readonly item: CutoverState; readonly version: StateVersion } | null = null;
+
+  constructor(parts: HoldParts) {
+    this.parts = parts;
+  }
+
+  async write(changed: Partial<CutoverState>): Promise<void> {
+    const { engine, spec, session, to } = this.parts;
+    const { attempt } = session.state as MigrationState;
+    const scope = attemptScope(spec.migration, attempt);
+    const before = this.last ?? (await readItem(engine, 'cutover', scope, currentId));
+    const fresh: CutoverState = {
+      to,
+      outcome: 'under-way',
+      undoneWhy: null,
+      run: session.run,
+      epoch: 0,
+      startedAtMs: engine.clock.nowMs(),
+      heldAtMs: null,
+      endedAtMs: null,
+      from: null,
+      anchor: null,
+      compared: 0,
+    };
+    // One that this run did not begin is gone on with only to say how it ended.
+    const isOurs = this.last !== null || changed.outcome !== undefined;
+    const item = { ...(isOurs && before !== null ? before.item : fresh), ...changed };
+    const change = await writeItem(engine, 'cutover', scope, currentId, item, before?.version ?? 'absent');
+    if (change.kind === 'lost') throw new KeyferryError('state.conflict', { what: `cutover of ${spec.migration}` });
+    this.last = { item, version: change.version };
+  }
+}
