@@ -97,11 +97,10 @@ export class OnlineWorld {
     this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, absentGuard, tombstoneGuard } });
     this.targetHoldsSwitch = this.prng.fork('switch').chance(0.5);
     this.spec = specOf(this.targetHoldsSwitch ? 'new' : 'elsewhere');
-    for (const [i, name] of keyNames.entries()) {
+    for (const name of keyNames) {
       const id = this.prng.fork(name).chance(0.7) ? this.tally.next() : nothing;
       this.tally.begin(name, id);
       if (id !== nothing) this.source.put(keyFromText(name), Buffer.from(valueOf(id)));
-      if (i === keyNames.length - 1) this.note('filled');
     }
   }
 
