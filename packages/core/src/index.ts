@@ -93,3 +93,5 @@ export * from './ports/plan-archive.ts';
 export * from './ports/switch.ts';
 export * from './ports/primary-switch.ts';
 export * from './ports/online-store.ts';
+export * from './ports/registry.ts';
+export * from './ports/load-balancer.ts';

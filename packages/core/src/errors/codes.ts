@@ -8,6 +8,7 @@ import { functionCodes } from './function-codes.ts';
 import { onlineCodes } from './online-codes.ts';
 import { programCodes } from './program-codes.ts';
 import { replicateCodes } from './replicate-codes.ts';
+import { registryCodes } from './registry-codes.ts';
 import { storeCodes } from './store-codes.ts';
 
 export const codes = {
@@ -276,11 +277,7 @@ export const codes = {
     remedy: 'check which credentials the AWS SDK finds, and what they may do (docs/operations/shared-state.md)',
   }),
   ...storeCodes,
-  'registry.archive-invalid': entry<{ file: string; why: string }>({
-    retry: 'never',
-    summary: '{file} is not an export of Apicurio Registry 2 that can be read: {why}',
-    remedy: 'export again:   GET /apis/registry/v2/admin/export with the header Accept: application/zip',
-  }),
+  ...registryCodes,
   'file.unreadable': entry<{ file: string; detail: string }>({
     retry: 'never',
     summary: '{file} cannot be read: {detail}',

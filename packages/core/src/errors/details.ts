@@ -22,6 +22,12 @@ export interface StoreDetails {
   readonly detail: string;
 }
 
+export interface BalancerDetails {
+  /** The load balancer's name in the configuration. */
+  readonly balancer: string;
+  readonly detail: string;
+}
+
 export interface StateDetails {
   readonly where: string;
   readonly detail: string;
