@@ -163,10 +163,12 @@ func (c *conduct) compareTargetVersion(op operation) (result, error) {
 		return result{kind: resultRestart}, err
 	case answer.Met:
 		return written("target", answer.Version, nil), nil
-	case answer.Found.Record != nil || answer.Found.Tombstone:
-		return result{kind: resultUnmet, record: ofTarget(answer.Found.Record)}, nil
+	case answer.Found.Record == nil && !answer.Found.Tombstone,
+		answer.Found.Record != nil && answer.Found.Record.CopiedFrom != "":
+		// A copy never follows what an application wrote there: the target was cleared since, by a rollback.
+		return result{kind: resultOutdated}, nil
 	}
-	return result{kind: resultOutdated}, nil
+	return result{kind: resultUnmet, record: ofTarget(answer.Found.Record)}, nil
 }
 
 // comparePair goes on from what the target holds, for a token of the source or for "nothing is there".

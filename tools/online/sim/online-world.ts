@@ -91,7 +91,7 @@ export class OnlineWorld {
     this.weather = new QuickWeather(this.prng.fork('weather'), this.climate);
     this.limbo = new Limbo(this.kernel, this.prng.fork('limbo'));
     const nowMs = (): number => this.kernel.nowMs;
-    this.tally = new Tally(nowMs);
+    this.tally = new Tally(nowMs, (line) => this.kernel.trace(line));
     const { absentGuard, tombstoneGuard } = this.rules;
     this.source = new MemoryStore({ name: 'old', nowMs });
     this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, absentGuard, tombstoneGuard } });
@@ -145,7 +145,7 @@ export class OnlineWorld {
       leaseMs,
       requestLifeMs: rules.requestLife ? requestLifeMs : 0,
       waitMaxMs: 800,
-      pollMs: 100,
+      pollMs: 200,
     });
   }
 

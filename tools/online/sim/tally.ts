@@ -21,10 +21,13 @@ export class Tally {
   private readonly histories = new Map<string, History>();
   private readonly endsMs = new Map<HistoryId, number>();
   private readonly nowMs: () => number;
+  private readonly trace: (line: string) => void;
   private operations = 0;
 
-  constructor(nowMs: () => number) {
+  /** @param trace hears what is asked and told, so that a replay shows the history beside the requests */
+  constructor(nowMs: () => number, trace: (line: string) => void) {
     this.nowMs = nowMs;
+    this.trace = trace;
   }
 
   /** A key, and the value that it has before anybody does anything. */
@@ -48,18 +51,26 @@ export class Tally {
   }
 
   asked(key: string, operation: HistoryId, what: Asked): void {
+    this.trace(`${key} ${operation} asked ${JSON.stringify(what)}`);
     this.change(key, (history) => asked(history, operation, what), '');
   }
 
   answered(key: string, operation: HistoryId, said: Said, who: string): void {
-    this.change(key, (history) => answered(history, operation, said, this.over()), `${who} was told ${said}`);
+    this.trace(`${key} ${operation} ${who} told ${said}`);
+    this.change(
+      key,
+      (history) => answered(history, operation, said, this.over()),
+      `${who} ${operation} was told ${said}`,
+    );
   }
 
   withdrawn(key: string, operation: HistoryId): void {
+    this.trace(`${key} ${operation} withdrawn`);
     this.change(key, (history) => withdrawn(history, operation), 'an operation that changed nothing has');
   }
 
   settled(key: string, operation: HistoryId): void {
+    this.trace(`${key} ${operation} settled`);
     this.change(key, (history) => settled(history, operation, this.over()), 'an operation was settled');
   }
 

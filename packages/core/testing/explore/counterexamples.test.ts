@@ -133,9 +133,12 @@ const cases: readonly Case[] = [
     scenario: {
       ...forward,
       ...small,
+      // Finalize itself gives up no more than `normal`.
+      goals: ['apply', 'cutover', 'finalize', 'cutover'],
+      lastAtAnyTime: true,
       budget: { giveUps: 2 },
       protocol: withMoves((rung, move) =>
-        rung.mode === 'settled' && move === 'give-up' ? { ...rung, mode: 'migrating', committed: null } : undefined,
+        rung.mode === 'settled' && move === 'advance' ? { ...rung, mode: 'normal' } : undefined,
       ),
     },
   },

@@ -6,7 +6,7 @@
  * take effect later; that is how a dead or sleeping worker still writes.
  */
 import { KeyferryError, type Clock, type StopSignal } from '@keyferry/core';
-import type { Kernel } from './kernel.ts';
+import { asError, type Kernel } from './kernel.ts';
 import type { Limbo } from './limbo.ts';
 import type { Prng } from './prng.ts';
 import type { Fate, StoreName, Weather } from './weather.ts';
@@ -141,12 +141,16 @@ export class SimProcess {
     }
   }
 
-  /** What the call's fate does to the process. @returns how long the request is held back in it */
+  /**
+   * What the call's fate does to the process. It dies when it has sent the request: one that sleeps before sends nothing after
+   * its death. @returns how long the request is held back in it
+   */
   private suffer({ crash, stall, interrupt }: Fate): number {
+    const heldMs = stall?.before === true ? stall.ms : 0;
     if (interrupt && !this.interrupts.signal.aborted) this.kernel.at(this.kernel.nowMs, () => this.interrupt());
     if (stall !== null) this.stall(stall.ms);
-    if (crash) this.kernel.at(this.kernel.nowMs, () => this.crash());
-    return stall?.before === true ? stall.ms : 0;
+    if (crash) this.kernel.at(this.kernel.nowMs + heldMs, () => this.crash());
+    return heldMs;
   }
 
   private interrupt(): void {
@@ -179,10 +183,6 @@ export class SimProcess {
 export function describeError(error: unknown): string {
   if (error instanceof KeyferryError) return error.code === 'internal.invariant' ? error.message : error.code;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function failure({ kind }: Fate, store: StoreName, operation: string): KeyferryError {

@@ -190,6 +190,14 @@ describe('a comparison', () => {
       'target read, target put if 80 clear',
       'written',
     ],
+    [
+      'with what the target said, then rolled back and copied anew',
+      compare('target', '90'),
+      'migrating',
+      { target: copied },
+      'target put if 90 clear',
+      'outdated',
+    ],
     ['copied, marks gone', compare('source', '5'), 'normal', { target: inTarget }, 'target read', 'outdated'],
     [
       'written since',

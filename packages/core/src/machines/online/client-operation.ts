@@ -224,8 +224,10 @@ function compareInTarget<V>(
   const { expect, write } = operation;
   const { record, tombstone } = answer.pair;
   if (expect?.store === 'target') {
-    if (record !== null || tombstone) return unmet(record === null ? null : ofTarget(record));
-    return { kind: 'end', result: { kind: 'outdated' } };
+    // A copy never follows what an application wrote there: the target was cleared since, by a rollback.
+    const isOfBefore = record === null ? !tombstone : record.copiedFrom !== null;
+    if (isOfBefore) return { kind: 'end', result: { kind: 'outdated' } };
+    return unmet(record === null ? null : ofTarget(record));
   }
   if (record !== null) {
     // A loser whose key backfill copied meanwhile finds there what it expects, and tries again on that.

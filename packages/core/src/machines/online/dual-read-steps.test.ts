@@ -97,6 +97,7 @@ describe('the controller', () => {
   });
 
   it.each<[DualReadGoal, Partial<Rung> & Pick<Rung, 'mode'>]>([
+    ['finalize', { mode: 'settled' }],
     ['finalize', { mode: 'settled', committed: 'normal' }],
     ['rollback', { mode: 'returning', heldFrom: 'migrating', committed: 'legacy' }],
     ['rollback', { mode: 'legacy', committed: 'legacy' }],

@@ -8,7 +8,8 @@
  *
  * ▌: its barrier. The controller remembers nothing: each step is chosen from the switch record and from facts that the
  * stores and the state can tell, so one that died is followed by any other one. A barrier that timed out goes back to the
- * mode before and never forward (SPEC R30). Run by the engine (strategies/dual-read) and by the explorer alike.
+ * mode before and never forward (SPEC R30); where `wait` is the step although it timed out, there is nothing to go back to, and
+ * the command ends where it stands. Run by the engine (strategies/dual-read) and by the explorer alike.
  */
 import type { Barrier } from './barrier.ts';
 import { modeTable, rungAfter, type Mode, type ModeTable, type Move, type Rung } from './mode-ladder.ts';
@@ -72,7 +73,9 @@ export function dualReadStep(goal: DualReadGoal, facts: DualReadFacts, rules: La
       if (!facts.backfilled) return { kind: 'backfill' };
       return facts.verified ? onward('settled') : { kind: 'verify' };
     case 'settled':
-      if (mustWait) return wait();
+      // Cutover found it held. To give it up for an instance that came since would undo what is settled, and a state that
+      // is `finalizing` has no other way than this one.
+      if (mustWait) return goal === 'finalize' ? { kind: 'wait' } : wait();
       return facts.fenced ? onward('normal') : { kind: 'fence' };
     case 'normal':
       if (mustWait) return wait();

@@ -23,6 +23,7 @@ describe('the next command online', () => {
     [rung('migrating'), 'verified', 'keyferry cutover m', back],
     [rung('migrating'), 'rolling-back', back, null],
     [rung('settled'), 'verified', 'keyferry finalize m', back],
+    [rung('settled'), 'finalizing', 'keyferry finalize m', null],
     [rung('settled', null, 'normal'), 'finalizing', 'keyferry finalize m', null],
     [rung('normal', null, 'normal'), 'finalizing', 'keyferry finalize m', null],
     [rung('normal', null, 'normal'), 'finalized', 'keyferry report m', null],

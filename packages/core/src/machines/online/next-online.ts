@@ -24,7 +24,10 @@ export function nextOnline(
       return { next: phase === 'verified' ? `keyferry cutover ${migration}` : apply, wayBack: back };
     case 'settled':
       if (phase === 'rolling-back') return { next: back, wayBack: null };
-      return { next: `keyferry finalize ${migration}`, wayBack: committed === 'normal' ? null : back };
+      return {
+        next: `keyferry finalize ${migration}`,
+        wayBack: committed === 'normal' || phase === 'finalizing' ? null : back,
+      };
     case 'normal':
       return { next: `keyferry finalize ${migration}`, wayBack: null };
     case 'returning':

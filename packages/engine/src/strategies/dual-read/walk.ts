@@ -113,7 +113,7 @@ class Walk {
           await this.giveUp(look, step.rung, facts.barrier);
           break;
         case 'wait':
-          await this.wait(look);
+          await this.wait(look, facts.timedOut);
           break;
         case 'backfill':
           await workOf(this.work.backfill)();
@@ -239,7 +239,8 @@ class Walk {
     });
   }
 
-  private async wait({ rung, barrier, acknowledged }: SwitchLook): Promise<void> {
+  /** @param timedOut although there is nothing to give up, as at the barriers of the way back: it stops where it stands */
+  private async wait({ rung, barrier, acknowledged }: SwitchLook, timedOut: boolean): Promise<void> {
     const { engine, parts, options, spec } = this.context;
     if (barrier.kind === 'waiting') {
       const { on: missing, short } = barrier;
@@ -250,11 +251,9 @@ class Walk {
       this.told = now;
     }
     await engine.clock.sleep(lookEveryMs, options.signal);
-    // Where there is nothing to give up, as at the barriers of the way back, it stops where it stands.
-    if (ladderRules.rungAfter(rung, 'give-up') !== null) return;
+    if (barrier.kind !== 'waiting' || !timedOut) return;
     assertNotStopped(spec.migration, options.signal);
     const waitedMs = engine.clock.monotonicMs() - this.sinceMs;
-    if (barrier.kind !== 'waiting' || waitedMs < parts.terms.barrierTimeoutMs) return;
     throw new KeyferryError('barrier.timed-out', {
       migration: spec.migration,
       mode: rung.mode,
