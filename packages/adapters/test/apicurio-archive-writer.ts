@@ -4,7 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import yauzl from 'yauzl';
 import yazl from 'yazl';
 
 export interface WrittenReference {
@@ -118,6 +120,23 @@ export async function writeArchive(file: string, archive: WrittenArchive): Promi
   zip.end();
   await pipeline(zip.outputStream, createWriteStream(file));
   return file;
+}
+
+/** Copies an archive entry by entry. @param change gives an entry's new body; null: it is left out */
+export async function rewriteArchive(
+  file: string,
+  into: string,
+  change: (name: string, body: Buffer) => Buffer | null,
+): Promise<void> {
+  const source = await yauzl.openPromise(file, { autoClose: false, lazyEntries: true, strictFileNames: false });
+  const zip = new yazl.ZipFile();
+  for await (const entry of source.eachEntry()) {
+    const body = change(entry.fileName, await buffer(await source.openReadStreamPromise(entry)));
+    if (body !== null) zip.addBuffer(body, entry.fileName);
+  }
+  source.close();
+  zip.end();
+  await pipeline(zip.outputStream, createWriteStream(into));
 }
 
 const defaultManifest = {

@@ -29,6 +29,8 @@ export type { DynamoDbFault, FaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 
 export { startApicurio } from './apicurio/start-apicurio.ts';
 export type { ApicurioOptions, ApicurioServer } from './apicurio/start-apicurio.ts';
+export { fillRegistry } from './apicurio/fill-registry.ts';
+export type { FillOptions } from './apicurio/fill-registry.ts';
 export type { ApicurioVersion } from './apicurio/releases.ts';
 export { startPostgres } from './postgres/start-postgres.ts';
 export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';

@@ -2,3 +2,7 @@
 export { inspectArchive, type ArchiveReport, type EntityCount } from './inspect-archive.ts';
 export { repairArchive } from './repair/repair-archive.ts';
 export type { Repair } from './repair/plan-repairs.ts';
+export { registryArchives } from './archive/archives.ts';
+export type { RegistryConnection } from './api/registry-api.ts';
+export { openOldRegistry } from './v2/old-registry.ts';
+export { openNewRegistry } from './v3/new-registry.ts';

@@ -64,7 +64,7 @@ export async function put(server: ApicurioServer, path: string, body: object): P
   const headers = { 'content-type': 'application/json' };
   const url = `${server.endpoint}/apis/registry/v3${path}`;
   const reply = await request(url, { method: 'PUT', headers, body: JSON.stringify(body), timeoutMs: 60_000 });
-  if (reply.status !== 204) throw new TypeError(`PUT ${path}: ${reply.status} ${reply.body}`);
+  if (reply.status >= 300) throw new TypeError(`PUT ${path}: ${reply.status} ${reply.body}`);
 }
 
 export interface HeldVersion {

@@ -127,6 +127,12 @@ export interface BesidesArchive {
     readonly group: string;
     readonly labels: Readonly<Record<string, string>>;
   }[];
+  /** Artifacts whose latest version is not the one with the highest global id: all their versions, the latest last. */
+  readonly latestOrders: readonly {
+    readonly group: string;
+    readonly artifact: string;
+    readonly versions: readonly string[];
+  }[];
   /** What cannot even be read. */
   readonly unreadable: readonly { readonly what: string; readonly why: string }[];
 }

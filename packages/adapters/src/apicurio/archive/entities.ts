@@ -93,6 +93,8 @@ export type ArchivedVersion = Entry<'ArtifactVersion'>;
 
 export interface ArchivedContent extends Entry<'Content'> {
   readonly bytes: number;
+  /** Over the bytes alone. */
+  readonly sha256: string;
   /** SHA-256 as 3.x computes it: over the bytes, and the references where there are some. */
   readonly recomputedHash: string;
   readonly references: readonly ContentReference[];

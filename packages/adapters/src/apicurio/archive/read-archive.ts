@@ -191,9 +191,11 @@ class ArchiveReader {
       if (bytes <= lookedAtBytesMax) head.push(piece as Buffer);
     }
     if (sum !== this.zip.crc32Of(data)) throw new TypeError(`${data} is not what the zip says of it`);
+    const sha256 = hash.copy().digest('hex');
     if (references.length > 0) hash.update(JSON.stringify(references));
     const takenFor = bytes > lookedAtBytesMax ? null : kindTakenFor(Buffer.concat(head).toString('utf8'));
-    this.contents.push({ ...entity, bytes, references, recomputedHash: hash.digest('hex'), takenFor });
+    const recomputedHash = hash.digest('hex');
+    this.contents.push({ ...entity, bytes, sha256, references, recomputedHash, takenFor });
   }
 
   private referencesOf({ entry, serializedReferences }: Entry<'Content'>): readonly ContentReference[] | null {

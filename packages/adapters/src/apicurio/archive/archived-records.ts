@@ -1,0 +1,54 @@
+/** An export of 2.x as the records that the API of the 2.x that wrote it shows: what a walk is held against. */
+import type { RegistryArchive } from './read-archive.ts';
+import { artifactName, type ArchivedVersion, type Entry } from './entities.ts';
+import {
+  artifactRecord,
+  commentRecord,
+  contentRecord,
+  defaultGroup,
+  groupRecord,
+  mergedLabels,
+  ruleRecord,
+  versionRecord,
+  type RegistryRecord,
+} from '../records/records.ts';
+import { RecordSet } from '../records/record-set.ts';
+
+/** Contents of no version are left out: no API lists them. @returns sealed; close it */
+export function archivedRecords(archive: RegistryArchive): RecordSet {
+  const records = new RecordSet();
+  const used = new Set(archive.versions.map(({ contentId }) => contentId));
+  const seen = new Set<string>();
+  for (const version of archive.versions) {
+    if (!seen.has(artifactName(version))) records.add(artifactRecord(version, { type: version.artifactType }));
+    seen.add(artifactName(version));
+    records.add(archivedVersion(version));
+  }
+  for (const content of archive.contents) {
+    if (used.has(content.contentId)) records.add(contentRecord(content.contentId, content));
+  }
+  for (const { groupId, createdBy: owner, properties: labels, ...group } of archive.groups) {
+    records.add(groupRecord(groupId, { ...group, owner, labels }));
+  }
+  for (const rule of archive.artifactRules) records.add(archivedRule(rule));
+  for (const { ruleType, configuration } of archive.globalRules) records.add(ruleRecord([ruleType], configuration));
+  for (const comment of archive.comments) records.add(archivedComment(comment));
+  return records.seal();
+}
+
+export function archivedVersion({ createdBy, artifactType, labels, properties, ...version }: ArchivedVersion) {
+  return versionRecord({
+    ...version,
+    owner: createdBy,
+    type: artifactType,
+    labels: mergedLabels(labels, properties),
+  });
+}
+
+export function archivedRule({ groupId, artifactId, type, configuration }: Entry<'ArtifactRule'>): RegistryRecord {
+  return ruleRecord([groupId ?? defaultGroup, artifactId, type], configuration);
+}
+
+export function archivedComment({ globalId, commentId, createdBy, ...comment }: Entry<'Comment'>): RegistryRecord {
+  return commentRecord(globalId, commentId, { ...comment, owner: createdBy });
+}

@@ -1,0 +1,177 @@
+/**
+ * Everything that the v3 API of a 3.x shows, as records: listings page by page, then artifacts, branches, comments, rules and
+ * contents by themselves. Contents of no version are not listed by the API, and not seen.
+ *
+ * A version whose name 3.x would not create is listed and has its row; no path leads to it, so its comments are not read.
+ */
+import type { StopSignal } from '@keyferry/core';
+import type { z } from 'zod';
+import { Lanes } from '../../lanes.ts';
+import { readListing } from '../api/listing.ts';
+import { pathPart, type RegistryApi } from '../api/registry-api.ts';
+import { contentOf, readRules } from '../api/shared-reads.ts';
+import * as shapes from '../api/shapes.ts';
+import { isVersionName } from '../foresee/foresee-import.ts';
+import {
+  artifactFacts,
+  artifactRecord,
+  branchRecord,
+  commentRecord,
+  groupRecord,
+  versionRecord,
+  type Named,
+  type RegistryRecord,
+} from '../records/records.ts';
+import { RecordSet } from '../records/record-set.ts';
+import { lanesMax } from '../v2/walk.ts';
+
+type Version3 = z.infer<typeof shapes.versions3>['versions'][number];
+
+/** @returns sealed; close it */
+export async function walkNew(api: RegistryApi, signal: StopSignal): Promise<RecordSet> {
+  const records = new RecordSet();
+  const lanes = new Lanes(lanesMax);
+  const add = (found: Iterable<RegistryRecord>): void => {
+    for (const record of found) records.add(record);
+  };
+  try {
+    add(await readRules(api, [], signal));
+    await lanes.all(await listGroups(api, signal), async (id) => {
+      const group = await api.get(`/groups/${pathPart(id)}`, shapes.group3, signal);
+      add([groupRecord(id, group)]);
+      add(await readRules(api, [id], signal));
+    });
+    /** To the path of a version, of those that only DRAFT versions have. */
+    const contents = new Map<number, string | undefined>();
+    await lanes.all(await listArtifacts(api, signal), async (artifact) => {
+      add([await readArtifact(api, artifact, signal)]);
+      add(await readRules(api, [artifact.groupId, artifact.artifactId], signal));
+      for (const branchId of await listBranches(api, artifact, signal)) {
+        add([branchRecord(artifact, branchId, await readBranch(api, artifact, branchId, signal))]);
+      }
+      for (const version of await listVersions(api, `${shapes.artifactPath(artifact)}/versions`, signal)) {
+        const { artifactType: type, ...facts } = version;
+        add([versionRecord({ ...facts, ...artifact, type })]);
+        const at = `${shapes.artifactPath(artifact)}/versions/${pathPart(version.version)}`;
+        if (version.state !== 'DRAFT') contents.set(version.contentId, undefined);
+        else if (!contents.has(version.contentId)) contents.set(version.contentId, at);
+        add(await commentsOf(api, artifact, version, signal));
+      }
+    });
+    await lanes.all([...contents], async ([id, draft]) => add([await contentOf(api, id, signal, draft)]));
+    return records.seal();
+  } catch (error) {
+    records.close();
+    throw error;
+  }
+}
+
+export async function readArtifact(api: RegistryApi, artifact: Named, signal: StopSignal): Promise<RegistryRecord> {
+  const path = shapes.artifactPath(artifact);
+  const { artifactType: type, ...facts } = await api.get(path, shapes.artifact3, signal);
+  return artifactRecord(artifact, artifactFacts({ ...facts, type }));
+}
+
+async function commentsOf(
+  api: RegistryApi,
+  artifact: Named,
+  { version, globalId }: Version3,
+  signal: StopSignal,
+): Promise<readonly RegistryRecord[]> {
+  if (!isVersionName(version)) return [];
+  const at = `${shapes.artifactPath(artifact)}/versions/${pathPart(version)}`;
+  const comments = await api.get(`${at}/comments`, shapes.comments3, signal);
+  return comments.map(({ commentId, ...facts }) => commentRecord(globalId, commentId, facts));
+}
+
+export async function listGroups(api: RegistryApi, signal: StopSignal): Promise<readonly string[]> {
+  const groups = await readListing(
+    {
+      store: api.store,
+      what: 'groups',
+      keyOf: ({ groupId }: { readonly groupId: string }) => groupId,
+      page: async (limit, offset) => {
+        const path = `/groups?orderby=groupId&order=asc&limit=${limit}&offset=${offset}`;
+        const { count, groups: entries } = await api.get(path, shapes.groups3, signal);
+        return { count, entries };
+      },
+    },
+    signal,
+  );
+  return groups.map(({ groupId }) => groupId);
+}
+
+export async function listArtifacts(api: RegistryApi, signal: StopSignal): Promise<readonly Named[]> {
+  return await readListing(
+    {
+      store: api.store,
+      what: 'artifacts',
+      keyOf: (artifact: Named) => shapes.artifactPath(artifact),
+      page: async (limit, offset) => {
+        const path = `/search/artifacts?orderby=artifactId&order=asc&limit=${limit}&offset=${offset}`;
+        const { count, artifacts } = await api.get(path, shapes.artifacts3, signal);
+        return { count, entries: artifacts.map(({ groupId, artifactId }) => ({ groupId, artifactId })) };
+      },
+    },
+    signal,
+  );
+}
+
+async function listVersions(api: RegistryApi, path: string, signal: StopSignal): Promise<readonly Version3[]> {
+  return await readListing(
+    {
+      store: api.store,
+      what: `versions of ${path}`,
+      keyOf: ({ globalId }: Version3) => String(globalId),
+      page: async (limit, offset) => {
+        const page = await api.get(
+          `${path}?orderby=globalId&order=asc&limit=${limit}&offset=${offset}`,
+          shapes.versions3,
+          signal,
+        );
+        return { count: page.count, entries: page.versions };
+      },
+    },
+    signal,
+  );
+}
+
+async function listBranches(api: RegistryApi, artifact: Named, signal: StopSignal): Promise<readonly string[]> {
+  const path = `${shapes.artifactPath(artifact)}/branches`;
+  const branches = await readListing(
+    {
+      store: api.store,
+      what: `branches of ${path}`,
+      keyOf: ({ branchId }: { readonly branchId: string }) => branchId,
+      page: async (limit, offset) => {
+        const page = await api.get(`${path}?limit=${limit}&offset=${offset}`, shapes.branches3, signal);
+        return { count: page.count, entries: page.branches };
+      },
+    },
+    signal,
+  );
+  return branches.map(({ branchId }) => branchId);
+}
+
+/** @returns the oldest first, as archives have it; the API lists the latest first */
+export async function readBranch(
+  api: RegistryApi,
+  artifact: Named,
+  branchId: string,
+  signal: StopSignal,
+): Promise<readonly string[]> {
+  const path = `${shapes.artifactPath(artifact)}/branches/${pathPart(branchId)}/versions`;
+  const versions = await readListing(
+    {
+      store: api.store,
+      what: `versions of ${path}`,
+      keyOf: ({ version }: Version3) => version,
+      page: async (limit, offset) => {
+        const page = await api.get(`${path}?limit=${limit}&offset=${offset}`, shapes.versions3, signal);
+        return { count: page.count, entries: page.versions };
+      },
+    },
+    signal,
+  );
+  return versions.map(({ version }) => version).toReversed();
+}
