@@ -36,7 +36,7 @@ function joinFiles(): number {
 function readFiles(): number {
   let keys = 0;
   for (const file of [sourceFile, targetFile]) {
-    for (const { records } of pagesOfFile(file, value)) keys += records.length;
+    for (const page of pagesOfFile(file, value)) keys += page.count;
   }
   return keys;
 }

@@ -3,6 +3,7 @@ export * from './model/brand.ts';
 export * from './model/key.ts';
 export * from './model/key-pair.ts';
 export * from './model/record.ts';
+export * from './model/packed-page.ts';
 export * from './model/backup.ts';
 export * from './model/before-image.ts';
 export * from './model/billing.ts';

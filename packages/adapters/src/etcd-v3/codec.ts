@@ -24,7 +24,11 @@ interface Latin1 {
 }
 
 export function keyFromBuffer(bytes: Buffer): Key {
-  return (bytes as Buffer & Latin1).latin1Slice(0, bytes.length) as Key;
+  return keyFromSpan(bytes, 0, bytes.length);
+}
+
+export function keyFromSpan(bytes: Buffer, start: number, end: number): Key {
+  return (bytes as Buffer & Latin1).latin1Slice(start, end) as Key;
 }
 
 /** Null for a range that can hold no key of etcd's. */

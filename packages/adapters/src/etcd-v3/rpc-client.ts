@@ -30,6 +30,7 @@ import {
   type Lease,
 } from './wire/administration.ts';
 import { encodeRangeRequest, encodeTxnRequest } from './wire/requests.ts';
+import { decodeRangePage, type RangePage } from './wire/range-page.ts';
 import { decodeRangeResponse, decodeTxnResponse } from './wire/responses.ts';
 import { decodeWatchResponse, encodeWatchRequest, type WatchRequest, type WatchResponse } from './wire/watch.ts';
 
@@ -46,6 +47,7 @@ const method = <Q, A>(path: string, encode: (request: Q) => Buffer, decode: (byt
 });
 
 const range = method('KV/Range', encodeRangeRequest, decodeRangeResponse);
+const rangePage = method('KV/Range', encodeRangeRequest, decodeRangePage);
 const txn = method('KV/Txn', encodeTxnRequest, decodeTxnResponse);
 const authenticate = method('Auth/Authenticate', encodeAuthenticate, decodeAuthenticate);
 const leaseGrant = method('Lease/LeaseGrant', encodeLeaseGrant, decodeLease);
@@ -65,6 +67,10 @@ export class RpcClient {
 
   range(request: IRangeRequest, options: CallOptions): Promise<IRangeResponse> {
     return this.call(range, request, options);
+  }
+
+  rangePage(request: IRangeRequest, options: CallOptions): Promise<RangePage> {
+    return this.call(rangePage, request, options);
   }
 
   txn(request: ITxnRequest, options: CallOptions): Promise<ITxnResponse> {

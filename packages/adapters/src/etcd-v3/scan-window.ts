@@ -19,7 +19,7 @@ export interface WindowAnswer {
   readonly first: Key | null;
   readonly last: Key | null;
   readonly records: number;
-  /** Key and value bytes of the page. */
+  /** Of the page: keys and values, and it may be a little more. */
   readonly bytes: number;
   readonly more: boolean;
   /** Keys in what was asked for, those of the page included. */

@@ -7,10 +7,11 @@
  *
  * Leases are no part of a revision. When one ends is asked once a view, as the store says it then.
  */
-import type { IKeyValue, IRangeResponse } from 'etcd3';
+import type { IKeyValue } from 'etcd3';
 import {
   intersectRanges,
   invariant,
+  PackedPage,
   type KeyRange,
   type Position,
   type RecordPage,
@@ -20,9 +21,10 @@ import {
   type Version,
 } from '@keyferry/core';
 import type { EtcdClient } from './client.ts';
-import { anyKeyOf, keyFromBuffer, rangeWithout } from './codec.ts';
+import { anyKeyOf, keyFromBuffer, keyFromSpan, rangeWithout } from './codec.ts';
 import { LeaseExpiries } from './leases.ts';
-import { readPages } from './pages.ts';
+import { readPackedPages } from './pages.ts';
+import { revisionAt, type RangePage } from './wire/range-page.ts';
 
 export interface ViewContext {
   readonly client: EtcdClient;
@@ -58,7 +60,7 @@ class EtcdView implements StoreView {
     if (range === null) return;
     const options = { pageKeysMax, revision: this.revision, keysOnly: false };
     for (const readable of rangeWithout(range, reserved)) {
-      for await (const page of readPages(client, readable, options, (answer) => this.toPage(answer))) {
+      for await (const page of readPackedPages(client, readable, options, (answer) => this.toPage(answer))) {
         invariant(this.open, 'a scan of a view that was closed');
         yield page;
       }
@@ -69,15 +71,23 @@ class EtcdView implements StoreView {
     this.open = false;
   }
 
-  private async toPage({ kvs }: IRangeResponse): Promise<RecordPage> {
-    return { records: await toRecords(kvs, this.expiries), notCarried: [] };
+  private async toPage({ bytes, records, spans, revisions, leases }: RangePage): Promise<RecordPage> {
+    const expiries = leases === null ? null : await this.expiries.read(leasesOf(leases));
+    return new PackedPage({
+      bytes,
+      spans,
+      count: records,
+      keyOf: (start, end) => keyFromSpan(bytes, start, end),
+      valueOf: (start, end) => bytes.subarray(start, end),
+      versionOf: (index) => revisionAt(bytes, revisions[index] as number) as Version,
+      expiresAtMsOf: (index) => expiresAt(leases?.[index], expiries),
+    });
   }
 }
 
 /** One record for each, in order. */
 export async function toRecords(kvs: readonly IKeyValue[], leaseExpiries: LeaseExpiries): Promise<StoredRecord[]> {
-  const leases = new Set<string>();
-  for (const { lease } of kvs) if (lease !== noLease) leases.add(lease);
+  const leases = leasesOf(kvs.map(({ lease }) => lease));
   const expiries = leases.size === 0 ? null : await leaseExpiries.read(leases);
   const records: StoredRecord[] = [];
   for (const kv of kvs) records.push(toRecord(kv, expiries));
@@ -91,6 +101,16 @@ function toRecord(
   { key, value, mod_revision, lease }: IKeyValue,
   expiries: ReadonlyMap<string, number> | null,
 ): StoredRecord {
-  const expiresAtMs = lease === noLease ? null : (expiries?.get(lease) ?? null);
-  return { key: keyFromBuffer(key), value, version: mod_revision as Version, expiresAtMs };
+  return { key: keyFromBuffer(key), value, version: mod_revision as Version, expiresAtMs: expiresAt(lease, expiries) };
+}
+
+/** Not each record has one; what has none may be a hole. */
+function leasesOf(leases: readonly (string | undefined)[]): ReadonlySet<string> {
+  const distinct = new Set<string>();
+  for (const lease of leases) if (lease !== undefined && lease !== noLease) distinct.add(lease);
+  return distinct;
+}
+
+function expiresAt(lease: string | undefined, expiries: ReadonlyMap<string, number> | null): number | null {
+  return lease === undefined || lease === noLease ? null : (expiries?.get(lease) ?? null);
 }

@@ -4,7 +4,8 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyFromBytes, keyFromText, type Key } from '../model/key.ts';
+import { keyFromBytes, keyFromText, keyToBytes, type Key } from '../model/key.ts';
+import { PackedPage } from '../model/packed-page.ts';
 import type { RecordPage, StoredRecord, Unplaced, Version } from '../model/record.ts';
 import { toTargetKey } from '../transform/prefix-rule.ts';
 import { MergeJoin, type JoinVisitor } from './merge-join.ts';
@@ -40,34 +41,75 @@ function run(source: RecordPage[], target: RecordPage[]): Found {
   return found;
 }
 
+type MakePage = (records: readonly StoredRecord[]) => RecordPage;
+const plainPage: MakePage = (records) => ({ records, notCarried: [] });
+/** All keys one behind the other, in one block of bytes. */
+const packedPage: MakePage = (records) => {
+  const bytes = keyToBytes(records.map(({ key }) => key).join('') as Key);
+  const spans = new Uint32Array(4 * records.length);
+  let end = 0;
+  for (const [i, { key }] of records.entries()) {
+    spans[4 * i] = end;
+    end += key.length;
+    spans[4 * i + 1] = end;
+  }
+  return new PackedPage({
+    bytes,
+    spans,
+    count: records.length,
+    keyOf: (start, stop) => keyFromBytes(bytes.subarray(start, stop)),
+    valueOf: (start, stop) => bytes.subarray(start, stop),
+    versionOf: () => '1' as Version,
+    expiresAtMsOf: () => null,
+  });
+};
+const makers = [
+  { name: 'plain pages', sourcePage: plainPage, targetPage: plainPage },
+  { name: 'packed pages', sourcePage: packedPage, targetPage: packedPage },
+  { name: 'a packed source', sourcePage: packedPage, targetPage: plainPage },
+  { name: 'a packed target', sourcePage: plainPage, targetPage: packedPage },
+];
+
 /** Cuts into pages of generated sizes, empty pages among them. */
-function pages(keys: readonly Key[], sizes: readonly number[]): RecordPage[] {
+function pages(keys: readonly Key[], sizes: readonly number[], page: MakePage): RecordPage[] {
   const cut: RecordPage[] = [];
   let at = 0;
   for (let i = 0; at < keys.length; i += 1) {
     const size = sizes[i % sizes.length] ?? 1;
-    cut.push({ records: keys.slice(at, at + size).map(record), notCarried: [] });
+    cut.push(page(keys.slice(at, at + size).map(record)));
     at += size;
   }
   return cut;
 }
 
-const anyKeys = fc.uniqueArray(fc.uint8Array({ maxLength: 3 }).map(keyFromBytes), { maxLength: 40 });
+const anyKeys = fc.uniqueArray(fc.uint8Array({ maxLength: 9 }).map(keyFromBytes), { maxLength: 40 });
 const anySizes = fc.array(fc.nat(5), { minLength: 1, maxLength: 6 }).map((sizes) => [...sizes, 1]);
 
 describe('MergeJoin', () => {
-  it('law: finds what a comparison of sets finds', () =>
+  it.each(makers)('law: finds what a comparison of sets finds, in $name', ({ sourcePage, targetPage }) =>
     fc.assert(
       fc.property(anyKeys, anyKeys, anySizes, anySizes, (a, b, sourceSizes, targetSizes) => {
         const source = a.map((rest) => `s/${rest}` as Key).toSorted();
         const target = b.map((rest) => `t/${rest}` as Key).toSorted();
-        const found = run(pages(source, sourceSizes), pages(target, targetSizes));
+        const found = run(pages(source, sourceSizes, sourcePage), pages(target, targetSizes, targetPage));
         const mapped = source.map((key) => toTargetKey(rule, key));
         expect(found.sourceOnlyKeys).toEqual(mapped.filter((key) => !target.includes(key)));
         expect(found.matchedKeys).toEqual(mapped.filter((key) => target.includes(key)));
         expect(found.targetOnlyKeys).toEqual(target.filter((key) => !mapped.includes(key)));
       }),
-    ));
+    ),
+  );
+
+  it('compares the whole keys of packed pages where some of the target lie beside its prefix', () => {
+    const source = ['s/a', 's/c'].map((key) => record(key as Key));
+    const target = ['t', 't.', 't/a', 't/b', 'u/c'].map((key) => record(key as Key));
+    const found = run([packedPage(source)], [packedPage(target)]);
+    expect(found).toMatchObject({
+      sourceOnlyKeys: ['t/c'],
+      matchedKeys: ['t/a'],
+      targetOnlyKeys: ['t', 't.', 't/b', 'u/c'],
+    });
+  });
 
   it('hands out what a source cannot carry', () => {
     const page: RecordPage = { records: [], notCarried: [{ key: keyFromText('s/dir'), reason: 'dir.empty' }] };
@@ -79,7 +121,9 @@ describe('MergeJoin', () => {
     { name: 'from page to page', source: [['s/b'], ['s/a']] },
     { name: 'by a key that comes twice', source: [['s/a'], ['s/a']] },
   ])('stops at a scan that goes back $name', ({ source }) => {
-    const cut = source.map((keys) => ({ records: keys.map((key) => record(key as Key)), notCarried: [] }));
-    expect(() => run(cut, [])).toThrow('impossible');
+    for (const page of [plainPage, packedPage]) {
+      const cut = source.map((keys) => page(keys.map((key) => record(key as Key))));
+      expect(() => run(cut, [])).toThrow('impossible');
+    }
   });
 });

@@ -5,7 +5,8 @@
  * rule keeps it; a scan that breaks its order would lose keys silently, so each page's order is checked here.
  */
 import { invariant } from '../errors/invariant.ts';
-import { keyForDisplay, type Key } from '../model/key.ts';
+import { compareKeys, keyForDisplay, type Key } from '../model/key.ts';
+import { PackedPage } from '../model/packed-page.ts';
 import type { NotCarried, RecordPage, StoredRecord, Unplaced } from '../model/record.ts';
 import { toTargetKey, type PrefixRule } from '../transform/prefix-rule.ts';
 
@@ -23,44 +24,96 @@ export interface JoinVisitor {
 
 export type JoinNeeds = 'source' | 'target' | 'nothing';
 
+/**
+ * One scan: the page that it is at, and the place in it. Records of a packed page are made for whom they are handed to, and
+ * its keys are compared where they lie, from behind the prefix on, if all have it.
+ */
 class Side {
-  private records: readonly StoredRecord[] = [];
-  private at = 0;
-  private last: Key | null = null;
+  readonly prefix: Key;
+  /** The page, where its keys can be compared without it making them. */
+  packed: PackedPage | null = null;
+  at = 0;
   ended = false;
+  private page: RecordPage = noPage;
+  private count = 0;
+  private last: Key | null = null;
+  private made: StoredRecord | null = null;
+
+  constructor(prefix: Key) {
+    this.prefix = prefix;
+  }
 
   offer(page: RecordPage | null): void {
     if (page === null) {
       this.ended = true;
       return;
     }
-    let last = this.last;
-    for (const { key } of page.records) {
-      invariant(last === null || key > last, () => `a scan went back to ${keyForDisplay(key)}`);
-      last = key;
-    }
-    this.last = last;
-    this.records = page.records;
+    const packed = page instanceof PackedPage ? page : null;
+    this.page = page;
+    this.count = packed?.count ?? page.records.length;
     this.at = 0;
+    this.made = null;
+    this.packed = null;
+    if (this.count === 0) return;
+    if (packed === null) for (const { key } of page.records) this.checkNext(key);
+    else this.checkPacked(packed);
   }
 
-  peek(): StoredRecord | undefined {
-    return this.records[this.at];
+  get isDry(): boolean {
+    return this.at >= this.count;
   }
 
-  advance(): void {
+  /** The record at the place; the same object until `take`. */
+  record(): StoredRecord {
+    const { page, at } = this;
+    this.made ??= page instanceof PackedPage ? page.recordAt(at) : (page.records[at] as StoredRecord);
+    return this.made;
+  }
+
+  take(): StoredRecord {
+    const record = this.record();
+    this.made = null;
     this.at += 1;
+    return record;
+  }
+
+  /** Past records of a packed page that were handed to the visitor. */
+  skip(records: number): void {
+    this.made = null;
+    this.at += records;
+  }
+
+  private checkPacked(page: PackedPage): void {
+    const first = page.recordAt(0).key;
+    this.checkNext(first);
+    const broken = page.firstOutOfOrder();
+    invariant(broken === null, () => wentBack(page.recordAt(broken as number).key));
+    this.last = page.recordAt(page.count - 1).key;
+    // In order, so that what the first and the last begin with, all do.
+    if (first.startsWith(this.prefix) && this.last.startsWith(this.prefix)) this.packed = page;
+  }
+
+  private checkNext(key: Key): void {
+    const { last } = this;
+    invariant(last === null || key > last, () => wentBack(key));
+    this.last = key;
   }
 }
 
+const wentBack = (key: Key): string => `a scan went back to ${keyForDisplay(key)}`;
+
+const noPage: RecordPage = { records: [], notCarried: [] };
+
 export class MergeJoin {
-  private readonly source = new Side();
-  private readonly target = new Side();
+  private readonly source: Side;
+  private readonly target: Side;
   private readonly rule: PrefixRule;
   private readonly visitor: JoinVisitor;
 
   constructor(rule: PrefixRule, visitor: JoinVisitor) {
     this.rule = rule;
+    this.source = new Side(rule.sourcePrefix);
+    this.target = new Side(rule.targetPrefix);
     this.visitor = visitor;
   }
 
@@ -77,30 +130,46 @@ export class MergeJoin {
 
   /** Goes on until a side runs dry; says which one. */
   step(): JoinNeeds {
-    const { source, target, rule, visitor } = this;
+    const { source, target, visitor } = this;
     for (;;) {
-      const s = source.peek();
-      if (s === undefined && !source.ended) return 'source';
-      const t = target.peek();
-      if (t === undefined && !target.ended) return 'target';
-      if (s === undefined && t === undefined) return 'nothing';
-      if (s === undefined) {
-        visitor.targetOnly(t as StoredRecord);
-        target.advance();
+      if (source.isDry && !source.ended) return 'source';
+      if (target.isDry && !target.ended) return 'target';
+      if (source.isDry) {
+        if (target.isDry) return 'nothing';
+        visitor.targetOnly(target.take());
         continue;
       }
-      const mapped = toTargetKey(rule, s.key);
-      if (t === undefined || mapped < t.key) {
-        visitor.sourceOnly(s, mapped);
-        source.advance();
-      } else if (mapped > t.key) {
-        visitor.targetOnly(t);
-        target.advance();
+      if (this.takeMatches()) continue;
+      const order = target.isDry ? -1 : this.order();
+      if (order < 0) {
+        const record = source.take();
+        visitor.sourceOnly(record, toTargetKey(this.rule, record.key));
+      } else if (order > 0) {
+        visitor.targetOnly(target.take());
       } else {
-        visitor.matched(s, t);
-        source.advance();
-        target.advance();
+        visitor.matched(source.take(), target.take());
       }
     }
+  }
+
+  /** The common case of two stores that are alike: all that match from here on to the end of a page. */
+  private takeMatches(): boolean {
+    const { source, target, visitor } = this;
+    const { packed: left, at: leftAt } = source;
+    const { packed: right, at: rightAt } = target;
+    if (left === null || right === null) return false;
+    const length = left.matchingKeys(leftAt, source.prefix.length, right, rightAt, target.prefix.length);
+    for (let i = 0; i < length; i += 1) visitor.matched(left.recordAt(leftAt + i), right.recordAt(rightAt + i));
+    source.skip(length);
+    target.skip(length);
+    return length > 0;
+  }
+
+  /** How the key that the source's record maps to stands to that of the target's: below, at or above zero. */
+  private order(): number {
+    const { source, target, rule } = this;
+    if (source.packed !== null && target.packed !== null)
+      return source.packed.compareKeys(source.at, source.prefix.length, target.packed, target.at, target.prefix.length);
+    return compareKeys(toTargetKey(rule, source.record().key), target.record().key);
   }
 }

@@ -24,6 +24,21 @@ export interface StoredRecord {
   readonly created?: Version;
 }
 
+/** A record with some of its fields changed. Not by spreading it: those of a packed page have no fields of their own. */
+export function changedRecord(record: StoredRecord, changes: Partial<StoredRecord>): StoredRecord {
+  const { key, value, version, expiresAtMs, sourceKey, oneWay, created } = record;
+  return {
+    key,
+    value,
+    version,
+    expiresAtMs,
+    ...(sourceKey === undefined ? {} : { sourceKey }),
+    ...(oneWay === undefined ? {} : { oneWay }),
+    ...(created === undefined ? {} : { created }),
+    ...changes,
+  };
+}
+
 /** The key of a record in its source. */
 export const sourceKeyOf = ({ key, sourceKey }: Pick<StoredRecord, 'key' | 'sourceKey'>): Key => sourceKey ?? key;
 

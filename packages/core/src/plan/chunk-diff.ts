@@ -7,7 +7,7 @@ import { DigestSum, RecordHasher, type Salt } from '../convergence/digest.ts';
 import { recordsEqual } from '../diff/compare-records.ts';
 import type { ChunkId } from '../model/ids.ts';
 import { keyToJson, type Key } from '../model/key.ts';
-import { sourceKeyOf, recordBytes, type StoredRecord } from '../model/record.ts';
+import { changedRecord, sourceKeyOf, recordBytes, type StoredRecord } from '../model/record.ts';
 import { instantText } from '../model/instant.ts';
 import type { PrefixRule } from '../transform/prefix-rule.ts';
 import type { TargetCapabilities } from '../ports/store.ts';
@@ -203,7 +203,7 @@ export class ChunkDiff {
           : {
               version: target.version,
               bytes: target.value.length,
-              digest: hasher.short({ ...target, key: source.key }),
+              digest: hasher.short(changedRecord(target, { key: source.key })),
             },
     };
   }

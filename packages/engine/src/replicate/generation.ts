@@ -9,6 +9,7 @@
  * it, until after the other one was read, and that one differs (SPEC R42). What all is checked up to is the mark, from before the first read.
  */
 import {
+  changedRecord,
   DigestSum,
   differencesNamed,
   imageRule,
@@ -179,7 +180,7 @@ class SideBySide implements JoinVisitor {
   matched(source: StoredRecord, target: StoredRecord): void {
     this.note(source, target, target.key);
     if (this.kept.has(target.key)) return;
-    const wanted = { ...permanentRecord(source), key: this.toTarget(source.key) };
+    const wanted = changedRecord(source, { key: this.toTarget(source.key), expiresAtMs: null });
     if (recordsEqual(wanted, permanentRecord(target))) this.add(wanted);
     else this.differ(target.key);
   }

@@ -4,6 +4,7 @@
  * In the target a copy stays until the source deletes it or lets it expire, whichever the feed tells (SPEC R41). A TTL of
  * its own would end it early when the source renews its own, which no feed tells. The ends are granted inside the cutover.
  */
+import { changedRecord } from '@keyferry/core';
 import type { KeyRange, RecordPage, ScanOptions, SourceStore, StoredRecord, StoreView } from '@keyferry/core';
 import type { Engine } from '../migration.ts';
 
@@ -12,7 +13,7 @@ export function withPermanentSource(engine: Engine): Engine {
 }
 
 export function permanentRecord(record: StoredRecord): StoredRecord {
-  return record.expiresAtMs === null ? record : { ...record, expiresAtMs: null };
+  return record.expiresAtMs === null ? record : changedRecord(record, { expiresAtMs: null });
 }
 
 function permanentSource(source: SourceStore): SourceStore {
@@ -33,7 +34,8 @@ function permanentView(view: StoreView): StoreView {
     position: view.position,
     async *scan(range: KeyRange, options: ScanOptions): AsyncIterable<RecordPage> {
       for await (const page of view.scan(range, options)) {
-        yield { ...page, records: page.records.map(permanentRecord) };
+        const { records, notCarried, unplaced } = page;
+        yield { records: records.map(permanentRecord), notCarried, ...(unplaced === undefined ? {} : { unplaced }) };
       }
     },
     close: () => view.close(),

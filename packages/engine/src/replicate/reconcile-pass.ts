@@ -8,6 +8,7 @@
  * was accepted by name.
  */
 import {
+  changedRecord,
   countText,
   imageRule,
   KeyferryError,
@@ -109,7 +110,7 @@ class Differing implements JoinVisitor {
     this.sourceKeys += 1;
     this.targetKeys += 1;
     const { rule } = imageRule(this.spec);
-    const wanted = { ...permanentRecord(source), key: toTargetKey(rule, source.key) };
+    const wanted = changedRecord(source, { key: toTargetKey(rule, source.key), expiresAtMs: null });
     if (!recordsEqual(wanted, permanentRecord(target))) this.put(source, target.key);
   }
 

@@ -13,9 +13,10 @@ export class MessageReader {
   private at: number;
   private end: number;
 
-  constructor(buffer: Buffer) {
+  /** @param at where to begin, for one field of a message that was read before */
+  constructor(buffer: Buffer, at = 0) {
     this.buffer = buffer;
-    this.at = 0;
+    this.at = at;
     this.end = buffer.length;
   }
 
@@ -42,6 +43,18 @@ export class MessageReader {
     const start = this.at;
     this.at = end;
     return this.buffer.subarray(start, end);
+  }
+
+  /** Passes over bytes or text. @returns how many; they end at `place` */
+  skipBlock(): number {
+    const length = this.varint();
+    this.at = this.boundOf(length);
+    return length;
+  }
+
+  /** Where the reader is, from the start of the whole buffer. */
+  get place(): number {
+    return this.at;
   }
 
   boolean(): boolean {

@@ -21,6 +21,7 @@ import {
   encodeLeaseTimeToLive,
   encodeMemberList,
 } from './administration.ts';
+import { decodeRangePage, revisionAt, type RangePage } from './range-page.ts';
 import { encodeRangeRequest, encodeTxnRequest } from './requests.ts';
 import { decodeRangeResponse, decodeTxnResponse } from './responses.ts';
 import { decodeWatchResponse, encodeWatchRequest } from './watch.ts';
@@ -200,6 +201,29 @@ function failureOf(read: () => unknown): unknown {
     return error;
   }
 }
+/** What of a range both of its forms say. */
+const recordsOfRange = ({ header: { revision }, kvs, more, count }: IRangeResponse) => ({
+  revision,
+  more,
+  count: Number(count),
+  records: kvs.map(({ key, value, mod_revision, lease }) => [
+    key.toString('hex'),
+    value.toString('hex'),
+    mod_revision,
+    lease,
+  ]),
+});
+const recordsOfPage = ({ header: { revision }, more, count, bytes, records, spans, revisions, leases }: RangePage) => ({
+  revision,
+  more,
+  count,
+  records: Array.from({ length: records }, (_, i) => [
+    bytes.toString('hex', spans[4 * i], spans[4 * i + 1]),
+    bytes.toString('hex', spans[4 * i + 2], spans[4 * i + 3]),
+    revisionAt(bytes, revisions[i] as number),
+    leases?.[i] ?? '0',
+  ]),
+});
 const isRefusal = (failure: unknown): boolean => failure === null || failure instanceof MalformedMessage;
 
 describe('answers', () => {
@@ -210,6 +234,37 @@ describe('answers', () => {
         expect(plain(read)).toEqual(plain(response));
       }),
     ));
+
+  it('law: a range as a page holds the same records', () =>
+    fc.assert(
+      fc.property(rangeResponse, (response) => {
+        const written = service.Range.responseSerialize(response);
+        expect(recordsOfPage(decodeRangePage(written))).toEqual(recordsOfRange(decodeRangeResponse(written)));
+      }),
+    ));
+
+  it('law: a range as a page is read or refused when it is cut short or changed', () =>
+    fc.assert(
+      fc.property(rangeResponse, fc.nat(), fc.nat(255), fc.boolean(), (response, at, byte, cut) => {
+        const whole = Buffer.from(service.Range.responseSerialize(response));
+        if (whole.length === 0) return;
+        const index = at % whole.length;
+        const damaged = cut ? whole.subarray(0, index) : whole;
+        if (!cut) damaged[index] = byte;
+        expect(failureOf(() => recordsOfPage(decodeRangePage(damaged)))).toSatisfy(isRefusal);
+      }),
+    ));
+
+  it('a page takes more records than it made room for at first', () => {
+    const kvs = Array.from({ length: 3000 }, (_, i) => ({
+      key: Buffer.from(`k${i}`),
+      value: Buffer.from(`v${i}`),
+      mod_revision: String(i + 1),
+      ...(i % 1000 === 999 && { lease: String(i) }),
+    }));
+    const written = service.Range.responseSerialize({ kvs });
+    expect(recordsOfPage(decodeRangePage(written))).toEqual(recordsOfRange(decodeRangeResponse(written)));
+  });
 
   it('law: a transaction is read as the definition wrote it', () =>
     fc.assert(
