@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareKeys, keyFromBytes, keyToBytes, type Key } from './key.ts';
 import { PackedPage } from './packed-page.ts';
-import { changedRecord, type StoredRecord, type Version } from './record.ts';
+import { changedRecord, type Version } from './record.ts';
 
 const valueBytes = 2;
 
@@ -45,7 +45,7 @@ describe('PackedPage', () => {
     expect(page.records).toEqual([
       { key: 'a', value, version: '0', expiresAtMs: 7 },
       { key: 'b/c', value, version: '1', expiresAtMs: null },
-    ] satisfies Partial<StoredRecord>[]);
+    ]);
   });
 
   it('hands out single records that can be changed', () => {

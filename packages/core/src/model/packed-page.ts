@@ -6,7 +6,7 @@
  * are getters over the page, and are changed by `changedRecord`, as spreading one gives nothing.
  */
 import type { Key } from './key.ts';
-import { changedRecord, type NotCarried, type RecordPage, type StoredRecord, type Version } from './record.ts';
+import type { NotCarried, RecordPage, StoredRecord, Version } from './record.ts';
 
 /** What a page is packed from. All offsets count from the start of `bytes`. */
 export interface PackedRecords {
@@ -40,7 +40,7 @@ export class PackedPage implements RecordPage {
   }
 
   get records(): readonly StoredRecord[] {
-    this.all ??= Array.from({ length: this.count }, (_, index) => changedRecord(this.recordAt(index), {}));
+    this.all ??= plainRecords(this.packed);
     return this.all;
   }
 
@@ -135,6 +135,27 @@ function compareSpans(a: DataView, aStart: number, aEnd: number, b: DataView, bS
     if (order !== 0) return order;
   }
   return aLength - bLength;
+}
+
+function plainRecords({
+  count,
+  spans,
+  keyOf,
+  valueOf,
+  versionOf,
+  expiresAtMsOf,
+}: PackedRecords): readonly StoredRecord[] {
+  const records: StoredRecord[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const at = index * fieldsPerRecord;
+    records.push({
+      key: keyOf(spans[at] as number, spans[at + 1] as number),
+      value: valueOf(spans[at + 2] as number, spans[at + 3] as number),
+      version: versionOf(index),
+      expiresAtMs: expiresAtMsOf(index),
+    });
+  }
+  return records;
 }
 
 class PackedRecord implements StoredRecord {

@@ -2,7 +2,7 @@
  * An answer of KV.Range as a page: where in its bytes each key and value lies, and no object a record.
  *
  * Decoded into the objects of `responses.ts`, a record costs two views of bytes and five texts; most of a scan asks for none
- * of them (ADR 36).
+ * of them (ADR 6).
  */
 import type { IResponseHeader } from 'etcd3';
 import { MessageReader } from './message-reader.ts';
