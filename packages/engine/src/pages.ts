@@ -2,8 +2,8 @@
  * Pages on their way: a scan that survives a broken connection, one page of read-ahead, and the drive of a merge join
  * over two of them. Memory is a few pages, whatever the number of keys.
  */
-import { keyAfter, MergeJoin, type JoinVisitor, type Key, type KeyRange, type PrefixRule } from '@keyferry/core';
-import { toTargetRange, type RecordPage, type StopSignal, type StoreView } from '@keyferry/core';
+import { keyAfter, lastKey, MergeJoin, recordCount, toTargetRange } from '@keyferry/core';
+import type { JoinVisitor, Key, KeyRange, PrefixRule, RecordPage, StopSignal, StoreView } from '@keyferry/core';
 import { pageKeysMax, type Environment } from './migration.ts';
 import { iterateWithRetry } from './retry.ts';
 
@@ -23,7 +23,7 @@ export async function* scanPages(
 }
 
 function behind(page: RecordPage, start: Key): Key {
-  let last = page.records.at(-1)?.key ?? null;
+  let last = lastKey(page);
   for (const { key } of [...page.notCarried, ...(page.unplaced ?? [])]) if (last === null || key > last) last = key;
   return last === null ? start : keyAfter(last);
 }
@@ -72,11 +72,11 @@ export async function joinViews(
     for (let needs = join.step(); needs !== 'nothing'; needs = join.step()) {
       if (needs === 'source') {
         const page = await source.next();
-        sourceKeys += page?.records.length ?? 0;
+        sourceKeys += page === null ? 0 : recordCount(page);
         join.offerSource(page);
       } else {
         const page = await target.next();
-        targetKeys += page?.records.length ?? 0;
+        targetKeys += page === null ? 0 : recordCount(page);
         join.offerTarget(page);
       }
       await afterPage?.({ sourceKeys, targetKeys });

@@ -6,7 +6,7 @@
  */
 import { invariant } from '../errors/invariant.ts';
 import { compareKeys, keyForDisplay, type Key } from '../model/key.ts';
-import { PackedPage } from '../model/packed-page.ts';
+import { PackedPage, recordCount } from '../model/packed-page.ts';
 import type { NotCarried, RecordPage, StoredRecord, Unplaced } from '../model/record.ts';
 import { toTargetKey, type PrefixRule } from '../transform/prefix-rule.ts';
 
@@ -50,7 +50,7 @@ class Side {
     }
     const packed = page instanceof PackedPage ? page : null;
     this.page = page;
-    this.count = packed?.count ?? page.records.length;
+    this.count = recordCount(page);
     this.at = 0;
     this.made = null;
     this.packed = null;
@@ -109,12 +109,15 @@ export class MergeJoin {
   private readonly target: Side;
   private readonly rule: PrefixRule;
   private readonly visitor: JoinVisitor;
+  /** Records that match have one key. */
+  private readonly keepsKeys: boolean;
 
   constructor(rule: PrefixRule, visitor: JoinVisitor) {
     this.rule = rule;
     this.source = new Side(rule.sourcePrefix);
     this.target = new Side(rule.targetPrefix);
     this.visitor = visitor;
+    this.keepsKeys = rule.sourcePrefix === rule.targetPrefix;
   }
 
   /** The next page of the source, or null at its end. Only when `step` asked for it. */
@@ -154,12 +157,15 @@ export class MergeJoin {
 
   /** The common case of two stores that are alike: all that match from here on to the end of a page. */
   private takeMatches(): boolean {
-    const { source, target, visitor } = this;
+    const { source, target, visitor, keepsKeys } = this;
     const { packed: left, at: leftAt } = source;
     const { packed: right, at: rightAt } = target;
     if (left === null || right === null) return false;
     const length = left.matchingKeys(leftAt, source.prefix.length, right, rightAt, target.prefix.length);
-    for (let i = 0; i < length; i += 1) visitor.matched(left.recordAt(leftAt + i), right.recordAt(rightAt + i));
+    for (let i = 0; i < length; i += 1) {
+      const record = left.recordAt(leftAt + i);
+      visitor.matched(record, right.recordAt(rightAt + i, keepsKeys ? record : null));
+    }
     source.skip(length);
     target.skip(length);
     return length > 0;

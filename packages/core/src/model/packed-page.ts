@@ -44,9 +44,9 @@ export class PackedPage implements RecordPage {
     return this.all;
   }
 
-  /** One of `count`; each call makes another object. */
-  recordAt(index: number): StoredRecord {
-    return new PackedRecord(this.packed, index);
+  /** One of `count`; each call makes another object. @param twin has the same key, and may have made it already */
+  recordAt(index: number, twin: StoredRecord | null = null): StoredRecord {
+    return new PackedRecord(this.packed, index, twin);
   }
 
   /** The first index whose key is not above the one before it; null when all are in order. */
@@ -109,6 +109,18 @@ export class PackedPage implements RecordPage {
   }
 }
 
+/** How many records a page has, without making them. */
+export function recordCount(page: RecordPage): number {
+  return page instanceof PackedPage ? page.count : page.records.length;
+}
+
+/** The greatest key of a page's records, without making the others; null when it has none. */
+export function lastKey(page: RecordPage): Key | null {
+  const last = recordCount(page) - 1;
+  if (last < 0) return null;
+  return (page instanceof PackedPage ? page.recordAt(last) : (page.records[last] as StoredRecord)).key;
+}
+
 /** Four bytes at a time; the last four may overlap those before them. */
 function sameBytes(a: DataView, aStart: number, b: DataView, bStart: number, length: number): boolean {
   if (length < 4) {
@@ -161,16 +173,19 @@ function plainRecords({
 class PackedRecord implements StoredRecord {
   private readonly packed: PackedRecords;
   private readonly index: number;
+  private readonly twin: StoredRecord | null;
   private madeKey: Key | null = null;
   private madeValue: Uint8Array | null = null;
 
-  constructor(packed: PackedRecords, index: number) {
+  constructor(packed: PackedRecords, index: number, twin: StoredRecord | null) {
     this.packed = packed;
     this.index = index;
+    this.twin = twin;
   }
 
   get key(): Key {
     if (this.madeKey !== null) return this.madeKey;
+    if (this.twin !== null) return this.twin.key;
     const { spans, keyOf } = this.packed;
     const at = this.index * fieldsPerRecord;
     return (this.madeKey = keyOf(spans[at] as number, spans[at + 1] as number));
