@@ -59,7 +59,7 @@ class Lines {
   page(value: Uint8Array): PackedPage | null {
     const { bytes } = this;
     const spans = new Uint32Array(4 * pageKeysMax);
-    const count = this.fill(spans);
+    const count = this.findLines(spans);
     if (count === 0) return null;
     return new PackedPage({
       bytes,
@@ -78,7 +78,7 @@ class Lines {
   }
 
   /** Looks at eight bytes at a time where it can: a byte of a word is 0 where it was a line's end. */
-  private fill(spans: Uint32Array): number {
+  private findLines(spans: Uint32Array): number {
     const { view } = this;
     const end = view.byteLength;
     const lastPair = end - 8;

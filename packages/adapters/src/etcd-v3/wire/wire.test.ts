@@ -213,14 +213,14 @@ const recordsOfRange = ({ header: { revision }, kvs, more, count }: IRangeRespon
     lease,
   ]),
 });
-const recordsOfPage = ({ header: { revision }, more, count, bytes, records, spans, revisions, leases }: RangePage) => ({
-  revision,
-  more,
-  count,
+const recordsOfPage = ({ bytes: written, records, spans, revisions, leases, ...page }: RangePage) => ({
+  revision: page.header.revision,
+  more: page.more,
+  count: page.count,
   records: Array.from({ length: records }, (_, i) => [
-    bytes.toString('hex', spans[4 * i], spans[4 * i + 1]),
-    bytes.toString('hex', spans[4 * i + 2], spans[4 * i + 3]),
-    revisionAt(bytes, revisions[i] as number),
+    written.toString('hex', spans[4 * i], spans[4 * i + 1]),
+    written.toString('hex', spans[4 * i + 2], spans[4 * i + 3]),
+    revisionAt(written, revisions[i] as number),
     leases?.[i] ?? '0',
   ]),
 });
