@@ -74,10 +74,7 @@ export default class Status extends BaseCommand {
 }
 
 /** One that cannot be read is left out with a warning: where the migration stands is known all the same. */
-async function readBacklogs(
-  run: CommandRun,
-  wired: readonly WiredBacklog[],
-): Promise<readonly ShownBacklog[]> {
+async function readBacklogs(run: CommandRun, wired: readonly WiredBacklog[]): Promise<readonly ShownBacklog[]> {
   const shown: ShownBacklog[] = [];
   for (const { side, store, read, close } of wired) {
     try {

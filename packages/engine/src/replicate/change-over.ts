@@ -89,10 +89,7 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     tail,
     {
       expand: (range) => keysIn(engine, route.written, range, stop),
-      recover: async (why) => {
-        if (to === 'source') throw new KeyferryError('tail.position-lost', { tail: route.tail, why });
-        await reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop });
-      },
+      recover: () => reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop }),
     },
     stop,
   );
