@@ -7,6 +7,7 @@ export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
 export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
 export { wireRules } from './wire-spec.ts';
+export { wireBacklogs, type WiredBacklog } from './wire-postgres.ts';
 export { wireSwitch, type WiredOnline } from './wire-online.ts';
 export { tellProgram } from './switch/told-program.ts';
 export * from './wire-state.ts';

@@ -19,16 +19,11 @@ import {
 } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
-import type {
-  PlanConfig,
-  PlannedSettings,
-  PostgresConfig,
-  ResolvedConfig,
-  StoreConfig,
-} from './config/resolved-config.ts';
+import type { PlanConfig, PlannedSettings, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
+import { openPostgres } from './wire-postgres.ts';
 import { wireOnline, type WiredOnline } from './wire-online.ts';
 import { consulOptions, feedFileOf, networkOptions, postgresConnection, type StoreContext } from './wire-options.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
@@ -306,29 +301,6 @@ async function openEtcdV3(
     reservedPrefix: store.reservedPrefix ?? undefined,
     leaseBucketMs: leaseBucketOf(settings.rules),
     ...(await networkOptions(store, context)),
-  });
-}
-
-async function openPostgres(
-  name: string,
-  store: PostgresConfig,
-  context: StoreContext,
-  side: 'source' | 'target',
-): Promise<SourceStore & TargetStore> {
-  const { openPostgresStore, compileKeyTemplate } = await import('./postgres/index.ts');
-  return openPostgresStore({
-    name,
-    side,
-    nowMs: context.nowMs,
-    // Both sides may be in one database.
-    feedName: `${context.migration} ${side}`,
-    readTimeoutMs: store.readTimeoutMs ?? undefined,
-    ...(await postgresConnection(store, context)),
-    tables: store.tables.map((table) => {
-      const compiled = compileKeyTemplate(table.key);
-      invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
-      return { ...table, key: compiled.template };
-    }),
   });
 }
 

@@ -27,6 +27,7 @@ const toldAtOnce: ReadonlySet<MessageCode> = new Set([
   'run.stopping',
   'turn.waiting',
   'tail.caught-up',
+  'tail.backlog',
   'cutover.held',
   'cutover.ended',
 ]);

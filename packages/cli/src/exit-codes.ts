@@ -158,7 +158,6 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'switch.taken': 'notAllowed',
   'tail.held': 'locked',
   'tail.deletes-guarded': 'notAllowed',
-  'tail.position-lost': 'failed',
   'tail.too-many-refused': 'deviated',
   'cutover.not-ready': 'notAllowed',
   'cutover.undone': 'deviated',

@@ -56,6 +56,7 @@ it('has defaults for all that is not said', async () => {
     auth: { user: 'keyferry', password: { env: 'PGPASSWORD' } },
     tls: null,
     tables: [{ from: { table: 'jm.jobs' }, key: 'jm/{service}/{name}', value: 'row', leaveOut: [], audit: false }],
+    changes: 'log',
     schema: null,
     statementTimeoutMs: null,
     readTimeoutMs: null,

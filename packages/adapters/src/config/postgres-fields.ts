@@ -82,6 +82,12 @@ export const postgresStore = z.strictObject({
     .array(tableEntry, { error: expects('a list of tables') })
     .min(1, 'at least one table is expected')
     .describe('whose rows are records'),
+  changes: z
+    .enum(['log', 'triggers'], { error: expects('log or triggers') })
+    .default('log')
+    .describe(
+      "how its changes are followed: log, the server's own (wal_level logical); triggers, which keyferry makes on the tables and drops at the end",
+    ),
   schema: text.optional().describe("schema of keyferry's own tables in a target; keyferry by default"),
   statementTimeout: duration.optional().describe('how long one statement may take; 30s by default'),
   readTimeout: duration.optional().describe('how long the one that reads all rows may take; 1h by default'),

@@ -120,6 +120,7 @@ export interface PostgresConfig {
   readonly auth: AuthConfig;
   readonly tls: TlsConfig | null;
   readonly tables: readonly TableConfig[];
+  readonly changes: 'log' | 'triggers';
   /** Null: the adapter's own default; so with the times. */
   readonly schema: string | null;
   readonly statementTimeoutMs: number | null;

@@ -26,6 +26,7 @@ import { defaultSchema, postgresCapabilities } from './capabilities.ts';
 import type { TableMapping } from './catalog.ts';
 import { PostgresControl } from './control.ts';
 import { LogFeed } from './feed/log-feed.ts';
+import { OutboxFeed } from './feed/outbox-feed.ts';
 import { lookUpRows } from './look-up.ts';
 import { readPosition } from './position.ts';
 import { rangeSql } from './select.ts';
@@ -53,6 +54,8 @@ export interface PostgresStoreOptions extends PostgresConnectionOptions {
   readonly side: 'source' | 'target';
   /** Where keyferry's own tables are; `keyferry` by default. */
   readonly schema?: string | undefined;
+  /** How its changes are followed: by the server's log (the default), or by triggers that keyferry makes. */
+  readonly changes?: 'log' | 'triggers' | undefined;
   /** Tells the feed of one migration from those of others on the same database. Default `feed`. */
   readonly feedName?: string | undefined;
   /** The clock by which an image of another store counts as expired. */
@@ -89,9 +92,11 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
     this.tables = tables;
     this.capabilities = postgresCapabilities((record) => tables.unfit(record));
     const { sessions } = this;
-    const source = { store: this.store, database: options.database, sessions, tables, load: () => this.load() };
+    const { schema, store } = this;
+    const source = { store, schema, database: options.database, sessions, tables, load: () => this.load() };
     const hasQueries = options.tables.some(({ from }) => 'query' in from);
-    this.feed = hasQueries ? undefined : new LogFeed(source, options.feedName ?? 'feed');
+    const Feed = options.changes === 'triggers' ? OutboxFeed : LogFeed;
+    this.feed = hasQueries ? undefined : new Feed(source, options.feedName ?? 'feed');
   }
 
   load(): Promise<ServerTables> {

@@ -183,12 +183,17 @@ function settings(statementTimeoutMs: number): string {
     `SET lock_timeout = ${lockTimeoutMs}`,
     'SET idle_in_transaction_session_timeout = 0',
     'SET row_security = off',
-    "SET DateStyle = 'ISO, YMD'",
-    "SET IntervalStyle = 'iso_8601'",
-    "SET TimeZone = 'UTC'",
-    'SET extra_float_digits = 1',
-    "SET bytea_output = 'hex'",
-    "SET xmlbinary = 'base64'",
+    ...formSettings.map((setting) => `SET ${setting}`),
     'SET standard_conforming_strings = on',
   ].join('; ');
 }
+
+/** On which the form of a value rests, wherever it is made a text. */
+export const formSettings: readonly string[] = [
+  "DateStyle = 'ISO, YMD'",
+  "IntervalStyle = 'iso_8601'",
+  "TimeZone = 'UTC'",
+  'extra_float_digits = 1',
+  "bytea_output = 'hex'",
+  "xmlbinary = 'base64'",
+];

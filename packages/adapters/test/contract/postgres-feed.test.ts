@@ -2,20 +2,13 @@
  * Goal: what the log of PostgreSQL tells is what a scan would find, of every type, and a feed never passes over what it was
  * not told. Method: a real server, that is killed and started again under an open feed, and that drops its log.
  */
-import {
-  keyFromText,
-  type ChangeFeed,
-  type FeedStep,
-  type KeyRange,
-  type OpenFeed,
-  type Position,
-  type SourceChange,
-} from '@keyferry/core';
+import { keyFromText, type ChangeFeed, type KeyRange } from '@keyferry/core';
 import { readAll } from '@keyferry/core/testing';
 import { serverOrSkip, startPostgres, type PostgresServer } from '@keyferry/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PostgresStore, TableMapping } from '../../src/postgres/index.ts';
 import { mappingOf, openStore } from './postgres-fixture.ts';
+import { briefly, changesSince, firstStep, readTo } from './read-feed.ts';
 
 const available = await serverOrSkip('postgres-15');
 
@@ -41,37 +34,6 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     if (store.feed === undefined) throw new Error('a store of tables has a feed');
     return { store, feed: store.feed };
   };
-  const readTo = async (feed: ChangeFeed, reader: OpenFeed, mark: Position): Promise<SourceChange[]> => {
-    const changes: SourceChange[] = [];
-    for (;;) {
-      const step = await reader.read({ changesMax: 1000, waitMs: 1000 });
-      if (step.kind === 'lost') throw new Error(step.why);
-      changes.push(...step.changes);
-      if (feed.hasReached(step.position, mark)) return changes;
-    }
-  };
-  const changesSince = async (feed: ChangeFeed, position: Position): Promise<SourceChange[]> => {
-    const reader = await feed.open(everything, position);
-    try {
-      return await readTo(feed, reader, await feed.head());
-    } finally {
-      await reader.close();
-    }
-  };
-  const firstStep = async (feed: ChangeFeed, position: Position): Promise<FeedStep> => {
-    const reader = await feed.open(everything, position);
-    try {
-      return await reader.read({ changesMax: 1, waitMs: 1000 });
-    } finally {
-      await reader.close();
-    }
-  };
-  const briefly = (changes: readonly SourceChange[]) =>
-    changes.map((each) => {
-      if (each.kind === 'put') return `${each.key} = ${Buffer.from(each.value).toString('utf8')}`;
-      return each.kind === 'delete' ? `${each.key} gone` : 'a range gone';
-    });
-
   it('has the bytes and the version that a scan finds, of every type', async () => {
     await server.psql(`CREATE TYPE t.mood AS ENUM ('a b', 'c/d');
       CREATE TABLE t.types (a text, b bigint, PRIMARY KEY (a, b), num numeric(30,10), bare numeric, re real,
@@ -87,7 +49,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
        ARRAY['{"a":1}'::jsonb], 'ab', 'x''y', 'c/d', '10.0.0.1/8'),
       ('nulls', 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`);
     await server.psql(`UPDATE t.types SET re = 'Infinity', js = 'null', arr = '[2:3]={x,y}' WHERE a = 'nulls'`);
-    const changes = await changesSince(feed, position);
+    const changes = await changesSince(feed, everything, position);
     const latest = new Map(changes.flatMap((each) => (each.kind === 'put' ? [[each.key, each]] : [])));
     const scanned = await readAll(store, everything);
     expect(scanned).toHaveLength(2);
@@ -109,7 +71,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     await server.psql(`INSERT INTO t.jobs VALUES ('s', 'a', 'new'); INSERT INTO t.blobs VALUES ('p/q', 'bytes');
       UPDATE t.jobs SET name = 'b' WHERE name = 'a'; UPDATE t.jobs SET state = 'old'; DELETE FROM t.blobs`);
     await server.psql(`BEGIN; DELETE FROM t.jobs; INSERT INTO t.jobs VALUES ('s', 'c', NULL); ROLLBACK`);
-    expect(briefly(await changesSince(feed, position))).toEqual([
+    expect(briefly(await changesSince(feed, everything, position))).toEqual([
       'jm/s/a = {"state":"new"}',
       'blobs/p/q = bytes',
       'jm/s/a gone',
@@ -126,7 +88,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     const { feed } = open([mappingOf('t.large', '{id}')]);
     const position = await feed.head();
     await server.psql(`UPDATE t.large SET n = 2; DELETE FROM t.large WHERE id = 'goes'`);
-    const changes = await changesSince(feed, position);
+    const changes = await changesSince(feed, everything, position);
     expect(briefly(changes)).toEqual([`stays = {"body":"${'x'.repeat(100_000)}","n":2}`, 'goes gone']);
   });
 
@@ -141,7 +103,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     const { feed } = open([mapping]);
     const position = await feed.head();
     await server.psql(`INSERT INTO t.u VALUES (1, 'a', 'x'); UPDATE t.u SET id = 2; DELETE FROM t.u`);
-    expect(briefly(await changesSince(feed, position))).toEqual([
+    expect(briefly(await changesSince(feed, everything, position))).toEqual([
       'u/a = {"body":"x","id":1}',
       'u/a = {"body":"x","id":2}',
       'u/a gone',
@@ -155,7 +117,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     await server.psql(`INSERT INTO t.x VALUES ('a', 'a')`);
     const before = await feed.head();
     await server.psql('TRUNCATE t.x');
-    expect(await firstStep(feed, before)).toEqual({
+    expect(await firstStep(feed, everything, before)).toEqual({
       kind: 'lost',
       why: expect.stringContaining('truncated') as string,
     });
@@ -165,7 +127,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     await reader.close();
     const anew = await feed.head();
     await server.psql(`ALTER TABLE t.x ADD b text; INSERT INTO t.x VALUES ('b', 'b', 'b')`);
-    await expect(changesSince(feed, anew)).rejects.toMatchObject({ code: 'store.unsupported' });
+    await expect(changesSince(feed, everything, anew)).rejects.toMatchObject({ code: 'store.unsupported' });
   });
 
   it('goes on where it was when the server is killed and comes back', async () => {
@@ -214,14 +176,14 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     const last = await feed.head();
     for (let i = 0; i < 3; i += 1) await grow();
     await server.psql('CHECKPOINT');
-    expect(await firstStep(feed, last)).toMatchObject({
+    expect(await firstStep(feed, everything, last)).toMatchObject({
       kind: 'lost',
       why: expect.stringMatching(/max_slot_wal_keep_size/) as string,
     });
     await feed.end?.();
     expect(await feed.backlog?.()).toBeNull();
     expect(await server.psql('SELECT count(*) FROM pg_publication')).toMatch(/^0/);
-    expect(await firstStep(feed, last)).toMatchObject({
+    expect(await firstStep(feed, everything, last)).toMatchObject({
       kind: 'lost',
       why: expect.stringMatching(/not there/) as string,
     });

@@ -72,16 +72,20 @@ export function harnessOf(server: () => PostgresServer, type: KeyValueType) {
 }
 
 /** Each store has a feed of its own, which goes with it. */
-export function feedHarness(server: () => PostgresServer, type: KeyValueType): FeedHarness {
+export function feedHarness(
+  server: () => PostgresServer,
+  type: KeyValueType,
+  changes: PostgresStoreOptions['changes'] = 'log',
+): FeedHarness {
   return {
     ...harnessOf(server, type),
     open: async (records) => {
-      const fixture = await openFixture(server(), type, records, { feedName: randomUUID() });
+      const fixture = await openFixture(server(), type, records, { feedName: randomUUID(), changes });
       const { store, close, change } = fixture;
       return {
         ...fixture,
         putAtOnce: (puts) => fixture.atOnce(puts.map((put) => ({ put }))),
-        // The slot goes, as when the server drops the log that it kept; what comes next makes another one.
+        // Slot or triggers go, as when the server drops the log that it kept; what comes next makes others.
         loseHistory: async () => {
           await store.feed?.end?.();
           await store.feed?.head();

@@ -1,16 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Args, Flags } from '@oclif/core';
+import type { WiredBacklog } from '@keyferry/adapters';
 import { KeyferryError, standingOf, type MigrationId, type Phase } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { unfinishedExitcodeFlag } from '../flags/detailed-exitcode.ts';
-import { eventsReadMax, statusView, type ShownStatus } from '../views/status/index.ts';
+import { eventsReadMax, statusView, type ShownBacklog, type ShownStatus } from '../views/status/index.ts';
 import { loadAdapters, loadEngine, openConfig, withState } from '../wiring.ts';
 
 export default class Status extends BaseCommand {
   static override readonly summary =
-    'Where a migration stands, the next safe command and the way back. Reads no store but a switch.';
+    'Where a migration stands, the next safe command and the way back. Of stores it reads a switch, and what they keep for tails.';
   static override readonly examples = ['<%= config.bin %> status', '<%= config.bin %> status config-v2-to-v3 --json'];
   static override readonly args = {
     migration: Args.string({ description: 'Name of a migration; all of them when it is left out.' }),
@@ -27,7 +28,7 @@ export default class Status extends BaseCommand {
     const { args, flags } = await this.parse(Status);
     await this.perform<readonly ShownStatus[]>(flags, args.migration ?? null, async (run) => {
       const { config, redactor } = await openConfig(run);
-      const { planConfig, wireSwitch } = await loadAdapters();
+      const { planConfig, wireBacklogs, wireSwitch } = await loadAdapters();
       const { readEvents, readOnlineStatus, readStatus } = await loadEngine();
       const asked =
         args.migration === undefined ? Object.keys(config.migrations) : [planConfig(config, args.migration).migration];
@@ -38,6 +39,11 @@ export default class Status extends BaseCommand {
             const migration = each as MigrationId;
             const status = await run.reading(readStatus(env, migration));
             const events = await run.reading(readEvents(env, migration, eventsReadMax));
+            if (status.tails.length > 0) {
+              const backlogs = await readBacklogs(run, await wireBacklogs(config, each, { redactor }));
+              all.push({ ...status, events, backlogs });
+              continue;
+            }
             const place = await wireSwitch(config, each, { redactor });
             if (place === null) {
               all.push({ ...status, events });
@@ -65,6 +71,23 @@ export default class Status extends BaseCommand {
       return { result, view: statusView, exitCode: statusExitCode(result, flags['detailed-exitcode']) };
     });
   }
+}
+
+/** One that cannot be read is left out with a warning: where the migration stands is known all the same. */
+async function readBacklogs(run: CommandRun, wired: readonly WiredBacklog[]): Promise<readonly ShownBacklog[]> {
+  const shown: ShownBacklog[] = [];
+  for (const { side, store, read, close } of wired) {
+    try {
+      const backlog = await run.reading(read());
+      if (backlog !== null) shown.push({ side, store, ...backlog });
+    } catch (error) {
+      const code = error instanceof KeyferryError ? error.code : String(error);
+      run.warn(`what store ${store} keeps for the tails could not be read (${code})`);
+    } finally {
+      await close();
+    }
+  }
+  return shown;
 }
 
 const watchEveryMs = 2000;

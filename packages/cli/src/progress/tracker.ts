@@ -110,6 +110,7 @@ export class ProgressTracker {
       case 'source.strays':
       case 'drain.progress':
       case 'tail.caught-up':
+      case 'tail.backlog':
       case 'tail.lost':
       case 'tail.reconciled':
       case 'tail.generation':

@@ -4,7 +4,7 @@ import { keyText } from './layout/keys.ts';
 import { heldBackBy, limitsText } from './layout/limits.ts';
 import { bytesText, counted, countText, durationText } from './layout/numbers.ts';
 import { missingText } from './online/instances.ts';
-import { lagText, tailCountsText } from './replicate/wording.ts';
+import { backlogText, lagText, tailCountsText } from './replicate/wording.ts';
 import { unrestorableText } from './rollback/index.ts';
 
 const outcomeWords: Readonly<Record<MessageData['key.settled']['outcome'], string>> = {
@@ -93,6 +93,8 @@ export function messageText(message: Message): string {
     }
     case 'tail.caught-up':
       return `the ${message.data.tail} tail has caught up, at position ${message.data.position}`;
+    case 'tail.backlog':
+      return `the store keeps ${backlogText(message.data)} for the ${message.data.tail} tail`;
     case 'tail.lost':
       return `the ${message.data.tail} tail lost its position: ${message.data.why}; both sides are compared instead`;
     case 'tail.reconciled': {

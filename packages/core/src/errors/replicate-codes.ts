@@ -21,13 +21,7 @@ export const replicateCodes = {
     retry: 'never',
     summary:
       'the position in the feed of {migration} was lost, and the comparison in its place would delete {deletes} of {keys} keys: {why}; nothing was deleted',
-    remedy: 'see that the source is whole, then accept it by name:   keyferry apply PLAN --accept guard.deletes',
-  }),
-  'tail.position-lost': entry<{ tail: string; why: string }>({
-    retry: 'never',
-    summary:
-      'the {tail} tail lost its position: {why}; changes since then are not in the source, and are not lost in the target',
-    remedy: 'there is no way back without loss any more; go forward:   keyferry finalize MIGRATION',
+    remedy: 'see that the primary store is whole, then accept it by name:   keyferry apply PLAN --accept guard.deletes',
   }),
   'tail.too-many-refused': entry<{ migration: string; count: number; first: string }>({
     retry: 'never',

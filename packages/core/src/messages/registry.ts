@@ -7,6 +7,7 @@ import type { Missing } from '../machines/online/barrier.ts';
 import type { Mode } from '../machines/online/mode-ladder.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
 import type { CutoverStep, UndoReason } from '../machines/online/cutover.ts';
+import type { FeedBacklog } from '../ports/change-feed.ts';
 import type { Generation, TailCounts, TailLag } from '../machines/online/tail-state.ts';
 import type { TailName } from '../ports/change-feed.ts';
 import type { KeyJson } from '../model/key.ts';
@@ -91,6 +92,8 @@ export interface MessageData {
   'tail.progress': { readonly tail: TailName; readonly counts: TailCounts; readonly lag: TailLag };
   /** The first of a following run, and after each time that it had fallen behind. */
   'tail.caught-up': { readonly tail: TailName; readonly position: string };
+  /** What the store keeps for the tail on its own disk has grown so far that somebody must look. */
+  'tail.backlog': { readonly tail: TailName } & FeedBacklog;
   'tail.lost': { readonly tail: TailName; readonly why: string };
   'tail.reconciled': { readonly tail: TailName; readonly puts: number; readonly deletes: number };
   'tail.generation': Generation;
@@ -131,6 +134,7 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'drain.progress': 'info',
   'tail.progress': 'info',
   'tail.caught-up': 'info',
+  'tail.backlog': 'warning',
   'tail.lost': 'warning',
   'tail.reconciled': 'info',
   'tail.generation': 'info',

@@ -80,16 +80,16 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     const why = 'no position of its tail is stored: it was never begun, or its record was taken away';
     throw new KeyferryError('cutover.not-ready', { migration, why });
   }
+  // Whatever the store that is to be primary needs to tell its changes, it makes before writes are held.
+  const next = to === 'target' ? engine.target.feed : engine.source.feed;
+  if (next !== undefined) await withRetry(engine, 'head of feed', () => next.head());
   const tail = await claimTail(engine, spec, session, route, { position: at, always: false });
   const run = new TailRun(
     engine,
     tail,
     {
       expand: (range) => keysIn(engine, route.written, range, stop),
-      recover: async (why) => {
-        if (to === 'source') throw new KeyferryError('tail.position-lost', { tail: route.tail, why });
-        await reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop });
-      },
+      recover: () => reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop }),
     },
     stop,
   );
@@ -216,6 +216,9 @@ async function settle(
   const { keys, ranges } = from === null ? { keys: [], ranges: [] } : await changedSince(engine, { route }, from);
   const strays = [...new Set([...keys, ...ranges.map(({ start }) => start)])];
   await moveTo(over, session.after('flipped', spec, command));
+  // Nobody reads the former primary's changes from here on, and what it kept for that would grow. Finalize and rollback
+  // end it once more, so that a failure costs nothing but the space until then.
+  await withRetry(engine, 'end feed', async () => route.feed.end?.()).catch(() => undefined);
   const message =
     `${to} is primary, writes were held for ${end.heldMs} ms, ${end.compared} records compared in it` +
     (strays.length === 0 ? '' : `; ${strays.length} stray writes in the former primary`);

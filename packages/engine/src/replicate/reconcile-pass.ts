@@ -1,11 +1,13 @@
 /**
- * In place of changes that nobody can tell any more: both sides are compared, and the target is made like the source.
+ * In place of changes that nobody can tell any more: both sides are compared, and the store that follows is made like the
+ * one that is primary.
  *
  *     new position ─► scan both, each at or after it ─► puts and deletes ─► store the new position
  *
- * The position comes first, so that whatever moves during the scan is told by the feed again (SPEC R44). Deletes follow
- * only from a scan that shows one state of the source, never from an empty one, and past the plan's guards only if that
- * was accepted by name.
+ * The position comes first, so that whatever moves during the scan is told by the feed again (SPEC R44). Which keys were
+ * deleted needs no memory: a cutover goes through only once both sides are equal, so what the follower has and the primary
+ * has not was deleted there since, either way. Deletes follow only from a scan that shows one state of the primary, never from
+ * an empty one, and past the plan's guards only if that was accepted by name.
  */
 import {
   changedRecord,
@@ -13,10 +15,12 @@ import {
   imageRule,
   KeyferryError,
   recordsEqual,
+  toSourceKey,
   toTargetKey,
   type JoinVisitor,
   type Key,
   type MigrationSpec,
+  type ReadableStore,
   type StoredRecord,
   type TailChange,
 } from '@keyferry/core';
@@ -25,6 +29,7 @@ import type { Engine } from '../migration.ts';
 import { joinViews } from '../pages.ts';
 import { withRetry } from '../retry.ts';
 import { permanentRecord } from './permanent-source.ts';
+import type { TailRoute } from './route.ts';
 import type { Tail } from './tail.ts';
 
 export interface ReconcileContext {
@@ -33,7 +38,7 @@ export interface ReconcileContext {
   readonly signal: AbortSignal;
 }
 
-/** The forward tail alone: a reverse tail that lost its position has no side that is right about all of it. */
+/** @throws {KeyferryError} `tail.deletes-guarded`: nothing was deleted */
 export async function reconcilePass(
   engine: Engine,
   spec: MigrationSpec,
@@ -42,19 +47,20 @@ export async function reconcilePass(
 ): Promise<void> {
   const { feed } = tail.route;
   const position = await withRetry(engine, 'head of feed', () => feed.head(), context.signal);
-  const found = new Differing(spec, context.kept);
+  const found = new Differing(spec, tail.route, context.kept);
   const views = await openViews(engine, spec, context.signal);
   try {
     await joinViews(engine, imageRule(spec).rule, views, spansOf(spec).source, found, async () => {
-      // Puts may go at once: each is what the source held at or after the new position.
+      // Puts may go at once: each is what the primary held at or after the new position.
       await tail.applyAll(found.takePuts(), null);
     });
   } finally {
     await views.close();
   }
-  const { deletes, targetKeys, sourceKeys } = found;
-  assertDeletesAllowed(engine, spec, { deletes: deletes.length, targetKeys, sourceKeys }, context.deletesAccepted);
-  await tail.applyAll([...found.takePuts(), ...deletes.map((key): TailChange => ({ kind: 'delete', key }))], position);
+  const { deletes } = found;
+  const primary = tail.route.tail === 'forward' ? engine.source : engine.target;
+  assertDeletesAllowed(spec, found, primary, context.deletesAccepted);
+  await tail.applyAll([...found.takePuts(), ...deletes], position);
   tail.count({ reconciled: 1 });
   engine.host.emit({
     code: 'tail.reconciled',
@@ -64,35 +70,39 @@ export async function reconcilePass(
 
 /** @throws {KeyferryError} `tail.deletes-guarded` */
 function assertDeletesAllowed(
-  engine: Engine,
   { migration, guards }: MigrationSpec,
-  found: { readonly deletes: number; readonly targetKeys: number; readonly sourceKeys: number },
+  { deletes: { length: deletes }, followerKeys: keys, primaryKeys }: Differing,
+  primary: ReadableStore,
   accepted: boolean,
 ): void {
-  const { deletes, targetKeys: keys, sourceKeys } = found;
   if (deletes === 0) return;
   const refuse = (why: string): never => {
     throw new KeyferryError('tail.deletes-guarded', { migration, deletes, keys, why });
   };
-  if (sourceKeys === 0) refuse('the source shows no record at all, which is not taken for an answer');
-  if (!engine.source.capabilities.pinnedView) refuse('the source cannot be read at one position');
+  if (primaryKeys === 0) refuse('the primary store shows no record at all, which is not taken for an answer');
+  if (!primary.capabilities.pinnedView) refuse('the primary store cannot be read at one position');
   if (accepted) return;
   if (deletes > guards.deletesMax) refuse(`the guard is ${countText(guards.deletesMax)} keys`);
   if (deletes > keys * guards.deleteShareMax) refuse(`the guard is a share of ${guards.deleteShareMax}`);
 }
 
+/** What the follower needs so that it is as the primary, as the route carries changes. */
 class Differing implements JoinVisitor {
-  readonly deletes: Key[] = [];
+  readonly deletes: TailChange[] = [];
   putsTotal = 0;
-  sourceKeys = 0;
-  targetKeys = 0;
+  primaryKeys = 0;
+  followerKeys = 0;
   private puts: TailChange[] = [];
   private readonly spec: MigrationSpec;
+  private readonly route: TailRoute;
   private readonly kept: ReadonlySet<Key>;
+  private readonly isBack: boolean;
 
-  constructor(spec: MigrationSpec, kept: ReadonlySet<Key>) {
+  constructor(spec: MigrationSpec, route: TailRoute, kept: ReadonlySet<Key>) {
     this.spec = spec;
+    this.route = route;
     this.kept = kept;
+    this.isBack = route.tail === 'reverse';
   }
 
   takePuts(): readonly TailChange[] {
@@ -102,21 +112,21 @@ class Differing implements JoinVisitor {
   }
 
   sourceOnly(source: StoredRecord, targetKey: Key): void {
-    this.sourceKeys += 1;
-    this.put(source, targetKey);
+    if (this.isBack) this.followerOnly(targetKey);
+    else this.primaryOnly(source, targetKey);
   }
 
   matched(source: StoredRecord, target: StoredRecord): void {
-    this.sourceKeys += 1;
-    this.targetKeys += 1;
+    this.primaryKeys += 1;
+    this.followerKeys += 1;
     const { rule } = imageRule(this.spec);
     const wanted = changedRecord(source, { key: toTargetKey(rule, source.key), expiresAtMs: null });
-    if (!recordsEqual(wanted, permanentRecord(target))) this.put(source, target.key);
+    if (!recordsEqual(wanted, permanentRecord(target))) this.put(this.isBack ? target : source, target.key);
   }
 
-  targetOnly({ key }: StoredRecord): void {
-    this.targetKeys += 1;
-    if (this.isOurs(key)) this.deletes.push(key);
+  targetOnly(target: StoredRecord): void {
+    if (this.isBack) this.primaryOnly(target, target.key);
+    else this.followerOnly(target.key);
   }
 
   notCarried(): void {
@@ -125,16 +135,39 @@ class Differing implements JoinVisitor {
 
   /** Named by the next generation, which cannot prove it. */
   unplaced(): void {
-    this.sourceKeys += 1;
+    if (!this.isBack) this.primaryKeys += 1;
   }
 
-  private put({ value }: StoredRecord, key: Key): void {
-    if (!this.isOurs(key)) return;
+  private primaryOnly(record: StoredRecord, targetKey: Key): void {
+    this.primaryKeys += 1;
+    this.put(record, targetKey);
+  }
+
+  private followerOnly(targetKey: Key): void {
+    this.followerKeys += 1;
+    if (!this.isOurs(targetKey)) return;
+    const { rule } = imageRule(this.spec);
+    this.deletes.push({ kind: 'delete', key: this.isBack ? toSourceKey(rule, targetKey) : targetKey });
+  }
+
+  private put(record: StoredRecord, targetKey: Key): void {
+    if (!this.isOurs(targetKey)) return;
+    const change = this.isBack ? this.carriedBack(record) : copyOf(record, targetKey);
+    if (change === null) return;
     this.putsTotal += 1;
-    this.puts.push({ kind: 'put', key, value, expiresAtMs: null });
+    this.puts.push(change);
   }
 
-  private isOurs(key: Key): boolean {
-    return this.spec.inScope(key) && !this.kept.has(key);
+  /** Null: it has no form in the source, which the next generation names. */
+  private carriedBack({ key, value, version }: StoredRecord): TailChange | null {
+    const carried = this.route.carry({ kind: 'put', key, value, version, expiresAtMs: null });
+    return carried.kind === 'change' ? carried.change : null;
+  }
+
+  private isOurs(targetKey: Key): boolean {
+    return this.spec.inScope(targetKey) && !this.kept.has(targetKey);
   }
 }
+
+/** Of an image, which has the value that the target takes. */
+const copyOf = ({ value }: StoredRecord, key: Key): TailChange => ({ kind: 'put', key, value, expiresAtMs: null });

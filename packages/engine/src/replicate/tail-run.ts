@@ -6,6 +6,7 @@
  */
 import type { Key, KeyRange, Position } from '@keyferry/core';
 import type { Environment } from '../migration.ts';
+import { withRetry } from '../retry.ts';
 import type { Tail } from './tail.ts';
 
 const readWaitMs = 1000;
@@ -13,6 +14,9 @@ const readWaitMs = 1000;
 const idleMs = 50;
 const sampleEveryMs = 1000;
 const reportEveryMs = 1000;
+const backlogEveryMs = 30_000;
+/** Kept for one tail, where the store itself sets no bound. */
+const backlogMuchBytes = 1024 ** 3;
 
 export interface TailRunHooks {
   /** Which keys of the written store go with a range. */
@@ -78,6 +82,7 @@ export class TailRun {
     const { clock } = env;
     let sampledAtMs = Number.NEGATIVE_INFINITY;
     let reportedAtMs = Number.NEGATIVE_INFINITY;
+    let backlogAtMs = clock.monotonicMs();
     while (!signal.aborted) {
       if (clock.monotonicMs() - sampledAtMs >= sampleEveryMs) {
         sampledAtMs = clock.monotonicMs();
@@ -99,8 +104,23 @@ export class TailRun {
           data: { tail: tail.route.tail, counts, lag: tail.lag.value(tail.position) },
         });
       }
+      if (clock.monotonicMs() - backlogAtMs >= backlogEveryMs) {
+        backlogAtMs = clock.monotonicMs();
+        await this.watchBacklog(signal);
+      }
       if (step.kind === 'idle' && clock.monotonicMs() - readAtMs < idleMs) await clock.sleep(idleMs, signal);
     }
+  }
+
+  /** Half of what the store bears, or a lot where it bears anything: a tail that is too slow, or a reader that is gone. */
+  private async watchBacklog(signal: AbortSignal): Promise<void> {
+    const { env, tail } = this;
+    const { feed } = tail.route;
+    const backlog = await withRetry(env, 'backlog of feed', async () => (await feed.backlog?.()) ?? null, signal);
+    if (backlog === null) return;
+    const { bytes, bytesLeft } = backlog;
+    if (bytesLeft === null ? bytes < backlogMuchBytes : bytes < bytesLeft) return;
+    env.host.emit({ code: 'tail.backlog', data: { tail: tail.route.tail, bytes, bytesLeft } });
   }
 
   private wakeAll(): void {

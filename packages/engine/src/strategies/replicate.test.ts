@@ -193,6 +193,29 @@ describe('a position that was lost', () => {
     expect(stage.targetValues()).toEqual({ a: 'newer', c: 'newer' });
   });
 
+  it('is made up for on the way back too', async () => {
+    const stage = stageOf({ spec: { guards: { deleteShareMax: 0.5, deletesMax: 1000 } } });
+    stage.fillSource({ a: '1', b: '2', c: '3', d: '4' });
+    const plan = await stage.plan();
+    await stage.replicate(plan);
+    await stage.cutOver();
+    const app = writes(stage, 'target');
+    app.delete('b');
+    app.put('a', 'newer');
+    stage.target.compact();
+    app.put('e', 'born there');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven', carried: { reconciled: 1 } });
+    const now = { a: 'newer', c: '3', d: '4', e: 'born there' };
+    expect(stage.sourceValues()).toEqual(now);
+    app.delete('c');
+    stage.target.compact();
+    app.put('d', 'last');
+    // A rollback compares as well, and only then leads back.
+    await stage.rollBackReplicate();
+    expect(stage.sourceValues()).toEqual({ a: 'newer', d: 'last', e: 'born there' });
+    expect(stage.targetValues()).toEqual({});
+  });
+
   it('deletes nothing past the guard unless that was accepted, and nothing for an empty source', async () => {
     const stage = stageOf({ spec: { guards: { deleteShareMax: 0.1, deletesMax: 1000 } } });
     stage.fillSource({ a: '1', b: '2', c: '3' });

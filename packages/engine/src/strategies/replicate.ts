@@ -16,6 +16,7 @@ import {
   type ChunkCounts,
   type Difference,
   type Generation,
+  type KeyRange,
   type MigrationSpec,
   type MigrationState,
   type PlanDocument,
@@ -39,8 +40,7 @@ import { endStalePause } from '../replicate/give-way.ts';
 import { readKeptKeys, registerKeptKeys } from '../replicate/kept-keys.ts';
 import { withPermanentSource } from '../replicate/permanent-source.ts';
 import { fenceOffChunks, keysIn } from '../replicate/range-deletes.ts';
-import { reconcilePass } from '../replicate/reconcile-pass.ts';
-import type { Tail } from '../replicate/tail.ts';
+import { reconcilePass, type ReconcileContext } from '../replicate/reconcile-pass.ts';
 import { TailRun } from '../replicate/tail-run.ts';
 import { withRetry } from '../retry.ts';
 import { assertMayRun, readControl } from '../run-control.ts';
@@ -259,7 +259,8 @@ async function followBack(
   assertMayRun(migration, control);
   const watch = new RunWatch(engine, { spec, run: session.run, scope, control });
   const stop = AbortSignal.any([options.signal, session.lock.lostSignal, watch.signal]);
-  const run = await startReverse(engine, spec, session, kept, stop);
+  const deletesAccepted = options.accept.includes('guard.deletes');
+  const run = await startReverse(engine, spec, session, { kept, deletesAccepted, signal: stop });
   const following: Following = { engine, spec, plan, kept, to: 'source', run, signal: stop };
   try {
     const assertGoing = (): void => {
@@ -280,13 +281,13 @@ async function followBack(
 }
 
 /** The reverse tail, from where the cutover anchored it or where it was left. */
-export async function startReverse(
+async function startReverse(
   engine: Engine,
   spec: MigrationSpec,
   session: Session,
-  kept: Following['kept'],
-  stop: AbortSignal,
+  context: ReconcileContext,
 ): Promise<TailRun> {
+  const { kept, signal } = context;
   const route = routeTo('source', engine, spec, kept);
   const stored = await withRetry(engine, 'read tail', () => route.into.readTail('reverse'));
   if (stored?.position === undefined || stored.position === null) {
@@ -296,17 +297,11 @@ export async function startReverse(
     });
   }
   const tail = await claimTail(engine, spec, session, route, { position: stored.position, always: false });
-  return new TailRun(engine, tail, hooksBack(engine, tail, stop), stop);
-}
-
-/** A range goes as one of keys; a position that was lost has nothing in its place that would be right about both sides. */
-export function hooksBack(engine: Engine, tail: Tail, stop: AbortSignal) {
-  return {
-    expand: (range: Parameters<typeof keysIn>[2]) => keysIn(engine, portsOf(engine).back, range, stop),
-    recover: async (why: string): Promise<void> => {
-      throw new KeyferryError('tail.position-lost', { tail: tail.route.tail, why });
-    },
+  const hooks = {
+    expand: (range: KeyRange) => keysIn(engine, portsOf(engine).back, range, signal),
+    recover: () => reconcilePass(engine, spec, tail, context),
   };
+  return new TailRun(engine, tail, hooks, signal);
 }
 
 async function proveAndFollow(

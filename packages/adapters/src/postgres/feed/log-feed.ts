@@ -25,21 +25,14 @@ import {
   type SourceChange,
 } from '@keyferry/core';
 import { systemClock } from '../../environment/system-clock.ts';
-import type { Session, Sessions } from '../session.ts';
-import type { ServerTables, Tables } from '../tables.ts';
+import type { Session } from '../session.ts';
+import type { ServerTables } from '../tables.ts';
 import { changesOf, type RowChange } from './decode-changes.ts';
+import type { FeedSource } from './feed-source.ts';
 import { placeOf, positionAt, type WalPlace } from './lsn.ts';
 import { readMessage, type PgoutputMessage, type Relation } from './pgoutput.ts';
 import { ReplicationStream } from './replication-stream.ts';
 import { backlogOf, dropSlot, feedObjectName, headWithSlot, onceSlotIsFree, whyLost } from './slot.ts';
-
-export interface FeedSource {
-  readonly store: string;
-  readonly database: string;
-  readonly sessions: Sessions;
-  readonly tables: Tables;
-  load(): Promise<ServerTables>;
-}
 
 /** Of one transaction, which is one step at least: rows as the stream has them. */
 const transactionBytesMax = 256 * 1024 * 1024;

@@ -30,6 +30,7 @@ interface HeadRow {
   readonly inserted: string;
   readonly timeline: number;
   readonly slot: boolean;
+  readonly level: string;
 }
 
 /**
@@ -45,7 +46,7 @@ export async function headWithSlot(
   const look = async (): Promise<HeadRow | undefined> => {
     const { rows } = await session.query<HeadRow>(
       `SELECT pg_current_wal_flush_lsn()::text AS flushed, pg_current_wal_insert_lsn()::text AS inserted,
-         (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+         (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline, current_setting('wal_level') AS level,
          EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1) AS slot`,
       [name],
     );
@@ -53,6 +54,7 @@ export async function headWithSlot(
   };
   let row = await look();
   if (row?.slot !== true) {
+    if (row?.level !== 'logical') throw levelForbids(store, row?.level ?? 'unknown');
     await makeSlot(session, store, name, tables);
     row = await look();
   }
@@ -64,6 +66,13 @@ export async function headWithSlot(
   }
   const { flushed = '0/0', timeline = 0 } = row ?? {};
   return { timeline, lsn: lsnFromText(flushed) };
+}
+
+function levelForbids(store: string, level: string): KeyferryError {
+  return unsupported(
+    store,
+    `wal_level is ${level}, and only logical lets its log be followed: change that and restart the server, or say   changes: triggers   of the store`,
+  );
 }
 
 async function makeSlot(

@@ -1,6 +1,6 @@
 /** How far a tail is, in words: shared by messages, results and status. */
-import type { TailCounts, TailLag } from '@keyferry/core';
-import { counted, countText, durationText } from '../layout/numbers.ts';
+import type { FeedBacklog, TailCounts, TailLag } from '@keyferry/core';
+import { bytesText, counted, countText, durationText } from '../layout/numbers.ts';
 
 export function tailCountsText({ puts, deletes, leftOut, ranges, reconciled }: TailCounts): string {
   const more = [
@@ -14,4 +14,9 @@ export function tailCountsText({ puts, deletes, leftOut, ranges, reconciled }: T
 export function lagText({ ms, changes }: TailLag): string {
   const how = ms === 0 ? 'no lag' : `at most ${durationText(ms)} behind`;
   return changes === null || changes === 0 ? how : `${how}, ${counted(changes, 'change')} at the most`;
+}
+
+export function backlogText({ bytes, bytesLeft }: FeedBacklog): string {
+  const left = bytesLeft === null ? '' : `, and drops it after ${bytesText(Math.max(0, bytesLeft))} more`;
+  return `${bytesText(bytes)} of history that nobody confirmed${left}`;
 }

@@ -1,5 +1,13 @@
 /** Where migrations stand. Each ends with the one safe next command and the way back. */
-import { deletesOf, instantText, scannedOf, type ChunkCounts, type EventItem, type LockState } from '@keyferry/core';
+import {
+  deletesOf,
+  instantText,
+  scannedOf,
+  type ChunkCounts,
+  type EventItem,
+  type FeedBacklog,
+  type LockState,
+} from '@keyferry/core';
 import type { OnlineStatus, Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
 import { markerLines } from '../finalize/index.ts';
@@ -9,6 +17,7 @@ import { keyText, textForDisplay } from '../layout/keys.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { cutoverJson, cutoverText, tailFacts, tailJson } from '../replicate/standing.ts';
+import { backlogText } from '../replicate/wording.ts';
 import { unrestorableText } from '../rollback/index.ts';
 import { onlineJson, onlineLines } from '../online/status.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
@@ -17,7 +26,15 @@ import { envelope, type View, type ViewContext } from '../view.ts';
 export const eventsReadMax = 20;
 const eventsShownMax = 5;
 
+/** What a store keeps on its own disk until a tail confirms it. */
+export interface ShownBacklog extends FeedBacklog {
+  readonly side: 'source' | 'target';
+  readonly store: string;
+}
+
 export interface ShownStatus extends Status {
+  /** Absent: no tail was ever begun. */
+  readonly backlogs?: readonly ShownBacklog[];
   /** What happened beside the runs, the last ones, oldest first. */
   readonly events: readonly EventItem[];
   /** Where the application stands; absent: it takes no part, or its switch could not be read. */
@@ -50,8 +67,10 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
   ].join('\n');
 }
 
+type ShownFacts = Status & Pick<ShownStatus, 'backlogs'>;
+
 /** Plan, run, progress, counts, rollback and lock, as far as there are any. */
-export function statusFacts(status: Status, context: ViewContext): readonly (readonly [string, string])[] {
+export function statusFacts(status: ShownFacts, context: ViewContext): readonly (readonly [string, string])[] {
   const { nowMs, palette } = context;
   const { state, plan, lock, counts, chunksDone, chunksTotal, control } = status;
   const facts: (readonly [string, string])[] = [];
@@ -78,6 +97,11 @@ export function statusFacts(status: Status, context: ViewContext): readonly (rea
   }
   if (status.unrestorable > 0) facts.push(['undo', palette.bad(unrestorableText(status.unrestorable))]);
   facts.push(...status.tails.flatMap((tail) => tailFacts(tail, context.nowMs, palette)));
+  for (const backlog of status.backlogs ?? []) {
+    const text = `${backlogText(backlog)} (${backlog.side})`;
+    const isMuch = backlog.bytesLeft !== null && backlog.bytesLeft < backlog.bytes;
+    facts.push([`kept in ${backlog.store}`, isMuch ? palette.bad(text) : text]);
+  }
   if (status.cutover !== null) facts.push(['cutover', cutoverText(status.cutover)]);
   facts.push(...controlFacts(control));
   if (lock !== null) {
@@ -119,6 +143,7 @@ export function statusJson(status: ShownStatus) {
     doneMarker: state?.done ?? null,
     control: controlJson(control),
     tails: status.tails.map(tailJson),
+    backlogs: (status.backlogs ?? []).map(({ side, store, bytes, bytesLeft }) => ({ side, store, bytes, bytesLeft })),
     cutover: status.cutover === null ? null : cutoverJson(status.cutover),
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
     deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
