@@ -39,6 +39,14 @@ export { startPostgres } from './postgres/start-postgres.ts';
 export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';
 export type { PostgresKind } from './postgres/release.ts';
 
+export { clientRequests, seedRegistry, startRegistryLoad } from './load/registry-clients.ts';
+export type {
+  LoadFigures,
+  RegistryLoad,
+  RegistryLoadOptions,
+  RegistryRequest,
+  SeededRegistry,
+} from './load/registry-clients.ts';
 export { writeCertificates } from './net/certificates.ts';
 export type { CertificateFiles, CertificateOptions } from './net/certificates.ts';
 export { clientAgent, request } from './net/request.ts';
