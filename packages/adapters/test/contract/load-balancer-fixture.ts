@@ -212,15 +212,15 @@ export async function lead({ balancer }: Stage, phase: TrafficPhase): Promise<vo
   if (!drained) throw new TypeError(`not drained: ${left}`);
 }
 
-/** Sends the head and the first byte of a body, and the rest when told to. */
+/** Sends the head alone; `admitted` once a server, or the balancer for it, has asked for the body. */
 export function begin(
   url: string,
   method: string,
   target: string,
-  length: number,
-): { readonly sent: Promise<void>; readonly finish: (body: string) => Promise<{ readonly status: number }> } {
+  body: string,
+): { readonly admitted: Promise<void>; readonly finish: () => Promise<{ readonly status: number }> } {
   const { hostname, port } = new URL(url);
-  const headers = { 'content-length': String(length) };
+  const headers = { 'content-length': String(body.length), expect: '100-continue' };
   const request = httpRequest({ hostname, port, method, path: target, headers, agent: false });
   const answered = new Promise<{ readonly status: number }>((resolve, reject) => {
     request.once('response', (response) => {
@@ -229,11 +229,12 @@ export function begin(
     });
     request.once('error', reject);
   });
-  const sent = new Promise<void>((resolve) => request.write('{', () => resolve()));
+  const admitted = new Promise<void>((resolve) => void request.once('continue', resolve));
+  request.flushHeaders();
   return {
-    sent,
-    finish: async (body) => {
-      request.end(body.slice(1));
+    admitted,
+    finish: async () => {
+      request.end(body);
       return await answered;
     },
   };
