@@ -184,10 +184,16 @@ export interface Answer {
 }
 
 /** The target goes out as it is written: nothing is decoded or cleaned. */
-export async function ask(url: string, method: string, target: string, body?: string): Promise<Answer> {
+export async function ask(
+  url: string,
+  method: string,
+  target: string,
+  body?: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   const { hostname, port } = new URL(url);
   return await new Promise((resolve, reject) => {
-    const request = httpRequest({ hostname, port, method, path: target, agent: false }, (response) => {
+    const request = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (text += chunk));
