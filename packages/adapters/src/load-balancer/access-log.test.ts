@@ -2,7 +2,7 @@
  * Goal: requests are read from the logs that nginx and HAProxy write by default, and from nothing else.
  * Method: lines as both wrote them; a latency's place is held against a sorted list.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { apiPrefix, Latencies, parseLogLine } from './access-log.ts';
 

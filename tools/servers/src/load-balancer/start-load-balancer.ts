@@ -12,7 +12,7 @@ import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { requireServer } from '../availability.ts';
 import { lastLines, startChild, type Child } from '../process/child.ts';
 import { onProcessEnd } from '../process/exit-cleanup.ts';
@@ -189,7 +189,7 @@ function haproxyLayout({ directory, configDirectory }: LoadBalancerPlace): Layou
 }
 
 function wrapper(programs: string, { program, always }: Layout): string {
-  const libraries = resolve(programs, '..', 'lib', process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu');
+  const libraries = join(programs, '..', 'lib', process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu');
   const words = [join(programs, program), ...always].map((word) => `'${word}'`).join(' ');
   return `#!/bin/sh\nexport LD_LIBRARY_PATH='${libraries}'\nexec ${words} "$@"\n`;
 }

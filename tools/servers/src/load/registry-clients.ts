@@ -117,12 +117,12 @@ export function startRegistryLoad(options: RegistryLoadOptions): RegistryLoad {
   const base = new URL(url);
   const sums = { requests: 0, lost: 0, readsFailed: 0, writesRefused: 0, writesFailed: 0, slowestMs: 0 };
   const failures = new Map<string, number>();
-  let stopping = false;
+  const stopping = new AbortController();
   const fail = (what: string): void => void failures.set(what, (failures.get(what) ?? 0) + 1);
 
   const client = async (index: number): Promise<void> => {
     const agent = index < kept ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined;
-    for (let at = index; !stopping; at += 1) {
+    for (let at = index; !stopping.signal.aborted; at += 1) {
       const wanted = requests[at % requests.length];
       if (wanted === undefined) return;
       const beganAtMs = performance.now();
@@ -147,7 +147,7 @@ export function startRegistryLoad(options: RegistryLoadOptions): RegistryLoad {
   const clients = Array.from({ length: kept + fresh }, (_, index) => client(index));
   const figures = (): LoadFigures => ({ ...sums, failures: new Map(failures) });
   const stop = async (): Promise<LoadFigures> => {
-    stopping = true;
+    stopping.abort();
     await Promise.all(clients);
     return figures();
   };

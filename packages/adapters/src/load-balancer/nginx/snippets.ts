@@ -41,8 +41,8 @@ const uncaptured = (pattern: string): string => pattern.replaceAll(/\((?!\?)/g, 
 const head = '# Written by keyferry; changes here are not kept. See docs/guides/load-balancers.md.\n';
 
 /** What `http.conf` remembers of the files that include it. */
-export function adoptedIn(httpConf: string): ReadonlyMap<string, string> {
-  const lines = httpConf.matchAll(/^# adopted ([0-9a-f]{64}) (.+)$/gm);
+export function adoptedIn(written: string): ReadonlyMap<string, string> {
+  const lines = written.matchAll(/^# adopted ([0-9a-f]{64}) (.+)$/gm);
   return new Map([...lines].map(([, digest = '', path = '']) => [path, digest]));
 }
 
