@@ -8,11 +8,12 @@ import { apicurioDefinitions, type ApicurioKind } from './apicurio/releases.ts';
 import { consulDefinitions, type ConsulKind } from './consul/release.ts';
 import { dynamoDbDefinitions, type DynamoDbKind } from './dynamodb/release.ts';
 import { etcdDefinitions, type EtcdKind } from './etcd/releases.ts';
+import { loadBalancerDefinitions, type LoadBalancerKind } from './load-balancer/releases.ts';
 import { postgresDefinitions, type PostgresKind } from './postgres/release.ts';
 import type { ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
-export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind | PostgresKind | ApicurioKind;
+export type ServerKind = EtcdKind | ConsulKind | DynamoDbKind | PostgresKind | ApicurioKind | LoadBalancerKind;
 
 export const definitions: Readonly<Record<ServerKind, ServerDefinition>> = {
   ...etcdDefinitions,
@@ -20,6 +21,7 @@ export const definitions: Readonly<Record<ServerKind, ServerDefinition>> = {
   ...dynamoDbDefinitions,
   ...postgresDefinitions,
   ...apicurioDefinitions,
+  ...loadBalancerDefinitions,
 };
 
 export const serverKinds: readonly ServerKind[] = Object.keys(definitions) as ServerKind[];

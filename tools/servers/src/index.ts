@@ -32,10 +32,21 @@ export type { ApicurioOptions, ApicurioServer } from './apicurio/start-apicurio.
 export { fillRegistry } from './apicurio/fill-registry.ts';
 export type { FillOptions } from './apicurio/fill-registry.ts';
 export type { ApicurioVersion } from './apicurio/releases.ts';
+export { startHaproxy, startNginx } from './load-balancer/start-load-balancer.ts';
+export type { LoadBalancer, LoadBalancerOptions, LoadBalancerPlace } from './load-balancer/start-load-balancer.ts';
+export type { LoadBalancerKind } from './load-balancer/releases.ts';
 export { startPostgres } from './postgres/start-postgres.ts';
 export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';
 export type { PostgresKind } from './postgres/release.ts';
 
+export { clientRequests, seedRegistry, startRegistryLoad } from './load/registry-clients.ts';
+export type {
+  LoadFigures,
+  RegistryLoad,
+  RegistryLoadOptions,
+  RegistryRequest,
+  SeededRegistry,
+} from './load/registry-clients.ts';
 export { writeCertificates } from './net/certificates.ts';
 export type { CertificateFiles, CertificateOptions } from './net/certificates.ts';
 export { clientAgent, request } from './net/request.ts';

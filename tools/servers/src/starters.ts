@@ -9,6 +9,7 @@ import { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 import { startEtcd } from './etcd/start-etcd.ts';
 import type { EtcdVersion } from './etcd/releases.ts';
 import type { ServerKind } from './definitions.ts';
+import { startHaproxy, startNginx, type LoadBalancerPlace } from './load-balancer/start-load-balancer.ts';
 import { startPostgres } from './postgres/start-postgres.ts';
 import { ServerError } from './server-error.ts';
 
@@ -41,6 +42,8 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'postgres-15': startPostgresServer,
   'apicurio-2.6': apicurioStarter('2.6'),
   'apicurio-3.3': apicurioStarter('3.3'),
+  'nginx-1.22': balancerStarter('nginx-1.22'),
+  'haproxy-2.6': balancerStarter('haproxy-2.6'),
 };
 
 async function startConsulServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
@@ -81,6 +84,28 @@ function apicurioStarter(version: ApicurioVersion): Starter {
     return { ...server, caFile: undefined };
   };
 }
+
+/** With no server behind it: it answers 503 until somebody changes its files. */
+function balancerStarter(kind: 'nginx-1.22' | 'haproxy-2.6'): Starter {
+  return async ({ v2, members, tls, port, dataDir }, detached) => {
+    if (v2 || tls || members !== 1 || dataDir !== undefined) {
+      throw new ServerError('server.bad-argument', `${kind} has no v2, members, tls or data.`, 'Leave them out.');
+    }
+    const optional = port === undefined ? {} : { port };
+    const server = await (kind === 'nginx-1.22'
+      ? startNginx({ detached, ...optional, files: emptyNginx })
+      : startHaproxy({ detached, ...optional, files: emptyHaproxy }));
+    return { ...server, caFile: undefined };
+  };
+}
+
+const emptyNginx = ({ ports }: LoadBalancerPlace) => ({
+  'conf.d/empty.conf': `server { listen 127.0.0.1:${ports[0]}; location / { return 503; } }\n`,
+});
+
+const emptyHaproxy = ({ ports }: LoadBalancerPlace) => ({
+  'haproxy.cfg': `defaults\n    mode http\n    timeout client 30s\n\nfrontend empty\n    bind 127.0.0.1:${ports[0]}\n`,
+});
 
 function etcdStarter(version: EtcdVersion): Starter {
   return async ({ v2, members, tls, port, dataDir }, detached) => {

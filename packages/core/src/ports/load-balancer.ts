@@ -55,7 +55,7 @@ export interface ShiftReceipt {
   readonly sha256After: string;
   /** false: it was in force already. */
   readonly changed: boolean;
-  /** How it took effect: a graceful reload, or an entry of a map that the running process was told. */
+  /** How it took effect: a graceful reload, or something that is looked up in each request, so that no connection is lost. */
   readonly by: 'reload' | 'map';
   readonly atMs: number;
   readonly tookMs: number;
@@ -105,6 +105,8 @@ export interface ApiUse {
   readonly requests: number;
   /** Milliseconds since 1970 of the last one. */
   readonly lastAtMs: number;
+  /** Who calls it, the busiest ten. */
+  readonly clients: readonly { readonly address: string; readonly requests: number }[];
 }
 
 export interface LoadBalancer {

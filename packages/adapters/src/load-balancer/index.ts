@@ -1,0 +1,4 @@
+/** nginx and HAProxy in front of a registry: where traffic goes, and whether it may write; see README.md. */
+export { openLoadBalancer } from './open-load-balancer.ts';
+export type { LoadBalancerConfig } from './balancer-config.ts';
+export { deadPrefixes } from './access-log.ts';
