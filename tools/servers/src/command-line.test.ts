@@ -28,6 +28,14 @@ describe('parseCommandLine', () => {
       line: 'load-v2 http://127.0.0.1:2379 dump.json',
       want: { kind: 'load-v2', endpoint: 'http://127.0.0.1:2379', file: 'dump.json' },
     },
+    {
+      line: 'fill-registry http://127.0.0.1:8080 --versions 10000',
+      want: { kind: 'fill-registry', endpoint: 'http://127.0.0.1:8080', versions: 10_000 },
+    },
+    {
+      line: 'fill-registry http://127.0.0.1:8080',
+      want: { kind: 'fill-registry', endpoint: 'http://127.0.0.1:8080', versions: 0 },
+    },
     { line: 'list --json', want: { kind: 'list', json: true } },
     { line: '', want: { kind: 'help' } },
   ])('reads "$line"', ({ line, want }) => expect(parse(line)).toEqual(want));
@@ -35,6 +43,8 @@ describe('parseCommandLine', () => {
   it.each([
     'restart',
     'load-v2 http://127.0.0.1:2379',
+    'fill-registry',
+    'fill-registry http://127.0.0.1:8080 --versions none',
     'start',
     'start etcd-2.3',
     'start --v2 etcd-3.4',

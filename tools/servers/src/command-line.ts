@@ -23,6 +23,8 @@ export type Command =
   | { readonly kind: 'load-v2'; readonly endpoint: string; readonly file: string }
   /** `file` holds SQL; `endpoint` is that of a PostgreSQL server that was started here. */
   | { readonly kind: 'load-sql'; readonly endpoint: string; readonly file: string }
+  /** A registry of 2.6; `versions` are plain ones besides. */
+  | { readonly kind: 'fill-registry'; readonly endpoint: string; readonly versions: number }
   | { readonly kind: 'help' };
 
 export const usage = `Usage: keyferry-servers <command>
@@ -39,6 +41,9 @@ export const usage = `Usage: keyferry-servers <command>
   list [--json]            Show running servers.
   load-v2 endpoint file    Fill an etcd v2 store from a dump: what a recursive GET of /v2/keys answers.
   load-sql endpoint file   Run a file of SQL in a PostgreSQL server that was started here, as its superuser.
+  fill-registry endpoint [--versions N]
+                           Fill an empty Apicurio Registry 2.6 with every kind of entity, every hazard of an import into 3.x
+                           that its API allows, and N plain versions besides.
 
 Servers: ${serverKinds.join(', ')}`;
 
@@ -67,9 +72,20 @@ export function parseCommandLine(words: readonly string[]): Command {
       }
       return { kind: name, endpoint, file };
     }
+    case 'fill-registry':
+      return parseFillRegistry(rest);
     default:
       throw wrong(`There is no command "${name}"`);
   }
+}
+
+function parseFillRegistry([endpoint, option, count = '0', ...others]: readonly string[]): Command {
+  const versions = Number(count);
+  const isRight = option === undefined || (option === '--versions' && Number.isSafeInteger(versions) && versions > 0);
+  if (endpoint === undefined || !isRight || others.length > 0) {
+    throw wrong('"fill-registry" takes an endpoint, and --versions with a number above 0');
+  }
+  return { kind: 'fill-registry', endpoint, versions };
 }
 
 function parseStart(words: readonly string[]): Command {

@@ -6,6 +6,7 @@
  * read; so `stop` works from any shell and checkout of the same user.
  */
 import { serverOrSkip } from './availability.ts';
+import { fillRegistry } from './apicurio/fill-registry.ts';
 import { parseCommandLine, usage, type Command } from './command-line.ts';
 import { loadV2Keys } from './etcd/load-v2-keys.ts';
 import { readV2Dump } from './etcd/v2-dump.ts';
@@ -38,6 +39,11 @@ async function run(command: Command): Promise<number> {
     case 'load-v2': {
       const written = await loadV2Keys(command.endpoint, await readV2Dump(command.file));
       console.log(`${written} keys written to ${command.endpoint}`);
+      return 0;
+    }
+    case 'fill-registry': {
+      const made = await fillRegistry(command.endpoint, { versions: command.versions });
+      console.log(`${made} versions written to ${command.endpoint}`);
       return 0;
     }
     case 'load-sql':

@@ -44,6 +44,8 @@ export interface MavenServer extends AnyServer {
   readonly artifact: string;
   /** SHA-256 of the archive, lower-case hex: whichever repository serves it, it cannot change it. */
   readonly sha256: string;
+  /** `group:artifact:version` of a parent POM that the repository lacks: an empty one stands in, as the archive needs none. */
+  readonly parentLacking?: string;
   readonly machineLacks: () => string | undefined;
 }
 

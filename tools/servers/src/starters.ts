@@ -41,6 +41,7 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'dynamodb-local': startDynamoDbServer,
   'postgres-15': startPostgresServer,
   'apicurio-2.6': apicurioStarter('2.6'),
+  'apicurio-3.0': apicurioStarter('3.0'),
   'apicurio-3.3': apicurioStarter('3.3'),
   'nginx-1.22': balancerStarter('nginx-1.22'),
   'haproxy-2.6': balancerStarter('haproxy-2.6'),

@@ -9,7 +9,7 @@ const zip = { accept: 'application/zip' };
 export class OldRegistry {
   private readonly base: string;
 
-  constructor(server: ApicurioServer) {
+  constructor(server: Pick<ApicurioServer, 'endpoint'>) {
     this.base = `${server.endpoint}/apis/registry/v2`;
   }
 

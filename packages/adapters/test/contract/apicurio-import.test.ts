@@ -14,6 +14,7 @@ import { artifactName, versionName } from '../../src/apicurio/archive/entities.t
 import { findingsOf } from '../../src/apicurio/foresee/findings.ts';
 import { foreseeImport, type Foreseen } from '../../src/apicurio/foresee/foresee-import.ts';
 import { targetRelease } from '../../src/apicurio/foresee/target-release.ts';
+import { openNewRegistry } from '../../src/apicurio/index.ts';
 import { inspectArchive } from '../../src/apicurio/inspect-archive.ts';
 import { repairArchive } from '../../src/apicurio/repair/repair-archive.ts';
 import { hazardArchive } from '../apicurio-hazards.ts';
@@ -67,6 +68,16 @@ function expectAsForeseen(foreseen: Foreseen, held: Held): void {
   for (const lost of surely(foreseen.comments, 'lost')) expect(held.comments).not.toContain(commentText(lost));
 }
 
+/** The same by the API, field by field: what a migration goes by. */
+async function expectComparedEqual(server: ApicurioServer, file: string): Promise<void> {
+  const nothing = { roles: [], settings: [], owners: [], groupLabels: [], latestOrders: [], unreadable: [] };
+  const registry = openNewRegistry({ name: 'new', endpoints: server.endpoints });
+  const { differences, expected } = await registry.compare(file, nothing, new AbortController().signal);
+  await registry.close();
+  expect(differences).toEqual([]);
+  expect(expected.version).toBeGreaterThan(0);
+}
+
 describe.skipIf(!next.ok)(`an archive with every hazard, into Apicurio Registry 3.3.3${next.note}`, () => {
   it('does to every entity what was foreseen', { timeout: 240_000 }, async () => {
     const file = await writeArchive(join(folder, 'hazards.zip'), hazardArchive);
@@ -95,6 +106,7 @@ describe.skipIf(!next.ok)(`an archive with every hazard, into Apicurio Registry 
     expect(await importArchive(server, readFileSync(file))).toBe(204);
     const held = await readHeld(server);
     expectAsForeseen(foreseen, held);
+    await expectComparedEqual(server, file);
     // Of those that exclude each other exactly one is there.
     const rivals = Map.groupBy(
       foreseen.versions.filter(({ fate }) => fate === 'one-of'),
@@ -179,6 +191,7 @@ describe.skipIf(!next.ok)(`the same archive, repaired${next.note}`, () => {
     await using server = await startApicurio({ version: '3.3' });
     expect(await importArchive(server, readFileSync(repaired))).toBe(204);
     expectAsForeseen(foreseen, await readHeld(server));
+    await expectComparedEqual(server, repaired);
     // The ways out that findings name for what no archive can say.
     await put(server, '/groups/g1', { labels: { team: 'a' } });
     await put(server, '/groups/default/artifacts/owner', { owner: 'bob' });
@@ -219,6 +232,7 @@ describe.skipIf(!old.ok || !next.ok)(
       expect(await importArchive(server, readFileSync(file))).toBe(204);
       const held = await readHeld(server);
       expectAsForeseen(foreseen, held);
+      await expectComparedEqual(server, file);
       // It counts on behind what it took in: ids of what was lost or deleted at the top are given again.
       expect(await createArtifact(server)).toEqual((await inspectArchive(file, '3.3.3')).next);
       const states = new Map(held.versions.map(({ globalId, state }) => [globalId, state]));

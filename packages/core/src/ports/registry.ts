@@ -171,12 +171,14 @@ export interface ImportReceipt {
   readonly sha256: string;
   readonly status: number;
   readonly tookMs: number;
+  /** Of an import `again`: artifacts deleted for it to bring anew, and requests for what no import changes. */
+  readonly mended?: { readonly deletedFirst: number; readonly requests: number };
 }
 
 export interface ImportOptions {
   /**
-   * again: an import of this very archive was begun before and nobody knows how far it came. What is there stays, the rest
-   * is added. empty: refused with `registry.not-empty` when it holds contents or artifacts.
+   * again: an import of this archive was begun before and nobody knows how far it came, or an older one was imported before
+   * the freeze. Afterwards all is as if this one had been imported alone, with what `carry` is to write anew. empty: refused with `registry.not-empty` when it holds contents or artifacts.
    */
   readonly into: 'empty' | 'again';
 }

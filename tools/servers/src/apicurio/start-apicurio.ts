@@ -107,7 +107,7 @@ async function startOnce(programs: string, directory: string, options: ApicurioO
     withdraw();
   };
   try {
-    await untilReady(child, `http://127.0.0.1:${version === '2.6' ? port : healthPort}`, logFile, startTimeoutMs);
+    await untilReady(child, `http://127.0.0.1:${version === '3.3' ? healthPort : port}`, logFile, startTimeoutMs);
   } catch (error) {
     await stop();
     throw error;

@@ -86,7 +86,8 @@ export const branches3 = z.object({ count: z.int(), branches: z.array(z.object({
 export const comments3 = z.array(z.object({ commentId: z.string(), owner: text, createdOn: z.string(), value: text }));
 export const role = z.object({ principalId: z.string(), principalName: text, role: z.string() });
 export const roles2 = z.array(role);
-export const settings = z.array(z.object({ name: z.string(), value: text, type: text }));
+export const setting = z.object({ name: z.string(), value: text });
+export const settings = z.array(setting);
 
 /** `/groups/G/artifacts/A` */
 export function artifactPath({ groupId, artifactId }: { groupId: string | null; artifactId: string }): string {

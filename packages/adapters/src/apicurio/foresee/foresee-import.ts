@@ -58,8 +58,8 @@ export interface Foreseen {
 
 export function foreseeImport(archive: RegistryArchive, release: TargetRelease): Foreseen {
   const contents = contentFates(archive.contents, release);
-  const versions = versionFates(archive.versions, contents);
-  const artifacts = new Set(archive.versions.filter(makesArtifact).map(artifactName));
+  const versions = versionFates(archive.versions, contents, release);
+  const artifacts = new Set(archive.versions.filter((version) => makesArtifact(version, release)).map(artifactName));
   const fateOfVersion = new Map(versions.map(({ entity, fate }) => [entity.globalId, fate]));
   const commentIds = countBy(archive.comments, ({ commentId }) => commentId);
   return {
@@ -69,7 +69,7 @@ export function foreseeImport(archive: RegistryArchive, release: TargetRelease):
     groups: new Set([
       ...archive.groups.map(({ groupId }) => groupId),
       ...archive.versions
-        .filter((version) => makesArtifact(version) && version.groupId?.toLowerCase() !== 'default')
+        .filter((version) => makesArtifact(version, release) && version.groupId?.toLowerCase() !== 'default')
         .flatMap(({ groupId }) => groupId ?? []),
     ]),
     artifactRules: archive.artifactRules.map((entity) => {
@@ -103,7 +103,7 @@ function contentFates(
   release: TargetRelease,
 ): readonly FateOf<ArchivedContent, ContentLoss>[] {
   const refused = (content: ArchivedContent): ContentLoss | null => {
-    if (content.takenFor !== null) return 'kind-refused';
+    if (release.refusesForeignKinds && content.takenFor !== null) return 'kind-refused';
     return release.refusesEqualReferences && hasEqualReferences(content) ? 'references-clash' : null;
   };
   const taken = contents.filter((content) => refused(content) === null);
@@ -121,10 +121,11 @@ function contentFates(
 function versionFates(
   versions: readonly ArchivedVersion[],
   contents: Foreseen['contents'],
+  release: TargetRelease,
 ): readonly FateOf<ArchivedVersion, LossReason>[] {
   const contentFate = new Map(contents.map((each) => [each.entity.contentId, each]));
   const early = (version: ArchivedVersion): LossReason | null => {
-    if (!makesArtifact(version)) return textLoss(version);
+    if (!makesArtifact(version, release)) return textLoss(version, release);
     return isMisspeltDefault(version.groupId) ? 'group-default' : null;
   };
   const globalIds = countBy(
@@ -161,12 +162,15 @@ export function isVersionName(version: string): boolean {
 export const textLimits = { name: 512, description: 1024, labelKey: 256, labelValue: 512 } as const;
 
 /** Characters count, as the columns of both databases do. */
-function textLoss({ name, description, labels, properties }: ArchivedVersion): LossReason | null {
+function textLoss(
+  { name, description, labels, properties }: ArchivedVersion,
+  { foldsLabelKeys }: TargetRelease,
+): LossReason | null {
   if (lengthOf(name) > textLimits.name || lengthOf(description) > textLimits.description) return 'text-too-long';
   const keys = [...new Set([...labels, ...Object.keys(properties)])];
   if (keys.some((key) => lengthOf(key) > textLimits.labelKey)) return 'text-too-long';
   if (Object.values(properties).some((value) => lengthOf(value) > textLimits.labelValue)) return 'text-too-long';
-  return clashingKeys({ labels, properties }).length > 0 ? 'labels-clash' : null;
+  return foldsLabelKeys && clashingKeys({ labels, properties }).length > 0 ? 'labels-clash' : null;
 }
 
 /** Keys of labels and properties that are one key where case does not count; those that are equal to the letter are one. */
@@ -193,8 +197,8 @@ export function hasEqualReferences({ references }: ArchivedContent): boolean {
 }
 
 /** The artifact's row comes first, and takes the labels of the version with it. */
-function makesArtifact(version: ArchivedVersion): boolean {
-  return textLoss(version) === null;
+function makesArtifact(version: ArchivedVersion, release: TargetRelease): boolean {
+  return textLoss(version, release) === null;
 }
 
 export function countBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, number> {

@@ -28,6 +28,7 @@ import {
 } from '../records/records.ts';
 import { importFrom } from '../transfer/import.ts';
 import type { ChangeData } from '../v3/changes.ts';
+import { listVersions } from './walk.ts';
 import { writeReplayArchive } from './replay-archive.ts';
 
 export async function replay(
@@ -159,7 +160,27 @@ class Replayer {
     if (kind === 'globalRule' || kind === 'artifactRule') return await this.ruleRequest(change, parts, body);
     if (kind === 'comment') return await this.commentRequest(change, parts, body, of);
     // What is left is deleted.
+    if (kind !== 'group') {
+      const list = `${pathOf(parts.slice(0, 2))}/versions?limit=1`;
+      if ((await this.api.getOrNull(list, shapes.versions2, this.signal)) === null) return 'equal';
+      await this.deleteComments(parts);
+    }
     return { method: 'DELETE', path: pathOf(parts) };
+  }
+
+  /** 2.6.13 answers 500 to the deletion of an artifact or version that has comments: a foreign key of its own. */
+  private async deleteComments(parts: readonly string[]): Promise<void> {
+    const [groupId = '', artifactId = '', only] = parts;
+    const versions =
+      only === undefined
+        ? (await listVersions(this.api, { groupId, artifactId }, this.signal)).map(({ version }) => version)
+        : [only];
+    for (const version of versions) {
+      const path = `${pathOf([groupId, artifactId, version])}/comments`;
+      for (const { commentId } of (await this.api.getOrNull(path, shapes.comments2, this.signal)) ?? []) {
+        await this.api.send({ method: 'DELETE', path: `${path}/${pathPart(commentId)}` }, this.signal);
+      }
+    }
   }
 
   private async ownerRequest(parts: readonly string[], { owner }: RecordBody): Promise<Request | 'equal' | 'missing'> {

@@ -3,6 +3,7 @@ import {
   KeyferryError,
   registryNamedMax,
   type BesidesArchive,
+  type ImportReceipt,
   type NewRegistry,
   type RegistryComparison,
   type RegistryDifference,
@@ -20,6 +21,7 @@ import { exportTo } from '../transfer/export.ts';
 import { importFrom } from '../transfer/import.ts';
 import { carry } from './carry.ts';
 import { changesSince, snapshotReceipt } from './changes.ts';
+import { mendBeforeImport } from './mend.ts';
 import { walkNew } from './walk.ts';
 
 /**
@@ -52,9 +54,10 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
       }
     },
     importFrom: async (file, { into }, signal) => {
+      if (into === 'again') return await importAgain(api, file, signal);
       // Its own word on "empty" is contents alone: rows of groups and artifacts would make those of the archive fail unseen.
-      if (into === 'empty') await assertEmpty(api, signal);
-      return await importFrom(api, file, `?requireEmptyRegistry=${into === 'empty'}`, signal);
+      await assertEmpty(api, signal);
+      return await importFrom(api, file, '?requireEmptyRegistry=true', signal);
     },
     carry: (besides, signal) => carry(api, besides, signal),
     compare: (file, besides, signal) => compare(api, file, besides, signal),
@@ -66,6 +69,15 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
       return Promise.resolve();
     },
   };
+}
+
+async function importAgain(api: RegistryApi, file: string, signal: StopSignal): Promise<ImportReceipt> {
+  const startedAtMs = performance.now();
+  const mending = await mendBeforeImport(api, file, signal);
+  const receipt = await importFrom(api, file, '?requireEmptyRegistry=false', signal);
+  const requests = await mending.finish();
+  const tookMs = Math.round(performance.now() - startedAtMs);
+  return { ...receipt, tookMs, mended: { deletedFirst: mending.deleted, requests } };
 }
 
 const count = z.object({ count: z.int() });

@@ -11,7 +11,7 @@ import { readListing } from '../api/listing.ts';
 import { pathPart, type RegistryApi } from '../api/registry-api.ts';
 import { contentOf, readRules } from '../api/shared-reads.ts';
 import * as shapes from '../api/shapes.ts';
-import { isVersionName } from '../foresee/foresee-import.ts';
+import { isMisspeltDefault, isVersionName } from '../foresee/foresee-import.ts';
 import {
   artifactFacts,
   artifactRecord,
@@ -44,6 +44,8 @@ export async function walkNew(api: RegistryApi, signal: StopSignal): Promise<Rec
     /** To the path of a version, of those that only DRAFT versions have. */
     const contents = new Map<number, string | undefined>();
     await lanes.all(await listArtifacts(api, signal), async (artifact) => {
+      // Its row is listed, and every path to it is taken for one of the default group.
+      if (isMisspeltDefault(artifact.groupId)) return add([artifactRecord(artifact, {})]);
       add([await readArtifact(api, artifact, signal)]);
       add(await readRules(api, [artifact.groupId, artifact.artifactId], signal));
       for (const branchId of await listBranches(api, artifact, signal)) {

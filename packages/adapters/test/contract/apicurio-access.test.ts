@@ -1,0 +1,254 @@
+/**
+ * Goal: a registry is reached as its owner protects it: by a token of client credentials, by a user, over TLS with a client
+ * certificate; no secret is in what fails, and a token that ends or is refused is asked for anew.
+ * Method: a token endpoint and proxies of our own, which check what they are given, before a real 3.3.3 of which OIDC is on: its
+ * keys come from that endpoint, and so it refuses what is not signed by them.
+ */
+import { createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serverOrSkip, startApicurio, writeCertificates, type ApicurioServer } from '@keyferry/servers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openNewRegistry, type RegistryConnection } from '../../src/apicurio/index.ts';
+
+const next = await serverOrSkip('apicurio-3.3');
+const signal = new AbortController().signal;
+const secret = 'very-secret-secret';
+
+/** A small OpenID provider: what Keycloak answers for client credentials, and the documents by which a registry trusts it. */
+class TokenEndpoint {
+  /** Tokens granted so far. */
+  granted = 0;
+  lifeSeconds = 300;
+  private readonly keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  private readonly server: Server = createServer((request, response) => void this.answer(request, response));
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+  }
+
+  get issuer(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/realms/registry`;
+  }
+
+  get tokenUrl(): string {
+    return `${this.issuer}/protocol/openid-connect/token`;
+  }
+
+  close(): void {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const json = (status: number, body: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    const path = request.url ?? '';
+    if (path.endsWith('/.well-known/openid-configuration')) {
+      return json(200, {
+        issuer: this.issuer,
+        jwks_uri: `${this.issuer}/certs`,
+        token_endpoint: this.tokenUrl,
+        authorization_endpoint: `${this.issuer}/auth`,
+        id_token_signing_alg_values_supported: ['RS256'],
+      });
+    }
+    if (path.endsWith('/certs')) {
+      const jwk = this.keys.publicKey.export({ format: 'jwk' });
+      return json(200, { keys: [{ ...jwk, kid: 'k1', alg: 'RS256', use: 'sig' }] });
+    }
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const form = new URLSearchParams(Buffer.concat(parts).toString());
+    const basic = `Basic ${Buffer.from(`keyferry:${encodeURIComponent(secret)}`).toString('base64')}`;
+    // The registry itself, which is given a user and a password, sends them in the form (RFC 6749, 2.3.1).
+    const inForm = form.get('client_id') === 'keyferry' && form.get('client_secret') === secret;
+    if ((request.headers.authorization !== basic && !inForm) || form.get('grant_type') !== 'client_credentials') {
+      return json(401, { error: 'invalid_client', error_description: `not ${request.headers.authorization ?? ''}` });
+    }
+    this.granted += 1;
+    return json(200, { access_token: this.token(), expires_in: this.lifeSeconds, token_type: 'Bearer' });
+  }
+
+  private token(): string {
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const claims = {
+      iss: this.issuer,
+      sub: 'service-account-keyferry',
+      preferred_username: 'service-account-keyferry',
+      aud: 'registry-api',
+      azp: 'keyferry',
+      iat: nowSeconds,
+      exp: nowSeconds + this.lifeSeconds,
+      realm_access: { roles: ['sr-admin'] },
+    };
+    const signed = `${part({ alg: 'RS256', typ: 'JWT', kid: 'k1' })}.${part(claims)}`;
+    return `${signed}.${signature(this.keys.privateKey, signed)}`;
+  }
+}
+
+function signature(key: KeyObject, text: string): string {
+  return createSign('RSA-SHA256').update(text).sign(key).toString('base64url');
+}
+
+describe.skipIf(!next.ok)(`a 3.3.3 that wants tokens${next.note}`, () => {
+  const provider = new TokenEndpoint();
+  let server: ApicurioServer;
+  const connection = (more: Partial<RegistryConnection> = {}): RegistryConnection => ({
+    name: 'new',
+    endpoints: server.endpoints,
+    oidc: { tokenUrl: provider.tokenUrl, clientId: 'keyferry', clientSecret: secret },
+    ...more,
+  });
+
+  beforeAll(async () => {
+    await provider.listen();
+    server = await startApicurio({
+      version: '3.3',
+      properties: {
+        'quarkus.oidc.tenant-enabled': 'true',
+        'quarkus.oidc.auth-server-url': provider.issuer,
+        'quarkus.oidc.client-id': 'registry-api',
+        'apicurio.auth.role-based-authorization': 'true',
+        'apicurio.authn.basic-client-credentials.enabled': 'true',
+      },
+    });
+  }, 240_000);
+  afterAll(async () => {
+    provider.close();
+    await server?.stop();
+  });
+
+  it('is read and administered with a token, which is asked for once and told to nobody else', async () => {
+    const told: string[] = [];
+    const registry = openNewRegistry(connection({ onToken: (token) => told.push(token) }));
+    provider.granted = 0;
+    expect((await registry.walk(signal)).counts.version).toBe(0);
+    const carried = await registry.carry(
+      {
+        roles: [],
+        settings: [{ name: 'registry.download.href.ttl', value: '60' }],
+        owners: [],
+        groupLabels: [],
+        latestOrders: [],
+        unreadable: [],
+      },
+      signal,
+    );
+    expect(carried).toMatchObject({ carriedTotal: 1, notCarried: [] });
+    expect(provider.granted).toBe(1);
+    expect(told).toHaveLength(1);
+    await registry.close();
+  });
+
+  it('refuses a client without a token, or with a wrong secret, in words that hold no secret', async () => {
+    const anonymous = openNewRegistry({ name: 'new', endpoints: server.endpoints });
+    await expect(anonymous.walk(signal)).rejects.toMatchObject({ code: 'store.auth-failed' });
+    await anonymous.close();
+    const oidc = { tokenUrl: provider.tokenUrl, clientId: 'keyferry', clientSecret: 'another-secret' };
+    const wrong = openNewRegistry(connection({ oidc }));
+    const failure: unknown = await wrong.walk(signal).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: 'store.auth-failed',
+      message: expect.stringContaining('401: invalid_client') as string,
+    });
+    expect(String(failure)).not.toMatch(/another-secret|YW5vdGhlci1zZWNyZXQ|Basic/);
+    await wrong.close();
+  });
+
+  it('is asked with a new token when one is refused', async () => {
+    const refusedOnce = new Set<string>();
+    const proxy = await startProxy(server, (request) => {
+      const token = request.headers.authorization ?? '';
+      if (refusedOnce.size > 0 || token === '') return null;
+      refusedOnce.add(token);
+      return 401;
+    });
+    const registry = openNewRegistry(connection({ endpoints: [proxy.endpoint] }));
+    provider.granted = 0;
+    expect(await registry.system(signal)).toMatchObject({ version: '3.3.3' });
+    expect(provider.granted).toBe(2);
+    await registry.close();
+    proxy.close();
+  });
+
+  it('is reached by TLS with a client certificate, and by a user', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'keyferry-registry-tls-'));
+    try {
+      const files = await writeCertificates(folder);
+      const [ca, cert, key] = [files.caFile, files.clientCertFile, files.clientKeyFile].map((file) =>
+        readFileSync(file),
+      );
+      const tls = { key: readFileSync(files.serverKeyFile), cert: readFileSync(files.serverCertFile), ca };
+      const users: string[] = [];
+      const proxy = await startProxy(
+        server,
+        (request) => {
+          users.push(request.headers.authorization ?? '');
+          return null;
+        },
+        { ...tls, requestCert: true, rejectUnauthorized: true },
+      );
+      const auth = { user: 'keyferry', password: secret };
+      const trusted = openNewRegistry({ name: 'new', endpoints: [proxy.endpoint], tls: { ca, cert, key }, auth });
+      // It asks the provider for a token by itself then.
+      expect((await trusted.walk(signal)).counts.version).toBe(0);
+      expect(users[0]).toBe(`Basic ${Buffer.from(`keyferry:${secret}`).toString('base64')}`);
+      const wrong = openNewRegistry({
+        name: 'new',
+        endpoints: [proxy.endpoint],
+        tls: { ca, cert, key },
+        auth: { user: 'keyferry', password: 'wrong' },
+      });
+      await expect(wrong.walk(signal)).rejects.toMatchObject({ code: 'store.auth-failed' });
+      const withToken = openNewRegistry(connection({ endpoints: [proxy.endpoint], tls: { ca, cert, key } }));
+      expect(await withToken.system(signal)).toMatchObject({ version: '3.3.3' });
+      const stranger = openNewRegistry(connection({ endpoints: [proxy.endpoint], tls: { ca } }));
+      await expect(stranger.system(signal)).rejects.toMatchObject({ code: 'store.tls-failed' });
+      await Promise.all([trusted.close(), wrong.close(), withToken.close(), stranger.close()]);
+      proxy.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+/** Passes everything on. @param judge gives a status to answer with instead; null: none */
+async function startProxy(
+  { endpoint }: ApicurioServer,
+  judge: (request: IncomingMessage) => number | null,
+  tls?: object,
+): Promise<{ readonly endpoint: string; close(): void }> {
+  const pass = (incoming: IncomingMessage, response: ServerResponse): void => {
+    const status = judge(incoming);
+    if (status !== null) return void response.writeHead(status).end();
+    const { method = 'GET', url = '/', headers } = incoming;
+    const outgoing = httpRequest(new URL(url, endpoint), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    incoming.pipe(outgoing);
+  };
+  const server = tls === undefined ? createServer(pass) : createTlsServer(tls, pass);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    endpoint: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * Goal: what is foreseen and compared holds on other targets too: a 3.0 that Java 17 runs, and a 3.3 whose database is PostgreSQL.
+ * Method: one export of a real 2.6.13 with every hazard that its API allows, imported into each and read back field by field.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BesidesArchive } from '@keyferry/core';
+import { fillRegistry, serverOrSkip, startApicurio, startPostgres, type ApicurioServer } from '@keyferry/servers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openNewRegistry, openOldRegistry, registryArchives } from '../../src/apicurio/index.ts';
+
+const kinds = ['apicurio-2.6', 'apicurio-3.0', 'apicurio-3.3', 'postgres-15'] as const;
+const [old, early, next, postgres] = await Promise.all(kinds.map((kind) => serverOrSkip(kind)));
+const signal = new AbortController().signal;
+
+describe.skipIf(old?.ok !== true)(`an export of Apicurio Registry 2.6.13${old?.note ?? ''}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'keyferry-targets-'));
+  const file = join(folder, 'export.zip');
+  let besides: BesidesArchive;
+
+  beforeAll(async () => {
+    await using server = await startApicurio({ version: '2.6' });
+    await fillRegistry(server.endpoint, { versions: 20 });
+    const source = openOldRegistry({ name: 'old', endpoints: server.endpoints });
+    await source.exportTo(file, signal);
+    besides = await source.readBesides(signal);
+    await source.close();
+  }, 240_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function expectAsForeseen(server: ApicurioServer, release: string): Promise<void> {
+    const target = openNewRegistry({ name: 'new', endpoints: server.endpoints });
+    expect(await target.system(signal)).toMatchObject({ version: release });
+    const { expected } = await registryArchives.foresee(file, release);
+    await target.importFrom(file, { into: 'empty' }, signal);
+    await target.carry(besides, signal);
+    const comparison = await target.compare(file, besides, signal);
+    expect(comparison.differences).toEqual([]);
+    expect(comparison.found).toEqual(expected);
+    expect(comparison.lostAsForeseen).toBeGreaterThan(0);
+    await target.close();
+  }
+
+  it.skipIf(early?.ok !== true)(`is in 3.0.9 as foreseen${early?.note ?? ''}`, { timeout: 240_000 }, async () => {
+    await using server = await startApicurio({ version: '3.0' });
+    await expectAsForeseen(server, '3.0.9');
+  });
+
+  it.skipIf(next?.ok !== true || postgres?.ok !== true)(
+    `is in 3.3.3 on PostgreSQL as foreseen${next?.note ?? ''}${postgres?.note ?? ''}`,
+    { timeout: 240_000 },
+    async () => {
+      await using database = await startPostgres();
+      const { host, port, user, password, database: name } = database;
+      await using server = await startApicurio({
+        version: '3.3',
+        properties: {
+          'apicurio.storage.sql.kind': 'postgresql',
+          'apicurio.datasource.url': `jdbc:postgresql://${host}:${port}/${name}`,
+          'apicurio.datasource.username': user,
+          'apicurio.datasource.password': password,
+          'apicurio.datasource.jdbc.initial-size': '2',
+          'apicurio.datasource.jdbc.min-size': '2',
+        },
+      });
+      await expectAsForeseen(server, '3.3.3');
+    },
+  );
+});
