@@ -36,13 +36,14 @@ export class Adoption {
 
   /**
    * @param guarded the files that others write too; keyferry's own are written over
+   * @param written SHA-256 of what keyferry wrote there before, by path
    * @throws {KeyferryError} `balancer.changed`
    */
-  async assertOurs(guarded: readonly string[]): Promise<void> {
+  async assertOurs(guarded: readonly string[], written: ReadonlyMap<string, string> = new Map()): Promise<void> {
     for (const { path, content } of this.changes) {
       if (!guarded.includes(path)) continue;
       const now = await this.machine.read(path);
-      const known = [digestOf(originOf(this.origin, path)), digestOf(content)];
+      const known = [digestOf(originOf(this.origin, path)), digestOf(content), written.get(path)];
       if (known.includes(digestOf(now))) continue;
       const detail = `${path} is neither what it was when the migration began nor what keyferry writes`;
       throw new KeyferryError('balancer.changed', { balancer: this.balancer, detail });

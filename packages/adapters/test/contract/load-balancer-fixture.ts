@@ -106,7 +106,7 @@ export async function startStage(
     v2: 'apicurio',
     v3: { servers: [at.three], options: null },
     generate: null,
-    accessLogs: kind === 'nginx' ? [join(server.directory, 'access.log')] : [],
+    accessLogs: [kind === 'nginx' ? join(server.directory, 'access.log') : server.logFile],
     timeoutMs: 20_000,
   };
   const config = { ...told, ...changes({ kind, two, three, server, file, config: told }) };
@@ -149,9 +149,12 @@ function haproxyConfig({ ports, configDirectory }: LoadBalancerPlace, two: strin
   return `# the registry's balancer
 global
     stats socket ${join(configDirectory, 'admin.sock')} mode 600 level admin expose-fd listeners
+    log stdout format raw local0
 
 defaults
     mode http
+    log global
+    option httplog
     timeout connect 5s
     timeout client 30s
     timeout server 60s

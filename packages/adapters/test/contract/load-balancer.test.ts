@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { trafficPhases, type TrafficPhase } from '@keyferry/core';
+import { type BalancerOrigin, trafficPhases, type TrafficPhase } from '@keyferry/core';
 import { clientRequests, serverOrSkip, startRegistryLoad, waitUntil } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { onlyReads } from '../../src/load-balancer/read-requests.ts';
@@ -74,6 +74,7 @@ const requests: readonly (readonly [string, string])[] = [
 for (const kind of kinds) {
   describe.skipIf(!available[kind].ok)(`${kind}${available[kind].note}`, () => {
     let stage: Stage;
+    let origin: BalancerOrigin;
     beforeAll(async () => {
       stage = await startStage(kind);
     });
@@ -86,7 +87,7 @@ for (const kind of kinds) {
       expect(await stage.balancer.rehearse()).toEqual([]);
       expect(readFileSync(stage.file, 'utf8')).toBe(before);
       expect(await stage.balancer.read()).toMatchObject({ inFile: null, atRuntime: null });
-      const origin = await stage.balancer.readOrigin();
+      origin = await stage.balancer.readOrigin();
       const receipt = await stage.balancer.adopt(origin, stay);
       expect(receipt).toMatchObject({ balancer: 'lb-1', phase: 'v2-rw', changed: true, by: 'reload' });
       expect(await stage.balancer.adopt(origin, stay)).toMatchObject({ changed: false });
@@ -213,6 +214,8 @@ for (const kind of kinds) {
         drift: expect.stringContaining(stage.file) as string,
       });
       await expect(stage.balancer.shift('v2-ro', stay)).rejects.toMatchObject({ code: 'balancer.changed' });
+      await expect(stage.balancer.restore(origin, stay)).rejects.toMatchObject({ code: 'balancer.changed' });
+      expect(readFileSync(stage.file, 'utf8')).toBe(`${ours}# by hand\n`);
       writeFileSync(stage.file, ours);
       expect(await stage.balancer.read()).toMatchObject({ inFile: 'v2-rw', drift: null });
     });

@@ -149,6 +149,8 @@ export class HaproxyControl implements BalancerControl {
     const { configFile } = this.config;
     const content = originOf(origin, configFile);
     const adoption = new Adoption(this.name, this.machine, origin, [{ path: configFile, content }]);
+    const written = adoptedIn((await this.machine.read(this.names.mapFile))?.toString() ?? '');
+    await adoption.assertOurs([configFile], new Map(written === null ? [] : [[configFile, written]]));
     const takeBack = async (): Promise<void> => {
       await this.machine.run(this.config.reload);
     };

@@ -185,6 +185,8 @@ export class NginxControl implements BalancerControl {
   async restore(origin: BalancerOrigin, signal: StopSignal): Promise<void> {
     const files = this.config.files.map((path) => ({ path, content: originOf(origin, path) }));
     const adoption = new Adoption(this.name, this.machine, origin, files);
+    const http = (await this.machine.read(this.own('http.conf')))?.toString() ?? '';
+    await adoption.assertOurs(this.config.files, adoptedIn(http));
     const before = await this.workers();
     await adoption.apply(async () => {
       await this.check();
