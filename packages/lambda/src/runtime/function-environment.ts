@@ -73,8 +73,9 @@ class WarmEnvironment {
     await this.close();
     const { migration, env } = this;
     const wired = await wireMigration(selectPart(this.config, migration, selection), migration, { redactor });
-    const { source, target, scratch } = wired;
-    const environment = { migration, engine: { ...env, source, target, scratch }, wired, home: new SliceHome() };
+    const { source, target, scratch, online } = wired;
+    const engine = { ...env, source, target, scratch, ...(online === undefined ? {} : { online }) };
+    const environment = { migration, engine, wired, home: new SliceHome() };
     this.wired = { part, environment };
     return environment;
   }
