@@ -59,8 +59,6 @@ export class DualReadStage {
       migration,
       strategy: 'dual-read',
       online: {
-        switchStore: 'new',
-        switchKey: 'switch',
         instancesMin: 2,
         barrierTimeoutMs: 10_000,
         requestLifeMs: 5000,
