@@ -4,7 +4,13 @@
  */
 import { invariant, type OnlineSource, type OnlineTarget, type Switch } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
-import type { OnlineConfig, PlannedSettings, ResolvedConfig, StoreConfig, SwitchPlaceConfig } from './config/resolved-config.ts';
+import type {
+  OnlineConfig,
+  PlannedSettings,
+  ResolvedConfig,
+  StoreConfig,
+  SwitchPlaceConfig,
+} from './config/resolved-config.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
 import { networkOptions, tableOptions, type StoreContext } from './wire-options.ts';

@@ -31,7 +31,14 @@ import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
 import { wireOnline, type WiredOnline } from './wire-online.ts';
-import { consulOptions, feedFileOf, networkOptions, postgresConnection, tableOptions, type StoreContext } from './wire-options.ts';
+import {
+  consulOptions,
+  feedFileOf,
+  networkOptions,
+  postgresConnection,
+  tableOptions,
+  type StoreContext,
+} from './wire-options.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
 
 export interface WiredMigration {

@@ -180,9 +180,9 @@ const switchPlace = z
         'where in that store; in etcd-v3 _keyferry/switch by default, in etcd-v2 /_keyferry/switch, in dynamodb switch',
       ),
   })
-  .transform(({ store, dynamodb, key = null }, context): SwitchPlaceConfig => {
-    if ((store === undefined) === (dynamodb === undefined)) context.addIssue('one of store, dynamodb is expected');
-    if (dynamodb === undefined) return { store: store ?? '', key };
+  .transform(({ store: inStore, dynamodb, key = null }, context): SwitchPlaceConfig => {
+    if ((inStore === undefined) === (dynamodb === undefined)) context.addIssue('one of store, dynamodb is expected');
+    if (dynamodb === undefined) return { store: inStore ?? '', key };
     const { table, region, endpoint: url = null, requestTimeout: requestTimeoutMs = null } = dynamodb;
     return { dynamodb: { table, region, endpoint: url, requestTimeoutMs }, key };
   });

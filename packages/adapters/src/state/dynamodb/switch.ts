@@ -20,7 +20,14 @@ import {
   type Switch,
   type SwitchVersion,
 } from '@keyferry/core';
-import { CellPrimarySwitch, CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../../switch/cells.ts';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../../switch/cells.ts';
 import { Connection, type Condition, type ConnectionOptions, type Item } from './connection.ts';
 
 export interface DynamoDbSwitchOptions extends ConnectionOptions {
