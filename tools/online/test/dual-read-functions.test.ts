@@ -123,6 +123,29 @@ describe('functions', () => {
     await crowd.end();
   });
 
+  it('go on from what a machine copied and verified meanwhile', async () => {
+    const { stage, crowd } = await crowdedStage();
+    await stage.submit();
+    await stage.invoke('dispatch');
+    expect(await stage.run('apply')).toMatchObject({ outcome: 'done', online: { mode: 'migrating' } });
+    expect(await stage.invoke('dispatch')).toMatchObject({ next: 'verify' });
+    expect(await stage.invoke('verify')).toMatchObject({ verification: 1, online: { mode: 'settled' } });
+    await crowd.end();
+  });
+
+  it('compare nothing while a rollback is under way', async () => {
+    const { stage, crowd } = await crowdedStage();
+    await stage.submit();
+    await stage.invoke('dispatch');
+    await stage.invoke('backfill');
+    const dies = dieAt(isAnnounced('draining'));
+    await expect(stage.run('rollback', { during: dies })).rejects.toThrow('killed');
+    expect(await stage.invoke('verify')).toMatchObject({ outcome: 'waiting', verdict: null, online: null });
+    expect(await stage.run('rollback')).toMatchObject({ online: { mode: 'legacy' } });
+    await crowd.end();
+    expect(stage.valuesIn(stage.source)).toEqual(crowd.expected());
+  });
+
   it('look again before they build on a verdict of long ago', async () => {
     const { stage, crowd } = await crowdedStage();
     await stage.submit();

@@ -78,7 +78,10 @@ export async function verifySlice(
   const join = await joinAttempt(engine, spec, ['applying', 'applied', 'verified']);
   if (join.kind === 'ended') return { ...join.end, ...nothing };
   try {
-    const frozenAt = spec.strategy === 'dual-read' ? await frozenSource(engine, spec) : null;
+    const isOnline = spec.strategy === 'dual-read';
+    const frozenAt = isOnline ? await frozenSource(engine, spec) : null;
+    if (isOnline && frozenAt === null)
+      return { ...endOf(join.attempt, 'waiting', 'applications still write to the source'), ...nothing };
     const comparison = chunkComparison(engine, spec, join.attempt.plan, frozenAt);
     return await new VerifyRun(engine, spec, join.attempt, request, comparison).run();
   } catch (error) {
@@ -187,7 +190,8 @@ class VerifyRun {
     const current = await readItem(engine, 'verification', scope, currentId);
     const { phase } = joined.state;
     const isOver = current === null ? phase === 'verified' : current.item.ended !== null;
-    const isDue = phase === 'applying' || (isOver ? request.again || this.isAgainDue(current?.item) : current === null);
+    const isAgain = isOver && (request.again || this.isProofDue(current?.item ?? null));
+    const isDue = phase === 'applying' || isAgain || (!isOver && current === null);
     if (!isDue) return current?.item ?? `it is ${phase}`;
     const summary = await summarizeChunks(engine, scope);
     const { chunks } = joined.plan;
@@ -210,11 +214,11 @@ class VerifyRun {
     });
   }
 
-  /** Before applications are led on by a verdict, it must not be of long ago. */
-  private isAgainDue(last: Verification | undefined): boolean {
+  /** Applications are led on by a verdict of functions themselves that is not of long ago. @param last null: a machine verified */
+  private isProofDue(last: Verification | null): boolean {
     const { engine, spec, joined } = this;
-    if (spec.strategy !== 'dual-read' || last === undefined || !isSettleDue(joined.state)) return false;
-    return last.ended?.verdict === 'agree' && isVerdictStale(last, engine.clock.nowMs());
+    if (spec.strategy !== 'dual-read' || !isSettleDue(joined.state)) return false;
+    return last === null || (last.ended?.verdict === 'agree' && isVerdictStale(last, engine.clock.nowMs()));
   }
 
   private withLock<T>(work: (session: Session) => Promise<T>): Promise<T> {
