@@ -82,10 +82,7 @@ export async function leaveSource(
   return await move(engine, spec, joined, request, { goal: 'apply', work: { backfill: stop, verify: stop } });
 }
 
-/**
- * Leads applications from `migrating` to `settled`, and raises the epoch. Harmless to repeat.
- * @param verification that came to its end and agreed
- */
+/** Leads applications from `migrating` to `settled`, and raises the epoch, where a proof is at hand. Harmless to repeat. */
 export async function settle(
   engine: Engine,
   spec: MigrationSpec,
