@@ -88,6 +88,9 @@ export async function verifySlice(
     await request.home.sides.drop(); // it may be what failed
     // Another slice, or somebody's command, has the lock for a moment.
     if (isKeyferryError(error, 'lease.held')) return { ...endOf(join.attempt, 'waiting', error.message), ...nothing };
+    // Its time ran out while it waited for that moment to pass.
+    if (isKeyferryError(error, 'run.interrupted'))
+      return { ...endOf(join.attempt, 'more', 'its time ran out'), ...nothing };
     throw error;
   }
 }
