@@ -4,10 +4,16 @@
  */
 import { invariant, type OnlineSource, type OnlineTarget, type Switch } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
-import type { OnlineConfig, PlannedSettings, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
+import type {
+  OnlineConfig,
+  PlannedSettings,
+  ResolvedConfig,
+  StoreConfig,
+  SwitchPlaceConfig,
+} from './config/resolved-config.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
-import { networkOptions, type StoreContext } from './wire-options.ts';
+import { networkOptions, tableOptions, type StoreContext } from './wire-options.ts';
 
 export interface WiredOnline {
   readonly place: Switch;
@@ -55,8 +61,14 @@ export async function wireSwitch(
   return await openSwitch(settings.online, stores, { ...options, migration, directory, settings, nowMs });
 }
 
-async function openSwitch({ switch: { store: name, key } }: OnlineConfig, stores: Stores, context: StoreContext) {
+async function openSwitch({ switch: place }: OnlineConfig, stores: Stores, context: StoreContext): Promise<Switch> {
+  if ('dynamodb' in place) {
+    const { openDynamoDbSwitch } = await import('./state/dynamodb/index.ts');
+    return openDynamoDbSwitch(tableOptions(place));
+  }
+  const { store: name, key } = place;
   const store = stores[name];
+  invariant(key !== null, `a resolved configuration has no key of the switch in store ${name}`);
   switch (store?.kind) {
     case 'etcd-v3': {
       const { openEtcdV3Switch } = await import('./etcd-v3/index.ts');
@@ -82,6 +94,11 @@ async function openOnlineSource(name: string, stores: Stores, context: StoreCont
   return openEtcdV2OnlineSource({ name, ...(await networkOptions(store, context)) });
 }
 
+/** Where the target itself holds the switch, it compares that with each write (SPEC R35). */
+function switchKeyIn(target: string, place: SwitchPlaceConfig): { readonly switchKey?: string } {
+  return 'store' in place && place.store === target && place.key !== null ? { switchKey: place.key } : {};
+}
+
 interface TargetOfMigration {
   readonly migration: string;
   readonly online: OnlineConfig;
@@ -101,7 +118,7 @@ async function openOnlineTarget(
     name,
     migration,
     ...(reservedPrefix === null ? {} : { reservedPrefix }),
-    ...(online.switch.store === name ? { switchKey: online.switch.key } : {}),
+    ...switchKeyIn(name, online.switch),
     ...(await networkOptions(store, context)),
   });
 }

@@ -1,6 +1,6 @@
 /** What the adapters of servers are given, from a configuration: where to connect, whom to trust and who it is. Secrets are read here. */
 import { join } from 'node:path';
-import type { PlannedSettings, PostgresConfig, StoreConfig } from './config/resolved-config.ts';
+import type { PlannedSettings, PostgresConfig, StoreConfig, SwitchPlaceConfig } from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 
 /** What it takes to open a store of a migration. */
@@ -48,6 +48,18 @@ export async function postgresConnection(store: PostgresConfig, context: SecretC
     statementTimeoutMs: statementTimeoutMs ?? undefined,
     auth: await readAuth(auth, context),
     ...(tls === null ? {} : { tls: await readTls(tls, context) }),
+  };
+}
+
+/** A switch in a table: several of them differ by their names. */
+export function tableOptions({ dynamodb, key }: Extract<SwitchPlaceConfig, { readonly dynamodb: unknown }>) {
+  const { table, region, endpoint, requestTimeoutMs } = dynamodb;
+  return {
+    name: key ?? 'switch',
+    table,
+    region,
+    endpoint: endpoint ?? undefined,
+    requestTimeoutMs: requestTimeoutMs ?? undefined,
   };
 }
 

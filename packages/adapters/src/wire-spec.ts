@@ -101,6 +101,6 @@ export function buildSpec(
 
 function onlineTerms({ online }: PlannedSettings): Pick<MigrationSpec, 'online'> {
   if (online === undefined) return {};
-  const { switch: place, ...terms } = online;
-  return { online: { switchStore: place.store, switchKey: place.key, ...terms } };
+  const { switch: _where, ...terms } = online;
+  return { online: terms };
 }

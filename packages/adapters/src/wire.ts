@@ -19,13 +19,26 @@ import {
 } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
-import type { PlanConfig, PlannedSettings, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
+import type {
+  PlanConfig,
+  PlannedSettings,
+  ResolvedConfig,
+  StoreConfig,
+  SwitchPlaceConfig,
+} from './config/resolved-config.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
 import { openPostgres } from './wire-postgres.ts';
 import { wireOnline, type WiredOnline } from './wire-online.ts';
-import { consulOptions, feedFileOf, networkOptions, postgresConnection, type StoreContext } from './wire-options.ts';
+import {
+  consulOptions,
+  feedFileOf,
+  networkOptions,
+  postgresConnection,
+  tableOptions,
+  type StoreContext,
+} from './wire-options.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
 
 export interface WiredMigration {
@@ -135,17 +148,22 @@ async function openReplicate(
     const run = [program.includes('/') ? shortPath(context.directory, program) : program, ...rest];
     return { back, primary: null, told: { kind: 'command', run } };
   }
-  const primary = await openPrimary(freeze.store, storeOf(freeze.store), freeze.key ?? undefined, context);
+  const primary = await openPrimary(freeze, storeOf, context);
   opened.push(primary);
   return { back, primary, told: null };
 }
 
 async function openPrimary(
-  name: string,
-  store: StoreConfig,
-  key: string | undefined,
+  place: SwitchPlaceConfig,
+  storeOf: (name: string) => StoreConfig,
   context: StoreContext,
 ): Promise<PrimarySwitch> {
+  if ('dynamodb' in place) {
+    const { openDynamoDbPrimarySwitch } = await import('./state/dynamodb/index.ts');
+    return openDynamoDbPrimarySwitch(tableOptions(place));
+  }
+  const { store: name, key: asked } = place;
+  const [store, key] = [storeOf(name), asked ?? undefined];
   switch (store.kind) {
     case 'etcd-v2': {
       const { openEtcdV2PrimarySwitch } = await import('./etcd-v2/index.ts');

@@ -62,6 +62,7 @@ export { backfillSlice, type BackfillSlice } from './slices/backfill-slice.ts';
 export { dispatchSlice, type ChunkSpan, type DispatchSlice } from './slices/dispatch-slice.ts';
 export { verifySlice, type VerifySlice } from './slices/verify-slice.ts';
 export { sweepSlice, type SweepSlice } from './slices/sweep-slice.ts';
+export { tailSlice, type TailSlice } from './slices/tail-slice.ts';
 export { followFunctions, type FollowResult } from './slices/follow.ts';
 export { readSubmission, submitPlan } from './slices/submit.ts';
 export { lookEveryMs } from './run-watch.ts';

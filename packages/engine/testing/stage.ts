@@ -28,6 +28,7 @@ import {
   applyOffline,
   applyReplicate,
   cutOver,
+  Deadline,
   finalize,
   finalizeReplicate,
   makePlan,
@@ -38,6 +39,7 @@ import {
   retryDeadLetters,
   rollBack,
   rollBackReplicate,
+  tailSlice,
   verify,
   verifyApplied,
   type ApplyResult,
@@ -46,6 +48,7 @@ import {
   type Engine,
   type RunOptions,
   type RetryResult,
+  type TailSlice,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -191,6 +194,23 @@ export class Stage {
     const { accept = [], chunksMax = null, follow = false } = hooks;
     const more = { accept, appliedAs: 'shop.kfplan', chunksMax, follow };
     return applyReplicate(engine, { ...this.spec, ...hooks.spec }, plan.reader(), { ...options, ...more });
+  }
+
+  /** One invocation of the function that follows. @param timeoutMs until it would be killed */
+  tailSlice(hooks: RunHooks = {}, timeoutMs = 60_000): Promise<TailSlice> {
+    return this.kernel.run(() => this.startTailSlice(hooks, timeoutMs));
+  }
+
+  /** As `tailSlice`, for use inside `run`, beside others. */
+  startTailSlice(hooks: RunHooks = {}, timeoutMs = 60_000): Promise<TailSlice> {
+    return this.startAs(async (engine, { holder, command }) => {
+      const deadline = new Deadline(engine.clock, timeoutMs);
+      try {
+        return await tailSlice(engine, { ...this.spec, ...hooks.spec }, { deadline, holder, command });
+      } finally {
+        await deadline.close();
+      }
+    }, hooks);
   }
 
   cutOver(hooks: RunHooks & { readonly rules?: CutoverRules } = {}) {

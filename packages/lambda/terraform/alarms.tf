@@ -1,8 +1,17 @@
 # What a person has to know at once. The metrics are those that the functions write (namespace Keyferry) and Lambda's own.
 
 locals {
+  # Of strategy replicate, in milliseconds.
+  follower_alarms = var.follows ? {
+    lag = {
+      metric      = "Lag"
+      threshold   = 60000 * var.still_minutes
+      description = "The target is ${var.still_minutes} minutes behind. Look at the log lines of tail, then: keyferry status ${var.migration}"
+    }
+  } : {}
+
   # Each by migration, as sweep and the others write them.
-  alarms = {
+  alarms = merge(local.follower_alarms, {
     still = {
       metric      = "Still"
       threshold   = 60 * var.still_minutes
@@ -21,9 +30,9 @@ locals {
     refused = {
       metric      = "Refused"
       threshold   = 0
-      description = "The plan that was submitted is refused. See why: keyferry status ${var.migration}"
+      description = "The plan that was submitted is refused, or changes cannot be carried. See why: keyferry status ${var.migration}"
     }
-  }
+  })
 }
 
 resource "aws_cloudwatch_metric_alarm" "migration" {

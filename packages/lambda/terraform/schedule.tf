@@ -10,7 +10,8 @@ locals {
   )
 
   # With a map, the state machine calls dispatch; a tick of dispatch itself would only be in its way.
-  called = var.fan_out == "map" ? { sweep = 1 } : local.ticks
+  called = { for name, count in merge(local.ticks, { tail = 1 }) : name => count
+  if(name == "tail") == var.follows && (name == "sweep" || var.fan_out != "map") }
 
   scheduled = toset(keys(local.called))
 

@@ -14,7 +14,7 @@ locals {
       # The payload is the item: { plan, first, last }.
       Resource = "arn:${local.partition}:states:::lambda:invoke"
       Parameters = {
-        FunctionName = aws_lambda_function.function[name].arn
+        FunctionName = try(aws_lambda_function.function[name].arn, null)
         "Payload.$"  = "$"
       }
       ResultSelector = { "outcome.$" = "$.Payload.outcome" }
@@ -69,7 +69,7 @@ locals {
         Type     = "Task"
         Resource = "arn:${local.partition}:states:::lambda:invoke"
         Parameters = {
-          FunctionName = aws_lambda_function.function["dispatch"].arn
+          FunctionName = try(aws_lambda_function.function["dispatch"].arn, null)
           Payload      = {}
         }
         ResultSelector = {

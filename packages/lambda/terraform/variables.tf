@@ -9,7 +9,7 @@ variable "migration" {
 }
 
 variable "functions_dir" {
-  description = "Folder with plan.zip, dispatch.zip, backfill.zip, verify.zip and sweep.zip: what `keyferry lambda package` wrote, each folder zipped."
+  description = "Folder with plan.zip, dispatch.zip, backfill.zip, verify.zip and sweep.zip, or with tail.zip: what `keyferry lambda package` wrote, each folder zipped."
   type        = string
 }
 
@@ -17,6 +17,12 @@ variable "runtime" {
   description = "Lambda runtime. Providers before 6.20 do not know nodejs24.x."
   type        = string
   default     = "nodejs24.x"
+}
+
+variable "follows" {
+  description = "The migration has strategy replicate: what `keyferry lambda package` wrote is tail.zip alone, and each tick calls it. Its fan_out is schedule."
+  type        = bool
+  default     = false
 }
 
 variable "functions" {

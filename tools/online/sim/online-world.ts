@@ -96,7 +96,7 @@ export class OnlineWorld {
     this.source = new MemoryStore({ name: 'old', nowMs });
     this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, absentGuard, tombstoneGuard } });
     this.targetHoldsSwitch = this.prng.fork('switch').chance(0.5);
-    this.spec = specOf(this.targetHoldsSwitch ? 'new' : 'elsewhere');
+    this.spec = specOf();
     for (const name of keyNames) {
       const id = this.prng.fork(name).chance(0.7) ? this.tally.next() : nothing;
       this.tally.begin(name, id);
@@ -185,12 +185,12 @@ export const valueOf = (id: HistoryId): string => `v${id}`;
 export const idOf = (value: Uint8Array | undefined): HistoryId =>
   value === undefined ? nothing : Number(Buffer.from(value).toString().slice(1));
 
-function specOf(switchStore: string): MigrationSpec {
+function specOf(): MigrationSpec {
   const prefix = keyFromText('app/');
   return {
     migration,
     strategy: 'dual-read',
-    online: { switchStore, switchKey: 'switch', instancesMin: 1, barrierTimeoutMs, requestLifeMs },
+    online: { instancesMin: 1, barrierTimeoutMs, requestLifeMs },
     sourceStore: 'old',
     targetStore: 'new',
     rule: { sourcePrefix: prefix, targetPrefix: prefix },

@@ -2,12 +2,12 @@
  * An application whose records move from etcd v2 to etcd v3 under it: what its instances do all the time, what they must find,
  * and what the controller of a test does to the target, with etcd's own client.
  */
+import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientWatch, OnlineClient } from '@keyferry/client';
 import type { ControlledTarget } from '@keyferry/client/testing';
 import { keyToText, originText, type Clock, type Position } from '@keyferry/core';
 import type { Etcd3 } from 'etcd3';
-import { expect } from 'vitest';
 
 export const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now(), sleep: (ms) => sleep(ms) };
 export const migration = 'proof';
@@ -29,7 +29,10 @@ export interface Tally {
 
 export const newTally = (): Tally => ({ own: new Map(), index: null, changes: [], counted: 0, operations: 0 });
 
-/** One round of an instance: a write or delete of a key of its own, a read, at times a list, and one try to count up. */
+/**
+ * One round of an instance: a write or delete of a key of its own, a read, at times a list, and one try to count up.
+ * @throws what it found and should not have
+ */
 export async function work(
   client: OnlineClient,
   prefix: string,
@@ -41,7 +44,7 @@ export async function work(
   const value = `round ${round}`;
   if (round % 5 === 3) {
     const previous = await client.deleteAndGet(key);
-    expect(textOf(previous)).toBe(tally.own.get(key) ?? null);
+    assert.equal(textOf(previous), tally.own.get(key) ?? null);
     tally.own.delete(key);
     if (previous !== null) tally.changes.push(`${key} gone`);
   } else {
@@ -50,17 +53,17 @@ export async function work(
     tally.changes.push(`${key} ${value}`);
   }
   const found = await client.get(key);
-  expect(textOf(found)).toBe(tally.own.get(key) ?? null);
+  assert.equal(textOf(found), tally.own.get(key) ?? null);
   if (found !== null && tally.index !== null) {
     const index = client.indexOf(found.token) ?? 0;
-    expect(index).toBeGreaterThan(tally.index);
-    expect(client.tokenAt(index)).toEqual(found.token);
+    assert.ok(index > tally.index, `${key}: index ${index} after ${tally.index}`);
+    assert.deepEqual(client.tokenAt(index), found.token);
     tally.index = index;
   }
   if (round % 7 === 0) {
     const listed = new Map<string, string | null>();
     for await (const page of client.list(prefix)) for (const each of page) listed.set(each.key, textOf(each));
-    expect(listed).toEqual(tally.own);
+    assert.deepEqual(listed, tally.own);
   }
   const count = await client.get(counter);
   const next = String(Number(textOf(count) ?? '0') + 1);

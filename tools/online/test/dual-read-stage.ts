@@ -9,10 +9,16 @@ import { keyFromText, keyToText, unlimited, type Message, type MigrationId, type
 import { MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
 import {
   applyDualRead,
+  backfillSlice,
   cutOverDualRead,
+  Deadline,
+  dispatchSlice,
   finalizeDualRead,
   makePlan,
   rollBackDualRead,
+  SliceHome,
+  submitPlan,
+  verifySlice,
   type Engine,
   type OnlineOptions,
   type RunOptions,
@@ -23,6 +29,9 @@ const migration = 'shop' as MigrationId;
 const prefix = keyFromText('app/');
 export const text = (value: Uint8Array | undefined): string | undefined =>
   value === undefined ? undefined : Buffer.from(value).toString();
+
+const slices = { dispatch: dispatchSlice, backfill: backfillSlice, verify: verifySlice };
+type SliceOf<N extends keyof typeof slices> = Awaited<ReturnType<(typeof slices)[N]>>;
 
 export interface Hooks {
   readonly during?: (message: Message, interrupt: () => void) => void;
@@ -50,8 +59,6 @@ export class DualReadStage {
       migration,
       strategy: 'dual-read',
       online: {
-        switchStore: 'new',
-        switchKey: 'switch',
         instancesMin: 2,
         barrierTimeoutMs: 10_000,
         requestLifeMs: 5000,
@@ -128,6 +135,30 @@ export class DualReadStage {
 
   run(command: Parameters<DualReadStage['start']>[0], hooks: Hooks = {}) {
     return this.clock.until(this.start(command, hooks));
+  }
+
+  /** A reviewed plan for functions. */
+  async submit(): Promise<void> {
+    const plan = await this.makePlan();
+    const by = { by: 'ops@test', accept: [], appliedAs: 'shop.kfplan' };
+    await this.clock.until(submitPlan(this.process({}).engine, plan.reader(), by));
+  }
+
+  /** One invocation of a function with an environment of its own. @param remainingMs until it would be killed */
+  async invoke<N extends keyof typeof slices>(name: N, hooks: Hooks = {}, remainingMs = 60_000): Promise<SliceOf<N>> {
+    const { engine, options } = this.process(hooks);
+    const deadline = new Deadline(this.clock, remainingMs);
+    const home = new SliceHome();
+    const request = { ...options, deadline, home, spansMax: 4, chunks: null, again: false };
+    const work = async (): Promise<SliceOf<N>> => {
+      try {
+        return (await slices[name](engine, this.spec, request)) as SliceOf<N>;
+      } finally {
+        await home.close();
+        await deadline.close();
+      }
+    };
+    return await this.clock.until(work());
   }
 
   /** The error's code, or null. */

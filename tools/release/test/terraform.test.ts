@@ -67,7 +67,7 @@ describe.skipIf(skipped !== '')(`the Terraform module${skipped}`, () => {
     await writeFile(configFile, `provider_installation {\n  ${installation}\n}\n`);
     await cp(module, join(folder, 'module'), { recursive: true });
     await mkdir(join(folder, 'functions'));
-    for (const name of ['plan', 'dispatch', 'backfill', 'verify', 'sweep']) {
+    for (const name of ['plan', 'dispatch', 'backfill', 'verify', 'sweep', 'tail']) {
       await writeFile(join(folder, 'functions', `${name}.zip`), emptyZip);
     }
   });

@@ -8,20 +8,25 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, KeyferryError } from '@keyferry/core';
 import { nearest } from './nearest.ts';
-import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from './resolved-config.ts';
+import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig, SwitchPlaceConfig } from './resolved-config.ts';
 
 /** @throws {KeyferryError} `config.unknown-migration` */
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
   const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
   const named = [settings.source.store, settings.target.store];
-  if (settings.online !== undefined) named.push(settings.online.switch.store);
-  if (settings.replicate?.freeze.kind === 'key') named.push(settings.replicate.freeze.store);
+  for (const place of switchesOf(settings)) if ('store' in place) named.push(place.store);
   for (const store of named) {
     const found = config.stores[store];
     if (found !== undefined) stores[store] = found;
   }
   return { migration, settings, stores };
+}
+
+/** Where applications follow it, if they do. */
+function switchesOf({ online, replicate }: PlanConfig['settings']): readonly SwitchPlaceConfig[] {
+  const freeze = replicate?.freeze;
+  return [...(online === undefined ? [] : [online.switch]), ...(freeze?.kind === 'key' ? [freeze] : [])];
 }
 
 /** SHA-256 in hexadecimal digits. @throws {KeyferryError} `config.unknown-migration` */

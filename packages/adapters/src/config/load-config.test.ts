@@ -273,6 +273,11 @@ describe('a wrong configuration', () => {
       '11:22 migrations.move.switch.store: there is no store "nwe" under stores (new)',
     ],
     [
+      'has its switch in two places, or in none',
+      withDualRead().replace('store: new }', 'store: new, dynamodb: { table: keyferry, region: eu-west-1 } }'),
+      '11:13 migrations.move.switch: one of store, dynamodb is expected',
+    ],
+    [
       'waits for no instance at all',
       withDualRead().replace('min: 2', 'min: 0'),
       '12:23 migrations.move.instances.min: a number of instances, a whole number from 1 to 10000, is expected',

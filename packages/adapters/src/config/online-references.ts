@@ -67,5 +67,14 @@ function checkSwitchStore(
   }
   const kind = kindOf(root, store);
   if (kind === null || switchKinds.includes(kind)) return [];
-  return [yaml.issue(where, 'value', `kind ${kind} cannot hold a switch; these can: ${switchKinds.join(', ')}`)];
+  return [yaml.issue(where, 'value', cannotHoldSwitch(kind, switchKinds))];
+}
+
+/** Records of a table of the user's own are no place for it, and a table of keyferry's own is. */
+export function cannotHoldSwitch(kind: StoreKind, kinds: readonly StoreKind[]): string {
+  if (kind === 'dynamodb') {
+    const instead = 'switch: { dynamodb: { table: keyferry, region: eu-west-1 } }';
+    return `a switch lies beside no records of DynamoDB, but in a table of keyferry's own:   ${instead}`;
+  }
+  return `kind ${kind} cannot hold a switch; these can: ${kinds.join(', ')}`;
 }

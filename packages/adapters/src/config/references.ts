@@ -8,7 +8,7 @@ import { adapterKinds } from './adapter-kinds.ts';
 import { nearest } from './nearest.ts';
 import type { StoreKind } from './resolved-config.ts';
 import { valueAt } from './schema-issues.ts';
-import { checkOnline } from './online-references.ts';
+import { cannotHoldSwitch, checkOnline } from './online-references.ts';
 import { checkTables } from './table-references.ts';
 import type { YamlText } from './yaml-text.ts';
 
@@ -161,14 +161,13 @@ function checkReplicate(yaml: YamlText, root: unknown, migration: string): reado
   }
   const path = [...base, 'replicate', 'freeze', 'switch', 'store'];
   const store = valueAt(root, path);
-  if (typeof store !== 'string') return issues;
   const known = keysOf(valueAt(root, ['stores']));
   const kind = kindOf(root, store);
-  if (!known.includes(store)) {
+  if (typeof store === 'string' && !known.includes(store)) {
     const message = `there is no store ${JSON.stringify(store)} under stores`;
     issues.push(yaml.issue(path, 'value', message, nearest(store, known)));
   } else if (kind !== null && !switchKinds.includes(kind)) {
-    issues.push(yaml.issue(path, 'value', `kind ${kind} cannot hold a switch; these can: ${switchKinds.join(', ')}`));
+    issues.push(yaml.issue(path, 'value', cannotHoldSwitch(kind, switchKinds)));
   }
   const { pauseMax, requestLife } = block as Readonly<Record<string, unknown>>;
   const [longest, life] = [durationOf(pauseMax, '30s'), durationOf(requestLife, '5s')];

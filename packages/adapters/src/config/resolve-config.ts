@@ -124,7 +124,7 @@ function resolveReplicate(replicate: NonNullable<CheckedMigration['replicate']>)
 function resolveFreeze(freeze: NonNullable<CheckedMigration['replicate']>['freeze']): FreezeConfig {
   if (freeze === 'person') return { kind: 'person' };
   if ('command' in freeze) return { kind: 'command', run: freeze.command };
-  return { kind: 'key', store: freeze.switch.store, key: freeze.switch.key ?? null };
+  return { kind: 'key', ...freeze.switch };
 }
 
 function resolveMigration(migration: CheckedMigration, stores: CheckedConfig['stores']): MigrationConfig {
@@ -164,9 +164,9 @@ function resolveOnline(
   stores: CheckedConfig['stores'],
 ): Pick<MigrationConfig, 'online'> {
   if (strategy !== 'dual-read' || place === undefined || instances === undefined) return {};
-  const { store, key = defaultSwitchKey(stores[store]?.kind) } = place;
   const { min: instancesMin, barrierTimeout: barrierTimeoutMs, requestLife: requestLifeMs } = instances;
-  return { online: { switch: { store, key }, instancesMin, barrierTimeoutMs, requestLifeMs } };
+  const key = place.key ?? ('store' in place ? defaultSwitchKey(stores[place.store]?.kind) : null);
+  return { online: { switch: { ...place, key }, instancesMin, barrierTimeoutMs, requestLifeMs } };
 }
 
 const defaultSwitchKey = (kind: StoreConfig['kind'] | undefined): string =>

@@ -172,9 +172,25 @@ export type RuleConfig =
   | { readonly module: string }
   | { readonly program: ProgramConfig };
 
+/** Where applications follow a migration: in one of the stores, or in a table of DynamoDB. */
+export type SwitchPlaceConfig =
+  /** Null: the key that the kind of store has by default. */
+  | { readonly store: string; readonly key: string | null }
+  | { readonly dynamodb: TablePlace; readonly key: string | null };
+
+/** Where a table of keyferry's own is. */
+export interface TablePlace {
+  readonly table: string;
+  readonly region: string;
+  /** Null: the region's own. */
+  readonly endpoint: string | null;
+  /** Null: the adapter's own default. */
+  readonly requestTimeoutMs: number | null;
+}
+
 /** How an application takes part. */
 export interface OnlineConfig {
-  readonly switch: { readonly store: string; readonly key: string };
+  readonly switch: SwitchPlaceConfig;
   readonly instancesMin: number;
   readonly barrierTimeoutMs: number;
   readonly requestLifeMs: number;
@@ -215,8 +231,7 @@ export interface ReplicateConfig {
 }
 
 export type FreezeConfig =
-  /** Null: the key that the kind of store has by default. */
-  | { readonly kind: 'key'; readonly store: string; readonly key: string | null }
+  | ({ readonly kind: 'key' } & SwitchPlaceConfig)
   /** As written: relative to the file where it is a path. */
   | { readonly kind: 'command'; readonly run: readonly string[] }
   | { readonly kind: 'person' };
@@ -225,13 +240,7 @@ export type FreezeConfig =
 export type StateConfig =
   | { readonly sqlite: string }
   | {
-      readonly dynamodb: {
-        readonly table: string;
-        readonly region: string;
-        /** Null: the region's own. */
-        readonly endpoint: string | null;
-        /** Null: the adapter's own default. */
-        readonly requestTimeoutMs: number | null;
+      readonly dynamodb: TablePlace & {
         /** Null: for ever. */
         readonly eventsKeptMs: number | null;
       };

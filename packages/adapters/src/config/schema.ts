@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { adapterKinds, laterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
 import { postgresStore } from './postgres-fields.ts';
-import type { StateConfig } from './resolved-config.ts';
+import type { StateConfig, SwitchPlaceConfig } from './resolved-config.ts';
 import { rule } from './rule-schema.ts';
 import {
   choice,
@@ -167,12 +167,25 @@ function kindComplaint(input: unknown): string | undefined {
 const storeName = z.string({ error: expects('the name of a store') });
 
 /** What applications follow, whichever strategy leads them. */
-const switchPlace = z.strictObject({
-  store: storeName.describe('the store that holds it, which every instance of the application reaches'),
-  key: text
-    .optional()
-    .describe('where in that store; in etcd-v3 _keyferry/switch by default, in etcd-v2 /_keyferry/switch'),
-});
+const switchPlace = z
+  .strictObject({
+    store: storeName.optional().describe('the store that holds it, which every instance of the application reaches'),
+    dynamodb: z
+      .strictObject(dynamoDbTable("a table made by state create-table; it may be the state's own"))
+      .optional()
+      .describe('in place of a store: a DynamoDB table that holds it, which every instance of the application reaches'),
+    key: text
+      .optional()
+      .describe(
+        'where in that store; in etcd-v3 _keyferry/switch by default, in etcd-v2 /_keyferry/switch, in dynamodb switch',
+      ),
+  })
+  .transform(({ store: inStore, dynamodb, key = null }, context): SwitchPlaceConfig => {
+    if ((inStore === undefined) === (dynamodb === undefined)) context.addIssue('one of store, dynamodb is expected');
+    if (dynamodb === undefined) return { store: inStore ?? '', key };
+    const { table, region, endpoint: url = null, requestTimeout: requestTimeoutMs = null } = dynamodb;
+    return { dynamodb: { table, region, endpoint: url, requestTimeoutMs }, key };
+  });
 
 const freeze = z.union(
   [

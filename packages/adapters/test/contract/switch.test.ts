@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import type { PlainSwitch, Switch } from '@keyferry/core';
+import type { MigrationId, PlainSwitch, PrimaryRecord, Switch } from '@keyferry/core';
 import { plainSwitchContract, switchContract, type SwitchHarness } from '@keyferry/core/testing';
 import {
   request,
@@ -22,13 +22,17 @@ import {
   type PostgresServer,
 } from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openConsulPlainSwitch, openConsulSwitch } from '../../src/consul/index.ts';
 import { openEtcdV2PlainSwitch, openEtcdV2Switch } from '../../src/etcd-v2/index.ts';
 import { openEtcdV3PlainSwitch, openEtcdV3Switch } from '../../src/etcd-v3/index.ts';
 import { openPostgresPlainSwitch, openPostgresSwitch, switchSql } from '../../src/postgres/index.ts';
 import { openSqlitePlainSwitch, openSqliteSwitch } from '../../src/sqlite/index.ts';
-import { openDynamoDbPlainSwitch, openDynamoDbSwitch } from '../../src/state/dynamodb/index.ts';
+import {
+  openDynamoDbPlainSwitch,
+  openDynamoDbPrimarySwitch,
+  openDynamoDbSwitch,
+} from '../../src/state/dynamodb/index.ts';
 import { useDynamoDb } from './dynamodb-fixture.ts';
 import { send } from './etcd-v2-fixture.ts';
 
@@ -153,6 +157,31 @@ describe.skipIf(!dynamoDb.ok)(`in DynamoDB${dynamoDb.note}`, () => {
     return { open: async () => openDynamoDbSwitch({ ...table, name: 'm' }), spoil };
   });
   switchContract('DynamoDB', inTable);
+  it('holds where applications read and write under strategy replicate, beside the modes of dual-read', async () => {
+    const table = await bench().newTable();
+    const one = openDynamoDbPrimarySwitch({ ...table, name: 'm' });
+    const other = openDynamoDbPrimarySwitch({ ...table, name: 'm' });
+    const held: PrimaryRecord = {
+      migration: 'm' as MigrationId,
+      epoch: 1,
+      primary: 'source',
+      writes: 'held',
+      announcedAt: '2030-01-31T12:00:00.000Z',
+      deadlineAt: '2030-01-31T12:00:30.000Z',
+    };
+    expect(await one.read()).toBeNull();
+    const written = await one.write(held, 'absent');
+    expect(await other.read()).toMatchObject({ value: held });
+    expect(await other.write({ ...held, epoch: 2 }, 'absent')).toMatchObject({
+      kind: 'lost',
+      current: { value: held },
+    });
+    const version = written.kind === 'written' ? written.version : 'absent';
+    expect(await other.write({ ...held, epoch: 2, writes: 'open' }, version)).toMatchObject({ kind: 'written' });
+    const place = openDynamoDbSwitch({ ...table, name: 'm' });
+    expect(await place.read()).toBeNull();
+    await Promise.all([one, other, place].map((each) => each.close()));
+  });
   plainSwitchContract('DynamoDB', async () => {
     const table = await bench().newTable();
     const store = openDynamoDbPlainSwitch({ ...table, name: 'm' });

@@ -32,6 +32,16 @@ export interface NamedDifferences {
   readonly total: number;
 }
 
+/** What applications did while both stores were theirs (strategy `dual-read`). */
+export interface OnlineFindings {
+  /** Keys that an application wrote in the target, over a copy or new. */
+  readonly rewritten: number;
+  /** Keys that it deleted, copied or not. */
+  readonly deleted: number;
+  /** Written in the source by somebody who does not follow the switch: the first by name, all by count. */
+  readonly strays: { readonly named: readonly KeyJson[]; readonly total: number };
+}
+
 /** Plain JSON, of a size that does not grow with the range. */
 export interface ComparisonPart {
   readonly source: readonly Digest[];
@@ -50,6 +60,8 @@ export interface ComparisonPart {
   readonly targetOnly: number;
   readonly expired: number;
   readonly unplaced: number;
+  /** Absent: no application took part. */
+  readonly online?: OnlineFindings;
 }
 
 /** Differences named in a result; the rest is counted. */
@@ -71,6 +83,7 @@ export class ComparisonTotal {
   private targetOnly = 0;
   private expired = 0;
   private unplaced = 0;
+  private online: OnlineFindings | undefined;
 
   add(part: ComparisonPart): void {
     const { source, target, differences, rest } = part;
@@ -82,6 +95,7 @@ export class ComparisonTotal {
     this.targetOnly += part.targetOnly;
     this.expired += part.expired;
     this.unplaced += part.unplaced;
+    this.online = joinedOnline(this.online, part.online);
     if (rest === null) return;
     this.restSource = addBuckets(rest.source, this.restSource);
     this.restTarget = addBuckets(rest.target, this.restTarget);
@@ -105,6 +119,7 @@ export class ComparisonTotal {
       targetOnly,
       expired,
       unplaced,
+      ...(this.online === undefined ? {} : { online: this.online }),
     };
   }
 
@@ -136,6 +151,16 @@ function joined(a: NamedDifferences, b: NamedDifferences): NamedDifferences {
   if (a.total === 0 || b.total === 0) return { named: [...a.named, ...b.named], total };
   const named = [...a.named, ...b.named].toSorted((x, y) => compareKeys(keyFromJson(x.key), keyFromJson(y.key)));
   return { named: named.slice(0, differencesNamed), total };
+}
+
+function joinedOnline(a: OnlineFindings | undefined, b: OnlineFindings | undefined): OnlineFindings | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  const named = [...a.strays.named, ...b.strays.named].toSorted((x, y) => compareKeys(keyFromJson(x), keyFromJson(y)));
+  return {
+    rewritten: a.rewritten + b.rewritten,
+    deleted: a.deleted + b.deleted,
+    strays: { named: named.slice(0, differencesNamed), total: a.strays.total + b.strays.total },
+  };
 }
 
 function sameBuckets(a: readonly Digest[], b: readonly Digest[]): boolean {

@@ -34,11 +34,8 @@ export interface CostTerms {
   readonly prices: Prices;
 }
 
-/** What a migration in which applications take part asks of them, and where they meet. */
+/** What a migration in which applications take part asks of them. */
 export interface OnlineTerms {
-  /** The store that holds the switch, by its name in the configuration, and the place in it. */
-  readonly switchStore: string;
-  readonly switchKey: string;
   /** A barrier holds with so many acknowledgements at least; 1 or more. */
   readonly instancesMin: number;
   /** How long a barrier is waited for before it is given up. */

@@ -23,6 +23,8 @@ export interface TailRunHooks {
   readonly expand: (range: KeyRange) => Promise<readonly Key[]>;
   /** Brings both sides together without the feed, or throws. */
   readonly recover: (why: string) => Promise<void>;
+  /** Hears how long each step took that carried something, in milliseconds. */
+  readonly onStep?: (ms: number) => void;
 }
 
 export class TailRun {
@@ -91,6 +93,7 @@ export class TailRun {
       }
       const readAtMs = clock.monotonicMs();
       const step = await tail.step(readWaitMs, hooks.expand, signal);
+      if (step.kind === 'moved') hooks.onStep?.(clock.monotonicMs() - readAtMs);
       if (step.kind === 'lost') {
         env.host.emit({ code: 'tail.lost', data: { tail: tail.route.tail, why: step.why } });
         await hooks.recover(step.why);

@@ -28,6 +28,7 @@ import { attemptScope, readItem } from '../state-items.ts';
 import { withRetry } from '../retry.ts';
 import type { ChunkEnd } from '../worker.ts';
 import type { Deadline } from './deadline.ts';
+import { frozenSource } from './online-moves.ts';
 import { Search, shuffled, type SearchPage } from './search.ts';
 import { endOf, joinAttempt, type JoinedAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 
@@ -93,7 +94,10 @@ async function copyChunks(
   // Looked for before the source is opened, which can be dear.
   const first = await supply.peek();
   if (first === null) return end(...supply.ending());
-  const view = await home.sources.under(`${plan.plan}/${state.attempt}`, async () => {
+  // Asked before the source is opened: it has to be read at or after the last write that applications made there.
+  const frozenAt = spec.strategy === 'dual-read' ? await frozenSource(engine, spec) : '';
+  if (frozenAt === null) return end('waiting', 'applications still write to the source: dispatch has them leave it');
+  const view = await home.sources.under(`${plan.plan}/${state.attempt}/${frozenAt}`, async () => {
     return new SharedView(() => openImage(engine, spec), null);
   });
   if ((await deadline.before(view.view())) === null)

@@ -42,6 +42,11 @@ export class Deadline {
     return this.stop.signal.aborted;
   }
 
+  /** Until it has to stop. */
+  get leftMs(): number {
+    return Math.max(0, this.endsAtMs - this.clock.monotonicMs() - this.reserveMs - 2 * this.slowest);
+  }
+
   /** The slowest request so far. */
   get slowestMs(): number {
     return this.slowest;
@@ -75,7 +80,7 @@ export class Deadline {
 
   private async wait(): Promise<void> {
     for (;;) {
-      const leftMs = this.endsAtMs - this.clock.monotonicMs() - this.reserveMs - 2 * this.slowest;
+      const { leftMs } = this;
       if (leftMs < 1) break; // less than any clock can wait
       await this.clock.sleep(Math.min(leftMs, lookEveryMs), this.ended.signal);
       if (this.ended.signal.aborted) return;

@@ -10,6 +10,7 @@ import {
   type ChunkId,
   type Code,
   type MigrationSpec,
+  type MigrationState,
   type Phase,
   type Submission,
   type Verification,
@@ -20,6 +21,10 @@ import { recordHistory } from '../events.ts';
 import type { Engine } from '../migration.ts';
 import { withSession } from '../session.ts';
 import { attemptScope, currentId, readItem, readMigration } from '../state-items.ts';
+import { assertMayApply } from '../strategies/dual-read/apply.ts';
+import { onlineParts } from '../strategies/dual-read/online.ts';
+import type { OnlineOutcome } from '../strategies/dual-read/walk.ts';
+import { isSettleDue, leaveSource } from './online-moves.ts';
 import { assertFit, endOf, joinAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 import { answerSubmission, dropPlanRows, openSubmitted } from './submit.ts';
 import { assertReadable } from './whole-source.ts';
@@ -41,6 +46,8 @@ export interface DispatchSlice extends SliceEnd {
   /** All chunks of the plan, shared out; empty when nothing is next. */
   readonly spans: readonly ChunkSpan[];
   readonly chunks: Pick<BackfillSummary, 'chunksDone' | 'chunksTotal'> | null;
+  /** Where it led applications; null: nowhere. */
+  readonly online: OnlineOutcome | null;
 }
 
 /** What apply refuses, so that a repeat would be refused too. Anything else may pass. */
@@ -58,6 +65,8 @@ const refusals: ReadonlySet<Code> = new Set<Code>([
   'epoch.lost',
   'target.exists',
   'slices.not-fit',
+  'capability.missing',
+  'switch.other-migration',
 ]);
 
 export async function dispatchSlice(
@@ -71,23 +80,44 @@ export async function dispatchSlice(
     const held = await takeUp(engine, spec, request);
     if (held !== null) return held;
   }
-  const join = await joinAttempt(engine, spec, ['applying', 'applied']);
-  if (join.kind === 'ended') return { ...join.end, next: null, spans: [], chunks: null };
+  const join = await joinAttempt(engine, spec, phasesOf(spec));
+  if (join.kind === 'ended') return { ...join.end, ...nothing };
   const { attempt } = join;
   const scope = attemptScope(migration, attempt.state.attempt);
   const { chunksDone, chunksTotal } = await summarizeChunks(engine, scope);
   const verification = await readItem(engine, 'verification', scope, currentId);
-  const next = nextOf(attempt.state.phase, chunksDone === attempt.plan.chunks, verification?.item ?? null);
+  const next = nextOf(attempt.state, chunksDone === attempt.plan.chunks, verification?.item ?? null, spec);
+  const chunks = { chunksDone, chunksTotal };
+  const left = next === 'backfill' && spec.strategy === 'dual-read';
+  const move = left ? await leaveSource(engine, spec, attempt, request) : null;
+  if (move !== null && move.outcome !== 'done') {
+    return { ...endOf(attempt, move.outcome, move.why), ...nothing, next, chunks };
+  }
   return {
     ...endOf(attempt, next === null ? 'done' : 'more'),
     next,
     spans: next === null ? [] : spansOf(attempt.plan.chunks, request.spansMax),
-    chunks: { chunksDone, chunksTotal },
+    chunks,
+    online: move?.online ?? null,
   };
 }
 
-export function nextOf(phase: Phase, isCopied: boolean, verification: Verification | null): DispatchSlice['next'] {
+/** Where applications take part they are led on once it is proven. */
+const phasesOf = ({ strategy }: MigrationSpec): readonly Phase[] =>
+  strategy === 'dual-read' ? ['applying', 'applied', 'verified'] : ['applying', 'applied'];
+
+const nothing = { next: null, spans: [], chunks: null, online: null } as const;
+
+export function nextOf(
+  state: Pick<MigrationState, 'phase' | 'epochToken'>,
+  isCopied: boolean,
+  verification: Verification | null,
+  { strategy }: Pick<MigrationSpec, 'strategy'>,
+): DispatchSlice['next'] {
+  const { phase } = state;
   if (phase === 'applying') return isCopied ? 'verify' : 'backfill';
+  // Whoever finds it proven leads applications on.
+  if (strategy === 'dual-read' && isSettleDue(state)) return 'verify';
   return phase === 'applied' && (verification?.ended ?? null) === null ? 'verify' : null;
 }
 
@@ -112,7 +142,7 @@ async function takeUp(
   const ended = async (outcome: 'more' | 'waiting' | 'stopped', why: string): Promise<DispatchSlice> => {
     const state = (await readMigration(engine, migration))?.item ?? null;
     const about = { migration, plan: state?.plan ?? null, attempt: state?.attempt ?? null };
-    return { ...about, phase: state?.phase ?? 'new', outcome, why, next: null, spans: [], chunks: null };
+    return { ...about, phase: state?.phase ?? 'new', outcome, why, ...nothing };
   };
   try {
     await withSession(engine, spec, options, async (session) => {
@@ -131,6 +161,7 @@ async function takeUp(
         assertFit(engine, migration);
         const reader = await openSubmitted(engine, migration, entry.item);
         assertReadable(engine, spec, reader.plan);
+        if (spec.strategy === 'dual-read') await assertMayApply(engine, spec, onlineParts(engine, spec), session);
         const start = { ...options, accept, appliedAs, runner: 'functions' } as const;
         const { attempt, resumed, view } = await startAttempt(engine, spec, session, reader, start);
         await view.close(); // nothing is copied here

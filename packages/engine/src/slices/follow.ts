@@ -22,6 +22,7 @@ import { readStatus } from '../status.ts';
 import { attemptScope, currentId, listItems, readItem } from '../state-items.ts';
 import type { ApplyResult } from '../strategies/offline.ts';
 import type { VerifyResult } from '../verify.ts';
+import { isSettleDue } from './online-moves.ts';
 import { readSubmission } from './submit.ts';
 
 export interface FollowOptions {
@@ -83,7 +84,9 @@ async function look(
   assertGoing(migration, control, phase);
   const scope = attemptScope(migration, attempt);
   const verification = await readItem(env, 'verification', scope, currentId);
-  if (phase !== 'applying' && (verification?.item.ended ?? null) !== null) {
+  // Where applications take part it is over once they were led on, too.
+  const isLedOn = plan.strategy !== 'dual-read' || !isSettleDue(state);
+  if (phase !== 'applying' && (verification?.item.ended ?? null) !== null && isLedOn) {
     return { ...(await resultOf(env, plan, attempt, counts ?? noCounts, startedAtMs)), backups: state.backups ?? [] };
   }
   if (phase === 'applying') {

@@ -46,8 +46,8 @@ export async function submitPlan(
 ): Promise<Submission> {
   const { plan } = reader;
   assertApplyable(plan);
-  if (plan.strategy !== 'offline') {
-    // Functions follow no switch: a barrier is waited for by a process that can give it up.
+  if (plan.strategy === 'replicate') {
+    // What follows the source goes on for as long as it is not told to stop.
     const next = `keyferry apply ${shellWord(appliedAs)}`;
     const command = 'apply --runner lambda';
     throw new KeyferryError('phase.not-allowed', { migration: plan.migration, phase: plan.strategy, command, next });

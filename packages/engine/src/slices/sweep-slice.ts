@@ -47,7 +47,7 @@ export async function sweepSlice(engine: Engine, spec: MigrationSpec, _request: 
   const verification = (await readItem(engine, 'verification', scope, currentId))?.item ?? null;
   const checksDone =
     verification === null || verification.ended !== null ? null : await countChecks(engine, scope, verification.number);
-  const next = nextOf(state.phase, chunksDone === plan.chunks, verification);
+  const next = nextOf(state, chunksDone === plan.chunks, verification, spec);
   const done = scannedOf(counts) + deletesOf(counts) + (checksDone ?? 0);
   const pace = await writePace(engine, scope, state.run, done);
   return {

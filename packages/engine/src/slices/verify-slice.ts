@@ -13,20 +13,15 @@ import {
   ComparisonTotal,
   decideCheck,
   finishCheck,
-  imageRule,
   isKeyferryError,
-  keyAfter,
   keyFromJson,
   keyToJson,
   putDownCheck,
   runId,
-  toSourceKey,
   workerId,
   type CheckState,
   type ChunkId,
   type ComparisonPart,
-  type Key,
-  type KeyRange,
   type MigrationSpec,
   type MigrationState,
   type PlannedChunk,
@@ -34,22 +29,19 @@ import {
   type Verification,
   type WorkerId,
 } from '@keyferry/core';
-import { summarizeChunks } from '../backfill-summary.ts';
+import { summarizeChunks, type BackfillSummary } from '../backfill-summary.ts';
 import { chunkLeaseMs } from '../backfill-context.ts';
-import { Comparison } from '../comparison.ts';
-import { deviationsOf } from '../deviations.ts';
 import { recordHistory } from '../events.ts';
 import { openViews, type Views } from '../image.ts';
 import type { Engine } from '../migration.ts';
-import { joinViews } from '../pages.ts';
 import { withRetry } from '../retry.ts';
 import { RunRecorder } from '../run-record.ts';
 import { withSession, type Session } from '../session.ts';
-import { chunkRange } from '../staleness.ts';
 import { attemptScope, currentId, listItems, readItem, writeItem, writeItemOrFail } from '../state-items.ts';
 import { recordBackfilled, recordVerdict } from '../backfill-run.ts';
-import type { VerifyResult } from '../verify.ts';
-import { PartialComparison, type Reached } from './partial-comparison.ts';
+import type { OnlineOutcome } from '../strategies/dual-read/walk.ts';
+import { chunkComparison, type ChunkComparison, type Judged } from './chunk-comparison.ts';
+import { frozenSource, isSettleDue, isVerdictStale, settle } from './online-moves.ts';
 import { Search, shuffled, type SearchPage } from './search.ts';
 import { endOf, joinAttempt, type JoinedAttempt, type SliceEnd, type SliceRequest } from './slice.ts';
 
@@ -70,6 +62,8 @@ export interface VerifySlice extends SliceEnd {
   /** What came out of it, once all chunks are compared; null before. */
   readonly verdict: 'agree' | 'differ' | null;
   readonly deviations: readonly string[];
+  /** Where it led applications, once it was proven; null: nowhere. */
+  readonly online: OnlineOutcome | null;
 }
 
 const chunksListed = 100;
@@ -80,15 +74,23 @@ export async function verifySlice(
   request: VerifySliceRequest,
 ): Promise<VerifySlice> {
   const { chunks } = request;
-  const nothing = { verification: null, chunksDone: 0, left: chunks, verdict: null, deviations: [] };
+  const nothing = { verification: null, chunksDone: 0, left: chunks, verdict: null, deviations: [], online: null };
   const join = await joinAttempt(engine, spec, ['applying', 'applied', 'verified']);
   if (join.kind === 'ended') return { ...join.end, ...nothing };
   try {
-    return await new VerifyRun(engine, spec, join.attempt, request).run();
+    const isOnline = spec.strategy === 'dual-read';
+    const frozenAt = isOnline ? await frozenSource(engine, spec) : null;
+    if (isOnline && frozenAt === null)
+      return { ...endOf(join.attempt, 'waiting', 'applications still write to the source'), ...nothing };
+    const comparison = chunkComparison(engine, spec, join.attempt.plan, frozenAt);
+    return await new VerifyRun(engine, spec, join.attempt, request, comparison).run();
   } catch (error) {
     await request.home.sides.drop(); // it may be what failed
     // Another slice, or somebody's command, has the lock for a moment.
     if (isKeyferryError(error, 'lease.held')) return { ...endOf(join.attempt, 'waiting', error.message), ...nothing };
+    // Its time ran out while it waited for that moment to pass.
+    if (isKeyferryError(error, 'run.interrupted'))
+      return { ...endOf(join.attempt, 'more', 'its time ran out'), ...nothing };
     throw error;
   }
 }
@@ -98,13 +100,21 @@ class VerifyRun {
   private readonly spec: MigrationSpec;
   private readonly joined: JoinedAttempt;
   private readonly request: VerifySliceRequest;
+  private readonly comparison: ChunkComparison;
   private readonly scope: string;
   private readonly done = new Set<ChunkId>();
   /** Chunks that are in other hands. */
   private readonly held = new Set<ChunkId>();
   private finished = 0;
 
-  constructor(engine: Engine, spec: MigrationSpec, joined: JoinedAttempt, request: VerifySliceRequest) {
+  constructor(
+    engine: Engine,
+    spec: MigrationSpec,
+    joined: JoinedAttempt,
+    request: VerifySliceRequest,
+    comparison: ChunkComparison,
+  ) {
+    this.comparison = comparison;
     this.engine = engine;
     this.spec = spec;
     this.joined = joined;
@@ -120,7 +130,8 @@ class VerifyRun {
     const { number, ended } = begun;
     if (ended !== null) {
       for (const chunk of chunks ?? []) this.done.add(chunk);
-      return { ...this.end('done', number, null), verdict: ended.verdict };
+      const end = { ...this.end('done', number, null), verdict: ended.verdict };
+      return ended.verdict === 'agree' ? await this.ledOn(end) : end;
     }
     const views = await this.openViews(number);
     if (views === null)
@@ -146,12 +157,29 @@ class VerifyRun {
     const closed = await this.close(number);
     if (closed === null) return this.end('waiting', number, 'another verification has begun');
     const phase = closed.deviations.length === 0 ? ('verified' as const) : ('applied' as const);
-    return { ...this.end('done', number, null), phase, ...closed, plan: joined.plan.plan };
+    const end = { ...this.end('done', number, null), phase, ...closed, plan: joined.plan.plan };
+    return phase === 'verified' ? await this.ledOn(end) : end;
+  }
+
+  /** Where applications take part, whoever finds it proven leads them on: who proved it may have died before that. */
+  private async ledOn(end: VerifySlice): Promise<VerifySlice> {
+    const { engine, spec, joined, request } = this;
+    if (spec.strategy !== 'dual-read' || !isSettleDue({ ...joined.state, phase: 'verified' })) return end;
+    const { outcome, why, online } = await settle(engine, spec, joined, request);
+    return { ...end, outcome, why, online };
   }
 
   private end(outcome: SliceEnd['outcome'], verification: number | null, why: string | null): VerifySlice {
     const end = endOf(this.joined, outcome, why);
-    return { ...end, verification, chunksDone: this.finished, left: this.left(), verdict: null, deviations: [] };
+    return {
+      ...end,
+      verification,
+      chunksDone: this.finished,
+      left: this.left(),
+      verdict: null,
+      deviations: [],
+      online: null,
+    };
   }
 
   private left(): readonly ChunkId[] | null {
@@ -165,7 +193,8 @@ class VerifyRun {
     const current = await readItem(engine, 'verification', scope, currentId);
     const { phase } = joined.state;
     const isOver = current === null ? phase === 'verified' : current.item.ended !== null;
-    const isDue = phase === 'applying' || (isOver ? request.again : current === null);
+    const isAgain = isOver && (request.again || this.isProofDue(current?.item ?? null));
+    const isDue = phase === 'applying' || isAgain || (!isOver && current === null);
     if (!isDue) return current?.item ?? `it is ${phase}`;
     const summary = await summarizeChunks(engine, scope);
     const { chunks } = joined.plan;
@@ -186,6 +215,13 @@ class VerifyRun {
       await writeItemOrFail(engine, 'verification', scope, currentId, next, before?.version ?? 'absent');
       return next;
     });
+  }
+
+  /** Applications are led on by a verdict of functions themselves that is not of long ago. @param last null: a machine verified */
+  private isProofDue(last: Verification | null): boolean {
+    const { engine, spec, joined } = this;
+    if (spec.strategy !== 'dual-read' || !isSettleDue(joined.state)) return false;
+    return last === null || (last.ended?.verdict === 'agree' && isVerdictStale(last, engine.clock.nowMs()));
   }
 
   private withLock<T>(work: (session: Session) => Promise<T>): Promise<T> {
@@ -277,51 +313,28 @@ class VerifyRun {
       return total.part();
     };
     let renewedAtMs = engine.clock.monotonicMs();
-    const whole = await this.compare(views, chunk, cursor === null ? null : keyFromJson(cursor), async (soFar) => {
-      const isDue = engine.clock.monotonicMs() - renewedAtMs > chunkLeaseMs / 4;
-      if (!request.deadline.hasPassed && !isDue) return true;
-      const reached = soFar();
-      if (reached === null) return true;
-      const [key, part] = [keyToJson(reached.key), withEarlier(reached.part)];
-      if (request.deadline.hasPassed) {
-        await store(putDownCheck(claim, key, part));
-        return false;
-      }
-      renewedAtMs = engine.clock.monotonicMs();
-      const leaseEndsAtMs = engine.clock.nowMs() + chunkLeaseMs;
-      return await store({ ...claim, leaseEndsAtMs, cursor: key, part });
-    });
+    const whole = await this.comparison.compare(
+      views,
+      chunk,
+      cursor === null ? null : keyFromJson(cursor),
+      async (soFar) => {
+        const isDue = engine.clock.monotonicMs() - renewedAtMs > chunkLeaseMs / 4;
+        if (!request.deadline.hasPassed && !isDue) return true;
+        const reached = soFar();
+        if (reached === null) return true;
+        const [key, part] = [keyToJson(reached.key), withEarlier(reached.part)];
+        if (request.deadline.hasPassed) {
+          await store(putDownCheck(claim, key, part));
+          return false;
+        }
+        renewedAtMs = engine.clock.monotonicMs();
+        const leaseEndsAtMs = engine.clock.nowMs() + chunkLeaseMs;
+        return await store({ ...claim, leaseEndsAtMs, cursor: key, part });
+      },
+    );
     if (whole === null || !(await store(finishCheck(claim, withEarlier(whole))))) return;
     this.done.add(chunk.chunk);
     this.finished += 1;
-  }
-
-  /**
-   * Compares a chunk, from behind a key on.
-   * @param goesOn asked between two pages, with a way to learn what was found up to which key; false stops it
-   * @returns null when it was stopped
-   */
-  private async compare(
-    views: Views,
-    chunk: PlannedChunk,
-    cursor: Key | null,
-    goesOn: (soFar: () => Reached | null) => Promise<boolean>,
-  ): Promise<ComparisonPart | null> {
-    const { engine, spec, joined } = this;
-    const { rule } = imageRule(spec);
-    const whole = chunkRange(chunk, spec);
-    const range: KeyRange = cursor === null ? whole : { ...whole, start: toSourceKey(rule, keyAfter(cursor)) };
-    const visitor = new PartialComparison(new Comparison(joined.plan, engine), rule.targetPrefix);
-    try {
-      await joinViews(engine, rule, views, range, visitor, async (read) => {
-        engine.host.emit({ code: 'verify.progress', data: { keys: read.sourceKeys } });
-        if (!(await goesOn(() => visitor.reached()))) throw new Stopped();
-      });
-    } catch (error) {
-      if (!(error instanceof Stopped)) throw error;
-      return null;
-    }
-    return visitor.whole();
   }
 
   private async countOpen(number: number): Promise<number> {
@@ -341,8 +354,7 @@ class VerifyRun {
       const { ended } = current.item;
       if (ended !== null) return { verdict: ended.verdict, deviations: [] };
       const summary = await summarizeChunks(engine, scope);
-      const verified = await this.result(current.item);
-      const deviations = deviationsOf(joined.plan, summary, verified);
+      const { verified, deviations } = await this.judge(current.item, summary);
       const facts = { plan: joined.plan.plan, attempt: joined.state.attempt, by: request.holder } as const;
       const recorder = new RunRecorder(engine, spec.migration, { ...facts, run: session.run, command: 'apply' });
       await recorder.during(
@@ -360,8 +372,11 @@ class VerifyRun {
     });
   }
 
-  private async result({ number, sourcePosition, targetPosition, startedAtMs }: Verification): Promise<VerifyResult> {
-    const { engine, scope, joined } = this;
+  private async judge(
+    { number, sourcePosition, targetPosition, startedAtMs }: Verification,
+    summary: BackfillSummary,
+  ): Promise<Judged> {
+    const { engine, scope } = this;
     const total = new ComparisonTotal();
     for await (const entries of listItems(engine, 'check', scope)) {
       for (const { item } of entries) {
@@ -370,9 +385,6 @@ class VerifyRun {
       }
     }
     const elapsedMs = engine.clock.nowMs() - startedAtMs;
-    const { prune: prunes, exceptions } = joined.plan;
-    return { ...total.verdict(exceptions), prunes, sourcePosition, targetPosition, elapsedMs };
+    return this.comparison.judge(total, { sourcePosition, targetPosition, elapsedMs }, summary);
   }
 }
-
-class Stopped extends Error {}

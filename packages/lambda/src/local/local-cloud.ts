@@ -2,11 +2,13 @@
  * A cloud on this machine: the functions of a bundle, a schedule that calls them, and what a cloud does to them.
  *
  *     every tick    dispatch · backfill × concurrency · verify · sweep      overlapping, as ticks do not wait
+ *                   of strategy replicate: tail
  *     a queue       takes the place of the ticks of backfill, which gets an item as soon as one of it is free
  *     chaos         kills one in four in the middle of its work, and delivers one in eight twice
  *
  * They run the built bundles as processes of their own through the Runtime API; state and stores are real.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SQSBatchResponse } from 'aws-lambda';
@@ -32,7 +34,7 @@ export interface LocalCloudOptions {
   readonly onEnd?: (name: FunctionName, end: LocalInvocation) => void;
 }
 
-const names: readonly FunctionName[] = ['plan', 'dispatch', 'backfill', 'verify', 'sweep'];
+const names: readonly FunctionName[] = ['plan', 'dispatch', 'backfill', 'verify', 'sweep', 'tail'];
 const pollEveryMs = 50;
 /** Of those that overlap by nature. */
 const spareEnvironments = 2;
@@ -40,11 +42,14 @@ const spareEnvironments = 2;
 export class LocalCloud {
   readonly functions: Readonly<Record<FunctionName, LocalFunction>>;
   private readonly options: LocalCloudOptions;
+  /** It has the function of strategy replicate, and then no other. */
+  private readonly follows: boolean;
   private readonly underWay = new Set<Promise<unknown>>();
 
   constructor(options: LocalCloudOptions) {
     this.options = options;
     const { folder, timeoutMs, concurrency, queue, env = {}, onLine } = options;
+    this.follows = existsSync(join(folder, 'tail'));
     const functionOf = (name: FunctionName): LocalFunction =>
       new LocalFunction({
         name: `keyferry-${name}`,
@@ -70,12 +75,13 @@ export class LocalCloud {
   /** One tick: what a schedule calls, without waiting for it. */
   tick(): void {
     const { concurrency, queue, chaos = null } = this.options;
-    const calls: FunctionName[] = [
+    const copying: FunctionName[] = [
       'dispatch',
       ...Array.from({ length: queue === undefined ? concurrency : 0 }, () => 'backfill' as const),
       'verify',
       'sweep',
     ];
+    const calls: readonly FunctionName[] = this.follows ? ['tail'] : copying;
     for (const name of calls) {
       const times = chaos !== null && chaos() < 1 / 8 ? 2 : 1;
       for (let i = 0; i < times; i += 1) this.start(name);

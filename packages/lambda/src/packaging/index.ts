@@ -2,6 +2,7 @@
  * `lambda package`: from a migration's configuration to a folder for each function, that starts from itself alone.
  *
  *     OUT/plan/  dispatch/  backfill/  verify/  sweep/        index.cjs, keyferry.json, files/
+ *     OUT/tail/                                               of strategy replicate
  *
  * They are made beside their place and moved there whole, so that a half-made bundle is never deployed.
  */
@@ -24,7 +25,9 @@ import { namedModules } from './named-adapters.ts';
 
 export type { FunctionName } from '../runtime/invocation.ts';
 
-export const functionNames: readonly FunctionName[] = ['plan', 'dispatch', 'backfill', 'verify', 'sweep'];
+const copying: readonly FunctionName[] = ['plan', 'dispatch', 'backfill', 'verify', 'sweep'];
+/** The first copy is made from a machine; what follows it is one function. */
+const following: readonly FunctionName[] = ['tail'];
 
 export interface PackagedFunction extends HandlerBundle {
   readonly name: FunctionName;
@@ -59,7 +62,8 @@ export async function packageMigration(config: ResolvedConfig, migration: string
   await mkdir(out, { recursive: true });
   const draft = await mkdtemp(join(resolve(out), '.draft-'));
   try {
-    const bundles = await bundleHandlers(functionNames, draft, { named, version: manifest.keyferryVersion });
+    const names = ownConfig.migrations[migration]?.strategy === 'replicate' ? following : copying;
+    const bundles = await bundleHandlers(names, draft, { named, version: manifest.keyferryVersion });
     const functions: PackagedFunction[] = [];
     for (const [name, bundle] of bundles) {
       await writeFile(join(draft, name, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);

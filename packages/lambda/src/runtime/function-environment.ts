@@ -15,8 +15,23 @@ import {
   type ResolvedConfig,
   type WiredMigration,
 } from '@keyferry/adapters';
-import { selectionText, type KeySelection, type MigrationId, type PlanId, type StateStore } from '@keyferry/core';
-import { readSubmission, SliceHome, withRetry, type Engine, type Environment } from '@keyferry/engine';
+import {
+  invariant,
+  selectionText,
+  type KeySelection,
+  type MigrationId,
+  type PlanId,
+  type StateStore,
+} from '@keyferry/core';
+import {
+  readSubmission,
+  SliceHome,
+  StatePrimarySwitch,
+  withRetry,
+  type Engine,
+  type Environment,
+  type ReplicatePorts,
+} from '@keyferry/engine';
 import { readBundle } from './bundle-files.ts';
 import { FunctionHost } from './function-host.ts';
 
@@ -73,8 +88,17 @@ class WarmEnvironment {
     await this.close();
     const { migration, env } = this;
     const wired = await wireMigration(selectPart(this.config, migration, selection), migration, { redactor });
-    const { source, target, scratch } = wired;
-    const environment = { migration, engine: { ...env, source, target, scratch }, wired, home: new SliceHome() };
+    const { source, target, scratch, online } = wired;
+    const replicate = replicatePorts(env, migration, wired);
+    const engine = {
+      ...env,
+      source,
+      target,
+      scratch,
+      ...(online === undefined ? {} : { online }),
+      ...(replicate === null ? {} : { replicate }),
+    };
+    const environment = { migration, engine, wired, home: new SliceHome() };
     this.wired = { part, environment };
     return environment;
   }
@@ -99,4 +123,20 @@ class WarmEnvironment {
     await wired?.environment.home.close();
     await wired?.environment.wired.close();
   }
+}
+
+/** No function leads applications over: one whose switch is a program or a person reads what the state remembers of them. */
+function replicatePorts(
+  env: Environment,
+  migration: MigrationId,
+  { replicate }: WiredMigration,
+): ReplicatePorts | null {
+  if (replicate === null) return null;
+  const { back, primary, told } = replicate;
+  if (primary !== null) return { back, primary };
+  const tell = async (): Promise<void> => {
+    invariant(false, 'a function led applications over');
+  };
+  const who = { kind: told?.kind ?? 'person', where: told?.kind ?? 'person', ask: tell, tell } as const;
+  return { back, primary: new StatePrimarySwitch(env.state, migration, who) };
 }

@@ -26,6 +26,7 @@ const progressCodes: ReadonlySet<Message['code']> = new Set<Message['code']>([
   'plan.scanning',
   'apply.checking',
   'image.sorting',
+  'tail.progress',
 ]);
 
 export class FunctionHost implements Host {

@@ -26,7 +26,7 @@ export interface Answer<T> {
   readonly metrics: Readonly<Record<string, Metric>>;
 }
 
-export type FunctionName = 'plan' | 'dispatch' | 'backfill' | 'verify' | 'sweep';
+export type FunctionName = 'plan' | 'dispatch' | 'backfill' | 'verify' | 'sweep' | 'tail';
 
 let invocations = 0;
 

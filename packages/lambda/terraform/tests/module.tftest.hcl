@@ -1,5 +1,5 @@
 # What the module would make, on a mocked provider: no credentials, no network; the provider's real schema still judges.
-# functions_dir comes from whoever runs this: a folder with the five zips.
+# functions_dir comes from whoever runs this: a folder with the zips.
 
 mock_provider "aws" {
   override_during = plan
@@ -254,6 +254,27 @@ run "traced" {
       ]
     ]))
     error_message = "Only traces have no resource to name."
+  }
+}
+
+run "follows" {
+  command = plan
+
+  variables {
+    follows = true
+  }
+
+  assert {
+    condition     = keys(aws_lambda_function.function) == ["tail"] && aws_lambda_function.function["tail"].reserved_concurrent_executions == 1
+    error_message = "Strategy replicate has one function, which works once at a time."
+  }
+  assert {
+    condition     = keys(aws_scheduler_schedule.tick) == ["tail-0"]
+    error_message = "Each tick calls it once."
+  }
+  assert {
+    condition     = contains([for statement in jsondecode(aws_iam_role_policy.function["tail"].policy).Statement : statement.Sid], "State")
+    error_message = "It may use the state."
   }
 }
 

@@ -31,13 +31,19 @@ export function configPage(): string {
 
 function rowsOf(path: string, schema: Schema, required: boolean): string[][] {
   const alternatives = schema.oneOf ?? schema.anyOf;
-  const whole = alternatives?.some(({ properties = {} }) => Object.keys(properties).length > 1) === true;
+  const whole = alternatives?.some(hasMembersToTell) === true;
   const own =
     path === '' || (isMap(schema) && schema.description === undefined)
       ? []
       : [[code(path), takes(schema), byDefault(schema, required), schema.description ?? '']];
   if (whole) return [...own, ...(alternatives ?? []).flatMap((each) => rowsOfAlternative(path, each))];
   return [...own, ...inner(path, schema)];
+}
+
+/** Of what one member says by itself, as in a reference to a secret, nothing is left to tell. */
+function hasMembersToTell({ properties = {} }: Schema): boolean {
+  const members = Object.values(properties);
+  return members.length > 1 || members.some((member) => member.properties !== undefined);
 }
 
 /** One kind of store: named by its literal member, which is not repeated for each field. */

@@ -6,7 +6,12 @@ import { DynamoDbState } from './store.ts';
 import { assertTableFormat } from './table-format.ts';
 
 export { createStateTable, type TableOutcome } from './table.ts';
-export { openDynamoDbPlainSwitch, openDynamoDbSwitch, type DynamoDbSwitchOptions } from './switch.ts';
+export {
+  openDynamoDbPlainSwitch,
+  openDynamoDbPrimarySwitch,
+  openDynamoDbSwitch,
+  type DynamoDbSwitchOptions,
+} from './switch.ts';
 
 export interface DynamoDbStateOptions extends ConnectionOptions {
   /** Events are let go so long after they were written; by default never. */

@@ -3,6 +3,7 @@
  *
  *     pk                  sk                     holds
  *     switch#<name>       record                 the mode
+ *     switch#<name>       primary                which store applications use, under strategy replicate
  *     switch#<name>       instances/<id>         a registration
  *     switch#<name>       plain                  the plain form
  *
@@ -11,8 +12,22 @@
  * `Query` on that partition alone (`dynamodb:LeadingKeys`).
  */
 import { randomUUID } from 'node:crypto';
-import { plainSwitchIsOver, plainSwitchText, type PlainSwitch, type Switch, type SwitchVersion } from '@keyferry/core';
-import { CellSwitch, instancesFolder, type Cell, type Cells, type CellWrite } from '../../switch/cells.ts';
+import {
+  plainSwitchIsOver,
+  plainSwitchText,
+  type PlainSwitch,
+  type PrimarySwitch,
+  type Switch,
+  type SwitchVersion,
+} from '@keyferry/core';
+import {
+  CellPrimarySwitch,
+  CellSwitch,
+  instancesFolder,
+  type Cell,
+  type Cells,
+  type CellWrite,
+} from '../../switch/cells.ts';
 import { Connection, type Condition, type ConnectionOptions, type Item } from './connection.ts';
 
 export interface DynamoDbSwitchOptions extends ConnectionOptions {
@@ -23,6 +38,11 @@ export interface DynamoDbSwitchOptions extends ConnectionOptions {
 /** Connects with the first call. @throws the codes of a state in DynamoDB, from every method of the switch */
 export function openDynamoDbSwitch(options: DynamoDbSwitchOptions): Switch {
   return new CellSwitch(new DynamoDbCells(options));
+}
+
+/** Of strategy `replicate`. Connects with the first call. */
+export function openDynamoDbPrimarySwitch(options: DynamoDbSwitchOptions): PrimarySwitch {
+  return new CellPrimarySwitch(new DynamoDbCells(options));
 }
 
 export function openDynamoDbPlainSwitch(options: DynamoDbSwitchOptions): PlainSwitch {

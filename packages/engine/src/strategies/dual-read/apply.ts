@@ -69,10 +69,11 @@ export async function applyDualRead(
     const started = `${begun.resumed ? 'went on with' : 'started'} plan ${plan}, attempt ${begun.attempt}`;
     await recordHistory(engine, migration, { type: 'apply.started', message: started, ...facts });
     const found: { verification: OnlineVerification | null } = { verification: null };
-    const backfill = async (): Promise<void> => {
+    const backfill = async (): Promise<boolean> => {
       // Opened only now: the source is frozen, and read at or after its last write.
       const view = new SharedView(() => openImage(engine, spec, options.signal), null);
       await backfillAndClose(engine, spec, reader.plan, session, { ...begun, view }, recorder, options);
+      return true;
     };
     return await recorder.during(
       async () => {
@@ -122,7 +123,7 @@ export async function applyDualRead(
 }
 
 /** Asked before the state is touched. @throws {KeyferryError} `phase.not-allowed`, `switch.other-migration` */
-async function assertMayApply(
+export async function assertMayApply(
   engine: Engine,
   spec: MigrationSpec,
   parts: OnlineParts,

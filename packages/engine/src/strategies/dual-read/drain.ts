@@ -12,8 +12,9 @@
  */
 import {
   carryBack,
-  keyForDisplay,
   KeyferryError,
+  keyForDisplay,
+  prefixRange,
   type CarryBack,
   type Key,
   type MigrationSpec,
@@ -88,7 +89,7 @@ class Drain {
     const touched: Key[] = [];
     const view = await openImage(engine, spec, signal);
     try {
-      for await (const page of joinOnline(engine, spec, parts, view, signal)) {
+      for await (const page of joinOnline(engine, prefixRange(spec.rule.sourcePrefix), parts, view, signal)) {
         const pending = await this.pendingOf(page);
         for (let at = 0; at < pending.length; at += requestsAtOnce) {
           assertNotStopped(spec.migration, signal);

@@ -7,10 +7,8 @@
  */
 import {
   keyAfter,
-  prefixRange,
   type Key,
   type KeyRange,
-  type MigrationSpec,
   type OnlineTargetRecord,
   type StopSignal,
   type StoredRecord,
@@ -34,12 +32,11 @@ export interface JoinedKey {
 /** Pages of keys. @param view of the source, open for as long as this is read */
 export async function* joinOnline(
   engine: Engine,
-  spec: MigrationSpec,
+  range: KeyRange,
   { target }: Pick<OnlineParts, 'target'>,
   view: StoreView,
   signal?: StopSignal,
 ): AsyncGenerator<readonly JoinedKey[]> {
-  const range = prefixRange(spec.rule.sourcePrefix);
   const sources = new Pages(recordsOf(engine, view, range, signal));
   const targets = new Pages(entriesOf(engine, target, range, signal));
   try {

@@ -11,17 +11,21 @@ import {
   differencesNamed,
   judgeSides,
   keyToJson,
+  prefixRange,
   RecordHasher,
   totalOf,
+  type ComparisonPart,
   type Difference,
   type DifferenceKind,
   type Key,
   type KeyJson,
+  type KeyRange,
   type MigrationSpec,
   type PlanDocument,
   type Position,
   type SidesTerms,
   type StopSignal,
+  type StoreView,
 } from '@keyferry/core';
 import { openImage } from '../../image.ts';
 import { assertNotStopped, type Engine } from '../../migration.ts';
@@ -58,26 +62,70 @@ export async function verifyOnline(
   const startedAtMs = engine.clock.monotonicMs();
   const view = await openImage(engine, spec, signal);
   const targetPosition = await withRetry(engine, 'head of target', () => engine.target.head());
-  const sides = new Sides(engine, plan, {
-    nowMs: engine.clock.nowMs(),
-    skewMs: clockSkewMs,
-    isAfterFreeze: (version) => frozenAt !== null && parts.source.cameAfter(version, frozenAt),
-  });
+  const range = prefixRange(spec.rule.sourcePrefix);
+  const comparison = new OnlineComparison(engine, parts, { plan, frozenAt });
   try {
-    for await (const page of joinOnline(engine, spec, parts, view, signal)) {
-      assertNotStopped(spec.migration, signal);
-      for (const joined of page) sides.see(joined);
-      await sides.settleGone();
-      engine.host.emit({ code: 'verify.progress', data: { keys: sides.keys } });
-    }
+    await comparison.compare(view, range, async () => assertNotStopped(spec.migration, signal), signal);
   } finally {
     await view.close();
   }
   const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
-  const result = { ...sides.result(), sourcePosition: view.position, targetPosition, elapsedMs };
-  const { strays: keys, straysTotal: total } = result;
-  if (total > 0) engine.host.emit({ code: 'source.strays', data: { keys, total } });
+  const result = { ...onlineResult(comparison.part()), sourcePosition: view.position, targetPosition, elapsedMs };
+  emitStrays(engine, result);
   return result;
+}
+
+/** Told once a comparison is over. */
+export function emitStrays({ host }: Pick<Engine, 'host'>, { strays: keys, straysTotal: total }: StrayFindings): void {
+  if (total > 0) host.emit({ code: 'source.strays', data: { keys, total } });
+}
+
+type StrayFindings = Pick<OnlineVerification, 'strays' | 'straysTotal'>;
+
+/** Compares ranges of keys, and adds up what it found. */
+export class OnlineComparison {
+  private readonly engine: Engine;
+  private readonly parts: OnlineParts;
+  private readonly sides: Sides;
+
+  constructor(
+    engine: Engine,
+    parts: OnlineParts,
+    { plan, frozenAt }: { readonly plan: PlanDocument; readonly frozenAt: Position | null },
+  ) {
+    this.engine = engine;
+    this.parts = parts;
+    this.sides = new Sides(engine, plan, {
+      nowMs: engine.clock.nowMs(),
+      skewMs: clockSkewMs,
+      isAfterFreeze: (version) => frozenAt !== null && parts.source.cameAfter(version, frozenAt),
+    });
+  }
+
+  /**
+   * @param view of the source, at or after the position at which it was frozen
+   * @param onPage between two pages, with the last key that was compared; may throw to end it
+   */
+  async compare(
+    view: StoreView,
+    range: KeyRange,
+    onPage: (last: Key) => Promise<void>,
+    signal?: StopSignal,
+  ): Promise<void> {
+    const { engine, parts, sides } = this;
+    for await (const page of joinOnline(engine, range, parts, view, signal)) {
+      for (const joined of page) sides.see(joined);
+      await sides.settleGone();
+      engine.host.emit({ code: 'verify.progress', data: { keys: sides.keys } });
+      const last = page.at(-1);
+      if (last !== undefined) await onPage(last.key);
+    }
+  }
+
+  /** What was found so far. */
+  part(): ComparisonPart {
+    return this.sides.part();
+  }
 }
 
 class Sides {
@@ -148,27 +196,20 @@ class Sides {
     }
   }
 
-  result(): Omit<OnlineVerification, 'sourcePosition' | 'targetPosition' | 'elapsedMs'> {
-    const [sourceBuckets, targetBuckets] = [this.sourceSum.value(), this.targetSum.value()];
+  part(): ComparisonPart {
+    const [source, target] = [this.sourceSum.value(), this.targetSum.value()];
     const { rewritten, deleted, expired, targetOnly } = this.counts;
-    const { named: differences, total: differencesTotal } = this.differences;
     return {
-      verdict: differencesTotal + this.strays.total === 0 ? 'agree' : 'differ',
-      source: totalOf(sourceBuckets),
-      target: totalOf(targetBuckets),
-      sourceBuckets,
-      targetBuckets,
+      source,
+      target,
+      differences: this.differences,
+      rest: null,
       sourcePermanent: this.permanentSum.value(),
       kept: rewritten + deleted,
       targetOnly,
-      prunes: false,
       expired,
-      differences,
-      differencesTotal,
-      rewritten,
-      deleted,
-      strays: this.strays.named,
-      straysTotal: this.strays.total,
+      unplaced: 0,
+      online: { rewritten, deleted, strays: this.strays },
     };
   }
 
@@ -181,6 +222,33 @@ class Sides {
     this.strays.total += 1;
     if (this.strays.named.length < differencesNamed) this.strays.named.push(keyToJson(key));
   }
+}
+
+/** What the parts of a comparison mean together. */
+export function onlineResult(
+  part: ComparisonPart,
+): Omit<OnlineVerification, 'sourcePosition' | 'targetPosition' | 'elapsedMs'> {
+  const { source: sourceBuckets, target, differences, sourcePermanent, kept, targetOnly, expired } = part;
+  const { rewritten, deleted, strays } = part.online ?? { rewritten: 0, deleted: 0, strays: { named: [], total: 0 } };
+  const targetBuckets = target ?? sourceBuckets;
+  return {
+    verdict: differences.total + strays.total === 0 ? 'agree' : 'differ',
+    source: totalOf(sourceBuckets),
+    target: totalOf(targetBuckets),
+    sourceBuckets,
+    targetBuckets,
+    sourcePermanent,
+    kept,
+    targetOnly,
+    prunes: false,
+    expired,
+    differences: differences.named,
+    differencesTotal: differences.total,
+    rewritten,
+    deleted,
+    strays: strays.named,
+    straysTotal: strays.total,
+  };
 }
 
 /** What stands in the way of going on, in words; empty: nothing. */

@@ -35,7 +35,8 @@ import { SwitchWatch, type SwitchLook } from './switch-watch.ts';
 
 /** What a step of a walk does beside the switch. Each may be repeated. */
 export interface WalkWork {
-  readonly backfill?: () => Promise<void>;
+  /** @returns whether the walk goes on; else it ends where it is. */
+  readonly backfill?: () => Promise<boolean>;
   /** @returns whether the migration may go on; else it throws, or the walk ends where it is. */
   readonly verify?: (look: SwitchLook) => Promise<boolean>;
   /** Before the epoch is raised: the state's new phase, and what is proven under it. */
@@ -46,7 +47,7 @@ export interface WalkWork {
 }
 
 export interface Walked extends OnlineOutcome {
-  /** false: verify found that it must not go on; applications go on in `mode`. */
+  /** false: backfill or verify said that it must not go on; applications go on in `mode`. */
   readonly reached: boolean;
   readonly rung: Rung;
 }
@@ -116,7 +117,7 @@ class Walk {
           await this.wait(look, facts.timedOut);
           break;
         case 'backfill':
-          await workOf(this.work.backfill)();
+          if (!(await workOf(this.work.backfill)())) return this.walked(look, false);
           break;
         case 'verify':
           if (!(await workOf(this.work.verify)(look))) return this.walked(look, false);
