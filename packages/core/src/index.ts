@@ -81,6 +81,11 @@ export * from './machines/online/primary-record.ts';
 export * from './machines/online/cutover.ts';
 export * from './machines/online/tail-state.ts';
 
+export * from './machines/parallel/phases.ts';
+export * from './machines/parallel/parallel-state.ts';
+export * from './machines/parallel/soak.ts';
+export * from './machines/parallel/way-back.ts';
+
 export * from './messages/registry.ts';
 
 export * from './ports/store.ts';
