@@ -1,6 +1,6 @@
 /**
- * The names and values of a tree, outside of JavaScript's heap: bytes one behind the other in slabs of a megabyte, each known
- * by its place. As strings they would be most of the heap, and be copied again and again while it is collected.
+ * The names and values of a tree, outside of JavaScript's heap: bytes one behind the other in slabs, each known by its
+ * place. As strings they would be most of the heap, and be copied again and again while it is collected.
  *
  * What is dropped stays in its slab. The log may be many times as large as what it leaves, so the tree copies the living into
  * fresh slabs when most of what was added is dead (`isMostlyDead`).
@@ -16,7 +16,8 @@ export interface ByteSpan {
 /** Which slab, times 2^32, and where in it. */
 export type Place = number;
 
-const slabBytes = 1024 * 1024;
+/** Small trees are many: the first slab is small, and each next one twice as large, up to this. */
+const [slabBytesMin, slabBytesMax] = [16 * 1024, 1024 * 1024];
 /** Below this much nothing is worth a copy. */
 const keptBytesMin = 32 * 1024 * 1024;
 /** Up to here a loop is faster than a call that copies. */
@@ -87,7 +88,8 @@ export class ByteSlabs {
   private slabFor(length: number): Buffer {
     const last = this.slabs.at(-1) as Buffer;
     if (this.used + length <= last.length) return last;
-    const slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, length));
+    const size = Math.min(slabBytesMax, Math.max(slabBytesMin, 2 * last.length));
+    const slab = Buffer.allocUnsafeSlow(Math.max(size, length));
     this.slabs.push(slab);
     this.used = 0;
     return slab;

@@ -28,9 +28,10 @@ export interface ExpiringNode extends Expiring {
 
 const kinds = { removed: 0, file: 1, directory: 2 } as const;
 
-/** A block is never moved: to grow costs no copy. */
+/** A block is moved only while it is the first and small: later to grow costs no copy. */
 const blockRowBits = 14;
 const blockRows = 2 ** blockRowBits;
+const firstBlockRows = 256;
 const rowBytes = 64;
 /** By 32-bit number of a row; the doubles by 64-bit number. */
 const field = {
@@ -53,8 +54,9 @@ export class NodeTable {
   private readonly integers: Int32Array[] = [];
   private readonly doubles: Float64Array[] = [];
   private rows = 0;
+  private capacity = 0;
   private firstRemoved = none;
-  private buckets = new Int32Array(1024).fill(none);
+  private buckets = new Int32Array(firstBlockRows).fill(none);
 
   /** With a root, which is a directory. */
   constructor() {
@@ -234,7 +236,7 @@ export class NodeTable {
     let node = this.firstRemoved;
     if (node === none) {
       node = this.rows;
-      if (node >>> blockRowBits === this.integers.length) this.addBlock();
+      if (node === this.capacity) this.addRows();
       this.rows += 1;
     } else this.firstRemoved = this.get(node, field.chain);
     this.set(node, field.kind, kinds.file);
@@ -249,10 +251,16 @@ export class NodeTable {
     return node;
   }
 
-  private addBlock(): void {
-    const block = new ArrayBuffer(blockRows * rowBytes);
-    this.integers.push(new Int32Array(block));
-    this.doubles.push(new Float64Array(block));
+  private addRows(): void {
+    const { capacity } = this;
+    const isFirst = capacity < blockRows;
+    const rows = isFirst ? Math.max(firstBlockRows, 2 * capacity) : blockRows;
+    const block = new ArrayBuffer(rows * rowBytes);
+    const at = isFirst ? 0 : this.integers.length;
+    if (isFirst && capacity > 0) new Int32Array(block).set(this.integers[0] as Int32Array);
+    this.integers[at] = new Int32Array(block);
+    this.doubles[at] = new Float64Array(block);
+    this.capacity = isFirst ? rows : capacity + rows;
   }
 
   private unlink(node: NodeId): void {
