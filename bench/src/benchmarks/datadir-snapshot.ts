@@ -100,6 +100,8 @@ async function takeRound(samples: Samples, name: string, { folder, dataDir, migr
     samples.add(`${name}: apply, before the first chunk`, 'ms', apply.phases.beforeMs);
     samples.add(`${name}: apply, backfill`, 'ms', apply.phases.backfillMs);
     samples.add(`${name}: apply, publish and verify`, 'ms', apply.phases.verifyMs);
+    samples.add(`${name}: plan, CPU`, 'CPU s', plan.cpuSeconds);
+    samples.add(`${name}: plan, peak memory`, 'MiB', plan.peakMiB);
     samples.add(`${name}: plan + apply`, 'ms', plan.wallMs + apply.wallMs);
     await cp(dataDir, copy, { recursive: true });
     const peer = await runWatched(migrate, ['migrate', '--data-dir', copy], { ETCDCTL_API: '3' });

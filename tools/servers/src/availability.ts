@@ -10,8 +10,9 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { definitions, type ServerKind } from './definitions.ts';
 import { fetchPackages } from './fetch/debian-package.ts';
+import { buildPrograms } from './fetch/go-build.ts';
 import { fetchArchive } from './fetch/maven-archive.ts';
-import type { DebianServer, MavenServer, NpmServer, ServerDefinition } from './server-definition.ts';
+import type { DebianServer, GoServer, MavenServer, NpmServer, ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
 
 export interface AvailableServer {
@@ -73,6 +74,7 @@ function ensureServer(kind: ServerKind): Promise<Availability> {
 
 async function obtain(kind: ServerKind, definition: ServerDefinition): Promise<Availability> {
   if ('packages' in definition) return await fromPackages(kind, definition);
+  if ('goPackages' in definition) return await fromSource(kind, definition);
   if ('npmPackage' in definition) return onThisMachine(definition, fromDependency(kind, definition));
   // Asked before the fetch: an archive of 150 MB that nothing here can run need not come.
   const lack = definition.machineLacks();
@@ -128,6 +130,15 @@ async function fromMaven(kind: ServerKind, definition: MavenServer): Promise<Ava
   const outcome = await fetchArchive(kind, definition);
   if (outcome.kind === 'unavailable') {
     const remedy = `Set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;
+    return refusal(kind, outcome.reason, remedy);
+  }
+  return { ok: true, kind, programDirectory: outcome.directory, version: definition.version, note: '' };
+}
+
+async function fromSource(kind: ServerKind, definition: GoServer): Promise<Availability> {
+  const outcome = await buildPrograms(kind, definition);
+  if (outcome.kind === 'unavailable') {
+    const remedy = `Install Go, or set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;
     return refusal(kind, outcome.reason, remedy);
   }
   return { ok: true, kind, programDirectory: outcome.directory, version: definition.version, note: '' };

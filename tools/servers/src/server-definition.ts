@@ -49,4 +49,12 @@ export interface MavenServer extends AnyServer {
   readonly machineLacks: () => string | undefined;
 }
 
-export type ServerDefinition = DebianServer | NpmServer | MavenServer;
+/** Built on this machine, from source that Go's own client fetches: for releases that no package holds. */
+export interface GoServer extends AnyServer {
+  /** Directory of a go.mod that requires the release, and of its go.sum, which pins the content of all that is built. */
+  readonly moduleDirectory: string;
+  /** What each program is built from, in the order of `programs`. */
+  readonly goPackages: readonly string[];
+}
+
+export type ServerDefinition = DebianServer | NpmServer | MavenServer | GoServer;

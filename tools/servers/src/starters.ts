@@ -37,6 +37,7 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'etcd-3.3': etcdStarter('3.3'),
   'etcd-3.4': etcdStarter('3.4'),
   'etcd-3.5': etcdStarter('3.5'),
+  'etcd-3.6': etcdStarter('3.6'),
   'consul-1.8': startConsulServer,
   'dynamodb-local': startDynamoDbServer,
   'postgres-15': startPostgresServer,

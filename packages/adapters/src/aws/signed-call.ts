@@ -2,11 +2,10 @@
  * One signed call of an AWS service that speaks JSON over POST, the operation in a header. The clients of these services
  * would bring a quarter of a megabyte into every bundle for it; signing and credentials are the SDK's own.
  *
+ * Those are loaded with the first call: every command knows this file, and few call anything.
+ *
  * Region and endpoint come from the environment, by the names that the SDK knows: AWS_REGION, AWS_ENDPOINT_URL_SSM and so on.
  */
-import { defaultProvider } from '@aws-sdk/credential-provider-node';
-import { Sha256 } from '@smithy/core/checksum';
-import { SignatureV4 } from '@smithy/signature-v4';
 
 export interface AwsJsonService {
   /** As it is signed and as its hosts are named. */
@@ -32,6 +31,15 @@ export class AwsRefusal extends TypeError {
 
 const timeoutMs = 10_000;
 
+async function signing() {
+  const [{ defaultProvider }, { Sha256 }, { SignatureV4 }] = await Promise.all([
+    import('@aws-sdk/credential-provider-node'),
+    import('@smithy/core/checksum'),
+    import('@smithy/signature-v4'),
+  ]);
+  return { defaultProvider, Sha256, SignatureV4 };
+}
+
 /**
  * @param target the operation, as the header names it
  * @param endpoint where to, unless the environment says otherwise; by default the service's own of the region
@@ -48,6 +56,7 @@ export async function callAws<Answer>(
   const configured = env[service.endpointVariable] ?? endpoint ?? env['AWS_ENDPOINT_URL'];
   const url = new URL(configured ?? `https://${service.name}.${region}.${domainOf(region)}`);
   const body = JSON.stringify(request);
+  const { defaultProvider, Sha256, SignatureV4 } = await signing();
   const signer = new SignatureV4({ service: service.name, region, credentials: defaultProvider(), sha256: Sha256 });
   const { hostname, port, protocol } = url;
   const signed = await signer.sign({

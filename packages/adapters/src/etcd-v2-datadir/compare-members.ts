@@ -11,6 +11,8 @@
 import { KeyferryError, type MemberPosition } from '@keyferry/core';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
+import { listedDigestOf } from './listed-digest.ts';
+import { readLiveMember } from './live-member.ts';
 import { replay } from './replay.ts';
 import { serverOn } from './running-server.ts';
 import { treeDigest } from './tree-digest.ts';
@@ -19,6 +21,11 @@ export interface MemberPlace {
   readonly dataDir: string;
   /** Null: the log lies in the data directory. */
   readonly walDir: string | null;
+}
+
+/** A member at work, by a client URL of its own. */
+export interface LivePlace {
+  readonly endpoint: string;
 }
 
 export interface ComparedMember extends MemberPosition {
@@ -33,6 +40,31 @@ export interface ComparedMember extends MemberPosition {
 }
 
 /**
+ * Members of which some are at work, the others read from their directories. What they list is compared, hidden names aside, and
+ * only where they are at one and the same index of v2: from a member at work no older state can be had.
+ * @throws {KeyferryError} as `compareMembers`, and what a member that is asked may fail with
+ */
+export async function compareLiveMembers(
+  places: readonly (MemberPlace | LivePlace)[],
+): Promise<readonly ComparedMember[]> {
+  const read: { readonly member: Omit<ComparedMember, 'content'>; readonly listed: string }[] = [];
+  for (const place of places) {
+    read.push('endpoint' in place ? await readLiveMember(place.endpoint) : await readListed(place));
+  }
+  assertOneCluster(read.map(({ member }) => member));
+  const lowest = Math.min(...read.map(({ member }) => member.v2Index));
+  return read.map(({ member, listed }) => ({
+    ...member,
+    content: { own: listed, shared: member.v2Index === lowest ? listed : null },
+  }));
+}
+
+async function readListed(place: MemberPlace) {
+  const { member, tree } = await readMember(place);
+  return { member, listed: listedDigestOf(tree) };
+}
+
+/**
  * In the order of `places`.
  * @throws {KeyferryError} `datadir.in-use`, `datadir.damaged`, `datadir.incomplete`, `datadir.not-found`;
  *   `datadir.other-cluster` when they are not of one cluster.
@@ -44,14 +76,11 @@ export async function compareMembers(places: readonly MemberPlace[]): Promise<re
     readonly own: string;
   }[] = [];
   // One after another: a tree is in memory while it is read.
-  for (const place of places) read.push(await readMember(place));
-  const [first] = read;
-  for (const { member } of read) {
-    const { clusterId } = first?.member ?? member;
-    if (clusterId === null || member.clusterId === null || member.clusterId === clusterId) continue;
-    const details = { directory: member.member, cluster: member.clusterId, other: clusterId };
-    throw new KeyferryError('datadir.other-cluster', details);
+  for (const place of places) {
+    const { directory, member, tree } = await readMember(place);
+    read.push({ directory, member, own: treeDigest(tree) });
   }
+  assertOneCluster(read.map(({ member }) => member));
   const shortest = Math.min(...read.map(({ member }) => Number(member.raftIndex)));
   const compared: ComparedMember[] = [];
   for (const { directory, member, own } of read) {
@@ -59,6 +88,14 @@ export async function compareMembers(places: readonly MemberPlace[]): Promise<re
     compared.push({ ...member, content: { own, shared } });
   }
   return compared;
+}
+
+function assertOneCluster(members: readonly Omit<ComparedMember, 'content'>[]): void {
+  const clusterId = members[0]?.clusterId ?? null;
+  for (const { member, clusterId: other } of members) {
+    if (clusterId === null || other === null || other === clusterId) continue;
+    throw new KeyferryError('datadir.other-cluster', { directory: member, cluster: other, other: clusterId });
+  }
 }
 
 async function readMember({ dataDir, walDir }: MemberPlace) {
@@ -77,7 +114,7 @@ async function readMember({ dataDir, walDir }: MemberPlace) {
     v2Index: tree.currentIndex,
     members: membership.list().length,
   };
-  return { directory, member, own: treeDigest(tree) };
+  return { directory, member, tree };
 }
 
 /** Null: it has no state as old as that, because its log begins later. */

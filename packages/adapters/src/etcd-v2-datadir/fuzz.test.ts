@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeyferryError } from '@keyferry/core';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   memberChange,
   put,
@@ -25,6 +25,9 @@ import { replay } from './replay.ts';
 import { readEntryContent } from './request.ts';
 import { SnapshotTreeReader } from './snapshot-tree.ts';
 import type { V2Tree } from './v2-tree.ts';
+
+// Thousands of damaged inputs: seconds on a machine that is idle, many times that on one that is not.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder = '';
 beforeAll(async () => {

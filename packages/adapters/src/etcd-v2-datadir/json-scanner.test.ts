@@ -3,9 +3,12 @@
  * Method: a value is put together from the events and compared with JSON.parse; texts with one byte changed.
  */
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { JsonScanner, type JsonEvents } from './json-scanner.ts';
 import { Malformed } from './protobuf.ts';
+
+// Thousands of damaged inputs: seconds on a machine that is idle, many times that on one that is not.
+vi.setConfig({ testTimeout: 120_000 });
 
 describe('JsonScanner', () => {
   it('law: says what JSON.parse says, in pieces of any length', () =>

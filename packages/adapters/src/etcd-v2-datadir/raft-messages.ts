@@ -4,7 +4,7 @@
  * Sources: etcd 3.4 `wal/walpb/record.proto`, `raft/raftpb/raft.proto`, `etcdserver/etcdserverpb/etcdserver.proto`;
  * the same field numbers in 2.0 to 3.5.
  */
-import { FieldReader, Malformed } from './protobuf.ts';
+import { FieldReader, Malformed, UsualMessage } from './protobuf.ts';
 
 /** walpb.Record.type */
 export const recordTypes = { metadata: 1, entry: 2, hardState: 3, crc: 4, snapshot: 5 } as const;
@@ -61,6 +61,9 @@ export function readSnapshotPoint(message: FieldReader): SnapshotPoint {
   return { index, term };
 }
 
+/** Type, term, index, data. */
+const usualTags = [0x08, 0x10, 0x18, 0x22];
+
 /** An entry whose data stays where it is. One object is filled again and again: there are millions of them. */
 export class EntryReader {
   type = 0;
@@ -68,8 +71,16 @@ export class EntryReader {
   index = 0;
   dataStart = 0;
   dataEnd = 0;
+  private readonly usual = new UsualMessage();
 
   read(bytes: Buffer, start: number, end: number): this {
+    const { usual } = this;
+    if (usual.read(bytes, start, end, usualTags)) {
+      [this.type, this.term, this.index] = usual.numbers as [number, number, number];
+      this.dataStart = usual.start;
+      this.dataEnd = usual.end;
+      return this;
+    }
     this.type = 0;
     this.term = 0;
     this.index = 0;

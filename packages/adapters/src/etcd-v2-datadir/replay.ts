@@ -80,8 +80,7 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   const loaded = snapshot === null ? null : await readSnapshotTree(snapshot);
   const clusterVersion = log.clusterVersion ?? (loaded === null ? null : versionIn(loaded));
   const rules = rulesOf(clusterVersion, log.padded);
-  const tree =
-    loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.root, loaded.currentIndex, rules, loaded.values);
+  const tree = loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.nodes, loaded.currentIndex, rules);
   const membership = new Membership(tree, snapshot?.voters ?? []);
   const applier = new Applier(tree, membership, log, { startIndex: snapshot?.index ?? 0, ...options });
   await applyLog(segments, log, applier);
@@ -112,8 +111,8 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   return { tree, membership, facts };
 }
 
-function versionIn({ root }: SnapshotTree): string | null {
-  const node = findNode(root, versionPath);
+function versionIn({ nodes }: SnapshotTree): string | null {
+  const node = findNode(nodes, versionPath);
   return typeof node === 'number' ? null : node.value;
 }
 

@@ -18,7 +18,7 @@
 import { crc32c } from './crc32c.ts';
 import { damaged } from './errors.ts';
 import { FileWindow } from './file-window.ts';
-import { FieldReader, Malformed } from './protobuf.ts';
+import { FieldReader, Malformed, UsualMessage } from './protobuf.ts';
 import { recordTypes } from './raft-messages.ts';
 
 export interface LogRecord {
@@ -142,16 +142,29 @@ async function endAtZeros(window: FileWindow, isLast: boolean): Promise<SegmentE
   let last = -1;
   let at = offset;
   await window.pieces(offset, size, (bytes, start, end) => {
-    for (let i = end - 1; i >= start; i -= 1) {
-      if (bytes[i] === 0) continue;
-      last = at + (i - start);
-      break;
-    }
+    const found = lastWritten(bytes, start, end);
+    if (found !== null) last = at + (found - start);
     at += end - start;
   });
   if (last < 0) return { kind: 'whole' };
   if (!isLast) throw damaged(file, offset, 'the length of a record is zero, and more follows');
   return { kind: 'torn', offset, bytes: last + 1 - offset };
+}
+
+const zeros = Buffer.alloc(64 * 1024);
+
+/** The last byte that is not zero. From 3.0 on most of the last file is zeros: whole blocks are compared at once. */
+function lastWritten(bytes: Buffer, start: number, end: number): number | null {
+  for (let blockEnd = end; blockEnd > start;) {
+    const from = Math.max(start, blockEnd - zeros.length);
+    if (bytes.compare(zeros, 0, blockEnd - from, from, blockEnd) !== 0) {
+      let at = blockEnd - 1;
+      while (bytes[at] === 0) at -= 1;
+      return at;
+    }
+    blockEnd = from;
+  }
+  return null;
 }
 
 /** etcd's own test for a torn write: part of it never reached the disk. */
@@ -167,6 +180,9 @@ function hasEmptySector(bytes: Buffer, start: number, length: number, fileOffset
   return false;
 }
 
+/** Type, checksum, data. */
+const usualTags = [0x08, 0x10, 0x1a];
+
 /** walpb.Record. One object is filled again and again. */
 class RecordReader implements LogRecord {
   type = 0;
@@ -175,12 +191,20 @@ class RecordReader implements LogRecord {
   end = 0;
   padded = false;
   private crc = 0;
+  private readonly usual = new UsualMessage();
 
   read(bytes: Buffer, start: number, end: number, padded: boolean): void {
-    this.type = 0;
+    const { usual } = this;
     this.padded = padded;
-    this.crc = 0;
     this.bytes = bytes;
+    if (usual.read(bytes, start, end, usualTags)) {
+      [this.type, this.crc] = usual.numbers as [number, number];
+      this.start = usual.start;
+      this.end = usual.end;
+      return;
+    }
+    this.type = 0;
+    this.crc = 0;
     this.start = start;
     this.end = start;
     const message = new FieldReader(bytes, start, end);

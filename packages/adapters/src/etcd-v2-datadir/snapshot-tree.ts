@@ -10,27 +10,14 @@
  * Source: etcd 3.4 `etcdserver/api/v2store/store.go` (Save, Recovery), `node.go`; `store/` of 2.3.
  */
 import { JsonScanner, type JsonEvents } from './json-scanner.ts';
+import { NodeTable, none, rootId, type NodeId } from './node-table.ts';
 import { Malformed } from './protobuf.ts';
-import { V2Node } from './v2-tree.ts';
-import { ValueStore } from './values.ts';
 
 export interface SnapshotTree {
-  readonly root: V2Node;
+  readonly nodes: NodeTable;
   readonly currentIndex: number;
-  /** What holds the values of its nodes. */
-  readonly values: ValueStore;
   /** Siblings whose names were alike in the JSON: of each pair etcd itself keeps one when it starts from the snapshot. */
   readonly collapsedNames: number;
-}
-
-/** A node whose object is open. Its fields may come in any order, so what it is becomes clear at its end. */
-interface OpenNode {
-  readonly name: string;
-  createdIndex: number;
-  modifiedIndex: number;
-  expiresAtNs: bigint | null;
-  value: string;
-  children: Map<string, V2Node> | null;
 }
 
 type Level = 'top' | 'node' | 'children' | 'skipped';
@@ -38,10 +25,11 @@ type Level = 'top' | 'node' | 'children' | 'skipped';
 export class SnapshotTreeReader implements JsonEvents {
   private readonly scanner = new JsonScanner(this);
   private readonly levels: Level[] = [];
-  private readonly nodes: OpenNode[] = [];
-  private readonly values = new ValueStore();
+  private readonly nodes = new NodeTable();
+  /** Of which the object is open, the innermost last. Fields may come in any order: what a node is becomes clear at its end. */
+  private readonly path: NodeId[] = [];
+  private hasRoot = false;
   private field = '';
-  private root: V2Node | null = null;
   private currentIndex: number | null = null;
   private collapsedNames = 0;
   private wantsString = false;
@@ -58,10 +46,10 @@ export class SnapshotTreeReader implements JsonEvents {
   /** @throws {Malformed} unless it was such a tree, and all of it */
   end(): SnapshotTree {
     this.scanner.end();
-    const { root, currentIndex, collapsedNames, values } = this;
-    if (root === null || root.children === null) throw new Malformed('its JSON has no root directory');
+    const { nodes, hasRoot, currentIndex, collapsedNames } = this;
+    if (!hasRoot || !nodes.isDirectory(rootId)) throw new Malformed('its JSON has no root directory');
     if (currentIndex === null) throw new Malformed('its JSON has no CurrentIndex');
-    return { root, currentIndex, collapsedNames, values };
+    return { nodes, currentIndex, collapsedNames };
   }
 
   open(kind: 'object' | 'array'): void {
@@ -70,7 +58,7 @@ export class SnapshotTreeReader implements JsonEvents {
     else if (level === 'top' && this.field === 'Root' && kind === 'object') this.openNode('');
     else if (level === 'children' && kind === 'object') this.openNode(this.field);
     else if (level === 'node' && this.field === 'Children' && kind === 'object') {
-      this.node().children = new Map();
+      this.nodes.makeDirectory(this.node());
       this.levels.push('children');
     } else if (level === 'top' || level === 'skipped' || (level === 'node' && !known.node.has(this.field))) {
       this.levels.push('skipped');
@@ -79,7 +67,7 @@ export class SnapshotTreeReader implements JsonEvents {
   }
 
   close(): void {
-    if (this.levels.pop() === 'node') this.closeNode();
+    if (this.levels.pop() === 'node') this.path.pop();
   }
 
   name(name: string): void {
@@ -90,8 +78,8 @@ export class SnapshotTreeReader implements JsonEvents {
   string(value: string): void {
     const level = this.levels.at(-1);
     if (level === 'skipped') return;
-    if (level === 'node' && this.field === 'Value') this.node().value = value;
-    else if (level === 'node' && this.field === 'ExpireTime') this.node().expiresAtNs = expiryOf(value);
+    if (level === 'node' && this.field === 'Value') this.keepValue(value);
+    else if (level === 'node' && this.field === 'ExpireTime') this.keepExpiry(expiryOf(value));
     else if (level === 'children' || level === undefined || (known[level].has(this.field) && this.field !== 'Path')) {
       throw new Malformed(`"${this.field}" in its JSON is a string`);
     }
@@ -101,8 +89,9 @@ export class SnapshotTreeReader implements JsonEvents {
     const level = this.levels.at(-1);
     if (level === 'top' && this.field === 'CurrentIndex') this.currentIndex = indexOf(text);
     else if (level === 'children' || level === undefined) throw new Malformed(`a node in its JSON is ${text}`);
-    else if (level === 'node' && this.field === 'CreatedIndex') this.node().createdIndex = indexOf(text);
-    else if (level === 'node' && this.field === 'ModifiedIndex') this.node().modifiedIndex = indexOf(text);
+    else if (level === 'node' && this.field === 'CreatedIndex') this.nodes.setCreatedIndex(this.node(), indexOf(text));
+    else if (level === 'node' && this.field === 'ModifiedIndex')
+      this.nodes.setModifiedIndex(this.node(), indexOf(text));
     else if (level !== 'skipped' && known[level].has(this.field) && !(this.field === 'Children' && text === 'null')) {
       throw new Malformed(`"${this.field}" in its JSON is ${text}`);
     }
@@ -110,26 +99,39 @@ export class SnapshotTreeReader implements JsonEvents {
 
   private openNode(name: string): void {
     this.levels.push('node');
-    this.nodes.push({ name, createdIndex: 0, modifiedIndex: 0, expiresAtNs: null, value: '', children: null });
-  }
-
-  private closeNode(): void {
-    const { name, createdIndex, modifiedIndex, expiresAtNs, value, children } = this.nodes.pop() as OpenNode;
-    const node = new V2Node(name, null, children, createdIndex);
-    if (children === null) this.values.keep(node, value);
-    node.modifiedIndex = modifiedIndex;
-    node.expiresAtNs = expiresAtNs;
-    if (children !== null) for (const child of children.values()) child.parent = node;
-    const siblings = this.nodes.at(-1)?.children;
-    if (siblings === undefined || siblings === null) this.root = node;
-    else {
-      if (siblings.has(name)) this.collapsedNames += 1;
-      siblings.set(name, node);
+    const parent = this.path.at(-1);
+    if (parent === undefined) {
+      this.openRoot();
+      return;
     }
+    const sameName = this.nodes.child(parent, name);
+    if (sameName !== none) {
+      this.collapsedNames += 1;
+      for (const node of this.nodes.below(sameName)) this.nodes.expiries.delete(node);
+      this.nodes.remove(sameName);
+    }
+    this.path.push(this.nodes.add(parent, name, 0, name.length, 0));
   }
 
-  private node(): OpenNode {
-    return this.nodes.at(-1) as OpenNode;
+  private openRoot(): void {
+    if (this.hasRoot) throw new Malformed('its JSON has a second root');
+    this.hasRoot = true;
+    this.path.push(rootId);
+  }
+
+  /** That of a directory is none. */
+  private keepValue(value: string): void {
+    if (!this.nodes.isDirectory(this.node())) this.nodes.setValue(this.node(), value);
+  }
+
+  private keepExpiry(expiresAtNs: bigint | null): void {
+    const node = this.node();
+    if (expiresAtNs === null) this.nodes.expiries.delete(node);
+    else this.nodes.expiries.set(node, { node, expiresAtNs, heapIndex: -1 });
+  }
+
+  private node(): NodeId {
+    return this.path.at(-1) as NodeId;
   }
 }
 

@@ -4,7 +4,8 @@
  * order they came to be; only for comparing, and never shown or stored.
  */
 import { createHash, type Hash } from 'node:crypto';
-import type { V2Node, V2Tree } from './v2-tree.ts';
+import type { V2Node } from './v2-node.ts';
+import type { V2Tree } from './v2-tree.ts';
 
 /** SHA-256 in hexadecimal digits. */
 export function treeDigest(tree: V2Tree): string {

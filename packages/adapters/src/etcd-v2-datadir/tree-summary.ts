@@ -1,5 +1,6 @@
 /** Counts over a tree: what of it is the user's, what is etcd's own, what expires, what is large. */
-import type { V2Node, V2Tree } from './v2-tree.ts';
+import { none, rootId, type NodeId, type NodeTable } from './node-table.ts';
+import type { V2Tree } from './v2-tree.ts';
 
 export interface TreeSummary {
   /** Of the user's keys: files, of which some are hidden or expire. */
@@ -22,78 +23,89 @@ export interface TreeSummary {
   readonly authEntries: number;
 }
 
-interface Open {
-  readonly node: V2Node;
-  readonly path: string;
-  readonly isHidden: boolean;
-  readonly expires: boolean;
-}
-
-export function summarize(tree: V2Tree): TreeSummary {
+export function summarize({ nodes, users }: V2Tree): TreeSummary {
   let [files, directories, hiddenFiles, expiringFiles, bytes, listed] = [0, 0, 0, 0, 0, 0];
-  let largest: TreeSummary['largest'] = null;
-  const users = tree.root.children?.get('1');
-  const open: Open[] = users === undefined ? [] : [{ node: users, path: '', isHidden: false, expires: false }];
-  for (let each = open.pop(); each !== undefined; each = open.pop()) {
-    const { node, path, isHidden } = each;
-    const expires = each.expires || node.expiresAtNs !== null;
-    if (node !== users && !isHidden) listed += 1;
-    if (node.children !== null) {
-      if (node !== users) directories += 1;
-      for (const child of node.children.values()) {
-        open.push({
-          node: child,
-          path: `${path}/${child.name}`,
-          isHidden: isHidden || child.name.startsWith('_'),
-          expires,
-        });
+  let largest: NodeId = none;
+  const walk = (directory: Directory): void => {
+    for (let node = nodes.firstChild(directory.node); node !== none; node = nodes.nextSibling(node)) {
+      const isHidden = directory.isHidden || nodes.isHiddenName(node);
+      const expires = directory.expires || nodes.expiresAtNs(node) !== null;
+      const pathLength = directory.pathLength + 1 + nodes.nameLength(node);
+      if (!isHidden) listed += 1;
+      if (nodes.isDirectory(node)) {
+        directories += 1;
+        open.push({ node, pathLength, isHidden, expires });
+        continue;
       }
-      continue;
+      files += 1;
+      bytes += pathLength + nodes.valueLength(node);
+      if (isHidden) hiddenFiles += 1;
+      if (expires) expiringFiles += 1;
+      if (largest === none || nodes.valueLength(node) > nodes.valueLength(largest)) largest = node;
     }
-    files += 1;
-    bytes += path.length + node.valueBytes;
-    if (isHidden) hiddenFiles += 1;
-    if (expires) expiringFiles += 1;
-    if (largest === null || node.valueBytes > largest.valueBytes) largest = { key: path, valueBytes: node.valueBytes };
+  };
+  const open: Directory[] = [];
+  if (users !== null) {
+    open.push({ node: users, pathLength: 0, isHidden: false, expires: nodes.expiresAtNs(users) !== null });
   }
-  const auth = tree.root.children?.get('2');
+  for (let each = open.pop(); each !== undefined; each = open.pop()) walk(each);
+  const auth = nodes.child(rootId, '2');
   return {
     files,
     directories,
     hiddenFiles,
     expiringFiles,
     bytes,
-    largest,
-    internal: countBelow(tree.root.children?.get('0')),
-    auth: auth === undefined ? 0 : 1 + countBelow(auth),
+    largest:
+      largest === none ? null : { key: pathBelow(nodes, users, largest), valueBytes: nodes.valueLength(largest) },
+    internal: countBelow(nodes, nodes.child(rootId, '0')),
+    auth: auth === none ? 0 : 1 + countBelow(nodes, auth),
     listed,
-    authEntries: ['users', 'roles'].reduce((sum, name) => sum + (auth?.children?.get(name)?.children?.size ?? 0), 0),
+    authEntries: auth === none ? 0 : childrenOf(nodes, auth, 'users') + childrenOf(nodes, auth, 'roles'),
   };
 }
 
-function countBelow(top: V2Node | undefined): number {
+/** One that is still to be walked. */
+interface Directory {
+  readonly node: NodeId;
+  readonly pathLength: number;
+  readonly isHidden: boolean;
+  readonly expires: boolean;
+}
+
+function pathBelow(nodes: NodeTable, top: NodeId | null, node: NodeId): string {
+  const names: string[] = [];
+  for (let at = node; at !== top && at !== none; at = nodes.parent(at)) names.unshift(nodes.name(at));
+  return names.map((name) => `/${name}`).join('');
+}
+
+function countBelow(nodes: NodeTable, top: NodeId): number {
   let count = 0;
-  const open = top === undefined ? [] : [top];
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    for (const child of node.children?.values() ?? []) {
-      count += 1;
-      open.push(child);
-    }
-  }
+  if (top !== none) for (const node of nodes.below(top)) count += node === top ? 0 : 1;
+  return count;
+}
+
+function childrenOf(nodes: NodeTable, parent: NodeId, name: string): number {
+  const directory = nodes.child(parent, name);
+  if (directory === none || !nodes.isDirectory(directory)) return 0;
+  let count = 0;
+  for (let node = nodes.firstChild(directory); node !== none; node = nodes.nextSibling(node)) count += 1;
   return count;
 }
 
 /** Files of the user whose expiry, or that of a directory above, has passed. */
-export function countExpired(tree: V2Tree, nowMs: number): number {
+export function countExpired({ nodes, users }: V2Tree, nowMs: number): number {
   const nowNs = BigInt(nowMs) * 1_000_000n;
-  const users = tree.root.children?.get('1');
+  const isPast = (node: NodeId): boolean => (nodes.expiresAtNs(node) ?? nowNs + 1n) <= nowNs;
+  if (users === null || nodes.expiries.size === 0) return 0;
   let count = 0;
-  const open = users === undefined ? [] : [{ node: users, expired: false }];
+  const open = [{ node: users, expired: isPast(users) }];
   for (let each = open.pop(); each !== undefined; each = open.pop()) {
-    const { node } = each;
-    const expired = each.expired || (node.expiresAtNs !== null && node.expiresAtNs <= nowNs);
-    if (node.children === null && expired) count += 1;
-    for (const child of node.children?.values() ?? []) open.push({ node: child, expired });
+    for (let node = nodes.firstChild(each.node); node !== none; node = nodes.nextSibling(node)) {
+      const expired = each.expired || isPast(node);
+      if (nodes.isDirectory(node)) open.push({ node, expired });
+      else if (expired) count += 1;
+    }
   }
   return count;
 }

@@ -6,7 +6,8 @@ import { rangeHolds, type Key, type KeyRange, type Position } from '@keyferry/co
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { OrderedTree, TreeView } from './tree-view.ts';
-import { V2Tree, type V2Node } from './v2-tree.ts';
+import type { V2Node } from './v2-node.ts';
+import { V2Tree } from './v2-tree.ts';
 
 const name = fc.constantFrom('a', 'a-b', 'a.b', 'a0', 'ab', 'b', '-', '~', '\xff', '_h', 'a\x01');
 const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => `/${names.join('/')}`);

@@ -25,8 +25,10 @@ import {
   type StoreView,
   type Version,
 } from '@keyferry/core';
+import { byteString } from './byte-slabs.ts';
 import { directoryOf } from '../etcd-v2/directory.ts';
-import type { V2Node, V2Tree } from './v2-tree.ts';
+import { none, type NodeId, type NodeTable } from './node-table.ts';
+import type { V2Tree } from './v2-tree.ts';
 
 export type HiddenNames = 'leave-out' | 'carry';
 
@@ -35,33 +37,40 @@ const pageBytesMax = 4 * 1024 * 1024;
 
 /** A tree that nobody changes any more, and the order of its nodes as far as somebody asked for it. */
 export class OrderedTree {
-  readonly users: V2Node | null;
-  private readonly orders = new Map<V2Node, Order>();
+  readonly nodes: NodeTable;
+  readonly users: NodeId | null;
+  private readonly orders = new Map<NodeId, Order>();
 
-  constructor(tree: V2Tree) {
-    this.users = tree.root.children?.get('1') ?? null;
+  constructor({ nodes, users }: V2Tree) {
+    this.nodes = nodes;
+    this.users = users;
   }
 
-  orderOf(directory: V2Node): Order {
+  orderOf(directory: NodeId): Order {
     const known = this.orders.get(directory);
     if (known !== undefined) return known;
-    const children = directory.children ?? new Map<string, V2Node>();
+    const { nodes } = this;
+    const byName = new Map<string, NodeId>();
+    const below: { readonly node: NodeId; readonly name: string }[] = [];
+    for (let node = nodes.firstChild(directory); node !== none; node = nodes.nextSibling(node)) {
+      const name = nodes.name(node);
+      byName.set(name, node);
+      if (nodes.isDirectory(node)) below.push({ node, name: `${name}/` });
+    }
     // By the names alone: a sort that has to look into nodes takes three times as long.
-    const entries = [...children.keys()].toSorted().map((name) => children.get(name) as V2Node);
-    const below = entries
-      .filter((node) => node.children !== null)
-      .map((node) => ({ node, name: `${node.name}/` }))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    const order = { entries, below };
+    const names = [...byName.keys()].toSorted();
+    const entries = new Int32Array(names.length);
+    for (let i = 0; i < names.length; i += 1) entries[i] = byName.get(names[i] as string) as NodeId;
+    const order: Order = { entries, below: below.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
     this.orders.set(directory, order);
     return order;
   }
 }
 
 interface Order {
-  readonly entries: readonly V2Node[];
+  readonly entries: Int32Array;
   /** Directories, by their name and a slash. */
-  readonly below: readonly { readonly node: V2Node; readonly name: string }[];
+  readonly below: readonly { readonly node: NodeId; readonly name: string }[];
 }
 
 export interface TreeViewOptions {
@@ -91,7 +100,7 @@ export class TreeView implements StoreView {
 
   async *scan(part: KeyRange, { pageKeysMax }: ScanOptions): AsyncGenerator<RecordPage, void, undefined> {
     const range = intersectRanges(this.range, part);
-    const { users } = this.tree;
+    const { nodes, users } = this.tree;
     if (range === null || users === null) return;
     const walk = new Walk(this.tree, users, range.start, (path, name) => this.isHidden(path, name));
     for (;;) {
@@ -101,15 +110,15 @@ export class TreeView implements StoreView {
       let isLast = false;
       while (records.length + notCarried.length < pageKeysMax && bytes < pageBytesMax) {
         const found = walk.next();
-        if (found === null || (range.end !== null && walk.path >= range.end)) {
+        if (found === none || (range.end !== null && walk.path >= range.end)) {
           isLast = true;
           break;
         }
         const key = walk.path as Key;
         const reason = this.reasonNotToCarry(found, walk);
-        bytes += key.length + found.valueBytes;
+        bytes += key.length + nodes.valueLength(found);
         if (reason !== null) notCarried.push({ key, reason });
-        else records.push(recordOf(found, key, walk.expiresAtMs));
+        else records.push(recordOf(nodes, found, key, walk.expiresAtMs));
       }
       // All of it is synchronous: without a turn of the loop a pair of embedded stores would starve signals and leases.
       await turnOfTheLoop();
@@ -127,9 +136,12 @@ export class TreeView implements StoreView {
     return listed !== null && name.startsWith('_') && !(listed === path || listed.startsWith(`${path}/`));
   }
 
-  private reasonNotToCarry({ children }: V2Node, { isHidden, expiresAtMs }: Walk): NotCarriedReason | null {
+  private reasonNotToCarry(node: NodeId, { isHidden, expiresAtMs }: Walk): NotCarriedReason | null {
+    const { nodes } = this.tree;
     if (isHidden) return 'key.hidden';
-    if (children !== null) return hasListedChild(children, this.listed !== null) ? 'dir.with-children' : 'dir.empty';
+    if (nodes.isDirectory(node)) {
+      return hasListedChild(nodes, node, this.listed !== null) ? 'dir.with-children' : 'dir.empty';
+    }
     return expiresAtMs !== null && expiresAtMs <= this.nowMs ? 'ttl.expired' : null;
   }
 }
@@ -137,8 +149,8 @@ export class TreeView implements StoreView {
 /** A directory on the way, and how far the walk has come in it. */
 interface Level {
   readonly order: Order;
-  /** Of the directory, with a slash at its end. */
-  readonly prefix: string;
+  /** Length of the directory's path, with a slash at its end, of which the walk has the bytes. */
+  readonly prefixLength: number;
   readonly expiresAtMs: number | null;
   readonly isHidden: boolean;
   entry: number;
@@ -153,41 +165,48 @@ class Walk {
   expiresAtMs: number | null = null;
   isHidden = false;
   private readonly tree: OrderedTree;
+  private readonly nodes: NodeTable;
   private readonly hides: (path: string, name: string) => boolean;
   private readonly levels: Level[] = [];
+  /** The path of the innermost level, and behind it that of what was found last. */
+  private bytes = Buffer.alloc(256);
 
-  constructor(tree: OrderedTree, top: V2Node, start: string, hides: (path: string, name: string) => boolean) {
+  constructor(tree: OrderedTree, top: NodeId, start: string, hides: (path: string, name: string) => boolean) {
     this.tree = tree;
+    this.nodes = tree.nodes;
     this.hides = hides;
-    this.enter(top, '/', expiryMs(top), false, start.startsWith('/') ? start.slice(1) : start < '/' ? '' : null);
+    const from = start.startsWith('/') ? start.slice(1) : start < '/' ? '' : null;
+    this.enter(top, '/', this.expiryMs(top), false, from);
   }
 
-  next(): V2Node | null {
+  /** `none` behind the last one. */
+  next(): NodeId {
     for (let level = this.levels.at(-1); level !== undefined; level = this.levels.at(-1)) {
-      const { order, prefix } = level;
+      const { order, prefixLength } = level;
       const entry = order.entries[level.entry];
       const below = order.below[level.below];
-      if (entry !== undefined && (below === undefined || entry.name < below.name)) {
+      if (entry !== undefined && (below === undefined || this.nodes.name(entry) < below.name)) {
         level.entry += 1;
-        this.path = prefix + entry.name;
-        this.expiresAtMs = earlier(level.expiresAtMs, expiryMs(entry));
-        this.isHidden = level.isHidden || this.hides(this.path, entry.name);
+        this.path = this.pathOf(prefixLength, entry);
+        this.expiresAtMs = earlier(level.expiresAtMs, this.expiryMs(entry));
+        this.isHidden =
+          level.isHidden || (this.nodes.isHiddenName(entry) && this.hides(this.path, this.nodes.name(entry)));
         return entry;
       }
       if (below === undefined) this.levels.pop();
       else {
         level.below += 1;
-        const path = prefix + below.node.name;
-        const isHidden = level.isHidden || this.hides(path, below.node.name);
-        this.enter(below.node, `${path}/`, earlier(level.expiresAtMs, expiryMs(below.node)), isHidden, '');
+        const path = this.pathOf(prefixLength, below.node);
+        const isHidden = level.isHidden || this.hides(path, below.name);
+        this.enter(below.node, `${path}/`, earlier(level.expiresAtMs, this.expiryMs(below.node)), isHidden, '');
       }
     }
-    return null;
+    return none;
   }
 
   /** @param from where to begin among what is below, as the rest of a path; null: behind all of it */
   private enter(
-    node: V2Node,
+    node: NodeId,
     prefix: string,
     expiresAtMs: number | null,
     isHidden: boolean,
@@ -195,55 +214,71 @@ class Walk {
   ): void {
     const order = this.tree.orderOf(node);
     if (from === null) return;
-    const entry = from === '' ? 0 : firstAtLeast(order.entries, from);
-    const below = from === '' ? 0 : firstAtLeast(order.below, from);
-    this.levels.push({ order, prefix, expiresAtMs, isHidden, entry, below });
+    const { entries } = order;
+    const entry = from === '' ? 0 : firstAtLeast(entries.length, (i) => this.nodes.name(entries[i] as NodeId), from);
+    const below = from === '' ? 0 : firstAtLeast(order.below.length, (i) => order.below[i]?.name ?? '', from);
+    this.makeRoom(prefix.length);
+    this.bytes.write(prefix, 0, 'latin1');
+    this.levels.push({ order, prefixLength: prefix.length, expiresAtMs, isHidden, entry, below });
     // The start may lie below the directory in front of it.
     const before = order.below[below - 1];
     if (before === undefined || !from.startsWith(before.name)) return;
-    const path = prefix + before.node.name;
+    const path = prefix + this.nodes.name(before.node);
     this.enter(
       before.node,
       `${path}/`,
-      earlier(expiresAtMs, expiryMs(before.node)),
-      isHidden || this.hides(path, before.node.name),
+      earlier(expiresAtMs, this.expiryMs(before.node)),
+      isHidden || this.hides(path, before.name),
       from.slice(before.name.length),
     );
+  }
+
+  private pathOf(prefixLength: number, node: NodeId): string {
+    this.makeRoom(prefixLength + this.nodes.nameLength(node));
+    return byteString(this.bytes, 0, this.nodes.writeName(node, this.bytes, prefixLength));
+  }
+
+  private makeRoom(length: number): void {
+    if (length <= this.bytes.length) return;
+    const before = this.bytes;
+    this.bytes = Buffer.alloc(2 * length);
+    before.copy(this.bytes);
+  }
+
+  /** Milliseconds, cut off as the live adapter reads them. */
+  private expiryMs(node: NodeId): number | null {
+    const expiresAtNs = this.nodes.expiresAtNs(node);
+    return expiresAtNs === null ? null : Number(expiresAtNs / 1_000_000n);
   }
 }
 
 /** Of names in ascending order, the first that is not below `name`. */
-function firstAtLeast(named: readonly { readonly name: string }[], name: string): number {
-  let [low, high] = [0, named.length];
+function firstAtLeast(count: number, nameAt: (i: number) => string, name: string): number {
+  let [low, high] = [0, count];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((named[middle] as { readonly name: string }).name < name) low = middle + 1;
+    if (nameAt(middle) < name) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
 /** To whoever lists it, a directory of hidden names alone is an empty one. */
-function hasListedChild(children: ReadonlyMap<string, V2Node>, hides: boolean): boolean {
-  if (!hides) return children.size > 0;
-  for (const name of children.keys()) if (!name.startsWith('_')) return true;
+function hasListedChild(nodes: NodeTable, directory: NodeId, hides: boolean): boolean {
+  for (let node = nodes.firstChild(directory); node !== none; node = nodes.nextSibling(node)) {
+    if (!hides || !nodes.isHiddenName(node)) return true;
+  }
   return false;
 }
 
-function recordOf(node: V2Node, key: Key, expiresAtMs: number | null): StoredRecord {
-  const { valueSpan: value, modifiedIndex, createdIndex } = node;
+function recordOf(nodes: NodeTable, node: NodeId, key: Key, expiresAtMs: number | null): StoredRecord {
   return {
     key,
-    value,
-    version: String(modifiedIndex) as Version,
-    created: String(createdIndex) as Version,
+    value: nodes.value(node),
+    version: String(nodes.modifiedIndex(node)) as Version,
+    created: String(nodes.createdIndex(node)) as Version,
     expiresAtMs,
   };
-}
-
-/** Milliseconds, cut off as the live adapter reads them. */
-function expiryMs({ expiresAtNs }: V2Node): number | null {
-  return expiresAtNs === null ? null : Number(expiresAtNs / 1_000_000n);
 }
 
 function earlier(a: number | null, b: number | null): number | null {

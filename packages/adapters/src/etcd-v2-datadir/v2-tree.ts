@@ -10,41 +10,9 @@
  * `store/` of 2.3; what differs in 2.0 and in 3.5 is in `TreeRules`.
  */
 import { cleanPath } from './clean-path.ts';
-import { TtlHeap, type Expiring } from './ttl-heap.ts';
-import { noBytes, ValueStore, type ByteSpan, type ValueHolder } from './values.ts';
-
-export class V2Node implements Expiring, ValueHolder {
-  readonly name: string;
-  parent: V2Node | null;
-  /** Null: a file. */
-  readonly children: Map<string, V2Node> | null;
-  slab: Buffer = noBytes;
-  valueStart = 0;
-  valueBytes = 0;
-  readonly createdIndex: number;
-  modifiedIndex: number;
-  expiresAtNs: bigint | null = null;
-  heapIndex = -1;
-
-  /** @param children null: a file, whose value is empty until a store keeps one for it */
-  constructor(name: string, parent: V2Node | null, children: Map<string, V2Node> | null, index: number) {
-    this.name = name;
-    this.parent = parent;
-    this.children = children;
-    this.createdIndex = index;
-    this.modifiedIndex = index;
-  }
-
-  /** As a byte string; of a directory an empty one. */
-  get value(): string {
-    return this.slab.toString('latin1', this.valueStart, this.valueStart + this.valueBytes);
-  }
-
-  /** The value where it lies: good for as long as nobody changes the tree. */
-  get valueSpan(): Buffer {
-    return this.slab.subarray(this.valueStart, this.valueStart + this.valueBytes);
-  }
-}
+import { NodeTable, none, rootId, type ExpiringNode, type NewValue, type NodeId } from './node-table.ts';
+import { TtlHeap } from './ttl-heap.ts';
+import { V2Node } from './v2-node.ts';
 
 export interface TreeRules {
   /** 3.5 refuses every update of a directory; before, it could renew a directory's TTL. */
@@ -82,9 +50,6 @@ export interface Expiry {
   readonly refresh: boolean;
 }
 
-/** A byte string, or bytes where they lie. */
-export type NewValue = string | ByteSpan;
-
 interface Put {
   readonly dir: boolean;
   readonly value: NewValue;
@@ -101,41 +66,52 @@ const knownMax = 10_000;
 /** 2000-01-01: an expiry before it is taken for none where a node is created. */
 const expiryMinNs = 946_684_800_000_000_000n;
 
+/** A node, or a refusal as a negative number. */
+type FoundId = NodeId;
+
 export class V2Tree {
-  readonly root: V2Node;
+  readonly nodes: NodeTable;
   currentIndex: number;
   /** Updates of directories that etcd up to 3.4 carries out and 3.5 refuses. */
   directoryUpdates = 0;
-  private readonly heap = new TtlHeap<V2Node>();
+  private readonly heap = new TtlHeap<ExpiringNode>();
   private readonly rules: TreeRules;
-  private values: ValueStore;
   /** Directories that something was put into, by their paths; empty once one of them may be gone. */
-  private readonly known = new Map<string, V2Node>();
+  private readonly known = new Map<string, NodeId>();
 
-  private constructor(root: V2Node, currentIndex: number, rules: TreeRules, values: ValueStore) {
-    this.root = root;
+  private constructor(nodes: NodeTable, currentIndex: number, rules: TreeRules) {
+    this.nodes = nodes;
     this.currentIndex = currentIndex;
     this.rules = rules;
-    this.values = values;
   }
 
   /** As a server begins that has no snapshot. */
   static empty(rules: TreeRules): V2Tree {
-    const root = new V2Node('', null, new Map(), 0);
-    for (const name of ['0', '1']) root.children?.set(name, new V2Node(name, root, new Map(), 0));
-    return new V2Tree(root, 0, rules, new ValueStore());
+    const nodes = new NodeTable();
+    for (const name of ['0', '1']) nodes.makeDirectory(nodes.add(rootId, name, 0, name.length, 0));
+    return new V2Tree(nodes, 0, rules);
   }
 
-  /** As a server goes on from a snapshot. @param values those that hold what its nodes have */
-  static from(root: V2Node, currentIndex: number, rules: TreeRules, values: ValueStore): V2Tree {
-    const tree = new V2Tree(root, currentIndex, rules, values);
-    for (const node of nodesBelow(root)) if (node.expiresAtNs !== null) tree.heap.push(node);
+  /** As a server goes on from a snapshot. */
+  static from(nodes: NodeTable, currentIndex: number, rules: TreeRules): V2Tree {
+    const tree = new V2Tree(nodes, currentIndex, rules);
+    for (const each of nodes.expiries.values()) tree.heap.push(each);
     return tree;
+  }
+
+  get root(): V2Node {
+    return new V2Node(this.nodes, rootId);
+  }
+
+  /** What is below /1: the user's keys. */
+  get users(): NodeId | null {
+    const node = this.nodes.child(rootId, '1');
+    return node === none ? null : node;
   }
 
   /** @param path need not be clean */
   find(path: string): V2Node | Refusal {
-    return findNode(this.root, path);
+    return findNode(this.nodes, path);
   }
 
   set(path: string, dir: boolean, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
@@ -159,9 +135,9 @@ export class V2Tree {
 
   update(path: string, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
     if (isReadOnly(path)) return refusals.rootReadOnly;
-    const node = this.find(path);
-    if (typeof node === 'number') return node;
-    if (node.children !== null) {
+    const node = findId(this.nodes, path);
+    if (node < 0) return refusalOf(node);
+    if (this.nodes.isDirectory(node)) {
       if (lengthOf(value) > 0) return refusals.notFile;
       this.directoryUpdates += 1;
       if (!this.rules.directoriesCanBeUpdated) return refusals.notFile;
@@ -173,20 +149,20 @@ export class V2Tree {
 
   compareAndSwap(path: string, condition: Condition, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
     if (isReadOnly(path)) return refusals.rootReadOnly;
-    const node = this.find(path);
-    if (typeof node === 'number') return node;
-    if (node.children !== null) return refusals.notFile;
-    if (!holds(node, condition)) return refusals.testFailed;
+    const node = findId(this.nodes, path);
+    if (node < 0) return refusalOf(node);
+    if (this.nodes.isDirectory(node)) return refusals.notFile;
+    if (!this.holds(node, condition)) return refusals.testFailed;
     this.write(node, refresh ? null : value);
     this.expireAt(node, expiresAtNs);
     return null;
   }
 
   compareAndDelete(path: string, condition: Condition): TreeOutcome {
-    const node = this.find(path);
-    if (typeof node === 'number') return node;
-    if (node.children !== null) return refusals.notFile;
-    if (!holds(node, condition)) return refusals.testFailed;
+    const node = findId(this.nodes, path);
+    if (node < 0) return refusalOf(node);
+    if (this.nodes.isDirectory(node)) return refusals.notFile;
+    if (!this.holds(node, condition)) return refusals.testFailed;
     this.currentIndex += 1;
     this.remove(node);
     return null;
@@ -194,11 +170,11 @@ export class V2Tree {
 
   delete(path: string, dir: boolean, recursive: boolean): TreeOutcome {
     if (isReadOnly(path)) return refusals.rootReadOnly;
-    const node = this.find(path);
-    if (typeof node === 'number') return node;
-    if (node.children !== null) {
+    const node = findId(this.nodes, path);
+    if (node < 0) return refusalOf(node);
+    if (this.nodes.isDirectory(node)) {
       if (!dir && !recursive) return refusals.notFile;
-      if (node.children.size > 0 && !recursive) return refusals.directoryNotEmpty;
+      if (this.nodes.firstChild(node) !== none && !recursive) return refusals.directoryNotEmpty;
     }
     this.currentIndex += 1;
     this.remove(node);
@@ -208,94 +184,94 @@ export class V2Tree {
   /** SYNC: what has expired until then goes, the earliest first, an index each. */
   deleteExpired(untilNs: bigint): void {
     for (;;) {
-      const node = this.heap.top();
-      if (node === undefined || node.expiresAtNs === null || node.expiresAtNs > untilNs) return;
+      const top = this.heap.top();
+      if (top === undefined || top.expiresAtNs === null || top.expiresAtNs > untilNs) return;
       this.currentIndex += 1;
       this.heap.pop();
-      this.remove(node);
+      this.remove(top.node);
     }
   }
 
   private put(path: string, { dir, value, expiresAtNs, replace, refresh }: Put): TreeOutcome {
+    const { nodes } = this;
     const clean = cleanPath(path);
     if (readOnlyPaths.has(clean)) return refusals.rootReadOnly;
     const index = this.currentIndex + 1;
     const slash = clean.lastIndexOf('/');
     const parent = this.directoryFor(clean.slice(0, slash), refresh, index);
-    if (typeof parent === 'number') return parent;
-    const siblings = parent.children as Map<string, V2Node>;
-    const name = clean.slice(slash + 1);
-    const there = siblings.get(name);
-    if (there === undefined && refresh) return refusals.keyNotFound;
-    if (there !== undefined) {
+    if (parent < 0) return refusalOf(parent);
+    let node = nodes.child(parent, clean, slash + 1);
+    if (node === none) {
+      if (refresh) return refusals.keyNotFound;
+      node = nodes.add(parent, clean, slash + 1, clean.length, index);
+    } else {
       if (!replace) return refusals.nodeExists;
-      if (there.children !== null) return refusals.notFile;
-      this.heap.remove(there);
+      if (nodes.isDirectory(node)) return refusals.notFile;
+      this.expireAt(node, null);
+      // Another node of the same name, as etcd sees it.
+      nodes.setCreatedIndex(node, index);
+      nodes.setModifiedIndex(node, index);
     }
-    const node = new V2Node(there?.name ?? flat(name), parent, dir ? new Map() : null, index);
-    if (!dir && refresh && there !== undefined) {
-      node.slab = there.slab;
-      node.valueStart = there.valueStart;
-      node.valueBytes = there.valueBytes;
-    } else if (!dir) this.values.keep(node, value);
-    siblings.set(node.name, node);
+    if (dir) nodes.makeDirectory(node);
+    else if (!refresh) nodes.setValue(node, value);
     if (expiresAtNs !== null && expiresAtNs >= expiryMinNs) this.expireAt(node, expiresAtNs);
     this.currentIndex = index;
-    if (this.values.isMostlyDead) this.keepTheLiving();
     return null;
   }
 
   /** The directory of this path, made as far as it is not there; a path is clean here, and empty for the root. */
-  private directoryFor(path: string, refresh: boolean, index: number): V2Node | Refusal {
+  private directoryFor(path: string, refresh: boolean, index: number): FoundId {
+    const { nodes } = this;
     const known = this.known.get(path);
     if (known !== undefined) return known;
-    let parent = this.root;
+    let parent = rootId;
     for (const segment of path.split('/').slice(1)) {
       // A directory is made only below the last one that is there, so that a refusal can leave none behind.
-      if (parent.children === null) return refusals.notDirectory;
-      let next = parent.children.get(segment);
-      if (next === undefined) {
-        if (refresh) return refusals.keyNotFound;
-        const name = flat(segment);
-        next = new V2Node(name, parent, new Map(), index);
-        parent.children.set(name, next);
+      if (!nodes.isDirectory(parent)) return -refusals.notDirectory;
+      let next = nodes.child(parent, segment);
+      if (next === none) {
+        if (refresh) return -refusals.keyNotFound;
+        next = nodes.add(parent, segment, 0, segment.length, index);
+        nodes.makeDirectory(next);
       }
       parent = next;
     }
-    if (parent.children === null) return refusals.notDirectory;
+    if (!nodes.isDirectory(parent)) return -refusals.notDirectory;
     if (this.known.size >= knownMax) this.known.clear();
     this.known.set(flat(path), parent);
     return parent;
   }
 
   /** @param value null: the one that is there stays */
-  private write(node: V2Node, value: NewValue | null): void {
+  private write(node: NodeId, value: NewValue | null): void {
     this.currentIndex += 1;
-    if (value !== null) this.values.keep(node, value);
-    node.modifiedIndex = this.currentIndex;
-    if (this.values.isMostlyDead) this.keepTheLiving();
+    if (value !== null) this.nodes.setValue(node, value);
+    this.nodes.setModifiedIndex(node, this.currentIndex);
   }
 
-  private keepTheLiving(): void {
-    let live = 0;
-    for (const { valueBytes } of nodesBelow(this.root)) live += valueBytes;
-    this.values = new ValueStore(live);
-    for (const node of nodesBelow(this.root)) {
-      const { slab, valueStart, valueBytes } = node;
-      this.values.keep(node, { bytes: slab, start: valueStart, end: valueStart + valueBytes });
+  private expireAt(node: NodeId, expiresAtNs: bigint | null): void {
+    const { expiries } = this.nodes;
+    const known = expiries.get(node);
+    if (known !== undefined) this.heap.remove(known);
+    if (expiresAtNs === null) {
+      if (known !== undefined) expiries.delete(node);
+      return;
     }
+    const expiring = { node, expiresAtNs, heapIndex: -1 };
+    expiries.set(node, expiring);
+    this.heap.push(expiring);
   }
 
-  private expireAt(node: V2Node, expiresAtNs: bigint | null): void {
-    this.heap.remove(node);
-    node.expiresAtNs = expiresAtNs;
-    if (expiresAtNs !== null) this.heap.push(node);
+  private remove(top: NodeId): void {
+    const { nodes } = this;
+    if (nodes.isDirectory(top)) this.known.clear();
+    if (nodes.expiries.size > 0) for (const node of nodes.below(top)) this.expireAt(node, null);
+    nodes.remove(top);
   }
 
-  private remove(node: V2Node): void {
-    node.parent?.children?.delete(node.name);
-    if (node.children !== null) this.known.clear();
-    for (const each of nodesBelow(node)) this.heap.remove(each);
+  private holds(node: NodeId, { prevValue, prevIndex }: Condition): boolean {
+    if (prevIndex !== 0 && this.nodes.modifiedIndex(node) !== prevIndex) return false;
+    return prevValue === '' || new V2Node(this.nodes, node).value === prevValue;
   }
 }
 
@@ -310,25 +286,23 @@ function flat(text: string): string {
 }
 
 /** @param path need not be clean */
-export function findNode(root: V2Node, path: string): V2Node | Refusal {
-  let node = root;
+export function findNode(nodes: NodeTable, path: string): V2Node | Refusal {
+  const node = findId(nodes, path);
+  return node < 0 ? refusalOf(node) : new V2Node(nodes, node);
+}
+
+function findId(nodes: NodeTable, path: string): FoundId {
+  let node = rootId;
   for (const name of segmentsOf(path)) {
-    if (node.children === null) return refusals.notDirectory;
-    const child = node.children.get(name);
-    if (child === undefined) return refusals.keyNotFound;
+    if (!nodes.isDirectory(node)) return -refusals.notDirectory;
+    const child = nodes.child(node, name);
+    if (child === none) return -refusals.keyNotFound;
     node = child;
   }
   return node;
 }
 
-/** A node and all below it. Without recursion: a path may be as deep as a request is long. */
-function* nodesBelow(top: V2Node): Generator<V2Node, void, undefined> {
-  const open = [top];
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    yield node;
-    if (node.children !== null) for (const child of node.children.values()) open.push(child);
-  }
-}
+const refusalOf = (found: FoundId): Refusal => -found as Refusal;
 
 function segmentsOf(path: string): string[] {
   const clean = cleanPath(path);
@@ -337,8 +311,4 @@ function segmentsOf(path: string): string[] {
 
 function isReadOnly(path: string): boolean {
   return readOnlyPaths.has(cleanPath(path));
-}
-
-function holds(node: V2Node, { prevValue, prevIndex }: Condition): boolean {
-  return (prevIndex === 0 || node.modifiedIndex === prevIndex) && (prevValue === '' || node.value === prevValue);
 }

@@ -71,6 +71,22 @@ export class EtcdV2Api {
     });
   }
 
+  /** All that one member lists, as it holds it itself; `use` reads it to its end. */
+  async readOwnTree(
+    endpoint: string,
+    use: (pieces: AsyncIterable<Uint8Array>) => Promise<void>,
+  ): Promise<OwnRaft & { readonly position: Position }> {
+    const path = '/v2/keys/?recursive=true&sorted=true';
+    const timeouts = { headersMs: this.requestTimeoutMs * wholeTreePatience };
+    const answer = await this.client.send(endpoint, { path, timeouts });
+    if (answer.status !== 200) throw this.failure(answer, await readRefusal(this.store, answer));
+    const raftIndex = BigInt(this.header(answer, 'x-raft-index'));
+    const raftTerm = BigInt(this.header(answer, 'x-raft-term'));
+    const position = this.position(answer);
+    await use(answer.pieces());
+    return { raftIndex, raftTerm, position };
+  }
+
   /** Index of the store now. The directory need not exist. */
   async readPosition(directory: Directory): Promise<Position> {
     return await this.client.read({ path: `${keysPath(directory)}?quorum=true` }, async (answer) => {

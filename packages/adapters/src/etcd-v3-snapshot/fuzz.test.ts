@@ -8,10 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeyferryError, prefixRange, type Key } from '@keyferry/core';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { anyDamage } from '../../test/damage.ts';
 import { sealed, snapshotOf, type Revised } from '../../test/etcd-v3-snapshot-writer.ts';
 import { openEtcdV3SnapshotStore } from './index.ts';
+
+// Thousands of damaged inputs: seconds on a machine that is idle, many times that on one that is not.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder = '';
 beforeAll(async () => {

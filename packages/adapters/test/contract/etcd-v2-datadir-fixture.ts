@@ -8,7 +8,8 @@ import { expect } from 'vitest';
 import { openEtcdV2DatadirStore, type EtcdV2DatadirOptions } from '../../src/etcd-v2-datadir/index.ts';
 import { findDataDirectory } from '../../src/etcd-v2-datadir/layout.ts';
 import { replay, type Replayed } from '../../src/etcd-v2-datadir/replay.ts';
-import type { V2Node, V2Tree } from '../../src/etcd-v2-datadir/v2-tree.ts';
+import type { V2Node } from '../../src/etcd-v2-datadir/v2-node.ts';
+import type { V2Tree } from '../../src/etcd-v2-datadir/v2-tree.ts';
 import { send } from './etcd-v2-datadir-workload.ts';
 
 /** A node as both sides state it. */

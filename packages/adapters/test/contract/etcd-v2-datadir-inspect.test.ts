@@ -1,15 +1,25 @@
 /**
  * Goal: what inspect says of a server that refuses v2 content is what such a server does.
- * Method: an etcd 3.5 with `--v2-deprecation=write-only`, which has the check of 3.6, on directories with and without content.
+ * Method: an etcd 3.5 with `--v2-deprecation=write-only`, which has the check of 3.6, and 3.6 itself, on directories with and
+ * without content; then the way out: what keyferry writes from such a directory is restored and served by 3.6.
  */
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { chunkId, keyFromText, prefixRange, type MigrationId } from '@keyferry/core';
+import { readAll } from '@keyferry/core/testing';
 import { serverOrSkip, startEtcd } from '@keyferry/servers';
 import { describe, expect, it } from 'vitest';
 import { inspectDataDirectory } from '../../src/etcd-v2-datadir/index.ts';
-import { withFolder } from './etcd-v2-datadir-fixture.ts';
+import { openEtcdV3SnapshotTarget } from '../../src/etcd-v3-snapshot/index.ts';
+import { readV3, textOf } from './etcdctl-migrate.ts';
+import { openDatadir, withFolder } from './etcd-v2-datadir-fixture.ts';
 import { send } from './etcd-v2-datadir-workload.ts';
 
+const run = promisify(execFile);
 const available = await serverOrSkip('etcd-3.5');
+const newest = await serverOrSkip('etcd-3.6');
 describe.skipIf(!available.ok)(`inspect${available.note}`, () => {
   it.each([
     { name: 'no v2 content', keys: [], refuses: false, hidden: 0 },
@@ -40,4 +50,88 @@ describe.skipIf(!available.ok)(`inspect${available.note}`, () => {
       }
     }),
   );
+});
+
+describe.skipIf(!available.ok || !newest.ok)(`etcd 3.6 on a directory of 3.5${available.note}${newest.note}`, () => {
+  it.each([
+    { name: 'starts where nothing was ever written to v2', keys: [], snapshots: true, says: null },
+    {
+      name: 'refuses keys of v2 in a snapshot',
+      keys: ['/app/a'],
+      snapshots: true,
+      says: 'detected disallowed custom content in v2store',
+    },
+    {
+      name: 'refuses requests to v2 in the log',
+      keys: ['/app/a'],
+      snapshots: false,
+      says: 'detected disallowed v2 WAL',
+    },
+  ])('$name, as inspect foresees', ({ keys, snapshots, says }) =>
+    withFolder(async (folder) => {
+      const dataDir = join(folder, 'data');
+      const extraArgs = snapshots ? ['--snapshot-count=1'] : [];
+      const server = await startEtcd({ version: '3.5', enableV2: true, dataDir, extraArgs });
+      const [endpoint = '', member] = [server.endpoints[0], server.members[0]];
+      try {
+        for (const key of keys) await send(endpoint, 'PUT', key, { value: 'v' });
+        const headers = { 'content-type': 'application/json' };
+        for (let i = 0; i < 5; i += 1)
+          await fetch(`${endpoint}/v3/kv/put`, { method: 'POST', headers, body: '{"key":"aw==","value":"dg=="}' });
+        await member?.stop();
+        const { content } = await inspectDataDirectory(dataDir, null, Date.now());
+        expect(content?.refusedBy36.some((why) => why.includes(says ?? ''))).toBe(says !== null);
+        const restarted = member?.restart({ version: '3.6', extraArgs: [] });
+        if (says === null) await restarted;
+        else {
+          await expect(restarted).rejects.toMatchObject({ code: 'server.start-failed' });
+          expect(await readFile(member?.logFile ?? '', 'utf8')).toContain(says);
+        }
+      } finally {
+        await server.stop();
+      }
+    }),
+  );
+
+  it('serves what keyferry wrote from a directory that it refuses', () =>
+    withFolder(async (folder) => {
+      const dataDir = join(folder, 'data');
+      const old = await startEtcd({ version: '3.5', enableV2: true, dataDir });
+      try {
+        for (const [key, value] of [
+          ['/app/a', '1'],
+          ['/app/ü', '2'],
+        ] as const)
+          await send(old.endpoints[0] ?? '', 'PUT', key, { value });
+        await old.members[0]?.stop();
+      } finally {
+        await old.stop();
+      }
+      const file = join(folder, 'v3.snapshot');
+      const target = openEtcdV3SnapshotTarget({ name: 'new', file, nowMs: () => Date.now() });
+      const records = await readAll(openDatadir(dataDir), prefixRange(keyFromText('/')));
+      const control = target.control('move' as MigrationId);
+      const fence = { attempt: 1, token: 1 };
+      await control.raiseEpoch(fence);
+      const claimed = await control.claimChunk(chunkId(0), fence, fence);
+      if (claimed.kind !== 'claimed') throw new TypeError('refused');
+      await claimed.writer.write(
+        records.map(({ key, value, expiresAtMs }) => ({ kind: 'put', expect: 'absent', key, value, expiresAtMs })),
+      );
+      await target.publication?.publish('move' as MigrationId, fence);
+      await target.close();
+      const restored = join(folder, 'restored');
+      await run(join(newest.ok ? newest.programDirectory : '', 'etcdutl'), [
+        'snapshot',
+        'restore',
+        file,
+        '--data-dir',
+        restored,
+      ]);
+      await using server = await startEtcd({ version: '3.6', dataDir: restored });
+      const served = await readV3(server.endpoints);
+      expect([...served].map(([key, record]) => [key, textOf(record)])).toEqual(
+        records.map((record) => [record.key, textOf(record)]),
+      );
+    }));
 });

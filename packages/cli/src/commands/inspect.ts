@@ -19,12 +19,14 @@ export default class Inspect extends BaseCommand {
     '<%= config.bin %> inspect /var/lib/etcd',
     '<%= config.bin %> inspect backup/etcd-1 --json',
     '<%= config.bin %> inspect backup/etcd-1 --member backup/etcd-2 --member backup/etcd-3',
+    '<%= config.bin %> inspect http://etcd-1:2379 --member http://etcd-2:2379 --member /backup/etcd-3',
     '<%= config.bin %> inspect export.zip --release 3.3.3',
     '<%= config.bin %> inspect export.zip --repaired repaired.zip',
   ];
   static override readonly args = {
     path: Args.string({
-      description: 'The data directory, or a copy or backup of one; or the zip of an export.',
+      description:
+        'The data directory, or a copy or backup of one; or the zip of an export. With --member also the URL of a member at work.',
       required: true,
     }),
   };
@@ -34,8 +36,9 @@ export default class Inspect extends BaseCommand {
       helpValue: 'DIR',
     }),
     member: Flags.string({
-      description: 'Data directory of another member: compares them, and says which one to use. May be repeated.',
-      helpValue: 'DIR',
+      description:
+        'Data directory of another member, or the URL of one at work: compares them, and says which one to use. May be repeated.',
+      helpValue: 'DIR|URL',
       multiple: true,
       multipleNonGreedy: true,
     }),
@@ -65,6 +68,10 @@ export default class Inspect extends BaseCommand {
       return;
     }
     await this.perform<DatadirReport>(flags, args.path, async (run) => {
+      if (isUrl(args.path)) {
+        const fix = `name another one:   inspect ${args.path} --member URL`;
+        throw usageError('a member at work is only compared with others', fix);
+      }
       run.progress.begin('reading');
       const { inspectDataDirectory } = await import('@keyferry/adapters/etcd-v2-datadir');
       const result = await run.reading(inspectDataDirectory(args.path, flags['wal-dir'] ?? null, Date.now()));
@@ -113,14 +120,21 @@ export default class Inspect extends BaseCommand {
         throw usageError('--wal-dir and --member cannot be told apart', fix);
       }
       run.progress.begin('reading');
-      const { compareMembers } = await import('@keyferry/adapters/etcd-v2-datadir');
-      const places = [first, ...others].map((dataDir) => ({ dataDir, walDir: null }));
-      const result = await run.reading(compareMembers(places));
+      const { compareLiveMembers, compareMembers } = await import('@keyferry/adapters/etcd-v2-datadir');
+      const paths = [first, ...others];
+      const directory = (dataDir: string) => ({ dataDir, walDir: null });
+      const result = await run.reading(
+        paths.some(isUrl)
+          ? compareLiveMembers(paths.map((path) => (isUrl(path) ? { endpoint: path } : directory(path))))
+          : compareMembers(paths.map(directory)),
+      );
       const agree = membersVerdict(result as [ComparedMember, ...ComparedMember[]]).kind === 'converged';
       return { result, view: membersView, exitCode: agree ? exitCodes.done : exitCodes.deviated };
     });
   }
 }
+
+const isUrl = (path: string): boolean => /^https?:\/\//.test(path);
 
 /** What is not there is for the reader of directories to complain about. */
 async function isFile(path: string): Promise<boolean> {

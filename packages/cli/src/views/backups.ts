@@ -9,7 +9,8 @@ export function backupLines(backups: readonly TakenBackup[]): string[] {
   ]);
 }
 
-function restoreText(what: TakenBackup['what'], path: string): string {
+/** What brings it back, as a person is told. */
+export function restoreText(what: TakenBackup['what'], path: string): string {
   return what === 'snapshot'
     ? `restore: etcdutl snapshot restore ${shellWord(path)} --data-dir DIR   (etcdctl snapshot restore before etcd 3.5)`
     : `check: sha256sum -c SHA256SUMS, in it   restore: start the member with --data-dir ${shellWord(path)}`;

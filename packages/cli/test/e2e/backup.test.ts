@@ -115,6 +115,13 @@ describe.skipIf(!available.ok)(`a backup before the first write${available.note}
     expect([exitCode, document]).toMatchObject([0, { verdict: 'converged' }]);
   });
 
+  it('is named by the report, in each of its forms', async () => {
+    const { exitCode, document } = await folder.run(['report', 'move', '--html', 'report.html']);
+    expect([exitCode, document]).toMatchObject([0, { backups }]);
+    const page = await readFile(folder.file('report.html'), 'utf8');
+    for (const { path, sha256 } of backups) expect([page.includes(path), page.includes(sha256)]).toEqual([true, true]);
+  });
+
   it('is named by the way back', async () => {
     const { exitCode, document } = await folder.run(['rollback', 'move', '--yes']);
     expect([exitCode, document]).toMatchObject([0, { backups, written: 44 }]);

@@ -28,12 +28,24 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
   let server: EtcdServer;
   let folder: MigrationFolder;
   let [first, second, late] = ['', '', ''];
+  let live: readonly Awaited<ReturnType<typeof compare>>[] = [];
   const target = { kind: 'sqlite', file: 'target.db' };
 
   const compare = async (...dirs: readonly string[]) => {
     const [one = '', ...others] = dirs;
     const { exitCode, document } = await folder.run(['inspect', one, ...others.flatMap((dir) => ['--member', dir])]);
     return { exitCode, document: document as Members };
+  };
+
+  /** Two at work, then one of them beside the directory of the one that was killed. */
+  const compareWhileAtWork = async (one: string, other: string, killed: string) => {
+    let together = await compare(one, other);
+    // What one has heard of, the other may hear of in a moment.
+    await until(async () => {
+      together = await compare(one, other);
+      return together.document.verdict === 'converged';
+    });
+    return [together, await compare(one, killed)];
   };
 
   beforeAll(async () => {
@@ -51,6 +63,7 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
         () => false,
       );
     await until(written);
+    live = await compareWhileAtWork(a?.endpoint ?? '', b?.endpoint ?? '', c?.dataDir ?? '');
     await Promise.all([a?.stop(), b?.stop()]);
     [first, second, late] = [a?.dataDir ?? '', b?.dataDir ?? '', c?.dataDir ?? ''];
   }, 120_000);
@@ -68,6 +81,14 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
     expect(indexes[document.members.findIndex(({ member }) => member === document.use)]).toBe(highest);
     // The one that is behind holds what the others held there: it is behind, and no other store.
     expect(new Set(document.members.map(({ digestWhereAllAre }) => digestWhereAllAre)).size).toBe(1);
+  });
+
+  it('are compared with members at work, which are asked by themselves', () => {
+    const [together, withKilled] = live;
+    expect([together?.exitCode, together?.document]).toMatchObject([0, { verdict: 'converged', membersKnown: 3 }]);
+    expect(new Set(together?.document.members.map(({ digest }) => digest)).size).toBe(1);
+    expect(withKilled).toMatchObject({ exitCode: 7, document: { verdict: 'apart' } });
+    expect(withKilled?.document.use).toMatch(/^http:/);
   });
 
   it('agree when they were stopped together', async () => {

@@ -32,10 +32,14 @@ describe('etcdArguments', () => {
   it.each([
     { version: '3.4', want: false },
     { version: '3.5', want: true },
+    { version: '3.6', want: true },
   ] as const)('passes --unsafe-no-fsync to $version: $want', ({ version, want }) => {
     const args = etcdArguments(member, [member], flags(version, { unsafeNoFsync: true }));
     expect(args.includes('--unsafe-no-fsync')).toBe(want);
   });
+
+  it('says nothing of v2 to 3.6, which would stop at the flag', () =>
+    expect(etcdArguments(member, [member], flags('3.6')).join(' ')).not.toContain('v2'));
 
   it('lets extra arguments win, by coming last', () => {
     expect(etcdArguments(member, [member], flags('3.5', { extraArgs: ['--name=other'] })).at(-1)).toBe('--name=other');

@@ -36,10 +36,10 @@ export function etcdArguments(member: MemberPlan, cluster: readonly MemberPlan[]
     `--initial-advertise-peer-urls=${peerUrl(member)}`,
     `--initial-cluster=${cluster.map((other) => `${other.name}=${peerUrl(other)}`).join(',')}`,
     '--initial-cluster-state=new',
-    // Said in both directions: the default is on in 3.3 and off from 3.4.
-    `--enable-v2=${flags.enableV2}`,
-    // The flag exists in 3.5 only; 3.4.23 stops with "flag provided but not defined".
-    ...(flags.unsafeNoFsync && flags.version === '3.5' ? ['--unsafe-no-fsync'] : []),
+    // Said in both directions: the default is on in 3.3 and off from 3.4. 3.6 has no v2, and no such flag.
+    ...(flags.version === '3.6' ? [] : [`--enable-v2=${flags.enableV2}`]),
+    // The flag exists from 3.5 on; 3.4.23 stops with "flag provided but not defined".
+    ...(flags.unsafeNoFsync && ['3.5', '3.6'].includes(flags.version) ? ['--unsafe-no-fsync'] : []),
     ...tlsArguments(flags),
     ...flags.extraArgs,
   ];

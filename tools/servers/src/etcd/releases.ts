@@ -1,16 +1,17 @@
 /**
- * The etcd releases under test, pinned to Debian packages.
+ * The etcd releases under test, pinned to Debian packages, and 3.6, which has none yet, to the source of its modules.
  *
- * Three lines because each differs where the migrator cares: 3.3 serves v2 without a flag, 3.4 is the last that has
- * `etcdctl migrate`, 3.5 is the last that serves v2 at all. The exact versions are those whose behaviour the adapters'
+ * Four lines because each differs where the migrator cares: 3.3 serves v2 without a flag, 3.4 is the last that has
+ * `etcdctl migrate`, 3.5 is the last that serves v2 at all, 3.6 refuses to start where content of v2 is left. The exact versions are those whose behaviour the adapters'
  * notes were measured on, so a new pin is a reason to run the contract suites again, not a routine bump.
  */
-import type { DebianPackage, DebianServer } from '../server-definition.ts';
+import { fileURLToPath } from 'node:url';
+import type { DebianPackage, DebianServer, GoServer } from '../server-definition.ts';
 
-export type EtcdVersion = '3.3' | '3.4' | '3.5';
+export type EtcdVersion = '3.3' | '3.4' | '3.5' | '3.6';
 export type EtcdKind = `etcd-${EtcdVersion}`;
 
-export const etcdDefinitions: Readonly<Record<EtcdKind, DebianServer>> = {
+export const etcdDefinitions: Readonly<Record<EtcdKind, DebianServer | GoServer>> = {
   'etcd-3.3': {
     version: '3.3.25',
     environmentVariable: 'KEYFERRY_ETCD_3_3',
@@ -55,6 +56,13 @@ export const etcdDefinitions: Readonly<Record<EtcdKind, DebianServer>> = {
         arm64: '56c3527045c4ddd0aca5a572897b9a72e43a015cb09a01c79acc08eda17904ca',
       }),
     ],
+  },
+  'etcd-3.6': {
+    version: '3.6.16',
+    environmentVariable: 'KEYFERRY_ETCD_3_6',
+    programs: ['etcd', 'etcdctl', 'etcdutl'],
+    moduleDirectory: fileURLToPath(new URL('v3.6/', import.meta.url)),
+    goPackages: ['go.etcd.io/etcd/server/v3', 'go.etcd.io/etcd/etcdctl/v3', 'go.etcd.io/etcd/etcdutl/v3'],
   },
 };
 

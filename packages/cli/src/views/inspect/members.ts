@@ -17,7 +17,7 @@ function jsonBody(compared: readonly ComparedMember[]) {
   const { use, seen, known } = summaryOf(members);
   return {
     verdict: verdict.kind,
-    /** The directory of the member to read; null: none of them, as they are not one store any more. */
+    /** Directory or URL of the member to read; null: none of them, as they are not one store any more. */
     use: verdict.kind === 'forked' ? null : use.member,
     trouble: membersTrouble(verdict, members),
     /** Of the cluster, as the furthest of them knows it. */
@@ -41,6 +41,9 @@ function summaryOf(members: Members) {
   return { use, seen, known: use.members };
 }
 
+const storeText = (member: string): string =>
+  /^https?:/.test(member) ? `kind: etcd-v2, endpoints: [${member}]` : `kind: etcd-v2-datadir, dataDir: ${member}`;
+
 function membersHuman(compared: readonly ComparedMember[], { palette }: ViewContext): string {
   const members = compared as Members;
   const { use, seen, known } = summaryOf(members);
@@ -55,7 +58,7 @@ function membersHuman(compared: readonly ComparedMember[], { palette }: ViewCont
     content?.own.slice(0, 8) ?? '',
     uncommitted === 0 ? '' : `${counted(uncommitted, 'entry', 'entries')} not committed`,
   ]);
-  const header = ['directory', 'member', 'raft index', 'term', 'v2 index', 'digest', ''];
+  const header = ['where', 'member', 'raft index', 'term', 'v2 index', 'digest', ''];
   const right = { align: 'right', gap: 3 } as const;
   const layout = [left, { ...left, gap: 3 }, right, right, right, { ...left, gap: 3 }, { ...left, gap: 3 }];
   return [
@@ -68,9 +71,7 @@ function membersHuman(compared: readonly ComparedMember[], { palette }: ViewCont
     ...(seen * 2 > known
       ? []
       : [`Looked at ${seen} of ${known} members: what was acknowledged is sure to be on ${Math.floor(known / 2) + 1}`]),
-    ...(trouble?.detail.startsWith('they do not hold') === true
-      ? []
-      : [`Use ${use.member}: kind: etcd-v2-datadir, dataDir: ${use.member}`]),
+    ...(trouble?.detail.startsWith('they do not hold') === true ? [] : [`Use ${use.member}: ${storeText(use.member)}`]),
     '',
   ].join('\n');
 }

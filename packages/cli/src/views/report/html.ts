@@ -5,7 +5,8 @@
 import { instantText, keyForDisplay, keyFromJson, type KeyJson } from '@keyferry/core';
 import { keyferryVersion } from '@keyferry/adapters/version';
 import { holderForPeople } from '../../lock-holder.ts';
-import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
+import { restoreText } from '../backups.ts';
+import { bytesText, counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { textForDisplay } from '../layout/keys.ts';
 import { whoText } from '../state/history.ts';
 import { bucketsChart } from './charts/buckets.ts';
@@ -58,6 +59,7 @@ ${verifySection(report)}
 ${findingsSection(report)}
 ${differencesSection(report)}
 ${deadLettersSection(report)}
+${backupsSection(report)}
 ${runsSection(report)}
 ${eventsSection(report)}
 ${wayBackSection(report)}
@@ -222,6 +224,28 @@ function deadLettersSection({ data: { deadLetters, deadLettersTotal } }: Report)
     ),
     markup`${rest > 0 ? markup`<p class="soft">and ${countText(rest)} more in the state</p>` : ''}`,
   ]);
+}
+
+function backupsSection({ state }: Report): Markup {
+  const { backups = [] } = state;
+  if (backups.length === 0) return markup``;
+  const heads = [
+    ['of', 'w'],
+    ['where', 'w'],
+    ['size', 'n'],
+    ['SHA-256', ''],
+    ['made', ''],
+    ['restore', 'w'],
+  ] as const;
+  const rows = backups.map(({ side, store, what, path, bytes, sha256, takenAt }) => [
+    `${side} ${store}`,
+    markup`<code>${textForDisplay(path)}</code>`,
+    bytesText(bytes),
+    markup`<code>${sha256}</code>`,
+    instantForPeople(takenAt),
+    textForDisplay(restoreText(what, path)),
+  ]);
+  return section('backups', 'Backups before the first write', table(heads, rows));
 }
 
 function runsSection({ data: { runs } }: Report): Markup {

@@ -45,6 +45,7 @@ export const reportView: View<ShownReport> = {
       deviations,
       run: run === null ? null : { ...runJson(run), course: courseOf(run), chunkSpans: run.chunks },
       verify: verified?.verify ?? null,
+      backups: state.backups ?? [],
       doneMarker: state.done,
       deadLetters: deadLetters.map(({ atMs, ...letter }) => ({ ...letter, at: instantText(atMs) })),
       deadLettersTotal,

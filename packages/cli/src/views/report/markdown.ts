@@ -1,7 +1,9 @@
 /** The report as Markdown, for a ticket or a pull request. */
+import type { TakenBackup } from '@keyferry/core';
 import type { ReportData } from '@keyferry/engine';
+import { restoreText } from '../backups.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
-import { countText, durationText } from '../layout/numbers.ts';
+import { bytesText, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { holderForPeople } from '../../lock-holder.ts';
 import { whoText } from '../state/history.ts';
 import { countRows, courseSentence, deadLetterNote, nextCommand, reportOf, timeText, wayBackText } from './facts.ts';
@@ -58,6 +60,7 @@ export function reportMarkdown(data: ReportData): string {
             return `- \`${code(keyText(letter.targetKey))}\`${note === '' ? '' : ` (${note})`} ${cell(letter.reason)}`;
           }),
         ]),
+    ...backupTable(state.backups ?? []),
     '| run | command | began | took | ended | by |',
     '| --- | --- | --- | ---: | --- | --- |',
     ...runs.map(
@@ -70,6 +73,19 @@ export function reportMarkdown(data: ReportData): string {
     `${next === null ? 'Nothing is left to do' : `Next: \`${next}\``}. Way back: \`${wayBackText(report)}\`.`,
     '',
   ].join('\n');
+}
+
+function backupTable(backups: readonly TakenBackup[]): readonly string[] {
+  if (backups.length === 0) return [];
+  return [
+    '| backup of | where | bytes | SHA-256 | made | |',
+    '| --- | --- | ---: | --- | --- | --- |',
+    ...backups.map(
+      ({ side, store, what, path, bytes, sha256, takenAt }) =>
+        `| ${side} ${cell(store)} | \`${code(path)}\` | ${bytesText(bytes)} | \`${sha256}\` | ${instantForPeople(takenAt)} | ${cell(restoreText(what, path))} |`,
+    ),
+    '',
+  ];
 }
 
 function listed<T>(items: readonly T[], total: number, line: (item: T) => string): readonly string[] {

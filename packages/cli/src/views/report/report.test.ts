@@ -31,12 +31,38 @@ const neverWritten: RunRecord = {
   verify: null,
   outcome: 'store.unreachable',
 };
+const backup = {
+  side: 'target',
+  store: 'new|er',
+  what: 'snapshot',
+  path: 'backups/move<1>.db',
+  bytes: 20_512,
+  sha256: 'ab'.repeat(32),
+  takenAt: '2026-11-21T06:30:00.000Z',
+} as const;
+const backedUp = {
+  ...reported,
+  status: { ...reported.status, state: reported.status.state && { ...reported.status.state, backups: [backup] } },
+};
 const pages = [
   { name: 'as planned', data: reported },
   { name: 'not as planned', data: reportedDeviated },
   { name: 'of a state that knows little', data: empty },
   { name: 'of a run that wrote nothing', data: { ...reported, run: neverWritten, verified: null } },
+  { name: 'with a backup', data: backedUp },
 ];
+
+it('each form of a report names the backups, and how they are restored', () => {
+  const command = /etcdutl snapshot restore \S+/;
+  const text = reportView.human({ data: backedUp, markdown: false, htmlFile: null }, context);
+  const document = reportView.json({ data: backedUp, markdown: false, htmlFile: null }, []) as object;
+  for (const form of [text, reportMarkdown(backedUp), reportHtml(backedUp, nowMs)]) {
+    expect(form).toMatch(command);
+    expect(form).toMatch(/backups\/move(<|&lt;)1(>|&gt;)\.db/);
+  }
+  expect(document).toMatchObject({ backups: [backup] });
+  expect(reportView.json({ data: reported, markdown: false, htmlFile: null }, [])).toMatchObject({ backups: [] });
+});
 
 describe('the page', () => {
   it.each(pages)('$name needs nothing from outside and runs nothing', ({ data }) => {

@@ -1,5 +1,6 @@
 /** The report for a terminal. */
 import type { ReportData } from '@keyferry/engine';
+import { backupLines } from '../backups.ts';
 import { columns, indent } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText } from '../layout/keys.ts';
@@ -55,6 +56,7 @@ export function reportText(data: ReportData, context: ViewContext): string {
             ]),
           ),
         ]),
+    ...(state.backups === undefined ? [] : ['', ...backupLines(state.backups)]),
     '',
     palette.strong('Runs'),
     ...runLines(runs),

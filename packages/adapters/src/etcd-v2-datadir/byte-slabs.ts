@@ -1,0 +1,105 @@
+/**
+ * The names and values of a tree, outside of JavaScript's heap: bytes one behind the other in slabs, each known by its
+ * place. As strings they would be most of the heap, and be copied again and again while it is collected.
+ *
+ * What is dropped stays in its slab. The log may be many times as large as what it leaves, so the tree copies the living into
+ * fresh slabs when most of what was added is dead (`isMostlyDead`).
+ */
+
+/** Bytes that somebody else holds: good until the next record of the log. */
+export interface ByteSpan {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Which slab, times 2^32, and where in it. */
+export type Place = number;
+
+/** Small trees are many: the first slab is small, and each next one twice as large, up to this. */
+const [slabBytesMin, slabBytesMax] = [16 * 1024, 1024 * 1024];
+/** Below this much nothing is worth a copy. */
+const keptBytesMin = 32 * 1024 * 1024;
+/** Up to here a loop is faster than a call that copies. */
+const loopBytesMax = 256;
+const slabFactor = 2 ** 32;
+
+export const noBytes = Buffer.alloc(0);
+
+/** Node's own slice, which its types leave out: half the cost of `toString` with a name to look up. */
+interface Latin1 {
+  latin1Slice(start: number, end: number): string;
+}
+
+/** As a byte string: each unit is one byte. */
+export function byteString(bytes: Buffer, start: number, end: number): string {
+  return start === end ? '' : (bytes as Buffer & Latin1).latin1Slice(start, end);
+}
+
+export class ByteSlabs {
+  private readonly slabs: Buffer[] = [noBytes];
+  private used = 0;
+  private added = 0;
+  private live = 0;
+
+  /** Most of what is held is nobody's any more. */
+  get isMostlyDead(): boolean {
+    return this.added > keptBytesMin && this.added > 2 * this.live;
+  }
+
+  /** Bytes that are held, dead ones too. */
+  get heldBytes(): number {
+    return this.slabs.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Copies a part of a byte string. */
+  keepText(text: string, from: number, end: number): Place {
+    const length = end - from;
+    const slab = this.slabFor(length);
+    const start = this.used;
+    if (length > loopBytesMax) slab.write(text.slice(from, end), start, 'latin1');
+    else for (let i = 0; i < length; i += 1) slab[start + i] = text.charCodeAt(from + i);
+    return this.took(length);
+  }
+
+  keepBytes(bytes: Buffer, from: number, end: number): Place {
+    const length = end - from;
+    const slab = this.slabFor(length);
+    const start = this.used;
+    if (length > loopBytesMax) bytes.copy(slab, start, from, end);
+    else for (let i = 0; i < length; i += 1) slab[start + i] = bytes[from + i] as number;
+    return this.took(length);
+  }
+
+  /** What was kept is nobody's any more. */
+  drop(length: number): void {
+    this.live -= length;
+  }
+
+  slabOf(place: Place): Buffer {
+    return this.slabs[Math.floor(place / slabFactor)] as Buffer;
+  }
+
+  /** Where in its slab. */
+  startOf(place: Place): number {
+    return place >>> 0;
+  }
+
+  private slabFor(length: number): Buffer {
+    const last = this.slabs.at(-1) as Buffer;
+    if (this.used + length <= last.length) return last;
+    const size = Math.min(slabBytesMax, Math.max(slabBytesMin, 2 * last.length));
+    const slab = Buffer.allocUnsafeSlow(Math.max(size, length));
+    this.slabs.push(slab);
+    this.used = 0;
+    return slab;
+  }
+
+  private took(length: number): Place {
+    const place = (this.slabs.length - 1) * slabFactor + this.used;
+    this.used += length;
+    this.added += length;
+    this.live += length;
+    return place;
+  }
+}

@@ -1,0 +1,337 @@
+/**
+ * The nodes of a tree as rows of numbers: half a million objects and strings would be collected again and again while the log
+ * is replayed, and cost three times the memory.
+ *
+ *     row = 64 bytes, one line of a processor's cache: what is in any order is read at random, and each line read is dear
+ *           kind  parent  first child  next sibling  previous sibling  next of its bucket  length of name, of value
+ *           place of name  place of value  created  modified
+ *     bucket ─► row ─► row          a child is found by the hash of its parent and its name
+ *
+ * What few nodes have, an expiry, is kept beside it. Rows of removed nodes are given out again. It knows nothing of what a
+ * request may do: that is v2-tree.ts.
+ */
+import { byteString, ByteSlabs, type ByteSpan, type Place } from './byte-slabs.ts';
+import type { Expiring } from './ttl-heap.ts';
+
+/** A row of the table: good until the node is removed. */
+export type NodeId = number;
+
+export const none = -1;
+export const rootId: NodeId = 0;
+
+/** A byte string, or bytes where they lie. */
+export type NewValue = string | ByteSpan;
+
+export interface ExpiringNode extends Expiring {
+  readonly node: NodeId;
+}
+
+const kinds = { removed: 0, file: 1, directory: 2 } as const;
+
+/** A block is moved only while it is the first and small: later to grow costs no copy. */
+const blockRowBits = 14;
+const blockRows = 2 ** blockRowBits;
+const firstBlockRows = 256;
+const rowBytes = 64;
+/** By 32-bit number of a row; the doubles by 64-bit number. */
+const field = {
+  kind: 0,
+  parent: 1,
+  firstChild: 2,
+  next: 3,
+  previous: 4,
+  chain: 5,
+  nameLength: 6,
+  valueLength: 7,
+} as const;
+const double = { namePlace: 4, valuePlace: 5, created: 6, modified: 7 } as const;
+type Field = (typeof field)[keyof typeof field];
+type Double = (typeof double)[keyof typeof double];
+
+export class NodeTable {
+  readonly expiries = new Map<NodeId, ExpiringNode>();
+  private slabs = new ByteSlabs();
+  private readonly integers: Int32Array[] = [];
+  private readonly doubles: Float64Array[] = [];
+  private rows = 0;
+  private capacity = 0;
+  private firstRemoved = none;
+  private buckets = new Int32Array(firstBlockRows).fill(none);
+
+  /** With a root, which is a directory. */
+  constructor() {
+    this.addRow(none, '', 0, 0);
+    this.makeDirectory(rootId);
+  }
+
+  /** The child of this name, the part of `text` from `from` to `end`; `none`: there is none. */
+  child(parent: NodeId, text: string, from = 0, end = text.length): NodeId {
+    let node = this.buckets[this.bucketOf(parent, text, from, end)] as number;
+    while (node !== none) {
+      if (this.get(node, field.parent) === parent && this.isNamed(node, text, from, end)) return node;
+      node = this.get(node, field.chain);
+    }
+    return none;
+  }
+
+  /** A file without a value; the caller has made sure that nothing has its name. */
+  add(parent: NodeId, text: string, from: number, end: number, index: number): NodeId {
+    const node = this.addRow(parent, text, from, end);
+    this.setDouble(node, double.created, index);
+    this.setDouble(node, double.modified, index);
+    const next = this.get(parent, field.firstChild);
+    this.set(node, field.next, next);
+    if (next !== none) this.set(next, field.previous, node);
+    this.set(parent, field.firstChild, node);
+    if (this.rows > this.buckets.length) this.rehash();
+    else this.chain(node, this.bucketOf(parent, text, from, end));
+    return node;
+  }
+
+  /** With all below it. The nodes' expiries are the caller's to forget. */
+  remove(top: NodeId): void {
+    this.unlink(top);
+    const all = [...this.below(top)]; // the walk goes by what is about to be cleared
+    for (const node of all) {
+      this.unchain(node);
+      this.slabs.drop(this.get(node, field.nameLength) + this.get(node, field.valueLength));
+      this.set(node, field.kind, kinds.removed);
+      this.set(node, field.chain, this.firstRemoved);
+      this.firstRemoved = node;
+    }
+  }
+
+  /** A node and all below it, a directory before what is in it. Nothing may be removed meanwhile. */
+  *below(top: NodeId): Generator<NodeId, void, undefined> {
+    for (let node = top; ;) {
+      yield node;
+      let next = this.firstChild(node);
+      while (next === none) {
+        if (node === top) return;
+        next = this.nextSibling(node);
+        if (next === none) node = this.parent(node);
+      }
+      node = next;
+    }
+  }
+
+  isDirectory(node: NodeId): boolean {
+    return this.get(node, field.kind) === kinds.directory;
+  }
+
+  /** What has no children yet. */
+  makeDirectory(node: NodeId): void {
+    this.setValue(node, '');
+    this.set(node, field.kind, kinds.directory);
+  }
+
+  parent(node: NodeId): NodeId {
+    return this.get(node, field.parent);
+  }
+
+  firstChild(node: NodeId): NodeId {
+    return this.get(node, field.firstChild);
+  }
+
+  /** In no order. */
+  nextSibling(node: NodeId): NodeId {
+    return this.get(node, field.next);
+  }
+
+  name(node: NodeId): string {
+    const place = this.getDouble(node, double.namePlace);
+    const start = this.slabs.startOf(place);
+    return byteString(this.slabs.slabOf(place), start, start + this.get(node, field.nameLength));
+  }
+
+  /** Writes the name into a buffer that has room for it; @returns where it ends there */
+  writeName(node: NodeId, into: Buffer, at: number): number {
+    const place = this.getDouble(node, double.namePlace);
+    const slab = this.slabs.slabOf(place);
+    const start = this.slabs.startOf(place);
+    const length = this.get(node, field.nameLength);
+    for (let i = 0; i < length; i += 1) into[at + i] = slab[start + i] as number;
+    return at + length;
+  }
+
+  nameLength(node: NodeId): number {
+    return this.get(node, field.nameLength);
+  }
+
+  /** Whether it begins with an underscore. */
+  isHiddenName(node: NodeId): boolean {
+    const place = this.getDouble(node, double.namePlace);
+    return this.get(node, field.nameLength) > 0 && this.slabs.slabOf(place)[this.slabs.startOf(place)] === 0x5f;
+  }
+
+  /** Where it lies: good for as long as nobody changes the tree. */
+  value(node: NodeId): Buffer {
+    const place = this.getDouble(node, double.valuePlace);
+    const start = this.slabs.startOf(place);
+    return this.slabs.slabOf(place).subarray(start, start + this.get(node, field.valueLength));
+  }
+
+  valueLength(node: NodeId): number {
+    return this.get(node, field.valueLength);
+  }
+
+  setValue(node: NodeId, value: NewValue): void {
+    const { slabs } = this;
+    slabs.drop(this.get(node, field.valueLength));
+    const length = typeof value === 'string' ? value.length : value.end - value.start;
+    let place: Place = 0;
+    if (length > 0) {
+      place =
+        typeof value === 'string'
+          ? slabs.keepText(value, 0, length)
+          : slabs.keepBytes(value.bytes, value.start, value.end);
+    }
+    this.set(node, field.valueLength, length);
+    this.setDouble(node, double.valuePlace, place);
+    if (slabs.isMostlyDead) this.keepTheLiving();
+  }
+
+  createdIndex(node: NodeId): number {
+    return this.getDouble(node, double.created);
+  }
+
+  modifiedIndex(node: NodeId): number {
+    return this.getDouble(node, double.modified);
+  }
+
+  setCreatedIndex(node: NodeId, index: number): void {
+    this.setDouble(node, double.created, index);
+  }
+
+  setModifiedIndex(node: NodeId, index: number): void {
+    this.setDouble(node, double.modified, index);
+  }
+
+  /** Nanoseconds since 1970; null: none. */
+  expiresAtNs(node: NodeId): bigint | null {
+    // Most trees have few, and many have none: then nothing is looked up.
+    return this.expiries.size === 0 ? null : (this.expiries.get(node)?.expiresAtNs ?? null);
+  }
+
+  /** Bytes of names and values that are held, dead ones too. */
+  get heldBytes(): number {
+    return this.slabs.heldBytes;
+  }
+
+  private keepTheLiving(): void {
+    const before = this.slabs;
+    this.slabs = new ByteSlabs();
+    const move = (node: NodeId, which: Double, length: number): void => {
+      const place = this.getDouble(node, which);
+      const start = before.startOf(place);
+      if (length > 0) this.setDouble(node, which, this.slabs.keepBytes(before.slabOf(place), start, start + length));
+    };
+    for (const node of this.below(rootId)) {
+      move(node, double.namePlace, this.get(node, field.nameLength));
+      move(node, double.valuePlace, this.get(node, field.valueLength));
+    }
+  }
+
+  private addRow(parent: NodeId, text: string, from: number, end: number): NodeId {
+    let node = this.firstRemoved;
+    if (node === none) {
+      node = this.rows;
+      if (node === this.capacity) this.addRows();
+      this.rows += 1;
+    } else this.firstRemoved = this.get(node, field.chain);
+    this.set(node, field.kind, kinds.file);
+    this.set(node, field.parent, parent);
+    for (const each of [field.firstChild, field.next, field.previous, field.chain] as const) this.set(node, each, none);
+    this.set(node, field.nameLength, end - from);
+    this.set(node, field.valueLength, 0);
+    this.setDouble(node, double.namePlace, from === end ? 0 : this.slabs.keepText(text, from, end));
+    this.setDouble(node, double.valuePlace, 0);
+    this.setDouble(node, double.created, 0);
+    this.setDouble(node, double.modified, 0);
+    return node;
+  }
+
+  private addRows(): void {
+    const { capacity } = this;
+    const isFirst = capacity < blockRows;
+    const rows = isFirst ? Math.max(firstBlockRows, 2 * capacity) : blockRows;
+    const block = new ArrayBuffer(rows * rowBytes);
+    const at = isFirst ? 0 : this.integers.length;
+    if (isFirst && capacity > 0) new Int32Array(block).set(this.integers[0] as Int32Array);
+    this.integers[at] = new Int32Array(block);
+    this.doubles[at] = new Float64Array(block);
+    this.capacity = isFirst ? rows : capacity + rows;
+  }
+
+  private unlink(node: NodeId): void {
+    const [previous, next] = [this.get(node, field.previous), this.get(node, field.next)];
+    if (previous === none) this.set(this.parent(node), field.firstChild, next);
+    else this.set(previous, field.next, next);
+    if (next !== none) this.set(next, field.previous, previous);
+    this.set(node, field.next, none);
+    this.set(node, field.previous, none);
+  }
+
+  private chain(node: NodeId, bucket: number): void {
+    this.set(node, field.chain, this.buckets[bucket] as number);
+    this.buckets[bucket] = node;
+  }
+
+  private unchain(node: NodeId): void {
+    const name = this.name(node);
+    const bucket = this.bucketOf(this.parent(node), name, 0, name.length);
+    const after = this.get(node, field.chain);
+    let at = this.buckets[bucket] as number;
+    if (at === node) {
+      this.buckets[bucket] = after;
+      return;
+    }
+    while (this.get(at, field.chain) !== node) at = this.get(at, field.chain);
+    this.set(at, field.chain, after);
+  }
+
+  private isNamed(node: NodeId, text: string, from: number, end: number): boolean {
+    const length = this.get(node, field.nameLength);
+    if (length !== end - from) return false;
+    const place = this.getDouble(node, double.namePlace);
+    const slab = this.slabs.slabOf(place);
+    const start = this.slabs.startOf(place);
+    for (let i = 0; i < length; i += 1) if (slab[start + i] !== text.charCodeAt(from + i)) return false;
+    return true;
+  }
+
+  /** FNV-1a over the parent and the name, mixed once more for its low bits. */
+  private bucketOf(parent: NodeId, text: string, from: number, end: number): number {
+    let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
+    for (let i = from; i < end; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    hash ^= hash >>> 15;
+    hash = Math.imul(hash, 0x2c1b3c6d);
+    hash ^= hash >>> 12;
+    return hash & (this.buckets.length - 1);
+  }
+
+  private rehash(): void {
+    this.buckets = new Int32Array(this.buckets.length * 2).fill(none);
+    for (let node = rootId + 1; node < this.rows; node += 1) {
+      if (this.get(node, field.kind) === kinds.removed) continue;
+      const name = this.name(node);
+      this.chain(node, this.bucketOf(this.parent(node), name, 0, name.length));
+    }
+  }
+
+  private get(node: NodeId, which: Field): number {
+    return (this.integers[node >>> blockRowBits] as Int32Array)[((node & (blockRows - 1)) << 4) + which] as number;
+  }
+
+  private set(node: NodeId, which: Field, value: number): void {
+    (this.integers[node >>> blockRowBits] as Int32Array)[((node & (blockRows - 1)) << 4) + which] = value;
+  }
+
+  private getDouble(node: NodeId, which: Double): number {
+    return (this.doubles[node >>> blockRowBits] as Float64Array)[((node & (blockRows - 1)) << 3) + which] as number;
+  }
+
+  private setDouble(node: NodeId, which: Double, value: number): void {
+    (this.doubles[node >>> blockRowBits] as Float64Array)[((node & (blockRows - 1)) << 3) + which] = value;
+  }
+}
