@@ -6,6 +6,7 @@ import type { Prices } from '@keyferry/core';
 import { z } from 'zod';
 import { adapterKinds, laterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
+import { balancer, parallelMigration, registryThree, registryTwo } from './parallel-fields.ts';
 import { postgresStore } from './postgres-fields.ts';
 import type { StateConfig } from './resolved-config.ts';
 import { rule } from './rule-schema.ts';
@@ -150,6 +151,8 @@ const store = z.discriminatedUnion(
         format: choice(['ndjson', 'etcd-v2-json']).describe('one record a line, or a saved answer of etcd v2'),
       })
       .describe('a snapshot file'),
+    registryTwo,
+    registryThree,
     postgresStore.describe('rows of tables, views or queries of a PostgreSQL database'),
   ],
   { error: ({ input }) => kindComplaint(input) },
@@ -202,7 +205,9 @@ const replicate = z.strictObject({
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
 
-const migration = z.strictObject({
+const strategies = ['offline', 'dual-read', 'replicate'] as const;
+
+const recordMigration = z.strictObject({
   source: z.strictObject({ store: storeName, prefix }),
   target: z.strictObject({
     store: storeName,
@@ -211,7 +216,7 @@ const migration = z.strictObject({
       .optional()
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
-  strategy: choice(['offline', 'dual-read', 'replicate'], ['parallel']),
+  strategy: z.enum(strategies),
   switch: switchPlace
     .optional()
     .describe('where the mode of a dual-read is written, and where instances of the application register'),
@@ -307,6 +312,14 @@ const migration = z.strictObject({
     ),
 });
 
+const migration = z.discriminatedUnion('strategy', [recordMigration, parallelMigration], {
+  error: ({ input }) => {
+    if (typeof input !== 'object' || input === null) return undefined;
+    const strategy = 'strategy' in input ? input.strategy : undefined;
+    return expects(`one of ${[...strategies, 'parallel'].join(', ')}`)({ input: strategy });
+  },
+});
+
 const state = z
   .strictObject({
     sqlite: text.optional().describe('path of an SQLite file, relative to this file: for one machine'),
@@ -349,6 +362,10 @@ export const schema = z.strictObject({
   version: z.literal(1, { error: expects('1, the version of this format,') }).describe('version of this format'),
   state: state.prefault({ sqlite: '.keyferry/state.db' }).describe('where the progress of migrations is kept'),
   stores: z.record(name, store, { error: expects('a map of names to stores') }).describe('stores by name'),
+  balancers: z
+    .record(name, balancer, { error: expects('a map of names to load balancers') })
+    .default({})
+    .describe('load balancers by name, for strategy parallel'),
   migrations: z
     .record(name, migration, { error: expects('a map of names to migrations') })
     .describe('migrations by name'),
