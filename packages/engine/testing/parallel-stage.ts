@@ -152,7 +152,10 @@ export class ParallelStage {
         target: this.newRegistry(gate),
         balancers: [this.balancer('a', gate), this.balancer('b', gate)],
         archives: this.archives(),
-        front: { probe: (url) => gate.pass(`probe ${url}`, () => probes) },
+        front: {
+          sample: () => gate.pass('sample', () => ({ versions: [] })),
+          probe: (url) => gate.pass(`probe ${url}`, () => probes),
+        },
         workspace: this.workspace(),
         runCommand: (run) => gate.pass('command', () => ({ run, exitCode: 0, output: '', tookMs: 1 })),
       },
@@ -444,7 +447,7 @@ function gatedState(state: StateStore, gate: Gate): StateStore {
   };
 }
 
-const probes: readonly ProbeOutcome[] = [{ name: 'look-up by id', status: 200, wrong: null, tookMs: 1 }];
+const probes: readonly ProbeOutcome[] = [{ name: 'look-up by id', status: 200, sha256: null, wrong: null, tookMs: 1 }];
 
 const nameOf = (file: string): string => file.slice(file.lastIndexOf('/') + 1);
 

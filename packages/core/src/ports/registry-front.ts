@@ -17,9 +17,22 @@ export interface ProbeOutcome {
   readonly name: string;
   /** null: no answer. */
   readonly status: number | null;
+  /** Of the body, in hexadecimal digits, where its bytes must stay what they were; else null. */
+  readonly sha256: string | null;
   /** It answered what it is expected to whatever was seen before; what is wrong, in words, else null. */
   readonly wrong: string | null;
   readonly tookMs: number;
+}
+
+/** EVIDENCE. What is asked for: taken once, so that the same is asked of both releases. */
+export interface ProbeSample {
+  readonly versions: readonly {
+    readonly group: string;
+    readonly artifact: string;
+    readonly version: string;
+    readonly globalId: number;
+    readonly contentId: number;
+  }[];
 }
 
 /** EVIDENCE. All probes of a suite through one balancer. */
@@ -30,9 +43,17 @@ export interface FrontReceipt {
 }
 
 export interface RegistryFront {
+  /** A few artifacts of 2.x, through a balancer. */
+  sample(url: string, signal: StopSignal): Promise<ProbeSample>;
   /**
    * @param url of the balancer
    * @param release that has to answer: the major number
    */
-  probe(url: string, suite: ProbeSuite, release: 2 | 3, signal: StopSignal): Promise<readonly ProbeOutcome[]>;
+  probe(
+    url: string,
+    suite: ProbeSuite,
+    release: 2 | 3,
+    sample: ProbeSample,
+    signal: StopSignal,
+  ): Promise<readonly ProbeOutcome[]>;
 }

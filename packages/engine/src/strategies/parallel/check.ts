@@ -7,6 +7,7 @@ import {
   type LoadBalancer,
   type ParallelPhase,
   type ParallelSettings,
+  type ProbeSample,
   type ProbeSuite,
   type ShiftReceipt,
   type StopSignal,
@@ -90,10 +91,11 @@ export async function probeFronts(
   release: 2 | 3,
 ): Promise<readonly FrontReceipt[]> {
   const { front } = context.engine.parallel;
+  const sample = await context.course.needed<ProbeSample>('baseline', 'sample');
   const receipts = await onEach(context, 'probe', async ({ name, url }) => ({
     balancer: name,
     suite,
-    probes: await front.probe(url, suite, release, context.signal),
+    probes: await front.probe(url, suite, release, sample, context.signal),
   }));
   for (const { balancer, probes } of receipts) {
     const wrong = probes.filter((each) => each.wrong !== null);

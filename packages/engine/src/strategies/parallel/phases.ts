@@ -136,6 +136,10 @@ async function baseline(context: PhaseContext): Promise<void> {
     failCheck(context, `${source.where} was written to between two walks, past the balancers: stop whoever does`);
   }
   await course.keep('baseline', 'census', census);
+  const [balancer] = engine.parallel.balancers;
+  const { front } = engine.parallel;
+  const sample = await calling(context, 'take a sample', () => front.sample(balancer?.url ?? '', signal));
+  await course.keep('baseline', 'sample', sample);
   await course.keep('baseline', 'reads', await probeFronts(context, 'clients', 2));
 }
 
@@ -252,16 +256,12 @@ async function smoke(context: PhaseContext): Promise<void> {
 async function assertAsBaseline(context: PhaseContext, now: readonly FrontReceipt[]): Promise<void> {
   const before = await context.course.needed<readonly FrontReceipt[]>('baseline', 'reads');
   for (const { balancer, probes } of now) {
-    const known = new Map(
-      before.find((each) => each.balancer === balancer)?.probes.map((each) => [each.name, each.status]),
-    );
-    const changed = probes.find(({ name, status }) => known.has(name) && known.get(name) !== status);
-    if (changed !== undefined) {
-      const was = String(known.get(changed.name));
-      failCheck(
-        context,
-        `"${changed.name}" through ${balancer} was answered ${was} by 2.x and is ${String(changed.status)} now`,
-      );
+    const known = new Map(before.find((each) => each.balancer === balancer)?.probes.map((each) => [each.name, each]));
+    for (const { name, status, sha256 } of probes) {
+      const was = known.get(name);
+      if (was === undefined || (was.status === status && was.sha256 === sha256)) continue;
+      const changed = was.status === status ? 'with other bytes' : `${String(status)} and not ${String(was.status)}`;
+      failCheck(context, `"${name}" through ${balancer} is not answered as by 2.x: ${changed}`);
     }
   }
 }
