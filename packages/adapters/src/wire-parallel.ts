@@ -119,8 +119,9 @@ export async function wireBalancers(config: ResolvedConfig, migration: string): 
   const { openLoadBalancer } = await import('./load-balancer/index.ts');
   const named = config.parallel[migration]?.balancers ?? [];
   return named.map((name) => {
-    const { ca, ...balancer } = config.balancers[name] ?? {};
-    invariant(balancer.kind !== undefined, `a checked configuration has no load balancer ${name}`);
+    const found = config.balancers[name];
+    invariant(found !== undefined, `a checked configuration has no load balancer ${name}`);
+    const { ca, ...balancer } = found;
     return openLoadBalancer(name, { ...balancer, caFile: ca === null ? null : resolve(config.directory, ca) });
   });
 }
