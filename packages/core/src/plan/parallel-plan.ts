@@ -126,12 +126,23 @@ export function estimateFreeze(facts: FreezeFacts): FreezeEstimate {
   return { totalMs: parts.reduce((sum, { ms }) => sum + ms, 0), parts };
 }
 
-/** What of a foresight stops the migration; what was taken knowingly in the configuration is a warning. */
-export function judgedFindings(findings: readonly Finding[], losses: readonly string[]): readonly Finding[] {
+/**
+ * What of a foresight stops the migration; what was taken knowingly in the configuration is a warning.
+ * @param inUse the registry was written to meanwhile, so that the archive may be torn; the freeze is the judge then
+ */
+export function judgedFindings(
+  findings: readonly Finding[],
+  losses: readonly string[],
+  { inUse }: { readonly inUse: boolean },
+): readonly Finding[] {
+  const taken = inUse ? [...losses, ...tornCodes] : losses;
   return findings.map((each) =>
-    each.level === 'blocking' && losses.includes(each.code) ? { ...each, level: 'warning' as const } : each,
+    each.level === 'blocking' && taken.includes(each.code) ? { ...each, level: 'warning' as const } : each,
   );
 }
+
+/** What an export looks like that was made while somebody wrote: 2.x reads contents, versions and rules one after another. */
+const tornCodes: readonly string[] = ['registry.content-missing', 'registry.rule-lost', 'registry.comment-lost'];
 
 /** What clients of a registry will notice, whatever the archive holds. */
 export function clientFindings(gone: readonly ApiUse[]): readonly Finding[] {

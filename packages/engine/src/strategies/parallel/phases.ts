@@ -102,7 +102,8 @@ async function foreseeArchive(context: PhaseContext, archive: ArchiveReceipt): P
   }
   const foresight: Foresight = await archives.foresee(chosen.file, version);
   await course.keep(phase, 'foresight', foresight);
-  const blocking = judgedFindings(foresight.findings, settings.losses).filter(({ level }) => level === 'blocking');
+  const judged = judgedFindings(foresight.findings, settings.losses, { inUse: phase === 'foresee' });
+  const blocking = judged.filter(({ level }) => level === 'blocking');
   if (blocking.length > 0) {
     const named = blocking.map(({ code, count }) => `${code} (${count})`).join(', ');
     failCheck(context, `the import would lose what nobody accepted: ${named}`);

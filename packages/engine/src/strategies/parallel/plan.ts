@@ -9,7 +9,6 @@ import {
   plannedPhases,
   plannedRollback,
   type ApiUse,
-  type ArchiveReceipt,
   type BesidesArchive,
   type CompletenessProof,
   type Finding,
@@ -41,10 +40,10 @@ export async function planParallel(
   const fresh = await calling('ask 3.x', () => target.system(signal));
   const held = await calling('walk 3.x', () => target.walk(signal));
   const file = given ?? workspace.path('planned.zip');
-  const archive: ArchiveReceipt =
-    given === null ? await calling('export', () => source.exportTo(file, signal)) : await archives.receipt(given);
-  const completeness =
-    given === null ? await calling('prove the export', () => source.proveComplete(file, signal)) : null;
+  const { archive, completeness } =
+    given === null
+      ? await exportInUse(engine, file, signal)
+      : { archive: await archives.receipt(given), completeness: null };
   const besides = await calling('read what no archive holds', () => source.readBesides(signal));
   const foresight = await archives.foresee(await chosenArchive(engine, settings, file), fresh.version);
   const gone: ApiUse[] = [];
@@ -67,7 +66,7 @@ export async function planParallel(
   const findings = [
     ...usedFindings(held.counts),
     ...completenessFindings(completeness),
-    ...judgedFindings(foresight.findings, settings.losses),
+    ...judgedFindings(foresight.findings, settings.losses, { inUse: completeness?.complete === false }),
     ...clientFindings(gone),
     ...freezeFindings(freeze.totalMs, settings),
     ...unfit,
@@ -95,6 +94,28 @@ export async function planParallel(
     findings,
     applyable: !findings.some(({ level }) => level === 'blocking'),
   };
+}
+
+const exportTriesMax = 3;
+
+/**
+ * Of a registry that is in use, so what the walk shows may be newer than the archive: what is lacking counts only where it is
+ * lacking each time.
+ */
+async function exportInUse(engine: ParallelEngine, file: string, signal: StopSignal) {
+  const { source } = engine.parallel;
+  let lacking: CompletenessProof['missing'] | null = null;
+  for (let tries = 1; ; tries += 1) {
+    const archive = await withRetry(engine, 'export', () => source.exportTo(file, signal), signal);
+    const proof = await withRetry(engine, 'prove the export', () => source.proveComplete(file, signal), signal);
+    const names = new Set(proof.missing.map(({ kind, name }) => `${kind} ${name}`));
+    const missing: CompletenessProof['missing'] =
+      lacking?.filter(({ kind, name }) => names.has(`${kind} ${name}`)) ?? proof.missing;
+    lacking = missing;
+    if (proof.complete || tries === exportTriesMax) {
+      return { archive, completeness: { ...proof, missing, missingTotal: missing.length } };
+    }
+  }
 }
 
 async function chosenArchive(
@@ -131,14 +152,14 @@ function usedFindings(counts: Readonly<Record<string, number>>): readonly Findin
 }
 
 function completenessFindings(proof: CompletenessProof | null): readonly Finding[] {
-  if (proof === null || proof.complete) return [];
+  if (proof === null || proof.missing.length === 0) return [];
   const [first] = proof.missing;
   const named = first === undefined ? '' : `, the first: ${first.kind} ${first.name} ${first.what}`;
   return [
     finding('registry.incomplete', {
       count: proof.missingTotal,
       detail: `${proof.missingTotal} entities${named}`,
-      fix: 'plan again, in case somebody wrote meanwhile; else see the log of 2.x, which names what it could not export',
+      fix: 'it was lacking each time: see the log of 2.x, which names what it could not export',
     }),
   ];
 }
