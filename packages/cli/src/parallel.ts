@@ -34,11 +34,11 @@ export async function onParallel<T>(
   run.about(migration);
   const { wireParallel } = await loadAdapters();
   return (await withState(run, config, async (env) => {
-    const { settings, ports, close } = await wireParallel(config, migration, { redactor });
+    const wired = await wireParallel(config, migration, { redactor });
     try {
-      return await work({ settings, engine: { ...env, parallel: ports } });
+      return await work({ settings: wired.settings, engine: { ...env, parallel: wired.ports } });
     } finally {
-      await close();
+      await wired.close();
     }
   })) as Outcome<unknown>;
 }

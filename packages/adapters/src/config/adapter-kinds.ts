@@ -28,6 +28,3 @@ export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
   'apicurio-3': { description: 'Apicurio Registry 3, under strategy parallel', source: false, target: false },
   postgres: { description: 'rows of tables, views or queries of a PostgreSQL database', source: true, target: true },
 };
-
-/** Kinds that are planned for later versions, so that naming one gets a better answer than "unknown". */
-export const laterKinds: readonly string[] = [];

@@ -17,7 +17,7 @@ export function checkParallel(yaml: YamlText, root: unknown, migration: string):
 function checkSide(yaml: YamlText, root: unknown, path: readonly string[], kind: string): readonly ConfigIssue[] {
   const store = valueAt(root, path);
   if (typeof store !== 'string') return [];
-  const known = Object.keys((valueAt(root, ['stores']) ?? {}) as object);
+  const known = Object.keys(valueAt(root, ['stores']) ?? {});
   if (!known.includes(store)) {
     const message = `there is no store ${JSON.stringify(store)} under stores`;
     return [yaml.issue(path, 'value', message, nearest(store, known))];
@@ -30,7 +30,7 @@ function checkSide(yaml: YamlText, root: unknown, path: readonly string[], kind:
 function checkBalancers(yaml: YamlText, root: unknown, path: readonly string[]): readonly ConfigIssue[] {
   const named = valueAt(root, path);
   if (!Array.isArray(named)) return [];
-  const known = Object.keys((valueAt(root, ['balancers']) ?? {}) as object);
+  const known = Object.keys(valueAt(root, ['balancers']) ?? {});
   return named.flatMap((name: unknown, at) => {
     if (typeof name !== 'string') return [];
     if (!known.includes(name)) {

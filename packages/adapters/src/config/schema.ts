@@ -4,27 +4,13 @@
  */
 import type { Prices } from '@keyferry/core';
 import { z } from 'zod';
-import { adapterKinds, laterKinds } from './adapter-kinds.ts';
+import { adapterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
 import { balancer, parallelMigration, registryThree, registryTwo } from './parallel-fields.ts';
 import { postgresStore } from './postgres-fields.ts';
 import type { StateConfig } from './resolved-config.ts';
 import { rule } from './rule-schema.ts';
-import {
-  choice,
-  duration,
-  endpoint,
-  expects,
-  flag,
-  glob,
-  integer,
-  laterVersion,
-  name,
-  rate,
-  secret,
-  size,
-  text,
-} from './scalars.ts';
+import { choice, duration, endpoint, expects, flag, glob, integer, name, rate, secret, size, text } from './scalars.ts';
 import { dynamoDb, dynamoDbTable } from './schema-dynamodb.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
@@ -161,7 +147,6 @@ const store = z.discriminatedUnion(
 function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
-  if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
   return expects(`one of ${Object.keys(adapterKinds).join(', ')}`)({
     input: kind,
   });
@@ -207,7 +192,7 @@ const prefix = z.string({ error: expects('a prefix of keys (an empty one is all 
 
 const strategies = ['offline', 'dual-read', 'replicate'] as const;
 
-const recordMigration = z.strictObject({
+export const recordMigration = z.strictObject({
   source: z.strictObject({ store: storeName, prefix }),
   target: z.strictObject({
     store: storeName,
@@ -216,7 +201,7 @@ const recordMigration = z.strictObject({
       .optional()
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
-  strategy: z.enum(strategies),
+  strategy: z.enum(strategies, { error: expects(`one of ${[...strategies, 'parallel'].join(', ')}`) }),
   switch: switchPlace
     .optional()
     .describe('where the mode of a dual-read is written, and where instances of the application register'),
@@ -312,13 +297,8 @@ const recordMigration = z.strictObject({
     ),
 });
 
-const migration = z.discriminatedUnion('strategy', [recordMigration, parallelMigration], {
-  error: ({ input }) => {
-    if (typeof input !== 'object' || input === null) return undefined;
-    const strategy = 'strategy' in input ? input.strategy : undefined;
-    return expects(`one of ${[...strategies, 'parallel'].join(', ')}`)({ input: strategy });
-  },
-});
+/** What is of neither strategy is judged as a migration of records (schema-issues.ts). */
+const migration = z.discriminatedUnion('strategy', [recordMigration, parallelMigration]);
 
 const state = z
   .strictObject({

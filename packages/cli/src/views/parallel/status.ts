@@ -34,6 +34,7 @@ export function statusBody({ state, plan, ...status }: ParallelStatus) {
 export function statusLines(status: ParallelStatus, context: ViewContext): string[] {
   const { palette } = context;
   const { migration, state, evidence, rollback, next, wayBack } = status;
+  const failure = state?.failure ?? null;
   const passed = new Map(state?.passed.map((each) => [each.phase, each]));
   const phases = [...passed.values()].map(({ phase, beganAtMs, atMs }) => [
     phase,
@@ -51,7 +52,7 @@ export function statusLines(status: ParallelStatus, context: ViewContext): strin
         [{ align: 'left' }, { align: 'left' }],
       ),
     ),
-    ...(state?.failure == null ? [] : [`  ${palette.bad('failed')}  ${textForDisplay(state.failure.message)}`]),
+    ...(failure === null ? [] : [`  ${palette.bad('failed')}  ${textForDisplay(failure.message)}`]),
     ...(phases.length === 0 ? [] : ['', palette.strong('Passed, and its evidence')]),
     ...indent(columns(phases, [{ align: 'left' }, { align: 'right' }, { align: 'left' }])),
     '',
