@@ -99,9 +99,7 @@ async function replayChanges(back: WalkBack): Promise<void> {
       ? await collectChanges(back, files.collected, 'writes are refused, and reads go on from 3.x')
       : null;
   if (changes === null) return;
-  const receipt = await calling(contextOf(back), 'replay', () =>
-    source.replay(changes, workspace.path('replay'), signal),
-  );
+  const receipt = await calling(contextOf(back), 'replay', () => source.replay(changes, workspace.path(''), signal));
   await course.keep(course.state.phase, 'back-replayed', receipt);
   if (receipt.refusedTotal > 0 && !accept.includes(writesLost)) {
     stranded(back, receipt.refused, receipt.refusedTotal, 'writes are refused until that is decided');
