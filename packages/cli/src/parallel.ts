@@ -4,7 +4,7 @@
  */
 import { hostname, userInfo } from 'node:os';
 import type { ResolvedConfig } from '@keyferry/adapters';
-import { KeyferryError, type ParallelPhase, type ParallelPlan, type ParallelSettings } from '@keyferry/core';
+import type { ParallelPhase, ParallelPlan, ParallelSettings } from '@keyferry/core';
 import type { ParallelEngine, ParallelStatus } from '@keyferry/engine';
 import { requireApproval } from './approval.ts';
 import type { Outcome } from './base-command.ts';
@@ -200,14 +200,6 @@ export async function parallelReport(
 async function statusOf({ engine, settings }: Parallel): Promise<ParallelStatus> {
   const { readParallelStatus } = await loadEngine();
   return await readParallelStatus(engine, settings, engine.parallel.balancers);
-}
-
-/** @throws {KeyferryError} `phase.not-allowed`: the command is for other strategies */
-export async function refuseForParallel(run: CommandRun, migration: string, command: string): Promise<void> {
-  const { config } = await openConfig(run);
-  if (!isParallel(config, migration)) return;
-  const next = `keyferry status ${migration}`;
-  throw new KeyferryError('phase.not-allowed', { migration, phase: 'of strategy parallel', command, next });
 }
 
 export const isParallel = (config: ResolvedConfig, migration: string): boolean =>

@@ -371,7 +371,7 @@ export class ParallelStage {
 
   private workspace(): Workspace {
     return {
-      path: (name) => `/work/${name}`,
+      path: (name) => `archives/${name}`,
       sha256: (name) => Promise.resolve(this.files.get(name) ?? null),
       writeJson: (name, value) => {
         this.files.set(name, JSON.stringify(value));
