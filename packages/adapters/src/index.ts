@@ -12,3 +12,4 @@ export { wireSwitch, type WiredOnline } from './wire-online.ts';
 export { tellProgram } from './switch/told-program.ts';
 export * from './wire-state.ts';
 export * from './wire.ts';
+export * from './wire-parallel.ts';

@@ -255,6 +255,9 @@ async function openSource(name: string, store: StoreConfig, context: StoreContex
     }
     case 'postgres':
       return await openPostgres(name, store, context, 'source');
+    case 'apicurio-2':
+    case 'apicurio-3':
+      invariant(false, `a checked configuration has a source of kind ${store.kind}`);
   }
 }
 
@@ -300,6 +303,8 @@ async function openTarget(name: string, store: StoreConfig, context: StoreContex
     case 'postgres':
       return await openPostgres(name, store, context, 'target');
     case 'etcd-v2-datadir':
+    case 'apicurio-2':
+    case 'apicurio-3':
       invariant(false, `a checked configuration has a target of kind ${store.kind}`);
   }
 }

@@ -30,6 +30,10 @@ const toldAtOnce: ReadonlySet<MessageCode> = new Set([
   'tail.backlog',
   'cutover.held',
   'cutover.ended',
+  'phase.begun',
+  'phase.passed',
+  'back.step',
+  'soak.sampled',
 ]);
 /** Warnings kept for the document; a store that flaps for hours must not fill the memory. */
 const warningsMax = 100;

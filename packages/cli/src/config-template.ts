@@ -93,6 +93,9 @@ function storeLines(kind: StoreKind, store: 'old' | 'new'): string[] {
         '# ttl: expiresAt # attribute with the second at which an item ends',
         '# leaveOut: [revision] # attributes that belong to no record',
       ];
+    case 'apicurio-2':
+    case 'apicurio-3':
+      return [`kind: ${kind}`, `endpoints: ['http://127.0.0.1:8080'] # reached directly, not through a load balancer`];
     case 'sqlite':
       return ['kind: sqlite', `file: ${store}.db`, '# table: records'];
     case 'file':

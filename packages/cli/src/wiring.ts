@@ -2,7 +2,14 @@
  * From flags to a running engine. Adapters and engine are loaded here and nowhere else, and only when a command needs
  * them, so that `--help` and wrong calls answer at once.
  */
-import { shellWord, type KeySelection, type MigrationId, type MigrationSpec, type ReviewPolicy } from '@keyferry/core';
+import {
+  KeyferryError,
+  shellWord,
+  type KeySelection,
+  type MigrationId,
+  type MigrationSpec,
+  type ReviewPolicy,
+} from '@keyferry/core';
 import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
 import type { Engine, Environment, ReplicatePorts, RunOptions, WhoIsTold } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
@@ -55,6 +62,12 @@ export async function withMigration<T>(
 ): Promise<T> {
   const { config: whole, redactor } = await openConfig(run);
   run.about(migration);
+  if (Object.hasOwn(whole.parallel, migration)) {
+    // Commands that have something to do there ask before they come here (parallel.ts).
+    const { command } = run.call;
+    const next = `keyferry status ${migration}`;
+    throw new KeyferryError('phase.not-allowed', { migration, phase: 'of strategy parallel', command, next });
+  }
   const { selectPart, wireMigration } = await loadAdapters();
   return await withState(run, whole, async (env) => {
     const config = selectPart(whole, migration, await part(env));

@@ -52,6 +52,7 @@ export * from './plan/key-selection.ts';
 export * from './plan/migration-spec.ts';
 export * from './plan/migration-order.ts';
 export * from './plan/replicate-settings.ts';
+export * from './plan/parallel-plan.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 
@@ -101,3 +102,4 @@ export * from './ports/primary-switch.ts';
 export * from './ports/online-store.ts';
 export * from './ports/registry.ts';
 export * from './ports/load-balancer.ts';
+export * from './ports/registry-front.ts';

@@ -6,3 +6,4 @@ export { registryArchives } from './archive/archives.ts';
 export type { RegistryConnection } from './api/registry-api.ts';
 export { openOldRegistry } from './v2/old-registry.ts';
 export { openNewRegistry } from './v3/new-registry.ts';
+export { registryFront } from './front/registry-front.ts';

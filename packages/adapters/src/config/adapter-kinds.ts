@@ -24,8 +24,7 @@ export const adapterKinds: Readonly<Record<StoreKind, AdapterKind>> = {
   dynamodb: { description: 'the items of a DynamoDB table', source: true, target: true },
   sqlite: { description: 'a table of keys in an SQLite file', source: true, target: true },
   file: { description: 'a snapshot file: NDJSON, or the JSON of an etcd v2 tree', source: true, target: true },
+  'apicurio-2': { description: 'Apicurio Registry 2.6, under strategy parallel', source: false, target: false },
+  'apicurio-3': { description: 'Apicurio Registry 3, under strategy parallel', source: false, target: false },
   postgres: { description: 'rows of tables, views or queries of a PostgreSQL database', source: true, target: true },
 };
-
-/** Kinds that are planned for later versions, so that naming one gets a better answer than "unknown". */
-export const laterKinds: readonly string[] = ['apicurio'];

@@ -51,7 +51,7 @@ const unit = 'a bare number is refused where a unit is needed';
 const duration = 'a duration such as 500ms, 30s, 10m or 24h is expected';
 const reference = 'a reference, { env: NAME }, { file: PATH }, { ssm: NAME } or { secretsManager: ID }, is expected';
 const kinds =
-  'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file, postgres is expected';
+  'one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file, apicurio-2, apicurio-3, postgres is expected';
 
 /** A dual-read between the same stores, with more lines behind it. */
 function withDualRead(...more: readonly string[]): string {
@@ -126,9 +126,9 @@ describe('a wrong configuration', () => {
 
     ['has an unknown kind', withStore('{ kind: etcdv2, endpoints: [] }'), `3:16 stores.old.kind: ${kinds} (etcd-v2)`],
     [
-      'has a kind of a later version',
+      'has a kind without its release',
       withStore('{ kind: apicurio }'),
-      '3:16 stores.old.kind: kind apicurio is not available in this version',
+      '3:16 stores.old.kind: one of etcd-v2, etcd-v2-datadir, etcd-v3, etcd-v3-snapshot, consul, dynamodb, sqlite, file, apicurio-2, apicurio-3, postgres is expected (apicurio-2)',
     ],
     [
       'has a mistyped field of a data directory',
@@ -242,9 +242,13 @@ describe('a wrong configuration', () => {
       '8:35 migrations.move.source.prefix: keys of etcd-v2 start with a slash, so a prefix does too',
     ],
     [
-      'has a strategy of a later version',
+      'has strategy parallel, and stores of records',
       valid.replace('offline', 'parallel'),
-      '10:15 migrations.move.strategy: parallel is not available in this version; there is offline, dual-read, replicate',
+      '7:3 migrations.move.balancers: is missing',
+      '8:22 migrations.move.source.store: under strategy parallel a store of kind apicurio-2 is expected here',
+      '8:27 migrations.move.source.prefix: is not a known key',
+      '9:22 migrations.move.target.store: under strategy parallel a store of kind apicurio-3 is expected here',
+      '9:27 migrations.move.target.prefix: is not a known key',
     ],
     [
       'has a dual-read that says neither where its switch is nor how many instances come',
@@ -285,7 +289,7 @@ describe('a wrong configuration', () => {
     [
       'has a mistyped strategy',
       valid.replace('offline', 'ofline'),
-      '10:15 migrations.move.strategy: one of offline, dual-read, replicate is expected (offline)',
+      '10:15 migrations.move.strategy: one of offline, dual-read, replicate, parallel is expected (offline)',
     ],
     [
       'has strategy replicate and does not say how writers are held',
@@ -427,7 +431,7 @@ describe('a wrong configuration', () => {
   });
 
   it('gives all mistakes of a file at once, in their order', async () => {
-    const text = valid.replace('offline', 'parallel').replace('store: old', 'store: oldd').replace('dump.json', '[]');
+    const text = valid.replace('offline', 'ofline').replace('store: old', 'store: oldd').replace('dump.json', '[]');
     expect((await issuesOf(text)).map((issue) => issue.split(' ')[0])).toEqual(['5:29', '8:22', '10:15']);
   });
 
@@ -495,6 +499,8 @@ describe('a right configuration', () => {
     expect(await load(valid)).toEqual({
       file: join(folder, 'keyferry.yaml'),
       directory: folder,
+      balancers: {},
+      parallel: {},
       state: { sqlite: '.keyferry/state.db' },
       stores: {
         old: {

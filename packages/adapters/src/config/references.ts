@@ -9,13 +9,15 @@ import { nearest } from './nearest.ts';
 import type { StoreKind } from './resolved-config.ts';
 import { valueAt } from './schema-issues.ts';
 import { cannotHoldSwitch, checkOnline } from './online-references.ts';
+import { checkParallel } from './parallel-references.ts';
 import { checkTables } from './table-references.ts';
 import type { YamlText } from './yaml-text.ts';
 
 export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigIssue[] {
   return [
     ...keysOf(valueAt(root, ['stores'])).flatMap((store) => checkStore(yaml, root, store)),
-    ...keysOf(valueAt(root, ['migrations'])).flatMap((migration) => [
+    ...migrationsOf(root, true).flatMap((migration) => checkParallel(yaml, root, migration)),
+    ...migrationsOf(root, false).flatMap((migration) => [
       ...checkSide(yaml, root, migration, 'source'),
       ...checkSide(yaml, root, migration, 'target'),
       ...checkRules(yaml, root, migration),
@@ -25,6 +27,12 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkOnline(yaml, root, migration, kindOf),
     ]),
   ];
+}
+
+function migrationsOf(root: unknown, parallel: boolean): readonly string[] {
+  return keysOf(valueAt(root, ['migrations'])).filter(
+    (migration) => (valueAt(root, ['migrations', migration, 'strategy']) === 'parallel') === parallel,
+  );
 }
 
 const keysOf = (value: unknown): readonly string[] =>

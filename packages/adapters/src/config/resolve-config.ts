@@ -1,5 +1,7 @@
 /** Turns a checked file into its meaning: units in the names, null for what is not set, nothing left implicit. */
 import { listPrices } from '@keyferry/core';
+import { resolveBalancer, resolveParallel, resolveRegistry } from './parallel-config.ts';
+import type { CheckedParallel } from './parallel-fields.ts';
 import type {
   AuthConfig,
   FreezeConfig,
@@ -14,17 +16,25 @@ import type {
 import type { CheckedConfig } from './schema.ts';
 
 type CheckedStore = CheckedConfig['stores'][string];
-type CheckedMigration = CheckedConfig['migrations'][string];
+type CheckedMigration = Exclude<CheckedConfig['migrations'][string], CheckedParallel>;
 type CheckedEtcd = Extract<CheckedStore, { readonly kind: 'etcd-v2' | 'etcd-v3' }>;
 type CheckedConsul = Extract<CheckedStore, { readonly kind: 'consul' }>;
 
 export function resolveConfig(checked: CheckedConfig, file: string, directory: string): ResolvedConfig {
+  const records: Record<string, CheckedMigration> = {};
+  const parallel: Record<string, CheckedParallel> = {};
+  for (const [name, each] of Object.entries(checked.migrations)) {
+    if (each.strategy === 'parallel') parallel[name] = each;
+    else records[name] = each;
+  }
   return {
     file,
     directory,
     state: checked.state,
     stores: mapValues(checked.stores, resolveStore),
-    migrations: mapValues(checked.migrations, (each) => resolveMigration(each, checked.stores)),
+    migrations: mapValues(records, (each) => resolveMigration(each, checked.stores)),
+    balancers: mapValues(checked.balancers, resolveBalancer),
+    parallel: mapValues(parallel, resolveParallel),
     prices: checked.prices ?? listPrices,
   };
 }
@@ -56,6 +66,9 @@ function resolveStore(store: CheckedStore): StoreConfig {
       return { kind: store.kind, path: store.path, format: store.format };
     case 'postgres':
       return resolvePostgres(store);
+    case 'apicurio-2':
+    case 'apicurio-3':
+      return resolveRegistry(store);
   }
 }
 

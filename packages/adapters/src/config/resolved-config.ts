@@ -17,6 +17,8 @@ import type {
   Strategy,
 } from '@keyferry/core';
 
+import type { BalancerConfig, ParallelConfig, RegistryConfig } from './parallel-config.ts';
+
 /** Where a secret is to be found; read at use and never before. */
 export type SecretReference =
   | { readonly env: string }
@@ -110,7 +112,8 @@ export type StoreConfig =
   | DynamoDbConfig
   | { readonly kind: 'sqlite'; readonly file: string; readonly table: string | null }
   | { readonly kind: 'file'; readonly path: string; readonly format: FileFormat }
-  | PostgresConfig;
+  | PostgresConfig
+  | RegistryConfig;
 
 export interface PostgresConfig {
   readonly kind: 'postgres';
@@ -254,6 +257,9 @@ export interface ResolvedConfig {
   readonly state: StateConfig;
   readonly stores: Readonly<Record<string, StoreConfig>>;
   readonly migrations: Readonly<Record<string, MigrationConfig>>;
+  readonly balancers: Readonly<Record<string, BalancerConfig>>;
+  /** Migrations of strategy `parallel`: no name is in `migrations` too. */
+  readonly parallel: Readonly<Record<string, ParallelConfig>>;
   /** What the plan estimates costs by: no part of what it promises. */
   readonly prices: Prices;
 }

@@ -81,14 +81,9 @@ export const rate = z
   .refine((written) => parseRatePerSecond(written) !== null, { error: withUnit(rateWords) })
   .transform((written) => parseRatePerSecond(written) ?? 0);
 
-/** One of some words; `later` are those that a later version will know. */
-export function choice<const T extends string>(values: readonly [T, ...T[]], later: readonly string[] = []) {
-  return z.enum(values, {
-    error: ({ input }) =>
-      typeof input === 'string' && later.includes(input)
-        ? `${input} ${laterVersion}; there is ${values.join(', ')}`
-        : expects(values.length === 1 ? values[0] : `one of ${values.join(', ')}`)({ input }),
-  });
+/** One of some words. */
+export function choice<const T extends string>(values: readonly [T, ...T[]]) {
+  return z.enum(values, { error: expects(values.length === 1 ? values[0] : `one of ${values.join(', ')}`) });
 }
 
 const references = [

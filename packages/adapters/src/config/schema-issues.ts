@@ -6,7 +6,7 @@ import type { ConfigIssue } from '@keyferry/core';
 import type { z } from 'zod';
 import { nearest } from './nearest.ts';
 import { laterVersion, missing } from './scalars.ts';
-import { configJsonSchema, laterKeys, schema, type CheckedConfig } from './schema.ts';
+import { configJsonSchema, laterKeys, recordMigration, schema, type CheckedConfig } from './schema.ts';
 import type { IssuePath, YamlText } from './yaml-text.ts';
 
 export type Checked =
@@ -45,12 +45,21 @@ function toConfigIssues(yaml: YamlText, root: unknown, issue: z.core.$ZodIssue):
     case 'invalid_key':
       return [yaml.issue(path, 'key', 'a name is up to 100 letters, digits, dots, dashes and underscores')];
     case 'invalid_union':
+      if (path[0] === 'migrations' && path.length === 3) return migrationIssues(yaml, root, path.slice(0, 2));
       return [yaml.issue(path, 'value', message, suggestionFor(wordsOf(issue), valueAt(root, path)))];
     case 'invalid_value':
       return [yaml.issue(path, 'value', message, suggestionFor(issue.values, valueAt(root, path)))];
     default:
       return [yaml.issue(path, 'value', message)];
   }
+}
+
+/** Of a migration whose strategy is missing, mistyped or unknown: all that is wrong with it, as one of records. */
+function migrationIssues(yaml: YamlText, root: unknown, path: IssuePath): readonly ConfigIssue[] {
+  const { error } = recordMigration.safeParse(valueAt(root, path), { error: describe });
+  return (error?.issues ?? []).flatMap((issue) =>
+    toConfigIssues(yaml, root, { ...issue, path: [...path, ...issue.path] }),
+  );
 }
 
 /** What could stand there instead: kinds of stores, or the keys of a reference. */

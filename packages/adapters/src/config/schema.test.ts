@@ -8,7 +8,7 @@ describe('configJsonSchema', () => {
   it('is draft-07, strict, and holds the defaults as they are written', () => {
     expect(schema).toMatchObject({ $schema: 'http://json-schema.org/draft-07/schema#', additionalProperties: false });
     expect(valueAt(schema, ['required'])).toEqual(['version', 'stores', 'migrations']);
-    const migration = valueAt(schema, ['properties', 'migrations', 'additionalProperties', 'properties']);
+    const migration = valueAt(schema, ['properties', 'migrations', 'additionalProperties', 'oneOf', 0, 'properties']);
     expect(valueAt(migration, ['plan', 'properties', 'maxAge', 'default'])).toBe('24h');
     expect(valueAt(migration, ['limits', 'properties', 'chunkSize', 'default'])).toBe('16MiB');
     expect(valueAt(migration, ['onConflict', 'default'])).toBe('fail');

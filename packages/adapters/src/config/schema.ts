@@ -4,26 +4,13 @@
  */
 import type { Prices } from '@keyferry/core';
 import { z } from 'zod';
-import { adapterKinds, laterKinds } from './adapter-kinds.ts';
+import { adapterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
+import { balancer, parallelMigration, registryThree, registryTwo } from './parallel-fields.ts';
 import { postgresStore } from './postgres-fields.ts';
 import type { StateConfig, SwitchPlaceConfig } from './resolved-config.ts';
 import { rule } from './rule-schema.ts';
-import {
-  choice,
-  duration,
-  endpoint,
-  expects,
-  flag,
-  glob,
-  integer,
-  laterVersion,
-  name,
-  rate,
-  secret,
-  size,
-  text,
-} from './scalars.ts';
+import { choice, duration, endpoint, expects, flag, glob, integer, name, rate, secret, size, text } from './scalars.ts';
 import { dynamoDb, dynamoDbTable } from './schema-dynamodb.ts';
 
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
@@ -150,6 +137,8 @@ const store = z.discriminatedUnion(
         format: choice(['ndjson', 'etcd-v2-json']).describe('one record a line, or a saved answer of etcd v2'),
       })
       .describe('a snapshot file'),
+    registryTwo,
+    registryThree,
     postgresStore.describe('rows of tables, views or queries of a PostgreSQL database'),
   ],
   { error: ({ input }) => kindComplaint(input) },
@@ -158,7 +147,6 @@ const store = z.discriminatedUnion(
 function kindComplaint(input: unknown): string | undefined {
   if (typeof input !== 'object' || input === null) return undefined;
   const kind = 'kind' in input ? input.kind : undefined;
-  if (typeof kind === 'string' && laterKinds.includes(kind)) return `kind ${kind} ${laterVersion}`;
   return expects(`one of ${Object.keys(adapterKinds).join(', ')}`)({
     input: kind,
   });
@@ -215,7 +203,9 @@ const replicate = z.strictObject({
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
 
-const migration = z.strictObject({
+const strategies = ['offline', 'dual-read', 'replicate'] as const;
+
+export const recordMigration = z.strictObject({
   source: z.strictObject({ store: storeName, prefix }),
   target: z.strictObject({
     store: storeName,
@@ -224,7 +214,7 @@ const migration = z.strictObject({
       .optional()
       .describe('refuse a target that holds records: anywhere, or under its prefix'),
   }),
-  strategy: choice(['offline', 'dual-read', 'replicate'], ['parallel']),
+  strategy: z.enum(strategies, { error: expects(`one of ${[...strategies, 'parallel'].join(', ')}`) }),
   switch: switchPlace
     .optional()
     .describe('where the mode of a dual-read is written, and where instances of the application register'),
@@ -320,6 +310,9 @@ const migration = z.strictObject({
     ),
 });
 
+/** What is of neither strategy is judged as a migration of records (schema-issues.ts). */
+const migration = z.discriminatedUnion('strategy', [recordMigration, parallelMigration]);
+
 const state = z
   .strictObject({
     sqlite: text.optional().describe('path of an SQLite file, relative to this file: for one machine'),
@@ -362,6 +355,10 @@ export const schema = z.strictObject({
   version: z.literal(1, { error: expects('1, the version of this format,') }).describe('version of this format'),
   state: state.prefault({ sqlite: '.keyferry/state.db' }).describe('where the progress of migrations is kept'),
   stores: z.record(name, store, { error: expects('a map of names to stores') }).describe('stores by name'),
+  balancers: z
+    .record(name, balancer, { error: expects('a map of names to load balancers') })
+    .default({})
+    .describe('load balancers by name, for strategy parallel'),
   migrations: z
     .record(name, migration, { error: expects('a map of names to migrations') })
     .describe('migrations by name'),

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import type { ApplyResult, RunOptions, TurnsBefore } from '@keyferry/engine';
-import { invariant, shellWord, type DoneMarker, type PlanId, type PlanReader } from '@keyferry/core';
+import { invariant, parallelPhases, shellWord, type DoneMarker, type PlanId, type PlanReader } from '@keyferry/core';
 import { isPlanFile, planToApply } from '../apply-subject.ts';
 import { requireApproval } from '../approval.ts';
 import { BaseCommand, type Outcome } from '../base-command.ts';
@@ -68,8 +68,13 @@ export default class Apply extends BaseCommand {
       default: 'here',
       env: 'KEYFERRY_RUNNER',
     }),
+    'confirm-phase': Flags.option({ options: parallelPhases, multiple: true, multipleNonGreedy: true })({
+      summary: 'Under strategy parallel: a phase that waits for a person may begin; may be repeated.',
+      helpValue: 'PHASE',
+    }),
     follow: Flags.boolean({
-      summary: 'Under strategy replicate: go on carrying changes until it is told to stop.',
+      summary:
+        'Under strategy replicate: go on carrying changes until it is told to stop. Under parallel: soak to the end.',
       exclusive: ['finalize', 'chunks-max', 'all'],
     }),
     'chunks-max': Flags.integer({
@@ -88,6 +93,10 @@ export default class Apply extends BaseCommand {
         assertForFunctions(flags);
         return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
       }
+      const { applyOfParallel } = await import('../parallel.ts');
+      const reviewed = isPlanFile(subject) ? await (await loadAdapters()).readParallelPlan(subject) : null;
+      const parallel = await applyOfParallel(run, reviewed?.migration ?? subject, reviewed, subject, flags);
+      if (parallel !== null) return parallel;
       if (!isPlanFile(subject)) {
         await assertInOrder(run, subject, 'targets');
         return await withMigration(run, subject, (wired, config) =>

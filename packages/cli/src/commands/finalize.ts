@@ -6,11 +6,13 @@ import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { confirmGoneFlag } from '../flags/confirm-gone.ts';
-import { lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
+import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { holderForPeople, holderText, thisMachine } from '../lock-holder.ts';
 import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../views/finalize/index.ts';
 import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
+import { finalizeOfParallel } from '../parallel.ts';
+import { usageError } from '../usage-error.ts';
 import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
 
@@ -29,14 +31,20 @@ export default class Finalize extends BaseCommand {
       summary: 'Take the done marker away, so that the migration can be planned and applied once more.',
     }),
     yes: yesFlag,
+    accept: acceptFlag,
     'confirm-gone': confirmGoneFlag,
     'lock-timeout': lockTimeoutFlag,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Finalize);
-    await this.perform<unknown>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, (wired) =>
+    await this.perform<unknown>(flags, args.migration, async (run) => {
+      const parallel = await finalizeOfParallel(run, args.migration, flags);
+      if (parallel !== null) return parallel;
+      if (flags.accept !== undefined) {
+        throw usageError('--accept is for strategy parallel here', `keyferry finalize ${args.migration}`);
+      }
+      return await withMigration(run, args.migration, (wired) =>
         inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { readStatus, reopen } = await loadEngine();
@@ -54,8 +62,8 @@ export default class Finalize extends BaseCommand {
           const result = await reopen(engine, spec, { ...options, by: whoFinalizes() });
           return { result: { migration, result }, view: reopenedView as View<unknown>, exitCode: exitCodes.done };
         }),
-      ),
-    );
+      );
+    });
   }
 }
 

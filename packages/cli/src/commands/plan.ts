@@ -1,10 +1,12 @@
 import { Args, Flags } from '@oclif/core';
 import type { PlanDocument, PlanWriter } from '@keyferry/core';
-import { BaseCommand } from '../base-command.ts';
+import { BaseCommand, type Outcome } from '../base-command.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { allFlag } from '../flags/all.ts';
 import { detailedExitcodeFlag } from '../flags/detailed-exitcode.ts';
 import { excludeFlag, onlyFlag, selectionOf } from '../flags/key-selection.ts';
+import { planOfParallel } from '../parallel.ts';
+import { usageError } from '../usage-error.ts';
 import { makePlanFor } from '../plan-making.ts';
 import { planView } from '../views/plan/index.ts';
 import type { PlanResult } from '../views/plan/result.ts';
@@ -29,6 +31,10 @@ export default class Plan extends BaseCommand {
       env: 'KEYFERRY_OUT',
     }),
     all: Flags.boolean({ ...allFlag, exclusive: ['out', 'only', 'exclude'] }),
+    archive: Flags.string({
+      summary: 'Under strategy parallel: an export that was made before, in place of one made now.',
+      helpValue: 'FILE',
+    }),
     only: onlyFlag,
     exclude: excludeFlag,
     'detailed-exitcode': detailedExitcodeFlag,
@@ -36,22 +42,25 @@ export default class Plan extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Plan);
-    await this.performOn<PlanResult>(flags, args.migration, (run, migration) =>
-      withMigration(
+    await this.performOn<unknown>(flags, args.migration, async (run, migration) => {
+      const { out, archive, 'detailed-exitcode': detailed } = flags;
+      const parallel = await planOfParallel(run, migration, { out, archive, detailed });
+      if (parallel !== null) return parallel;
+      if (archive !== undefined) throw usageError('--archive is for strategy parallel', `keyferry plan ${migration}`);
+      return (await withMigration(
         run,
         migration,
         async (wired) => {
           const { createPlanFile, discardPlan } = await loadAdapters();
-          const { out } = flags;
           const writer: PlanWriter =
             out === undefined ? discardPlan() : createPlanFile(out, { config: wired.planConfig });
           const plan = await makePlanFor(run, wired, writer);
-          const result = { plan, file: out ?? null, occasion: 'made' } as const;
-          return { result, view: planView, exitCode: planExitCode(plan, flags['detailed-exitcode']) };
+          const result: PlanResult = { plan, file: out ?? null, occasion: 'made' };
+          return { result, view: planView, exitCode: planExitCode(plan, detailed) };
         },
         () => selectionOf(flags),
-      ),
-    );
+      )) as Outcome<unknown>;
+    });
   }
 }
 

@@ -1,7 +1,9 @@
 import { Args, Flags } from '@oclif/core';
 import type { ReportData } from '@keyferry/engine';
-import { BaseCommand } from '../base-command.ts';
+import { BaseCommand, type Outcome } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { isParallel, parallelReport } from '../parallel.ts';
+import type { View } from '../views/view.ts';
 import { usageError } from '../usage-error.ts';
 import { reportView, type ShownReport } from '../views/report/index.ts';
 import { reportHtml } from '../views/report/html.ts';
@@ -27,22 +29,23 @@ export default class Report extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Report);
-    await this.perform<ShownReport>(flags, args.subject ?? null, async (run) => {
+    await this.perform<unknown>(flags, args.subject ?? null, async (run): Promise<Outcome<unknown>> => {
       const { config } = await openConfig(run);
-      const names = Object.keys(config.migrations);
+      const names = [...Object.keys(config.migrations), ...Object.keys(config.parallel)];
       const [only] = names;
       const subject = args.subject ?? (names.length === 1 ? only : undefined);
       if (subject === undefined) {
         throw usageError('MIGRATION is missing', `name one of them:   keyferry report ${names.join(' | ')}`);
       }
+      if (isParallel(config, subject)) return await parallelReport(run, subject, flags);
       const { readReport } = await loadEngine();
       const read = await withState(run, config, (env) => run.reading(readReport(env, subject)));
       // Redacted before it becomes a page: escapes of HTML could hide a secret from the redactor.
       const data = run.output.cleanDeep(read) as ReportData;
       run.about(data.status.migration);
       if (flags.html !== undefined) await writeWhole(flags.html, reportHtml(data, Date.now()));
-      const result = { data, markdown: flags.markdown, htmlFile: flags.html ?? null };
-      return { result, view: reportView, exitCode: exitCodes.done };
+      const result: ShownReport = { data, markdown: flags.markdown, htmlFile: flags.html ?? null };
+      return { result, view: reportView as View<unknown>, exitCode: exitCodes.done };
     });
   }
 }

@@ -1,12 +1,14 @@
 import { Args } from '@oclif/core';
 import { phaseTable } from '@keyferry/core';
 import { requireApproval } from '../approval.ts';
-import { BaseCommand } from '../base-command.ts';
+import { BaseCommand, type Outcome } from '../base-command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { confirmGoneFlag } from '../flags/confirm-gone.ts';
-import { confirmFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
+import { acceptFlag, confirmFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { rollbackOnlineIntent } from '../views/online/rollback.ts';
 import { rollbackIntent, rollbackView, type RolledBackView } from '../views/rollback/index.ts';
+import { rollbackOfParallel } from '../parallel.ts';
+import { usageError } from '../usage-error.ts';
 import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
 
@@ -19,6 +21,7 @@ export default class Rollback extends BaseCommand {
   };
   static override readonly flags = {
     yes: yesFlag,
+    accept: acceptFlag,
     confirm: confirmFlag,
     'confirm-gone': confirmGoneFlag,
     'lock-timeout': lockTimeoutFlag,
@@ -26,8 +29,13 @@ export default class Rollback extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Rollback);
-    await this.perform<RolledBackView>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, (wired) =>
+    await this.perform<unknown>(flags, args.migration, async (run) => {
+      const parallel = await rollbackOfParallel(run, args.migration, flags);
+      if (parallel !== null) return parallel;
+      if (flags.accept !== undefined) {
+        throw usageError('--accept is for strategy parallel here', `keyferry rollback ${args.migration}`);
+      }
+      return (await withMigration(run, args.migration, (wired) =>
         inTurnOfFollowers<RolledBackView>(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { readStatus, rollBack, rollBackDualRead, rollBackReplicate } = await loadEngine();
@@ -54,7 +62,7 @@ export default class Rollback extends BaseCommand {
               : await rollBack(engine, spec, options);
           return { result: { migration, result, turnedBack: null }, view: rollbackView, exitCode: exitCodes.done };
         }),
-      ),
-    );
+      )) as Outcome<unknown>;
+    });
   }
 }

@@ -1,9 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Args, Flags } from '@oclif/core';
 import type { WiredBacklog } from '@keyferry/adapters';
-import { KeyferryError, standingOf, type MigrationId, type Phase } from '@keyferry/core';
-import { BaseCommand } from '../base-command.ts';
+import { invariant, KeyferryError, standingOf, type MigrationId, type Phase } from '@keyferry/core';
+import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
+import { isParallel } from '../parallel.ts';
+import type { View } from '../views/view.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { unfinishedExitcodeFlag } from '../flags/detailed-exitcode.ts';
 import { eventsReadMax, statusView, type ShownBacklog, type ShownStatus } from '../views/status/index.ts';
@@ -26,12 +28,16 @@ export default class Status extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Status);
-    await this.perform<readonly ShownStatus[]>(flags, args.migration ?? null, async (run) => {
+    await this.perform<unknown>(flags, args.migration ?? null, async (run): Promise<Outcome<unknown>> => {
       const { config, redactor } = await openConfig(run);
-      const { planConfig, wireBacklogs, wireSwitch } = await loadAdapters();
-      const { readEvents, readOnlineStatus, readStatus } = await loadEngine();
+      const { migration: named } = args;
+      if (named !== undefined && isParallel(config, named)) return await parallelStatus(run, named, flags);
+      const { parallelSettings, planConfig, wireBacklogs, wireSwitch } = await loadAdapters();
+      const { readEvents, readOnlineStatus, readParallelStatus, readStatus } = await loadEngine();
       const asked =
-        args.migration === undefined ? Object.keys(config.migrations) : [planConfig(config, args.migration).migration];
+        args.migration === undefined
+          ? [...Object.keys(config.migrations), ...Object.keys(config.parallel)]
+          : [planConfig(config, args.migration).migration];
       const result = await withState(run, config, async (env) => {
         const read = async (): Promise<readonly ShownStatus[]> => {
           const all: ShownStatus[] = [];
@@ -39,6 +45,11 @@ export default class Status extends BaseCommand {
             const migration = each as MigrationId;
             const status = await run.reading(readStatus(env, migration));
             const events = await run.reading(readEvents(env, migration, eventsReadMax));
+            if (isParallel(config, each)) {
+              const { next, wayBack } = await readParallelStatus(env, parallelSettings(config, each), []);
+              all.push({ ...status, events, step: { next, wayBack } });
+              continue;
+            }
             if (status.tails.length > 0) {
               const backlogs = await readBacklogs(run, await wireBacklogs(config, each, { redactor }));
               all.push({ ...status, events, backlogs });
@@ -68,7 +79,8 @@ export default class Status extends BaseCommand {
         };
         return flags.watch ? await watch(run, read) : await read();
       });
-      return { result, view: statusView, exitCode: statusExitCode(result, flags['detailed-exitcode']) };
+      const exitCode = statusExitCode(result, flags['detailed-exitcode']);
+      return { result, view: statusView as View<unknown>, exitCode };
     });
   }
 }
@@ -88,6 +100,30 @@ async function readBacklogs(run: CommandRun, wired: readonly WiredBacklog[]): Pr
     }
   }
   return shown;
+}
+
+interface StatusFlags {
+  readonly watch: boolean;
+  readonly 'detailed-exitcode': boolean;
+}
+
+/** A soak is watched until it is over; anything else, until nobody works on it any more. */
+async function parallelStatus(run: CommandRun, migration: string, flags: StatusFlags): Promise<Outcome<unknown>> {
+  const { statusOfParallel } = await import('../parallel.ts');
+  let told = '';
+  for (;;) {
+    const outcome = await statusOfParallel(run, migration);
+    invariant(outcome !== null, `${migration} is of strategy parallel`);
+    const { state, soak } = outcome.result;
+    const isGoing = state?.course === 'back' || (state?.course === 'forward' && soak?.kind !== 'passed');
+    const exitCode = flags['detailed-exitcode'] && isGoing ? exitCodes.changes : outcome.exitCode;
+    if (!flags.watch || !isGoing || run.signal.aborted)
+      return { ...outcome, exitCode, view: outcome.view as View<unknown> };
+    const seen = outcome.view.human(outcome.result, run.viewContext);
+    if (seen !== told) run.note(seen);
+    told = seen;
+    await run.reading(wait(watchEveryMs));
+  }
 }
 
 const watchEveryMs = 2000;

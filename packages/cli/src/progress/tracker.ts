@@ -117,6 +117,11 @@ export class ProgressTracker {
       case 'cutover.step':
       case 'cutover.held':
       case 'cutover.ended':
+      case 'phase.begun':
+      case 'phase.passed':
+      case 'phase.undoing':
+      case 'back.step':
+      case 'soak.sampled':
         return false;
     }
   }

@@ -1,5 +1,5 @@
 /** What each of the engine's messages says to people: in warnings, event streams and log files. */
-import { scannedOf, type Message, type MessageData } from '@keyferry/core';
+import { phaseFacts, scannedOf, type Message, type MessageData } from '@keyferry/core';
 import { keyText } from './layout/keys.ts';
 import { heldBackBy, limitsText } from './layout/limits.ts';
 import { bytesText, counted, countText, durationText } from './layout/numbers.ts';
@@ -114,6 +114,20 @@ export function messageText(message: Message): string {
       return outcome === 'flipped'
         ? `writes go on in the other store; they were held for ${durationText(heldMs)}`
         : `undone (${why ?? ''}): writes go on as before, after ${durationText(heldMs)}`;
+    }
+    case 'phase.begun':
+      return `phase ${message.data.phase}${message.data.again ? ', once more' : ''}: passed once ${phaseFacts[message.data.phase].checks}`;
+    case 'phase.passed':
+      return `phase ${message.data.phase} passed after ${durationText(message.data.tookMs)}`;
+    case 'phase.undoing':
+      return `phase ${message.data.phase} failed (${message.data.why}); the freeze is being undone`;
+    case 'back.step':
+      return `on the way back: ${message.data.step}`;
+    case 'soak.sampled': {
+      const { sample, breaches, leftMs } = message.data;
+      const seen = `${counted(sample.requests, 'request')}, ${countText(sample.errors5xx)} answered 5xx`;
+      const left = leftMs === 0 ? 'soaked' : `${durationText(leftMs)} left`;
+      return [seen, ...breaches, left].join('; ');
     }
     case 'rollback.progress': {
       const { removed, restored, changed, notRestored } = message.data;

@@ -20,6 +20,10 @@ const notHere = new Map([
   ['lambda-package', 'needs state in DynamoDB: serverless.test.ts'],
   ['lambda-invocation', 'serverless.test.ts'],
   ['lambda-served', 'serverless.test.ts'],
+  ['parallel-plan', 'needs registries: parallel.test.ts'],
+  ['parallel-run', 'parallel.test.ts'],
+  ['parallel-status', 'parallel.test.ts'],
+  ['parallel-report', 'parallel.test.ts'],
 ]);
 
 const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url));

@@ -34,4 +34,35 @@ export const registryCodes = {
       'the configuration of load balancer {balancer} was changed by somebody else: {detail}; nothing was written over',
     remedy: 'put back what keyferry wrote, or take its part out, then run the command again',
   }),
+  'parallel.check-failed': entry<{ migration: string; phase: string; what: string }>({
+    retry: 'never',
+    summary: 'phase {phase} of {migration} is not passed: {what}',
+    remedy: 'see where it stands, what it left as evidence and the way back:   keyferry status {migration}',
+  }),
+  'parallel.undone': entry<{ migration: string; phase: string; why: string; frozenMs: number }>({
+    retry: 'never',
+    summary:
+      'phase {phase} of {migration} failed, and the freeze was undone: {why}; writes were refused for {frozenMs} ms and go to 2.x again, nothing was lost',
+    remedy: 'solve it, give 3.x an empty database, schema or topic, then plan again:   keyferry plan {migration}',
+  }),
+  'parallel.unconfirmed': entry<{ migration: string; phase: string; checks: string; command: string }>({
+    retry: 'never',
+    summary: '{migration} waits before phase {phase}, which a person has to confirm: it is passed once {checks}',
+    remedy: 'go on:   {command} --confirm-phase {phase}',
+  }),
+  'parallel.not-soaked': entry<{ migration: string; why: string }>({
+    retry: 'never',
+    summary: '{migration} cannot be decommissioned: {why}',
+    remedy: 'take a further sample:   keyferry apply {migration}\nor go back:      keyferry rollback {migration}',
+  }),
+  'parallel.writes-stranded': entry<{ migration: string; count: number; names: readonly string[]; changed: string }>({
+    retry: 'never',
+    summary: 'going back would lose {count} writes that 3.x accepted and 2.x cannot take; {changed}',
+    remedy: 'carry them by hand, or lose them knowingly:   keyferry rollback {migration} --accept registry.writes-lost',
+  }),
+  'parallel.target-silent': entry<{ migration: string; detail: string; changed: string }>({
+    retry: 'never',
+    summary: '3.x cannot be asked which writes it accepted since the switch: {detail}; {changed}',
+    remedy: 'start it again, or lose them knowingly:   keyferry rollback {migration} --accept registry.writes-lost',
+  }),
 } as const;

@@ -31,6 +31,9 @@ export const stateHomes: Readonly<Record<StateKind, StateHome>> = {
   cutover: 'attempt',
   'kept-keys': 'attempt',
   primary: 'migration',
+  parallel: 'migration',
+  'parallel-plan': 'migration',
+  evidence: 'attempt',
 };
 
 /** Format of the items. A higher one than this is a newer keyferry's; an item without one has the first. */

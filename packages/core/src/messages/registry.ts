@@ -8,6 +8,9 @@ import type { Mode } from '../machines/online/mode-ladder.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
 import type { CutoverStep, UndoReason } from '../machines/online/cutover.ts';
 import type { FeedBacklog } from '../ports/change-feed.ts';
+import type { ParallelPhase } from '../machines/parallel/phases.ts';
+import type { SoakSample } from '../machines/parallel/soak.ts';
+import type { BackStep } from '../machines/parallel/way-back.ts';
 import type { Generation, TailCounts, TailLag } from '../machines/online/tail-state.ts';
 import type { TailName } from '../ports/change-feed.ts';
 import type { KeyJson } from '../model/key.ts';
@@ -100,6 +103,12 @@ export interface MessageData {
   'cutover.step': { readonly step: CutoverStep['kind'] };
   'cutover.held': { readonly epoch: number; readonly pauseMaxMs: number };
   'cutover.ended': { readonly outcome: 'flipped' | 'undone'; readonly heldMs: number; readonly why: UndoReason | null };
+  /** Strategy `parallel`; `what` of a wait says for what. */
+  'phase.begun': { readonly phase: ParallelPhase; readonly again: boolean };
+  'phase.passed': { readonly phase: ParallelPhase; readonly tookMs: number };
+  'phase.undoing': { readonly phase: ParallelPhase; readonly why: string };
+  'back.step': { readonly step: BackStep };
+  'soak.sampled': { readonly sample: SoakSample; readonly breaches: readonly string[]; readonly leftMs: number };
 }
 export type MessageCode = keyof MessageData;
 
@@ -141,6 +150,11 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'cutover.step': 'debug',
   'cutover.held': 'info',
   'cutover.ended': 'info',
+  'phase.begun': 'info',
+  'phase.passed': 'info',
+  'phase.undoing': 'warning',
+  'back.step': 'info',
+  'soak.sampled': 'info',
 };
 
 export type Message = { [C in MessageCode]: { readonly code: C; readonly data: MessageData[C] } }[MessageCode];

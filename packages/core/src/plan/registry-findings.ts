@@ -1,5 +1,35 @@
 /** What moving a schema registry by its export archive would lose or change; a part of the table in finding.ts. */
 export const registryFindings = {
+  'registry.target-used': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the registry of 3.x holds something already',
+  },
+  'registry.incomplete': {
+    level: 'blocking',
+    accept: false,
+    summary: 'the export does not hold all that the registry shows',
+  },
+  'registry.api-gone': {
+    level: 'warning',
+    accept: true,
+    summary: 'clients call APIs that 3.x does not have any more',
+  },
+  'registry.deletes-off': {
+    level: 'warning',
+    accept: false,
+    summary: 'deletes answer 405 on 3.x unless its configuration allows them',
+  },
+  'registry.freeze-long': {
+    level: 'warning',
+    accept: true,
+    summary: 'writes will be refused for longer than the configuration allows',
+  },
+  'balancer.unfit': {
+    level: 'blocking',
+    accept: false,
+    summary: 'a load balancer cannot be led through all phases',
+  },
   'registry.target-unfit': {
     level: 'blocking',
     accept: false,

@@ -17,6 +17,9 @@ import type { ChunkSpan, RunSamples } from '../machines/run-samples.ts';
 import type { CheckState, Verification } from '../machines/check-lifecycle.ts';
 import type { LockState } from '../machines/lock.ts';
 import type { MigrationState } from '../machines/migration-phase.ts';
+import type { ParallelState } from '../machines/parallel/parallel-state.ts';
+import type { ParallelPhase } from '../machines/parallel/phases.ts';
+import type { ParallelPlan } from '../plan/parallel-plan.ts';
 import type { CutoverState } from '../machines/online/cutover.ts';
 import type { PrimaryRecord } from '../machines/online/primary-record.ts';
 import type { TailState } from '../machines/online/tail-state.ts';
@@ -127,6 +130,16 @@ export interface KeptKeys {
   readonly keys: readonly KeyJson[];
 }
 
+/** What a phase of strategy `parallel` left: a type of the ports whose docstring begins with EVIDENCE, or a list of them. */
+export interface EvidenceItem {
+  readonly phase: ParallelPhase;
+  /** As `phaseFacts` names it. */
+  readonly name: string;
+  readonly atMs: number;
+  readonly run: RunId;
+  readonly data: unknown;
+}
+
 /** What a comparison of both sides found; keys and counts, no values. */
 export interface VerifyRecord {
   readonly verdict: 'agree' | 'differ';
@@ -172,7 +185,8 @@ export interface RunRecord {
  * until somebody asks for something), run-pace (the same, run id), verification (the same, `current`), check (the same,
  * chunk id), event (migration, a sortable id), run-record (migration, run id), submission (migration, `current`), plan-rows
  * (migration, plan id, kind of row and page), tail (`migration/attempt`, forward or reverse), cutover (the same,
- * `current`), kept-keys (the same, page), primary (migration, `current`: where a command or a person is the switch).
+ * `current`), kept-keys (the same, page), primary (migration, `current`: where a command or a person is the switch),
+ * parallel (migration, `current`), parallel-plan (migration, plan id), evidence (`migration/attempt`, phase and name).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -196,6 +210,9 @@ export interface StateItems {
   readonly cutover: CutoverState;
   readonly primary: PrimaryRecord;
   readonly 'kept-keys': KeptKeys;
+  readonly parallel: ParallelState;
+  readonly 'parallel-plan': ParallelPlan;
+  readonly evidence: EvidenceItem;
 }
 export type StateKind = keyof StateItems;
 

@@ -59,6 +59,8 @@ export class StateWitness {
       case 'tail':
       case 'cutover':
       case 'primary':
+      case 'parallel':
+      case 'evidence':
         return null; // a run's own account of itself, written again and again
       case 'dead-letter':
         return judgeLetter(before as DeadLetter, after as DeadLetter);
@@ -72,6 +74,7 @@ export class StateWitness {
       case 'plan-rows':
       case 'kept-keys':
       case 'plan':
+      case 'parallel-plan':
       case 'guards':
       case 'before':
       case 'met-change':

@@ -56,7 +56,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   baseline: {
     traffic: 'v2-ro',
     checks: 'two walks of 2.x agree, so that nobody writes past the balancers, and reads pass through each of them',
-    evidence: ['census', 'reads'],
+    evidence: ['census', 'sample', 'reads'],
   },
   export: {
     traffic: 'v2-ro',

@@ -1,0 +1,184 @@
+/**
+ * What clients see of a registry through a load balancer, asked as they ask: by id, by name, by content, by subject.
+ *
+ * The v2 API and ccompat v7 are served by both releases, so the same requests are made before the freeze and after the
+ * switch; `core` is what only 3.x has. Nothing is written: the one POST that could is a dry run. Bytes of contents are
+ * compared where both releases have to hand out the same.
+ */
+import { createHash } from 'node:crypto';
+import {
+  KeyferryError,
+  type ProbeOutcome,
+  type ProbeSample,
+  type RegistryFront,
+  type StopSignal,
+} from '@keyferry/core';
+import { z } from 'zod';
+import type { HttpRequest } from '../../http/client.ts';
+import { pathPart, RegistryApi, type RegistryConnection } from '../api/registry-api.ts';
+
+/** Enough to meet several groups, few enough to ask often. */
+const sampleMax = 10;
+const bodyBytesMax = 64 * 1024 * 1024;
+
+interface Probe {
+  readonly name: string;
+  readonly request: HttpRequest;
+  /** Bytes that must stay what they are. */
+  readonly keepsBytes?: boolean;
+  /** What is wrong about an answer whatever was seen before; null: nothing. */
+  readonly judge?: (status: number, body: string) => string | null;
+}
+
+/** @param connection of the registry, whose endpoints the balancer's URL takes the place of */
+export function registryFront(connection: Omit<RegistryConnection, 'endpoints'>): RegistryFront {
+  return {
+    sample: (url, signal) => withApi(connection, url, (api) => takeSample(api, signal)),
+    probe: (url, suite, release, sample, signal) =>
+      withApi(connection, url, async (api) => {
+        const probes = suite === 'clients' ? await clientProbes(api, release, sample, signal) : coreProbes(sample);
+        const outcomes: ProbeOutcome[] = [];
+        for (const probe of probes) outcomes.push(await ask(api, probe, signal));
+        return outcomes;
+      }),
+  };
+}
+
+async function withApi<T>(
+  connection: Omit<RegistryConnection, 'endpoints'>,
+  url: string,
+  use: (api: RegistryApi) => Promise<T>,
+): Promise<T> {
+  const api = new RegistryApi({ ...connection, endpoints: [url] }, '/apis');
+  try {
+    return await use(api);
+  } finally {
+    api.close();
+  }
+}
+
+const found = z.object({ artifacts: z.array(z.object({ id: z.string(), groupId: z.string().nullish() })) });
+const meta = z.object({ version: z.coerce.string(), globalId: z.number(), contentId: z.number() });
+
+async function takeSample(api: RegistryApi, signal: StopSignal): Promise<ProbeSample> {
+  const query = `limit=${sampleMax}&orderby=name&order=asc`;
+  const { artifacts } = await api.get(`/registry/v2/search/artifacts?${query}`, found, signal);
+  const versions: ProbeSample['versions'][number][] = [];
+  for (const { id: artifact, groupId } of artifacts) {
+    const group = groupId ?? 'default';
+    const latest = await api.getOrNull(`${pathOf({ group, artifact })}/meta`, meta, signal);
+    if (latest !== null) versions.push({ group, artifact, ...latest });
+  }
+  return { versions };
+}
+
+const pathOf = ({ group, artifact }: { readonly group: string; readonly artifact: string }, api = 'v2'): string =>
+  `/registry/${api}/groups/${pathPart(group)}/artifacts/${pathPart(artifact)}`;
+
+async function clientProbes(
+  api: RegistryApi,
+  release: 2 | 3,
+  { versions }: ProbeSample,
+  signal: StopSignal,
+): Promise<readonly Probe[]> {
+  const probes: Probe[] = [
+    { name: 'system of the v2 API', request: { path: '/registry/v2/system/info' }, judge: isRelease(release) },
+    { name: 'search of the v2 API', request: { path: '/registry/v2/search/artifacts?limit=1' } },
+    { name: 'subjects of ccompat v7', request: { path: '/ccompat/v7/subjects' } },
+    { name: 'an artifact that is not there', request: { path: `${pathOf(nobody)}/meta` } },
+    { name: 'a global id that is not there', request: { path: '/registry/v2/ids/globalIds/9007199254740' } },
+    { name: 'a subject that is not there', request: { path: '/ccompat/v7/subjects/keyferry-nobody/versions' } },
+  ];
+  for (const { group, artifact, version, globalId, contentId } of versions) {
+    const path = pathOf({ group, artifact });
+    const named = `${group}/${artifact}`;
+    const content = `/registry/v2/ids/contentIds/${contentId}/`;
+    probes.push(
+      { name: `latest of ${named}`, request: { path: `${path}/meta` } },
+      { name: `version ${named}:${version}`, request: { path: `${path}/versions/${pathPart(version)}/meta` } },
+      { name: `global id ${globalId}`, request: { path: `/registry/v2/ids/globalIds/${globalId}` }, keepsBytes: true },
+      { name: `content id ${contentId}`, request: { path: content }, keepsBytes: true },
+    );
+    const bytes = await bodyOf(api, content, signal);
+    if (bytes === null) continue;
+    const headers = { 'content-type': 'application/octet-stream' };
+    const request = { method: 'POST', path: `${path}/meta`, headers, body: bytes } as const;
+    probes.push({ name: `look-up of ${named} by content`, request });
+  }
+  return probes;
+}
+
+const nobody = { group: 'default', artifact: 'keyferry-nobody' };
+
+function coreProbes({ versions }: ProbeSample): readonly Probe[] {
+  const headers = { 'content-type': 'application/json' };
+  const draft = { content: '{}', contentType: 'application/json' };
+  const created = { artifactId: 'keyferry-dry-run', artifactType: 'JSON', firstVersion: { content: draft } };
+  const dryRun = '/registry/v3/groups/default/artifacts?dryRun=true';
+  const [first] = versions;
+  const ofArtifact: Probe[] =
+    first === undefined
+      ? []
+      : [
+          { name: 'branches', request: { path: `${pathOf(first, 'v3')}/branches` }, judge: isOk },
+          { name: 'latest by branch', request: { path: `${pathOf(first, 'v3')}/versions/branch=latest` }, judge: isOk },
+        ];
+  return [
+    { name: 'system of the v3 API', request: { path: '/registry/v3/system/info' }, judge: isRelease(3) },
+    { name: 'search of artifacts', request: { path: '/registry/v3/search/artifacts?limit=1' }, judge: isOk },
+    { name: 'search of versions', request: { path: '/registry/v3/search/versions?limit=1' }, judge: isOk },
+    { name: 'rules of the admin API', request: { path: '/registry/v3/admin/rules' }, judge: isOk },
+    ...ofArtifact,
+    { name: 'groups of the v2 API', request: { path: '/registry/v2/groups?limit=1' }, judge: isOk },
+    { name: 'subjects of ccompat v7', request: { path: '/ccompat/v7/subjects' }, judge: isOk },
+    {
+      name: 'a dry run of a write',
+      request: { method: 'POST', path: dryRun, headers, body: Buffer.from(JSON.stringify(created)) },
+      judge: isOk,
+    },
+  ];
+}
+
+const isOk = (status: number): string | null => (status >= 200 && status < 300 ? null : `answered ${status}`);
+
+const isRelease =
+  (release: 2 | 3) =>
+  (status: number, body: string): string | null => {
+    const wrong = isOk(status);
+    if (wrong !== null) return wrong;
+    const version = /"version"\s*:\s*"([^"]*)"/.exec(body)?.[1] ?? 'none';
+    return version.startsWith(`${release}.`) ? null : `release ${version} answered`;
+  };
+
+async function bodyOf(api: RegistryApi, path: string, signal: StopSignal): Promise<Buffer | null> {
+  return await api.read({ path }, signal, async (answer) => {
+    const body = await answer.read(bodyBytesMax);
+    return answer.status === 200 && body !== null ? body : null;
+  });
+}
+
+async function ask(api: RegistryApi, { name, request, keepsBytes = false, judge }: Probe, signal: StopSignal) {
+  const startedAtMs = performance.now();
+  const outcome = (status: number | null, sha256: string | null, wrong: string | null): ProbeOutcome => {
+    const tookMs = Math.round(performance.now() - startedAtMs);
+    return { name, status, sha256, wrong, tookMs };
+  };
+  try {
+    if (request.method === 'POST') {
+      const { status, body } = await api.send(request, signal);
+      return outcome(status, null, judge?.(status, body) ?? brokenBy(status));
+    }
+    return await api.read(request, signal, async (answer) => {
+      const { status } = answer;
+      const body = (await answer.read(bodyBytesMax)) ?? Buffer.alloc(0);
+      const digest = keepsBytes && status === 200 ? createHash('sha256').update(body).digest('hex') : null;
+      return outcome(status, digest, judge?.(status, body.toString('utf8')) ?? brokenBy(status));
+    });
+  } catch (error) {
+    if (!(error instanceof KeyferryError) || signal.aborted) throw error;
+    if (error.code === 'store.auth-failed') return outcome(401, null, null);
+    return outcome(null, null, error.message);
+  }
+}
+
+const brokenBy = (status: number): string | null => (status >= 500 ? `answered ${status}` : null);

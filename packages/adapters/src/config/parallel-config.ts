@@ -1,0 +1,129 @@
+/** What the sections of strategy `parallel` mean: defaults filled in, units in the names, null for what is not set. */
+import { createHash } from 'node:crypto';
+import { canonicalJson, type ParallelPhase } from '@keyferry/core';
+import type { CheckedBalancer, CheckedParallel, CheckedRegistry } from './parallel-fields.ts';
+import type { AuthConfig, SecretReference, TlsConfig } from './resolved-config.ts';
+
+export interface RegistryConfig {
+  readonly kind: 'apicurio-2' | 'apicurio-3';
+  readonly endpoints: readonly string[];
+  readonly tls: TlsConfig | null;
+  readonly auth: AuthConfig | null;
+  readonly oidc: {
+    readonly tokenUrl: string;
+    readonly clientId: string;
+    readonly clientSecret: SecretReference;
+    readonly scope: string | null;
+  } | null;
+  readonly health: string | null;
+  /** Null: the adapter's own default. */
+  readonly requestTimeoutMs: number | null;
+  readonly transferTimeoutMs: number | null;
+}
+
+/** Paths are on the balancer's machine, except `ca`. */
+export interface BalancerConfig {
+  readonly kind: 'nginx' | 'haproxy';
+  readonly url: string;
+  readonly listeners: readonly string[];
+  readonly direct: readonly string[];
+  readonly ca: string | null;
+  readonly access: readonly string[] | null;
+  readonly program: string;
+  readonly reload: string;
+  readonly configFile: string;
+  readonly files: readonly string[];
+  readonly directory: string;
+  readonly pidFile: string;
+  readonly socket: string | null;
+  readonly v2: string;
+  readonly v3: { readonly servers: readonly string[]; readonly options: string | null };
+  readonly generate: { readonly listen: string; readonly servers: readonly string[] } | null;
+  readonly accessLogs: readonly string[];
+  readonly timeoutMs: number;
+}
+
+export interface ParallelConfig {
+  readonly source: { readonly store: string };
+  readonly target: { readonly store: string };
+  readonly balancers: readonly string[];
+  readonly confirm: readonly ParallelPhase[];
+  readonly freeze: { readonly maxMs: number; readonly drainMs: number; readonly bulk: boolean };
+  readonly repair: boolean;
+  readonly losses: readonly string[];
+  /** As written: relative to the file where it is a path. */
+  readonly smoke: readonly string[] | null;
+  readonly soak: {
+    readonly lengthMs: number;
+    readonly everyMs: number;
+    readonly gapMaxMs: number;
+    readonly errorShareMax: number;
+    readonly p99MaxMs: number | null;
+  };
+  /** Null: a directory of the migration's name beside the state. */
+  readonly workspace: string | null;
+  readonly planMaxAgeMs: number;
+}
+
+export function resolveRegistry(store: CheckedRegistry): RegistryConfig {
+  const { kind, endpoints, tls, auth, oidc, health = null } = store;
+  return {
+    kind,
+    endpoints,
+    tls:
+      tls === undefined
+        ? null
+        : { ca: tls.ca ?? null, cert: tls.cert ?? null, key: tls.key ?? null, serverName: tls.serverName ?? null },
+    auth: auth ?? null,
+    oidc: oidc === undefined ? null : { ...oidc, scope: oidc.scope ?? null },
+    health,
+    requestTimeoutMs: store.requestTimeout ?? null,
+    transferTimeoutMs: store.transferTimeout ?? null,
+  };
+}
+
+export function resolveBalancer(checked: CheckedBalancer): BalancerConfig {
+  const { ca = null, access = null, socket = null, generate = null, timeout: timeoutMs, v3, files, ...rest } = checked;
+  return {
+    ...rest,
+    ca,
+    access,
+    program: checked.program ?? checked.kind,
+    files: files.length === 0 ? [checked.configFile] : files,
+    socket,
+    v3: { servers: v3.servers, options: v3.options ?? null },
+    generate,
+    timeoutMs,
+  };
+}
+
+export function resolveParallel(checked: CheckedParallel): ParallelConfig {
+  const { source, target, balancers, confirm, freeze, repair, losses, soak } = checked;
+  const { length: lengthMs, every: everyMs, gapMax: gapMaxMs, errorShareMax, p99 = null } = soak;
+  return {
+    source,
+    target,
+    balancers,
+    confirm,
+    freeze: { maxMs: freeze.max, drainMs: freeze.drain, bulk: freeze.bulk },
+    repair,
+    losses,
+    smoke: checked.smoke ?? null,
+    soak: { lengthMs, everyMs, gapMaxMs, errorShareMax, p99MaxMs: p99 },
+    workspace: checked.workspace ?? null,
+    planMaxAgeMs: checked.plan.maxAge,
+  };
+}
+
+/**
+ * SHA-256, in hexadecimal digits, of what decides where traffic and records go. How long a soak lasts, and how long a plan is
+ * good for, may be changed on the way.
+ */
+export function parallelDigest(
+  migration: string,
+  { soak: _howLong, planMaxAgeMs: _howOld, workspace: _where, ...config }: ParallelConfig,
+  stores: Readonly<Record<string, unknown>>,
+  balancers: Readonly<Record<string, unknown>>,
+): string {
+  return createHash('sha256').update(canonicalJson({ migration, config, stores, balancers })).digest('hex');
+}

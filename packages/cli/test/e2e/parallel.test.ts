@@ -1,0 +1,158 @@
+/**
+ * Goal: a registry of 2.6 moves to 3.x while its clients go on: killed on its way, back with what 3.x accepted, undone where
+ * somebody writes past the balancers, and to the end.
+ * Method: real registries behind a real nginx and a real HAProxy; the requests of 2.6 libraries through both during the whole
+ * of it; the built binary.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { request, waitUntil, type RegistryLoad } from '@keyferry/servers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RegistryStage } from './registry-stage.ts';
+
+let stage: RegistryStage;
+let clients: readonly RegistryLoad[];
+let balancersBefore: readonly string[];
+
+beforeAll(async () => {
+  stage = await RegistryStage.create({ versions: 10, settings: { confirm: ['switch'], smoke: ['true'] } });
+  balancersBefore = await balancerFiles();
+  clients = await stage.startClients();
+}, 300_000);
+afterAll(() => stage.close());
+
+const balancerFiles = (): Promise<readonly string[]> =>
+  Promise.all(
+    [join(stage.nginx.configDirectory, 'conf.d/registry.conf'), stage.haproxy.configFile].map((file) =>
+      readFile(file, 'utf8'),
+    ),
+  );
+
+interface Status {
+  readonly course: string;
+  readonly phase: string;
+  readonly traffic: string;
+  readonly passed: readonly { readonly phase: string }[];
+  readonly evidence: readonly { readonly phase: string; readonly name: string }[];
+  readonly frozenMs: number;
+  readonly estimatedFreezeMs: number;
+  readonly rollback: readonly { readonly phase: string; readonly now: boolean; readonly steps: readonly string[] }[];
+}
+
+async function status(): Promise<Status> {
+  return (await stage.run('status', 'registry', '--json')).document as Status;
+}
+
+/** Starts an apply, and ends it by SIGKILL as soon as it says that it began the phase. */
+async function killIn(phase: string, ...args: readonly string[]): Promise<void> {
+  const events = join(stage.folder, `${phase}.ndjson`);
+  const running = stage.start('apply', 'registry.kfplan', '--events', events, ...args);
+  let ended = false;
+  void running.ended.then(() => (ended = true));
+  await waitUntil(async () => {
+    const lines = await readFile(events, 'utf8').catch(() => '');
+    return ended || lines.includes(`"phase":"${phase}"`);
+  }, 120_000);
+  running.kill('SIGKILL');
+  const { exitCode, stderr } = await running.output;
+  expect({ phase, exitCode, stderr: exitCode === null ? '' : stderr }).toEqual({ phase, exitCode: null, stderr: '' });
+}
+
+/** Through a balancer, as a client of 2.6. */
+async function write(url: string, artifact: string): Promise<number> {
+  const headers = { 'content-type': 'application/json', 'x-registry-artifactid': artifact };
+  const body = JSON.stringify({ type: 'record', name: artifact, fields: [] });
+  const reply = await request(`${url}/apis/registry/v2/groups/late/artifacts`, { method: 'POST', headers, body });
+  expect(reply.status).toBe(200);
+  return (JSON.parse(reply.body) as { globalId: number }).globalId;
+}
+
+/** Somebody who knows the address of 2.6 itself. */
+async function writePast(stop: AbortSignal): Promise<void> {
+  for (let i = 0; !stop.aborted; i += 1) {
+    await write(stage.old.endpoint, `PastTheBalancers${i}`);
+    await wait(200);
+  }
+}
+
+/** For whole migrations, on a machine that is slow and busy. */
+const patience = 600_000;
+
+describe('strategy parallel', { timeout: patience }, () => {
+  it('undoes the freeze when somebody writes to 2.6 past the balancers', async () => {
+    await stage.run('plan', 'registry', '--out', 'first.kfplan');
+    const stop = new AbortController();
+    const writer = writePast(stop.signal);
+    const { exitCode, stderr } = await stage.run('apply', 'first.kfplan');
+    stop.abort();
+    await writer;
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('parallel.undone') });
+    expect(await status()).toMatchObject({ course: 'rolled-back', phase: 'baseline', traffic: 'v2-rw' });
+    expect(await balancerFiles()).toEqual(balancersBefore);
+  });
+
+  it('goes on after SIGKILL in the midst of it, and waits for a person before the switch', async () => {
+    const { exitCode } = await stage.run('plan', 'registry', '--out', 'registry.kfplan');
+    expect(exitCode).toBe(0);
+    for (const phase of ['prepare', 'freeze', 'import', 'compare']) await killIn(phase);
+    const waiting = await stage.run('apply', 'registry.kfplan');
+    expect({ exitCode: waiting.exitCode, stderr: waiting.stderr }).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('--confirm-phase switch'),
+    });
+    expect(await status()).toMatchObject({ course: 'forward', phase: 'switch', traffic: 'v3-ro' });
+    await killIn('switch', '--confirm-phase', 'switch');
+    const applied = await stage.run('apply', 'registry.kfplan', '--follow');
+    expect({ exitCode: applied.exitCode, stderr: applied.exitCode === 0 ? '' : applied.stderr }).toEqual({
+      exitCode: 0,
+      stderr: '',
+    });
+    const now = await status();
+    expect(now).toMatchObject({ course: 'forward', phase: 'decommission', traffic: 'v3-rw' });
+    expect(now.evidence.map(({ phase, name }) => `${phase} ${name}`)).toEqual(
+      expect.arrayContaining(['compare comparison', 'export completeness', 'freeze leaks', 'smoke command']),
+    );
+    expect(now.frozenMs).toBeGreaterThan(0);
+    expect(now.rollback.find((row) => row.now)?.steps).toContain('replay');
+  });
+
+  it('goes back days later with what 3.x accepted, under the same ids, and leaves the balancers as they were', async () => {
+    const ids = await Promise.all(stage.urls.map((url, at) => write(url, `Accepted${at}`)));
+    const { exitCode, stderr } = await stage.run('rollback', 'registry', '--yes');
+    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+    for (const [at, id] of ids.entries()) {
+      const reply = await request(`${stage.old.endpoint}/apis/registry/v2/ids/globalIds/${id}`);
+      expect(JSON.parse(reply.body)).toMatchObject({ name: `Accepted${at}` });
+    }
+    expect(await status()).toMatchObject({ course: 'rolled-back', traffic: 'v2-rw' });
+    expect(await balancerFiles()).toEqual(balancersBefore);
+  });
+
+  it('goes to the end in one go, with a 3.x that is empty again', async () => {
+    await stage.renewFresh();
+    const args = ['--yes', '--follow', '--confirm-phase', 'switch'];
+    const applied = await stage.run('apply', 'registry', ...args);
+    expect({ exitCode: applied.exitCode, stderr: applied.exitCode === 0 ? '' : applied.stderr }).toEqual({
+      exitCode: 0,
+      stderr: '',
+    });
+    const finalized = await stage.run('finalize', 'registry', '--yes', '--json');
+    expect(finalized).toMatchObject({ exitCode: 0, document: { format: 'keyferry.parallel-run', course: 'over' } });
+    expect((await stage.run('rollback', 'registry', '--yes')).exitCode).not.toBe(0);
+    expect(await stage.run('report', 'registry', '--json')).toMatchObject({
+      exitCode: 0,
+      document: { course: 'over' },
+    });
+  });
+
+  it('failed no read of a client, and refused writes with 405 alone', async () => {
+    const seen = await Promise.all(clients.map((each) => each.stop()));
+    for (const { requests, readsFailed, writesFailed, writesRefused, failures } of seen) {
+      const found = { readsFailed, writesFailed, failures: [...failures].filter(([what]) => / \d+$/.test(what)) };
+      expect(found).toEqual({ readsFailed: 0, writesFailed: 0, failures: [] });
+      expect(requests).toBeGreaterThan(writesRefused);
+      expect(writesRefused).toBeGreaterThan(0);
+    }
+  });
+});

@@ -1,0 +1,111 @@
+/** What the phases have in common: a failed check, calls with retries, and leading every balancer to one phase. */
+import {
+  KeyferryError,
+  type DrainReceipt,
+  type FrontReceipt,
+  type LeakReceipt,
+  type LoadBalancer,
+  type ParallelPhase,
+  type ParallelSettings,
+  type ProbeSample,
+  type ProbeSuite,
+  type ShiftReceipt,
+  type StopSignal,
+  type TrafficPhase,
+} from '@keyferry/core';
+import { withRetry } from '../../retry.ts';
+import type { ParallelCourse } from './course.ts';
+import type { ParallelEngine } from './ports.ts';
+
+/** A phase at work. */
+export interface PhaseContext {
+  readonly engine: ParallelEngine;
+  readonly settings: ParallelSettings;
+  readonly course: ParallelCourse;
+  readonly phase: ParallelPhase;
+  /** Aborted by whoever stops the run, by a lost lock, and by a freeze that has lasted too long. */
+  readonly signal: StopSignal;
+}
+
+/** @throws {KeyferryError} `parallel.check-failed` */
+export function failCheck({ course, phase }: Pick<PhaseContext, 'course' | 'phase'>, what: string): never {
+  throw new KeyferryError('parallel.check-failed', { migration: course.state.migration, phase, what });
+}
+
+export function calling<T>({ engine, signal }: PhaseContext, what: string, call: () => Promise<T>): Promise<T> {
+  return withRetry(engine, what, call, signal);
+}
+
+/** Every balancer, one after another: what the first one refuses, the others are not asked for. */
+export async function onEach<T>(
+  context: PhaseContext,
+  what: string,
+  act: (balancer: LoadBalancer) => Promise<T>,
+): Promise<readonly T[]> {
+  const results: T[] = [];
+  for (const balancer of context.engine.parallel.balancers) {
+    results.push(await calling(context, `${what} ${balancer.name}`, () => act(balancer)));
+  }
+  return results;
+}
+
+export interface Led {
+  readonly shifts: readonly ShiftReceipt[];
+  readonly drains: readonly DrainReceipt[];
+  readonly leaks: readonly LeakReceipt[];
+}
+
+/**
+ * Leads every balancer to `to`, and proves it: files and process, nothing under way to where it led before, and a write
+ * that could do no harm.
+ * @throws {KeyferryError} `parallel.check-failed`
+ */
+export async function leadTo(context: PhaseContext, to: TrafficPhase): Promise<Led> {
+  const { settings, signal } = context;
+  const shifts = await onEach(context, `shift to ${to}`, (balancer) => balancer.shift(to, signal));
+  const { drainMs } = settings.freeze;
+  const drains = await onEach(context, 'drain', (balancer) => balancer.awaitDrained(drainMs, signal));
+  const stuck = drains.find(({ drained }) => !drained);
+  if (stuck !== undefined) {
+    failCheck(
+      context,
+      `${stuck.balancer} has not drained within ${drainMs} ms: ${stuck.left ?? 'it does not say what is left'}`,
+    );
+  }
+  const leaks = await onEach(context, 'leak test', (balancer) => balancer.leakTest(to, signal));
+  const leak = leaks.find(({ leaks: found }) => found > 0);
+  if (leak !== undefined) {
+    const { balancer, leaks: found, probes, detail } = leak;
+    failCheck(
+      context,
+      `${found} of ${probes} probes through ${balancer} went where ${to} does not lead: ${detail ?? 'no detail'}`,
+    );
+  }
+  return { shifts, drains, leaks };
+}
+
+/** @throws {KeyferryError} `parallel.check-failed` when a probe answers what is wrong whatever came before */
+export async function probeFronts(
+  context: PhaseContext,
+  suite: ProbeSuite,
+  release: 2 | 3,
+): Promise<readonly FrontReceipt[]> {
+  const { front } = context.engine.parallel;
+  const sample = await context.course.needed<ProbeSample>('baseline', 'sample');
+  const receipts = await onEach(context, 'probe', async ({ name, url }) => ({
+    balancer: name,
+    suite,
+    probes: await front.probe(url, suite, release, sample, context.signal),
+  }));
+  for (const { balancer, probes } of receipts) {
+    const wrong = probes.filter((each) => each.wrong !== null);
+    const [first] = wrong;
+    if (first !== undefined) {
+      failCheck(
+        context,
+        `${wrong.length} of ${probes.length} requests through ${balancer} went wrong, "${first.name}" first: ${first.wrong ?? ''}`,
+      );
+    }
+  }
+  return receipts;
+}

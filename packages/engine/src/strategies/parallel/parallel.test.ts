@@ -1,0 +1,266 @@
+/**
+ * Goal: killed anywhere, failed anywhere, a migration of strategy `parallel` stands in the right phase, has the right way
+ * back and has lost no write (SPEC R90 to R95).
+ * Method: clients write through both balancers before every call; every call of a whole run is killed once before and once
+ * after its effect, and the migration then ended, or led back, by another process.
+ */
+import { parallelPhases, type ParallelPhase } from '@keyferry/core';
+import { describe, expect, it } from 'vitest';
+import { isKilled, ParallelStage, type Fault, type RunHooks } from '../../../testing/parallel-stage.ts';
+import { failureOf } from '../../../testing/stage.ts';
+
+/** What a run of that kind calls, with nobody in its way. */
+async function callsOf(run: (stage: ParallelStage) => Promise<unknown>): Promise<number> {
+  const stage = new ParallelStage();
+  await run(stage);
+  return stage.calls.length;
+}
+
+const faultsOf = (calls: number): readonly Fault[] =>
+  Array.from({ length: calls }, (_, index) => index + 1).flatMap((call) => [
+    { call, moment: 'before' },
+    { call, moment: 'after' },
+  ]);
+
+const noLosses = { missing: [], refusedOutside: [] };
+const lossesOf = (stage: ParallelStage, side: 'old' | 'fresh') => ({
+  missing: stage.missingIn(side),
+  refusedOutside: stage.refusedOutside,
+});
+
+async function soaked(hooks: RunHooks = {}): Promise<ParallelStage> {
+  const stage = new ParallelStage();
+  await stage.apply(await stage.plan(), hooks);
+  return stage;
+}
+
+describe('applyParallel', () => {
+  it('comes to the end of the soak, with every write in 3.x and evidence of each phase', async () => {
+    const stage = new ParallelStage();
+    const { state, soak } = await stage.apply(await stage.plan());
+    expect(soak).toEqual({ kind: 'passed' });
+    expect(state.phase).toBe('decommission');
+    expect(state.passed.map(({ phase }) => phase)).toEqual(parallelPhases.slice(0, -1));
+    expect(stage.missingIn('fresh')).toEqual([]);
+    expect(stage.refusedOutside).toEqual([]);
+    expect(stage.traffic).toEqual({ a: 'v3-rw', b: 'v3-rw' });
+    expect((await stage.finalize()).state.course).toBe('over');
+  });
+
+  it('goes on after a kill at any call, and loses no write', async () => {
+    const calls = await callsOf(async (stage) => stage.apply(await stage.plan()));
+    expect(calls).toBeGreaterThan(100);
+    for (const kill of faultsOf(calls)) {
+      const stage = new ParallelStage();
+      const plan = await stage.plan();
+      const killed = await failureOf(stage.apply(plan, { kill }));
+      const { state } = await stage.apply(plan);
+      const found = { kill, wasKilled: isKilled(killed), phase: state.phase, ...lossesOf(stage, 'fresh') };
+      expect(found).toEqual({ kill, wasKilled: true, phase: 'decommission', ...noLosses });
+    }
+  });
+
+  it('is led back after a kill at any call, with every write in 2.x and the balancers as they were', async () => {
+    const calls = await callsOf(async (stage) => stage.apply(await stage.plan()));
+    for (const kill of faultsOf(calls)) {
+      const stage = new ParallelStage();
+      await failureOf(stage.apply(await stage.plan(), { kill }));
+      if ((await stage.course()) === null) continue; // before anything was begun
+      const { state } = await stage.rollBack();
+      const found = { kill, course: state.course, traffic: stage.traffic, ...lossesOf(stage, 'old') };
+      expect(found).toEqual({ kill, course: 'rolled-back', traffic: { a: 'v2-rw', b: 'v2-rw' }, ...noLosses });
+    }
+  });
+
+  it.each([
+    { failing: 'new.import', phase: 'import' },
+    { failing: 'new.compare', phase: 'compare' },
+    { failing: 'old.prove', phase: 'export' },
+    { failing: 'shift v2-ro', phase: 'freeze' },
+    { failing: 'shift v3-ro', phase: 'read-on-3' },
+  ] as const)('undoes the freeze when $failing fails', async ({ failing, phase }) => {
+    const stage = new ParallelStage();
+    // The plan proves an export too.
+    const plan = await stage.plan();
+    expect(await failureOf(stage.apply(plan, { failing }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase },
+    });
+    expect(await stage.course()).toMatchObject({ course: 'rolled-back', phase });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+    expect([...stage.restored]).toEqual(['a', 'b']);
+    expect(stage.missingIn('old')).toEqual([]);
+  });
+
+  it.each([
+    { failing: 'adopt', phase: 'prepare', traffic: 'v2-rw' },
+    { failing: 'shift v3-rw', phase: 'switch', traffic: 'v3-ro' },
+    { failing: 'command', phase: 'smoke', traffic: 'v3-rw' },
+  ] as const)('stays in $phase when $failing fails there, and goes on from it', async ({ failing, phase, traffic }) => {
+    const stage = new ParallelStage({ smokeCommand: ['./smoke'] });
+    const plan = await stage.plan();
+    expect(await failureOf(stage.apply(plan, { failing }))).toMatchObject({ code: 'store.request-refused' });
+    expect(await stage.course()).toMatchObject({
+      course: 'forward',
+      phase,
+      failure: { code: 'store.request-refused' },
+    });
+    expect(stage.traffic).toEqual({ a: traffic, b: traffic });
+    expect((await stage.apply(plan)).state.phase).toBe('decommission');
+    expect(stage.missingIn('fresh')).toEqual([]);
+  });
+
+  it('undoes the freeze when somebody writes to 2.x past the balancers', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    const onCall = (name: string): void => void (name === 'new.import' && stage.old.add('behind our back'));
+    expect(await failureOf(stage.apply(plan, { onCall }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'compare' },
+    });
+  });
+
+  it('undoes a freeze that lasts too long, also one that a dead process left', async () => {
+    const stage = new ParallelStage({ freeze: { maxMs: 60_000, drainMs: 1000 } });
+    const plan = await stage.plan();
+    const slow = (name: string): void => void (name === 'new.import' && stage.advance(61_000));
+    expect(await failureOf(stage.apply(plan, { onCall: slow }))).toMatchObject({ code: 'parallel.undone' });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+    const left = new ParallelStage({ freeze: { maxMs: 60_000, drainMs: 1000 } });
+    const other = await left.plan();
+    let kill: Fault | undefined;
+    await left.apply(other, {
+      onCall: (name) => void (name === 'new.import' && (kill ??= { call: left.calls.length, moment: 'after' })),
+    });
+    const killed = new ParallelStage({ freeze: { maxMs: 60_000, drainMs: 1000 } });
+    const third = await killed.plan();
+    expect(isKilled(await failureOf(killed.apply(third, kill === undefined ? {} : { kill })))).toBe(true);
+    killed.advance(61_000);
+    expect(await failureOf(killed.apply(third))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'import' },
+    });
+    expect(killed.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+  });
+
+  it('waits for a person where it was told to, before anything of that phase is done', async () => {
+    const stage = new ParallelStage({ confirm: ['freeze', 'switch'] });
+    const plan = await stage.plan();
+    const confirms = async (confirm: readonly ParallelPhase[]) => failureOf(stage.apply(plan, { confirm }));
+    expect(await confirms([])).toMatchObject({ code: 'parallel.unconfirmed', details: { phase: 'freeze' } });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+    expect(await confirms(['freeze'])).toMatchObject({ code: 'parallel.unconfirmed', details: { phase: 'switch' } });
+    expect(stage.traffic).toEqual({ a: 'v3-ro', b: 'v3-ro' });
+    const { state } = await stage.apply(plan, { confirm: ['switch'] });
+    expect(state.confirmed.map(({ phase, by }) => [phase, by])).toEqual([
+      ['freeze', 'ops@test'],
+      ['switch', 'ops@test'],
+    ]);
+  });
+
+  it('imports before the freeze what is there already, and the rest inside it', async () => {
+    const stage = new ParallelStage({ bulk: true });
+    await stage.apply(await stage.plan());
+    const imports = stage.calls.flatMap((name, index) => (name === 'new.import' ? [index] : []));
+    const freeze = stage.calls.indexOf('shift v2-ro');
+    expect(imports).toHaveLength(2);
+    expect(imports[0]).toBeLessThan(freeze);
+    expect(imports[1]).toBeGreaterThan(freeze);
+    expect(stage.missingIn('fresh')).toEqual([]);
+  });
+
+  it('refuses another plan in the midst of one, an old plan, and one of another configuration', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    const other = await stage.plan();
+    const changed = failureOf(stage.apply(plan, { settings: { configDigest: 'edited' } }));
+    expect(await changed).toMatchObject({ code: 'plan.mismatch' });
+    const expired = failureOf(stage.apply({ ...plan, expiresAtMs: 1 }));
+    expect(await expired).toMatchObject({ code: 'plan.expired' });
+    await failureOf(stage.apply(plan, { failing: 'adopt' }));
+    expect(await failureOf(stage.apply(other))).toMatchObject({ code: 'plan.other-in-progress' });
+  });
+
+  it('refuses a target that holds something', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    stage.fresh.add('somebody else');
+    expect(await failureOf(stage.apply(plan))).toMatchObject({
+      code: 'parallel.check-failed',
+      details: { phase: 'prepare' },
+    });
+    expect((await stage.plan()).findings).toMatchObject([{ code: 'registry.target-used' }]);
+  });
+});
+
+describe('a soak', () => {
+  it('ends an apply that does not follow it after one sample, and goes on with the next', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    const { soak } = await stage.apply(plan, { follow: false });
+    expect(soak?.kind).toBe('soaking');
+    expect(await failureOf(stage.finalize())).toMatchObject({ code: 'parallel.not-soaked' });
+    stage.advance(3000);
+    expect((await stage.apply(plan, { follow: false })).soak).toEqual({ kind: 'passed' });
+  });
+
+  it('that saw 3.x down is not passed unless somebody accepts it', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    await stage.apply(plan, { follow: false });
+    stage.targetDown = true;
+    stage.advance(3000);
+    expect((await stage.apply(plan, { follow: false })).soak?.kind).toBe('breached');
+    stage.targetDown = false;
+    expect(await failureOf(stage.finalize())).toMatchObject({ code: 'parallel.not-soaked' });
+    expect((await stage.finalize({ accept: ['soak.breached'] })).state.course).toBe('over');
+  });
+});
+
+describe('rollBackParallel', () => {
+  it('carries what 3.x accepted into 2.x before 2.x takes a write, killed at any call', async () => {
+    const first = await soaked();
+    await first.rollBack();
+    expect(first.missingIn('old')).toEqual([]);
+    const order = ['shift v3-ro', 'new.changes', 'old.replay', 'shift v2-rw', 'restore'];
+    const seen = order.map((name) => first.calls.lastIndexOf(name));
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    for (const kill of faultsOf(first.calls.length)) {
+      const stage = await soaked();
+      await failureOf(stage.rollBack({ kill }));
+      if ((await stage.course())?.course !== 'rolled-back') await stage.rollBack();
+      const course = (await stage.course())?.course;
+      expect({ kill, course, ...lossesOf(stage, 'old') }).toEqual({ kill, course: 'rolled-back', ...noLosses });
+    }
+  });
+
+  it('changes nothing when 2.x cannot take what 3.x accepted, until that is accepted by name', async () => {
+    const stage = await soaked();
+    stage.unfit = [{ kind: 'branch', name: 'g/a', what: 'is a branch' }];
+    expect(await failureOf(stage.rollBack())).toMatchObject({
+      code: 'parallel.writes-stranded',
+      details: { count: 1, changed: 'nothing was changed' },
+    });
+    expect(stage.traffic).toEqual({ a: 'v3-rw', b: 'v3-rw' });
+    expect((await stage.rollBack({ accept: ['registry.writes-lost'] })).state.course).toBe('rolled-back');
+    expect(stage.missingIn('old')).toEqual([]);
+  });
+
+  it('changes nothing when 3.x is down, and leads clients back where that is accepted', async () => {
+    const stage = await soaked();
+    stage.targetDown = true;
+    expect(await failureOf(stage.rollBack())).toMatchObject({ code: 'parallel.target-silent' });
+    expect(stage.traffic).toEqual({ a: 'v3-rw', b: 'v3-rw' });
+    await stage.rollBack({ accept: ['registry.writes-lost'] });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+  });
+
+  it('has no way back from a finished migration, and none from one that was led back', async () => {
+    const stage = await soaked();
+    await stage.finalize();
+    expect(await failureOf(stage.rollBack())).toMatchObject({ code: 'phase.not-allowed' });
+    const back = await soaked();
+    await back.rollBack();
+    expect(await failureOf(back.rollBack())).toMatchObject({ code: 'phase.not-allowed' });
+  });
+});

@@ -1,0 +1,268 @@
+/**
+ * The phases up to the soak: what each does, checks and leaves. Every one may be repeated from its beginning, because
+ * whoever did it before may have been killed anywhere in it.
+ */
+import {
+  judgedFindings,
+  type ArchiveReceipt,
+  type BalancerOrigin,
+  type BesidesArchive,
+  type Foresight,
+  type FrontReceipt,
+  type ParallelPhase,
+  type RegistryCensus,
+  type RepairReceipt,
+} from '@keyferry/core';
+import { calling, failCheck, leadTo, onEach, probeFronts, type PhaseContext } from './check.ts';
+
+type Doing = (context: PhaseContext) => Promise<void>;
+
+/** soak and decommission have commands of their own. */
+export const phaseActs: Readonly<Record<Exclude<ParallelPhase, 'soak' | 'decommission'>, Doing>> = {
+  prepare,
+  foresee,
+  freeze: lead,
+  baseline,
+  export: exportWhole,
+  import: importWhole,
+  compare,
+  'read-on-3': readOnThree,
+  switch: lead,
+  verify,
+  smoke,
+};
+
+export const files = {
+  foreseen: 'foreseen.zip',
+  exported: 'export.zip',
+  repaired: 'repaired.zip',
+  besides: 'besides.json',
+  snapshot: 'snapshot-3.zip',
+  collected: 'collected-3.zip',
+  changes: 'changes.json',
+} as const;
+
+async function prepare(context: PhaseContext): Promise<void> {
+  const { engine, course, signal } = context;
+  const { source, target } = engine.parallel;
+  const old = await calling(context, 'ask 2.x', () => source.system(signal));
+  if (!old.version.startsWith('2.')) failCheck(context, `${source.where} is release ${old.version}, and no 2.x`);
+  await course.keep('prepare', 'source', old);
+  const fresh = await calling(context, 'ask 3.x', () => target.system(signal));
+  if (!fresh.version.startsWith('3.')) failCheck(context, `${target.where} is release ${fresh.version}, and no 3.x`);
+  if (fresh.ready === false) failCheck(context, `${target.where} does not say that it is ready`);
+  const { counts } = await calling(context, 'walk 3.x', () => target.walk(signal));
+  const held = Object.entries(counts).filter(([, count]) => count > 0);
+  if (held.length > 0) {
+    failCheck(
+      context,
+      `${target.where} is not empty: it holds ${held.map(([kind, count]) => `${count} ${kind}`).join(', ')}`,
+    );
+  }
+  await course.keep('prepare', 'target', fresh);
+  await adoptBalancers(context);
+}
+
+/** The bytes that are there now go into the state before anything is written, and are never replaced there. */
+async function adoptBalancers(context: PhaseContext): Promise<void> {
+  const { course, signal } = context;
+  const adopted = await onEach(context, 'adopt', async (balancer) => {
+    const name = originName(balancer.name);
+    const kept = await course.evidence<BalancerOrigin>('prepare', name);
+    const origin = kept ?? (await balancer.readOrigin());
+    if (kept === null) await course.keep('prepare', name, origin);
+    return await balancer.adopt(origin, signal);
+  });
+  await course.keep('prepare', 'adopted', adopted);
+}
+
+export const originName = (balancer: string): string => `origins ${balancer}`;
+
+async function foresee(context: PhaseContext): Promise<void> {
+  const { engine, course, settings, signal } = context;
+  const { source, workspace } = engine.parallel;
+  const archive = await calling(context, 'export', () => source.exportTo(workspace.path(files.foreseen), signal));
+  await course.keep('foresee', 'archive', archive);
+  const chosen = await foreseeArchive(context, archive);
+  if (!settings.bulk) return;
+  await importArchive(context, chosen);
+}
+
+/** @returns the archive to import: the repaired one, where the configuration asks for that */
+async function foreseeArchive(context: PhaseContext, archive: ArchiveReceipt): Promise<ArchiveReceipt> {
+  const { engine, course, settings, phase } = context;
+  const { archives, workspace } = engine.parallel;
+  const { version } = await course.needed<{ readonly version: string }>('prepare', 'target');
+  let chosen = archive;
+  if (settings.repair) {
+    await workspace.remove(files.repaired);
+    const repaired: RepairReceipt = await archives.repair(archive.file, workspace.path(files.repaired));
+    await course.keep(phase, 'repair', repaired);
+    chosen = repaired.into;
+  }
+  const foresight: Foresight = await archives.foresee(chosen.file, version);
+  await course.keep(phase, 'foresight', foresight);
+  const judged = judgedFindings(foresight.findings, settings.losses, { inUse: phase === 'foresee' });
+  const blocking = judged.filter(({ level }) => level === 'blocking');
+  if (blocking.length > 0) {
+    const named = blocking.map(({ code, count }) => `${code} (${count})`).join(', ');
+    failCheck(context, `the import would lose what nobody accepted: ${named}`);
+  }
+  return chosen;
+}
+
+/** The act of the phases that do nothing but move traffic; where it goes is in the table of phases. */
+async function lead(context: PhaseContext): Promise<void> {
+  const { course, phase } = context;
+  const led = await leadTo(context, phase === 'freeze' ? 'v2-ro' : 'v3-rw');
+  await keepLed(course, phase, led);
+}
+
+async function keepLed(
+  course: PhaseContext['course'],
+  phase: ParallelPhase,
+  { shifts, drains, leaks }: Awaited<ReturnType<typeof leadTo>>,
+): Promise<void> {
+  await course.keep(phase, 'shifts', shifts);
+  await course.keep(phase, 'drains', drains);
+  await course.keep(phase, 'leaks', leaks);
+}
+
+async function baseline(context: PhaseContext): Promise<void> {
+  const { engine, course, signal } = context;
+  const { source } = engine.parallel;
+  const first = await calling(context, 'walk 2.x', () => source.walk(signal));
+  const census = await calling(context, 'walk 2.x', () => source.walk(signal));
+  if (first.sha256 !== census.sha256) {
+    failCheck(context, `${source.where} was written to between two walks, past the balancers: stop whoever does`);
+  }
+  await course.keep('baseline', 'census', census);
+  const [balancer] = engine.parallel.balancers;
+  const { front } = engine.parallel;
+  const sample = await calling(context, 'take a sample', () => front.sample(balancer?.url ?? '', signal));
+  await course.keep('baseline', 'sample', sample);
+  await course.keep('baseline', 'reads', await probeFronts(context, 'clients', 2));
+}
+
+async function exportWhole(context: PhaseContext): Promise<void> {
+  const { engine, course, signal } = context;
+  const { source, workspace } = engine.parallel;
+  const file = workspace.path(files.exported);
+  const archive = await calling(context, 'export', () => source.exportTo(file, signal));
+  const proof = await calling(context, 'prove the export', () => source.proveComplete(file, signal));
+  await course.keep('export', 'completeness', proof);
+  if (!proof.complete) {
+    const [first] = proof.missing;
+    const named = first === undefined ? '' : `: ${first.kind} ${first.name} ${first.what}`;
+    failCheck(context, `the export lacks ${proof.missingTotal} of what the registry shows${named}`);
+  }
+  const besides = await calling(context, 'read what no archive holds', () => source.readBesides(signal));
+  await workspace.writeJson(files.besides, besides);
+  await course.keep('export', 'archive', await foreseeArchive(context, archive));
+}
+
+/** What was exported, as it was; exported once more where this machine does not have it. 2.x stands still, so it is the same. */
+async function archiveAtHand(context: PhaseContext): Promise<ArchiveReceipt> {
+  const { engine, course, settings } = context;
+  const { workspace } = engine.parallel;
+  const name = settings.repair ? files.repaired : files.exported;
+  const kept = await course.needed<ArchiveReceipt>('export', 'archive');
+  const isThere = (await workspace.sha256(name)) === kept.sha256 && (await workspace.readJson(files.besides)) !== null;
+  if (isThere) return { ...kept, file: workspace.path(name) };
+  await exportWhole({ ...context, phase: 'export' });
+  return await course.needed<ArchiveReceipt>('export', 'archive');
+}
+
+async function besidesAtHand({ engine }: PhaseContext): Promise<BesidesArchive> {
+  return (await engine.parallel.workspace.readJson(files.besides)) as BesidesArchive;
+}
+
+async function importWhole(context: PhaseContext): Promise<void> {
+  const { engine, course, signal } = context;
+  const archive = await archiveAtHand(context);
+  await importArchive(context, archive);
+  const besides = await besidesAtHand(context);
+  const carried = await calling(context, 'carry what no archive holds', () =>
+    engine.parallel.target.carry(besides, signal),
+  );
+  await course.keep('import', 'carried', carried);
+}
+
+/** That it was begun is in the state before it is: afterwards 3.x may hold a part of it, and is asked to take the rest. */
+async function importArchive(context: PhaseContext, archive: ArchiveReceipt): Promise<void> {
+  const { engine, course, phase, signal } = context;
+  const begun = await course.evidence<{ readonly sha256: string }>('import', 'begun');
+  await course.keep('import', 'begun', { sha256: archive.sha256 });
+  const into = begun === null ? 'empty' : 'again';
+  const receipt = await calling(context, 'import', () =>
+    engine.parallel.target.importFrom(archive.file, { into }, signal),
+  );
+  await course.keep(phase, 'import', receipt);
+}
+
+async function compare(context: PhaseContext): Promise<void> {
+  const { engine, course, signal } = context;
+  const { source, target, workspace } = engine.parallel;
+  const archive = await archiveAtHand(context);
+  const besides = await besidesAtHand(context);
+  const compared = await calling(context, 'compare', () => target.compare(archive.file, besides, signal));
+  await course.keep('compare', 'comparison', compared);
+  if (!compared.equal) {
+    const [first] = compared.differences;
+    const named = first === undefined ? '' : `, the first: ${first.kind} ${first.name} ${first.what}`;
+    failCheck(
+      context,
+      `3.x differs from the archive in ${compared.differencesTotal} entities that nobody foresaw${named}`,
+    );
+  }
+  const before = await course.needed<RegistryCensus>('baseline', 'census');
+  const now = await calling(context, 'walk 2.x', () => source.walk(signal));
+  await course.keep('compare', 'stillness', { before: before.sha256, now: now.sha256 });
+  if (before.sha256 !== now.sha256)
+    failCheck(context, `${source.where} was written to since the baseline, past the balancers`);
+  // Before 3.x takes a first write: what is written later is known by it.
+  const snapshot = await calling(context, 'export 3.x', () => target.exportTo(workspace.path(files.snapshot), signal));
+  await course.keep('compare', 'snapshot', snapshot);
+}
+
+async function readOnThree(context: PhaseContext): Promise<void> {
+  const { course, phase } = context;
+  await keepLed(course, phase, await leadTo(context, 'v3-ro'));
+  const reads = await probeFronts(context, 'clients', 3);
+  await course.keep(phase, 'reads', reads);
+  await assertAsBaseline(context, reads);
+}
+
+async function verify(context: PhaseContext): Promise<void> {
+  await context.course.keep('verify', 'probes', await probeFronts(context, 'core', 3));
+}
+
+async function smoke(context: PhaseContext): Promise<void> {
+  const { engine, settings, course, signal } = context;
+  const probes = await probeFronts(context, 'clients', 3);
+  await course.keep('smoke', 'probes', probes);
+  await assertAsBaseline(context, probes);
+  if (settings.smokeCommand === null) return;
+  const outcome = await engine.parallel.runCommand(settings.smokeCommand, signal);
+  await course.keep('smoke', 'command', outcome);
+  if (outcome.exitCode !== 0) {
+    failCheck(
+      context,
+      `${settings.smokeCommand.join(' ')} ended with ${outcome.exitCode ?? 'a signal'}: ${outcome.output.slice(-500)}`,
+    );
+  }
+}
+
+/** The same request gets the same answer as before the freeze, successes and failures alike. */
+async function assertAsBaseline(context: PhaseContext, now: readonly FrontReceipt[]): Promise<void> {
+  const before = await context.course.needed<readonly FrontReceipt[]>('baseline', 'reads');
+  for (const { balancer, probes } of now) {
+    const known = new Map(before.find((each) => each.balancer === balancer)?.probes.map((each) => [each.name, each]));
+    for (const { name, status, sha256 } of probes) {
+      const was = known.get(name);
+      if (was === undefined || (was.status === status && was.sha256 === sha256)) continue;
+      const changed = was.status === status ? 'with other bytes' : `${String(status)} and not ${String(was.status)}`;
+      failCheck(context, `"${name}" through ${balancer} is not answered as by 2.x: ${changed}`);
+    }
+  }
+}

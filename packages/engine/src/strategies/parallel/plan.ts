@@ -1,0 +1,187 @@
+/** Makes a plan of strategy `parallel`: reads both registries and the balancers, and writes an archive on this machine, and nothing else. */
+import {
+  apisGone,
+  clientFindings,
+  estimateFreeze,
+  finding,
+  judgedFindings,
+  planId,
+  plannedPhases,
+  plannedRollback,
+  type ApiUse,
+  type BesidesArchive,
+  type CompletenessProof,
+  type Finding,
+  type ParallelPlan,
+  type ParallelSettings,
+  type StopSignal,
+} from '@keyferry/core';
+import { withRetry } from '../../retry.ts';
+import type { ParallelEngine } from './ports.ts';
+
+export interface ParallelPlanOptions {
+  /** An export that was made before; null: it is made now. */
+  readonly archive: string | null;
+  readonly signal: StopSignal;
+}
+
+/** How far back access logs are read. */
+const apiUseMs = 30 * 24 * 3_600_000;
+
+export async function planParallel(
+  engine: ParallelEngine,
+  settings: ParallelSettings,
+  { archive: given, signal }: ParallelPlanOptions,
+): Promise<ParallelPlan> {
+  const { source, target, archives, balancers, workspace } = engine.parallel;
+  const calling = <T>(what: string, call: () => Promise<T>): Promise<T> => withRetry(engine, what, call, signal);
+  const nowMs = engine.clock.nowMs();
+  const old = await calling('ask 2.x', () => source.system(signal));
+  const fresh = await calling('ask 3.x', () => target.system(signal));
+  const held = await calling('walk 3.x', () => target.walk(signal));
+  const file = given ?? workspace.path('planned.zip');
+  const { archive, completeness } =
+    given === null
+      ? await exportInUse(engine, file, signal)
+      : { archive: await archives.receipt(given), completeness: null };
+  const besides = await calling('read what no archive holds', () => source.readBesides(signal));
+  const foresight = await archives.foresee(await chosenArchive(engine, settings, file), fresh.version);
+  const gone: ApiUse[] = [];
+  const unfit: Finding[] = [];
+  for (const balancer of balancers) {
+    const used = await calling(`access log of ${balancer.name}`, () => balancer.apiUse(nowMs - apiUseMs));
+    gone.push(...(used ?? []).filter(({ prefix }) => apisGone.includes(prefix)));
+    unfit.push(...balancerFindings(balancer.name, await calling(`check ${balancer.name}`, () => balancer.rehearse())));
+  }
+  const walkMs = completeness?.census.tookMs ?? held.tookMs;
+  const freeze = estimateFreeze({
+    walkMs,
+    exportMs: archive.tookMs,
+    versions: archive.counts.version,
+    balancers: balancers.length,
+    drainMs: settings.freeze.drainMs,
+    importMs: null,
+    bulk: settings.bulk,
+  });
+  const findings = [
+    ...usedFindings(held.counts),
+    ...completenessFindings(completeness),
+    ...judgedFindings(foresight.findings, settings.losses, { inUse: completeness?.complete === false }),
+    ...clientFindings(gone),
+    ...freezeFindings(freeze.totalMs, settings),
+    ...unfit,
+  ];
+  const { random } = engine;
+  return {
+    strategy: 'parallel',
+    plan: planId(nowMs, [random.uint32(), random.uint32()]),
+    migration: settings.migration,
+    createdAtMs: nowMs,
+    expiresAtMs: nowMs + settings.planMaxAgeMs,
+    configDigest: settings.configDigest,
+    keyferryVersion: settings.keyferryVersion,
+    source: { where: source.where, system: old },
+    target: { where: target.where, system: fresh, holds: held.counts },
+    balancers: balancers.map(({ name, kind, where, url }) => ({ name, kind, where, url })),
+    archive,
+    completeness,
+    foresight,
+    besides: besidesCounts(besides),
+    gone,
+    freeze,
+    phases: plannedPhases(settings.confirm),
+    rollback: plannedRollback(),
+    findings,
+    applyable: !findings.some(({ level }) => level === 'blocking'),
+  };
+}
+
+const exportTriesMax = 3;
+
+/**
+ * Of a registry that is in use, so what the walk shows may be newer than the archive: what is lacking counts only where it is
+ * lacking each time.
+ */
+async function exportInUse(engine: ParallelEngine, file: string, signal: StopSignal) {
+  const { source } = engine.parallel;
+  let lacking: CompletenessProof['missing'] | null = null;
+  for (let tries = 1; ; tries += 1) {
+    const archive = await withRetry(engine, 'export', () => source.exportTo(file, signal), signal);
+    const proof = await withRetry(engine, 'prove the export', () => source.proveComplete(file, signal), signal);
+    const names = new Set(proof.missing.map(({ kind, name }) => `${kind} ${name}`));
+    const missing: CompletenessProof['missing'] =
+      lacking?.filter(({ kind, name }) => names.has(`${kind} ${name}`)) ?? proof.missing;
+    lacking = missing;
+    if (proof.complete || tries === exportTriesMax) {
+      return { archive, completeness: { ...proof, missing, missingTotal: missing.length } };
+    }
+  }
+}
+
+async function chosenArchive(
+  { parallel }: ParallelEngine,
+  { repair }: ParallelSettings,
+  file: string,
+): Promise<string> {
+  if (!repair) return file;
+  const name = 'planned-repaired.zip';
+  await parallel.workspace.remove(name);
+  const { into } = await parallel.archives.repair(file, parallel.workspace.path(name));
+  return into.file;
+}
+
+function besidesCounts({ roles, settings, owners, groupLabels }: BesidesArchive): ParallelPlan['besides'] {
+  return {
+    roles: roles.length,
+    settings: settings.length,
+    owners: owners.length,
+    groupLabels: groupLabels.length,
+  };
+}
+
+function usedFindings(counts: Readonly<Record<string, number>>): readonly Finding[] {
+  const held = Object.entries(counts).filter(([, count]) => count > 0);
+  if (held.length === 0) return [];
+  return [
+    finding('registry.target-used', {
+      count: held.reduce((sum, [, count]) => sum + count, 0),
+      detail: `it holds ${held.map(([kind, count]) => `${count} ${kind}`).join(', ')}`,
+      fix: 'give it an empty database, schema or topic',
+    }),
+  ];
+}
+
+function completenessFindings(proof: CompletenessProof | null): readonly Finding[] {
+  if (proof === null || proof.missing.length === 0) return [];
+  const [first] = proof.missing;
+  const named = first === undefined ? '' : `, the first: ${first.kind} ${first.name} ${first.what}`;
+  return [
+    finding('registry.incomplete', {
+      count: proof.missingTotal,
+      detail: `${proof.missingTotal} entities${named}`,
+      fix: 'it was lacking each time: see the log of 2.x, which names what it could not export',
+    }),
+  ];
+}
+
+function freezeFindings(totalMs: number, { freeze: { maxMs } }: ParallelSettings): readonly Finding[] {
+  if (totalMs <= maxMs) return [];
+  return [
+    finding('registry.freeze-long', {
+      count: 1,
+      detail: `about ${totalMs} ms, and freeze.max is ${maxMs} ms: it would be undone then`,
+      fix: 'raise freeze.max, or set freeze.bulk to import before the freeze what is there already',
+    }),
+  ];
+}
+
+function balancerFindings(name: string, complaints: readonly string[]): readonly Finding[] {
+  if (complaints.length === 0) return [];
+  return [
+    finding('balancer.unfit', {
+      count: complaints.length,
+      detail: `${name}: ${complaints.join('; ')}`,
+      fix: 'mend its configuration, then plan again',
+    }),
+  ];
+}
