@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, Redactor } from '@keyferry/adapters';
 import { LocalFunction } from '@keyferry/lambda/local';
-import { functionNames, packageMigration } from '@keyferry/lambda/packaging';
+import { packageMigration, type FunctionName } from '@keyferry/lambda/packaging';
 import { startDynamoDb } from '@keyferry/servers';
 import { Samples, type Benchmark, type Ratio } from '../benchmark.ts';
 import { runNode } from '../measure/run-node.ts';
@@ -88,7 +88,7 @@ interface Ended {
 
 /** One cold invocation of `backfill` behind the `dispatch` that begins the attempt. */
 async function invokeOnce(folder: string, samples: Samples): Promise<{ readonly usefulShare: number }> {
-  const functionOf = (name: (typeof functionNames)[number], onLine: (line: string) => void) =>
+  const functionOf = (name: FunctionName, onLine: (line: string) => void) =>
     new LocalFunction({ name, folder: join(folder, name), timeoutMs, concurrency: 1, env: debugging, onLine });
   const times: number[] = [];
   const dispatch = functionOf('dispatch', () => undefined);

@@ -138,8 +138,11 @@ async function carry(
   const stop = AbortSignal.any([options.signal, session.lock.lostSignal, watch.signal]);
   const hooks = {
     expand: (range: Parameters<typeof keysIn>[2]) => keysIn(engine, route.written, range, stop),
-    recover: (): Promise<void> =>
-      reconcilePass(withPermanentSource(engine), spec, tail, { kept, deletesAccepted: false, signal: stop }),
+    recover: () => {
+      // Records that end are granted their ends at a cutover; whatever follows the source sees them without.
+      const compared = to === 'target' ? withPermanentSource(engine) : engine;
+      return reconcilePass(compared, spec, tail, { kept, deletesAccepted: false, signal: stop });
+    },
     onStep: (ms: number): void => deadline.observe(ms),
   };
   const run = new TailRun(engine, tail, hooks, stop);
