@@ -12,7 +12,7 @@ import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig } from '.
 
 /** @throws {KeyferryError} `config.unknown-migration` */
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
-  const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
+  const { runLimits: _howFast, after: _when, reads: _whoUses, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
   const named = [settings.source.store, settings.target.store];
   if (settings.online !== undefined) named.push(settings.online.switch.store);

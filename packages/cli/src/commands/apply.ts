@@ -16,6 +16,7 @@ import { replicateView } from '../views/replicate/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
 import { inTurn } from '../turn.ts';
+import { assertReadsTarget } from '../assert-reads-target.ts';
 import { loadAdapters, loadEngine, withMigration, type Wired } from '../wiring.ts';
 import { finalizeNow } from './finalize.ts';
 
@@ -89,6 +90,7 @@ export default class Apply extends BaseCommand {
         return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
       }
       if (!isPlanFile(subject)) {
+        await assertReadsTarget(run, subject);
         await assertInOrder(run, subject, 'targets');
         return await withMigration(run, subject, (wired, config) =>
           inTurn(run, wired, flags['lock-timeout'], async (turn) => {
@@ -108,6 +110,7 @@ export default class Apply extends BaseCommand {
       const { openPlanFile } = await loadAdapters();
       const reader = await openPlanFile(subject);
       try {
+        await assertReadsTarget(run, reader.plan.migration);
         await assertInOrder(run, reader.plan.migration, 'targets');
         return await withMigration(
           run,

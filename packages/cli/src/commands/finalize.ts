@@ -12,6 +12,7 @@ import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../vi
 import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
 import { inTurnOfFollowers } from '../turn.ts';
+import { assertReadsTarget } from '../assert-reads-target.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
 
 export default class Finalize extends BaseCommand {
@@ -35,8 +36,10 @@ export default class Finalize extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Finalize);
-    await this.perform<unknown>(flags, args.migration, (run) =>
-      withMigration(run, args.migration, (wired) =>
+    await this.perform<unknown>(flags, args.migration, async (run) => {
+      // What is reopened has no way but onward; what is finalized has none back.
+      if (!flags.reopen) await assertReadsTarget(run, args.migration);
+      return await withMigration(run, args.migration, (wired) =>
         inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           const { readStatus, reopen } = await loadEngine();
@@ -54,8 +57,8 @@ export default class Finalize extends BaseCommand {
           const result = await reopen(engine, spec, { ...options, by: whoFinalizes() });
           return { result: { migration, result }, view: reopenedView as View<unknown>, exitCode: exitCodes.done };
         }),
-      ),
-    );
+      );
+    });
   }
 }
 
