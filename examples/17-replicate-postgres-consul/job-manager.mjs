@@ -4,7 +4,7 @@
  *
  *     node job-manager.mjs set NAME STATE | get NAME | drop NAME
  */
-import pg from 'pg';
+import { Client } from 'pg';
 
 const consul = 'http://127.0.0.1:28512/v1/kv/';
 const service = 'billing';
@@ -40,7 +40,7 @@ const inPostgres = {
     await this.query('DELETE FROM jm.jobs WHERE service = $1 AND name = $2', [service, name]);
   },
   async query(sql, values) {
-    const client = new pg.Client('postgres://job_manager:job-manager@127.0.0.1:25433/postgres');
+    const client = new Client('postgres://job_manager:job-manager@127.0.0.1:25433/postgres');
     await client.connect();
     const { rows } = await client.query(sql, values);
     await client.end();
