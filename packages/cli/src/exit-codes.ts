@@ -60,6 +60,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'config.not-found': 'config',
   'config.invalid': 'config',
   'config.plaintext-secret': 'config',
+  'config.contradiction': 'config',
   'config.secret-missing': 'config',
   'config.unknown-migration': 'usage',
   'fixtures.not-found': 'config',

@@ -97,7 +97,7 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     ...findingsOf(engine, spec, built, before, nowMs),
     ...untracedFindings(spec, built, views.untraced),
     ...wholeSourceFindings(engine, spec, nowMs - startedAtMs),
-    ...replicateFindings(engine, spec, built),
+    ...(await replicateFindings(engine, spec, built)),
   ].toSorted(byWeight);
   const backups = plannedBackups(engine, spec);
   const replicate = replicatePlan(engine, spec);

@@ -12,7 +12,7 @@ import type { MigrationConfig, PlanConfig, ResolvedConfig, StoreConfig, SwitchPl
 
 /** @throws {KeyferryError} `config.unknown-migration` */
 export function planConfig(config: ResolvedConfig, migration: string): PlanConfig {
-  const { runLimits: _howFast, after: _when, ...settings } = migrationSettings(config, migration);
+  const { runLimits: _howFast, after: _when, reads: _whoUses, ...settings } = migrationSettings(config, migration);
   const stores: Record<string, StoreConfig> = {};
   const named = [settings.source.store, settings.target.store];
   for (const place of switchesOf(settings)) if ('store' in place) named.push(place.store);

@@ -3,6 +3,7 @@ export type * from './resolved-config.ts';
 export { loadConfig } from './load-config.ts';
 export { configJsonSchema } from './schema.ts';
 export { configDigest, planConfig, rulesDigest } from './digest.ts';
+export { assertReadsTarget } from './reads.ts';
 export { selectPart } from './selection.ts';
 export { adapterKinds, type AdapterKind } from './adapter-kinds.ts';
 export { Redactor, redacted } from './redactor.ts';

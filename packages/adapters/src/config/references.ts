@@ -6,6 +6,7 @@
 import { parseDurationMs, type ConfigIssue } from '@keyferry/core';
 import { adapterKinds } from './adapter-kinds.ts';
 import { nearest } from './nearest.ts';
+import { checkReads } from './reads.ts';
 import type { StoreKind } from './resolved-config.ts';
 import { valueAt } from './schema-issues.ts';
 import { cannotHoldSwitch, checkOnline } from './online-references.ts';
@@ -24,6 +25,7 @@ export function checkReferences(yaml: YamlText, root: unknown): readonly ConfigI
       ...checkBackup(yaml, root, migration),
       ...checkReplicate(yaml, root, migration),
       ...checkOrder(yaml, root, migration),
+      ...checkReads(yaml, root, migration),
       ...checkOnline(yaml, root, migration, kindOf),
     ]),
   ];

@@ -150,6 +150,7 @@ function resolveMigration(migration: CheckedMigration, stores: CheckedConfig['st
     strategy,
     ...(migration.replicate === undefined ? {} : { replicate: resolveReplicate(migration.replicate) }),
     after,
+    ...(migration.reads === undefined ? {} : { reads: migration.reads }),
     ...resolveOnline(migration, stores),
     rules,
     onConflict,

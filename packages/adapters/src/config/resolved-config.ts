@@ -209,6 +209,8 @@ export interface MigrationConfig {
   readonly replicate?: ReplicateConfig;
   /** Migrations that come before this one. */
   readonly after: readonly string[];
+  /** Which store the component is set to use: by name, or by a variable that holds the name. Absent: nobody says. */
+  readonly reads?: string | { readonly env: string };
   readonly rules: readonly RuleConfig[];
   /** No part of the file: which keys a plan was asked for (selection.ts). Absent: all of them. */
   readonly selection?: KeySelection;
@@ -268,7 +270,7 @@ export interface ResolvedConfig {
  * What decides what is written, and not when or how fast: whoever slows a migration down need not have its plan reviewed
  * again.
  */
-export type PlannedSettings = Omit<MigrationConfig, 'runLimits' | 'after'>;
+export type PlannedSettings = Omit<MigrationConfig, 'runLimits' | 'after' | 'reads'>;
 
 /** The part of a configuration that one migration rests on: `config.json` of its plans, and what its digest covers. */
 export interface PlanConfig {

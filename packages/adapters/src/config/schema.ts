@@ -16,6 +16,18 @@ import { dynamoDb, dynamoDbTable } from './schema-dynamodb.ts';
 /** Keys that later versions will know: naming one deserves a better answer than "unknown". */
 export const laterKeys: readonly string[] = ['emptyDirs', 'only'];
 
+const reads = z
+  .union(
+    [
+      z.string().min(1),
+      z.strictObject({ env: text.describe('variable of the component, whose value is the name of a store') }),
+    ],
+    { error: expects('the name of a store, or { env: NAME },') },
+  )
+  .describe(
+    'for strategy offline: the setting by which the component chooses its store; nothing is applied while that is still the source',
+  );
+
 const endpoints = z.array(endpoint, { error: expects('a list of URLs') }).min(1, 'at least one URL is expected');
 
 const network = {
@@ -235,6 +247,7 @@ export const recordMigration = z.strictObject({
     .optional()
     .describe('the instances of the application that take part in a dual-read'),
   replicate: replicate.optional().describe('for strategy replicate: how applications are led over'),
+  reads: reads.optional(),
   after: z
     .array(z.string({ error: expects('the name of a migration') }), { error: expects('a list of migrations') })
     .default([])

@@ -95,12 +95,14 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
   it('wants all of the key in what a delete tells, and says how', async () => {
     await server.psql('CREATE TABLE t.u (id integer PRIMARY KEY, name text NOT NULL UNIQUE, body text)');
     const mapping = mappingOf('t.u', 'u/{name}');
+    expect((await open([mapping]).feed.foresee?.())?.lacks).toContain('REPLICA IDENTITY FULL');
     await expect(open([mapping]).feed.head()).rejects.toMatchObject({
       code: 'store.unsupported',
       details: { detail: expect.stringContaining('ALTER TABLE "t"."u" REPLICA IDENTITY FULL') as string },
     });
     await server.psql('ALTER TABLE t.u REPLICA IDENTITY FULL');
     const { feed } = open([mapping]);
+    expect(await feed.foresee?.()).toEqual({ lacks: null, makes: expect.stringContaining('slot') as string });
     const position = await feed.head();
     await server.psql(`INSERT INTO t.u VALUES (1, 'a', 'x'); UPDATE t.u SET id = 2; DELETE FROM t.u`);
     expect(briefly(await changesSince(feed, everything, position))).toEqual([

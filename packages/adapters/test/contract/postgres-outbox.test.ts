@@ -52,7 +52,9 @@ describe.skipIf(!available.ok)(`triggers of PostgreSQL 15 without logical replic
 
     it('says of the log what is in the way, and what to set', async () => {
       await makeX();
-      await expect(open([keysOnly], { changes: 'log' }).feed.head()).rejects.toMatchObject({
+      const { feed } = open([keysOnly], { changes: 'log' });
+      expect((await feed.foresee?.())?.lacks).toMatch(/wal_level is replica.*changes: triggers/);
+      await expect(feed.head()).rejects.toMatchObject({
         code: 'store.unsupported',
         details: { detail: expect.stringMatching(/wal_level is replica.*changes: triggers/) as string },
       });
@@ -227,13 +229,21 @@ describe.skipIf(!available.ok)(`triggers of PostgreSQL 15 without logical replic
         CREATE TABLE t.x (id text PRIMARY KEY, a text); GRANT USAGE ON SCHEMA t TO reader, writer;
         GRANT SELECT ON t.x TO reader; GRANT SELECT, INSERT, UPDATE, DELETE ON t.x TO writer`);
       const { feed } = open([keysOnly], { auth: { user: 'reader', password: 'p' } });
+      const lacks = async () => (await feed.foresee?.())?.lacks;
+      await server.psql('GRANT TRIGGER ON t.x TO reader');
+      expect(await lacks()).toContain('CREATE SCHEMA "keyferry"');
       await expect(feed.head()).rejects.toMatchObject({ code: 'store.permission-denied' });
-      await server.psql('CREATE SCHEMA keyferry AUTHORIZATION reader');
+      await server.psql('REVOKE TRIGGER ON t.x FROM reader; CREATE SCHEMA keyferry AUTHORIZATION reader');
+      expect(await lacks()).toContain('GRANT TRIGGER ON "t"."x"');
       await expect(feed.head()).rejects.toMatchObject({
         code: 'store.permission-denied',
         details: { detail: expect.stringContaining('GRANT TRIGGER ON "t"."x"') as string },
       });
       await server.psql('GRANT TRIGGER ON t.x TO reader');
+      expect(await feed.foresee?.()).toEqual({
+        lacks: null,
+        makes: expect.stringContaining('triggers on t.x') as string,
+      });
       const position = await feed.head();
       const application = await connectTo(server, { user: 'writer', password: 'p' });
       await application.query(`INSERT INTO t.x VALUES ('a', '1')`);

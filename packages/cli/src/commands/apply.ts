@@ -16,6 +16,7 @@ import { replicateView } from '../views/replicate/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
 import type { View } from '../views/view.ts';
 import { inTurn } from '../turn.ts';
+import { assertReadsTarget } from '../assert-reads-target.ts';
 import { loadAdapters, loadEngine, withMigration, type Wired } from '../wiring.ts';
 import { finalizeNow } from './finalize.ts';
 
@@ -98,6 +99,7 @@ export default class Apply extends BaseCommand {
       const parallel = await applyOfParallel(run, reviewed?.migration ?? subject, reviewed, subject, flags);
       if (parallel !== null) return parallel;
       if (!isPlanFile(subject)) {
+        await assertReadsTarget(run, subject);
         await assertInOrder(run, subject, 'targets');
         return await withMigration(run, subject, (wired, config) =>
           inTurn(run, wired, flags['lock-timeout'], async (turn) => {
@@ -117,6 +119,7 @@ export default class Apply extends BaseCommand {
       const { openPlanFile } = await loadAdapters();
       const reader = await openPlanFile(subject);
       try {
+        await assertReadsTarget(run, reader.plan.migration);
         await assertInOrder(run, reader.plan.migration, 'targets');
         return await withMigration(
           run,

@@ -14,6 +14,7 @@ import type { View } from '../views/view.ts';
 import { finalizeOfParallel } from '../parallel.ts';
 import { usageError } from '../usage-error.ts';
 import { inTurnOfFollowers } from '../turn.ts';
+import { assertReadsTarget } from '../assert-reads-target.ts';
 import { loadEngine, withMigration, type Wired } from '../wiring.ts';
 
 export default class Finalize extends BaseCommand {
@@ -44,6 +45,8 @@ export default class Finalize extends BaseCommand {
       if (flags.accept !== undefined) {
         throw usageError('--accept is for strategy parallel here', `keyferry finalize ${args.migration}`);
       }
+      // What is reopened has no way but onward; what is finalized has none back.
+      if (!flags.reopen) await assertReadsTarget(run, args.migration);
       return await withMigration(run, args.migration, (wired) =>
         inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;

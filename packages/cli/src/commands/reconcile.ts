@@ -3,6 +3,7 @@ import { planToApply } from '../apply-subject.ts';
 import { BaseCommand } from '../base-command.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { inTurn } from '../turn.ts';
+import { assertReadsTarget } from '../assert-reads-target.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
 import { applyPlan, outcomeOf } from './apply.ts';
 
@@ -18,8 +19,9 @@ export default class Reconcile extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Reconcile);
     const { migration } = args;
-    await this.perform<unknown>(flags, migration, (run) =>
-      withMigration(run, migration, (wired, config) =>
+    await this.perform<unknown>(flags, migration, async (run) => {
+      await assertReadsTarget(run, migration);
+      return await withMigration(run, migration, (wired, config) =>
         inTurn(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { assertReconcilable } = await loadEngine();
           await assertReconcilable(wired.engine, wired.spec);
@@ -34,7 +36,7 @@ export default class Reconcile extends BaseCommand {
             await settle();
           }
         }),
-      ),
-    );
+      );
+    });
   }
 }

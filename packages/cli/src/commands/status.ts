@@ -88,15 +88,16 @@ export default class Status extends BaseCommand {
 /** One that cannot be read is left out with a warning: where the migration stands is known all the same. */
 async function readBacklogs(run: CommandRun, wired: readonly WiredBacklog[]): Promise<readonly ShownBacklog[]> {
   const shown: ShownBacklog[] = [];
-  for (const { side, store, read, close } of wired) {
+  for (const each of wired) {
+    const { side, store } = each;
     try {
-      const backlog = await run.reading(read());
+      const backlog = await run.reading(each.read());
       if (backlog !== null) shown.push({ side, store, ...backlog });
     } catch (error) {
       const code = error instanceof KeyferryError ? error.code : String(error);
       run.warn(`what store ${store} keeps for the tails could not be read (${code})`);
     } finally {
-      await close();
+      await each.close();
     }
   }
   return shown;

@@ -199,6 +199,27 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL and Consul${note}`, () =
       findingsWith({ code: 'source.never-used', level: 'blocking' }),
     );
     expect(await folder.run(['doctor', 'move'], env)).toMatchObject({ exitCode: 0 });
+    // Told to migrate, and set to go on reading PostgreSQL.
+    const reads = { env: 'JM_STORE' };
+    await folder.configure({ source: store('jm'), target: target(), prefix: 'app/', settings: { reads } });
+    await database.psql(rowsOf('jm'));
+    const out = ['plan', 'move', '--out', 'move.kfplan'];
+    expect(await folder.run(out, { ...env, JM_STORE: 'old' })).toMatchObject({ exitCode: 0 });
+    for (const JM_STORE of ['old', 'other', '']) {
+      for (const subject of ['move', 'move.kfplan']) {
+        expect(await folder.run(['apply', subject, '--yes'], { ...env, JM_STORE })).toMatchObject({
+          exitCode: 78,
+          document: { error: { code: 'config.contradiction' } },
+        });
+      }
+    }
+    const { body } = await request(`${kv.endpoints[0] ?? ''}/v1/kv/?keys`);
+    expect(JSON.parse(body)).toEqual([]);
+    const agreed = await folder.run(['apply', 'move.kfplan'], { ...env, JM_STORE: 'new' });
+    expect(agreed).toMatchObject(done());
+    expect(await folder.run(['finalize', 'move', '--yes'], { ...env, JM_STORE: 'old' })).toMatchObject({
+      exitCode: 78,
+    });
     await folder.configure({ source: store('jm'), target: target(), prefix: 'pm/' });
     expect(await folder.run(['plan', 'move'], env)).toMatchObject({
       exitCode: 78,

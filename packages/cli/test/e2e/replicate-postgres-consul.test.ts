@@ -12,7 +12,7 @@ import {
   type PostgresServer,
 } from '@keyferry/servers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { MigrationFolder, until } from './migration-folder.ts';
+import { findingsWith, MigrationFolder, until } from './migration-folder.ts';
 
 const [postgres, consul] = await Promise.all([serverOrSkip('postgres-15'), serverOrSkip('consul-1.8')]);
 const note = [postgres, consul].find((server) => !server.ok)?.note ?? '';
@@ -67,7 +67,9 @@ describe.skipIf(!postgres.ok || !consul.ok).each(ways)(
         const { exitCode, stdout, stderr } = await folder.run(args, env);
         expect(exitCode === 0 ? '' : stdout + stderr).toBe('');
       };
-      await succeeds(['plan', 'move', '--out', 'move.kfplan']);
+      const { document } = await folder.run(['plan', 'move', '--out', 'move.kfplan'], env);
+      // Who reviews it sees what the source will get.
+      expect((document as { findings: unknown }).findings).toEqual(findingsWith({ code: 'replicate.makes' }));
       const following = folder.start(['apply', 'move.kfplan', '--follow', '--yes'], env);
       await following.reaches('chunk.done', 1);
       await database.psql(

@@ -40,6 +40,12 @@ export const codes = {
     remedy:
       'set the variable, or create the file or secret that the configuration refers to; may it be read from here?',
   }),
+  'config.contradiction': entry<{ migration: string; setting: string; why: string; target: string }>({
+    retry: 'never',
+    summary: '{migration} is to be migrated, and {setting} contradicts that: {why}; nothing was read or written',
+    remedy:
+      'stop the component, set   {setting}={target}   and say the command again; or leave the component where it is',
+  }),
   'config.unknown-migration': entry<{ migration: string; known: readonly string[]; suggestion: string | null }>({
     retry: 'never',
     summary: 'the configuration has no migration {migration}',

@@ -113,6 +113,11 @@ export const findingCodes = {
     accept: true,
     summary: "equal records of the target become the migration's own, and go with it at a rollback",
   },
+  'replicate.makes': {
+    level: 'warning',
+    accept: false,
+    summary: 'to tell its changes, a store gets something of keyferry for as long as it is followed',
+  },
   'replicate.feed-short': { level: 'warning', accept: false, summary: 'the source keeps few of its changes' },
   'replicate.not-fenced': {
     level: 'warning',

@@ -103,10 +103,20 @@ export interface ChangeFeed {
   changesBetween(position: Position, mark: Position): number | null;
   /** What came after `after`, in `range`. A position that was lost is told by the first read. */
   open(range: KeyRange, after: Position): Promise<OpenFeed>;
+  /** What asking for its head will need and make: for plans, which write nothing. Absent: neither. */
+  foresee?(): Promise<FeedForesight>;
   /** What the store keeps for the feed until it is confirmed; null: nothing yet. Absent: it never does. */
   backlog?(): Promise<FeedBacklog | null>;
   /** Takes away what the feed made in the store for itself; every position is lost then. Harmless to repeat. */
   end?(): Promise<void>;
+}
+
+/** Remainders of sentences; they hold no secret. */
+export interface FeedForesight {
+  /** Why it could not tell its changes as it is; null: it can. */
+  readonly lacks: string | null;
+  /** What it makes in the store, and what that costs the store's users; null: nothing. */
+  readonly makes: string | null;
 }
 
 /** History that a store keeps for a feed, on its own disk. */

@@ -8,11 +8,13 @@ import {
   haveInverse,
   imageRule,
   type BuiltPlan,
+  type FeedForesight,
   type Finding,
   type MigrationSpec,
   type ReplicatePlan,
 } from '@keyferry/core';
 import type { Engine } from '../migration.ts';
+import { withRetry } from '../retry.ts';
 
 /** Without a retention of this many changes a short pause of the tail costs a comparison of everything. */
 const feedChangesShort = 100_000;
@@ -30,17 +32,51 @@ export function replicatePlan({ source, target, replicate }: Engine, spec: Migra
   };
 }
 
-export function replicateFindings(engine: Engine, spec: MigrationSpec, built: BuiltPlan): readonly Finding[] {
+export async function replicateFindings(
+  engine: Engine,
+  spec: MigrationSpec,
+  built: BuiltPlan,
+): Promise<readonly Finding[]> {
   if (spec.strategy !== 'replicate') return [];
+  const foreseen = await foresee(engine, spec);
   return [
-    ...unableFindings(engine, spec),
+    ...unableFindings(engine, spec, foreseen),
+    ...foreseen.flatMap(makesFinding),
     ...ruleFindings(spec),
     ...targetFindings(built),
     ...feedFindings(engine, spec),
   ];
 }
 
-function unableFindings({ source, target, replicate }: Engine, spec: MigrationSpec): readonly Finding[] {
+interface Foreseen extends FeedForesight {
+  readonly store: string;
+}
+
+/** Of the source from the first apply on, of the target from a cutover on. */
+async function foresee(engine: Engine, spec: MigrationSpec): Promise<readonly Foreseen[]> {
+  const sides = [
+    { store: spec.sourceStore, feed: engine.source.feed },
+    { store: spec.targetStore, feed: engine.target.feed },
+  ];
+  const foreseen: Foreseen[] = [];
+  for (const { store, feed } of sides) {
+    const found = await withRetry(engine, 'look at feed', async () => feed?.foresee?.());
+    if (found !== undefined) foreseen.push({ store, ...found });
+  }
+  return foreseen;
+}
+
+function makesFinding({ store, makes }: Foreseen): readonly Finding[] {
+  if (makes === null) return [];
+  const fix = 'see that the owner of the store agrees; cutover, finalize and rollback take it away';
+  return [finding('replicate.makes', { count: 1, detail: `in store ${store}, ${makes}`, fix })];
+}
+
+function unableFindings(
+  { source, target, replicate }: Engine,
+  spec: MigrationSpec,
+  foreseen: readonly Foreseen[],
+): readonly Finding[] {
   const { migration, sourceStore, targetStore } = spec;
   const lacks: string[] = [];
   if (source.feed === undefined) lacks.push(`store ${sourceStore} does not tell its changes`);
@@ -53,6 +89,7 @@ function unableFindings({ source, target, replicate }: Engine, spec: MigrationSp
     lacks.push(`no tail can write to store ${sourceStore}, for the way back`);
   if (!source.capabilities.pinnedView) lacks.push(`store ${sourceStore} cannot be read at one position`);
   if (target.publication !== null) lacks.push(`store ${targetStore} is written once, as a whole`);
+  for (const { store, lacks: why } of foreseen) if (why !== null) lacks.push(`store ${store}: ${why}`);
   if (lacks.length === 0) return [];
   const fix = 'choose other stores, or   strategy: offline';
   return [finding('replicate.unable', { count: lacks.length, detail: lacks.join('; '), fix })];

@@ -17,6 +17,7 @@ import {
   type ChangeFeed,
   type FeedBacklog,
   type FeedCapabilities,
+  type FeedForesight,
   type FeedReadOptions,
   type FeedStep,
   type KeyRange,
@@ -32,7 +33,7 @@ import type { FeedSource } from './feed-source.ts';
 import { placeOf, positionAt, type WalPlace } from './lsn.ts';
 import { readMessage, type PgoutputMessage, type Relation } from './pgoutput.ts';
 import { ReplicationStream } from './replication-stream.ts';
-import { backlogOf, dropSlot, feedObjectName, headWithSlot, onceSlotIsFree, whyLost } from './slot.ts';
+import { backlogOf, dropSlot, feedObjectName, foreseeSlot, headWithSlot, onceSlotIsFree, whyLost } from './slot.ts';
 
 /** Of one transaction, which is one step at least: rows as the stream has them. */
 const transactionBytesMax = 256 * 1024 * 1024;
@@ -61,6 +62,13 @@ export class LogFeed implements ChangeFeed {
       await this.run('asking for the head of its changes', (session) =>
         headWithSlot(session, this.source.store, this.name, tables),
       ),
+    );
+  }
+
+  async foresee(): Promise<FeedForesight> {
+    const { tables } = await this.source.load();
+    return await this.run('looking at how its log can be followed', (session) =>
+      foreseeSlot(session, this.source.store, this.name, tables),
     );
   }
 

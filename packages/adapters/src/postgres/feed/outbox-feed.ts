@@ -17,6 +17,7 @@ import {
   type ChangeFeed,
   type FeedBacklog,
   type FeedCapabilities,
+  type FeedForesight,
   type FeedReadOptions,
   type FeedStep,
   type KeyRange,
@@ -37,6 +38,7 @@ import {
   readStanding,
   shapeOf,
   whyIncomplete,
+  whyUnable,
   type OutboxNames,
   type OutboxStanding,
 } from './outbox.ts';
@@ -86,6 +88,14 @@ export class OutboxFeed implements ChangeFeed {
         return positionAt(placeNow(standing));
       }),
     );
+  }
+
+  async foresee(): Promise<FeedForesight> {
+    const { tables } = await this.source.load();
+    const labels = tables.map(({ label }) => label).join(', ');
+    const makes = `triggers on ${labels}, and an outbox in schema ${this.names.schema}: each write to them writes a row more`;
+    const doing = 'looking at whether triggers can be made';
+    return { lacks: await this.run(doing, (session) => whyUnable(session, this.names, tables)), makes };
   }
 
   hasReached(position: Position, mark: Position): boolean {

@@ -167,6 +167,30 @@ export async function makeOutbox(
   }
 }
 
+/** What the user lacks for `makeOutbox`, as far as the catalog says; null: nothing. */
+export async function whyUnable(
+  session: Session,
+  { schema }: OutboxNames,
+  tables: readonly ResolvedTable[],
+): Promise<string | null> {
+  const { rows } = await session.query<{ readonly oid: string; readonly table: boolean; readonly may: boolean }>(
+    `SELECT oid::text AS oid, relkind IN ('r', 'p') AS table, has_table_privilege(oid, 'TRIGGER') AS may
+     FROM pg_class WHERE oid = ANY($1::oid[])`,
+    [tables.map(({ oid }) => oid)],
+  );
+  for (const { oid, label, sql } of tables) {
+    const row = rows.find((each) => each.oid === oid);
+    if (row?.table !== true) return `${label} is no table, so its changes are not told`;
+    if (!row.may) return `its user needs   GRANT TRIGGER ON ${sql} TO …`;
+  }
+  const { rows: places } = await session.query<{ readonly may: boolean }>(
+    `SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1),
+       has_database_privilege(current_database(), 'CREATE')) AS may`,
+    [schema],
+  );
+  return places[0]?.may === true ? null : `its user needs   CREATE SCHEMA ${quoteName(schema)} AUTHORIZATION …`;
+}
+
 /** Harmless to repeat. */
 export async function dropOutbox(session: Session, names: OutboxNames): Promise<void> {
   if (!(await hasRegister(session, names))) return;

@@ -8,7 +8,7 @@
  * slot reads it as it was at each transaction. `drop` takes both away, and with them the log that was kept.
  */
 import { createHash } from 'node:crypto';
-import { isKeyferryError, KeyferryError, type FeedBacklog } from '@keyferry/core';
+import { isKeyferryError, KeyferryError, type FeedBacklog, type FeedForesight } from '@keyferry/core';
 import { DatabaseError } from 'pg';
 import { systemClock } from '../../environment/system-clock.ts';
 import { unsupported, type ResolvedTable } from '../catalog.ts';
@@ -54,7 +54,7 @@ export async function headWithSlot(
   };
   let row = await look();
   if (row?.slot !== true) {
-    if (row?.level !== 'logical') throw levelForbids(store, row?.level ?? 'unknown');
+    if (row?.level !== 'logical') throw unsupported(store, levelText(row?.level ?? 'unknown'));
     await makeSlot(session, store, name, tables);
     row = await look();
   }
@@ -68,12 +68,37 @@ export async function headWithSlot(
   return { timeline, lsn: lsnFromText(flushed) };
 }
 
-function levelForbids(store: string, level: string): KeyferryError {
-  return unsupported(
-    store,
-    `wal_level is ${level}, and only logical lets its log be followed: change that and restart the server, or say   changes: triggers   of the store`,
+/** What stands in the way of a slot, without making one. */
+export async function foreseeSlot(
+  session: Session,
+  store: string,
+  name: string,
+  tables: readonly ResolvedTable[],
+): Promise<FeedForesight> {
+  const { rows } = await session.query<{ readonly level: string; readonly may: boolean; readonly owns: boolean }>(
+    `SELECT current_setting('wal_level') AS level,
+       (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may,
+       EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $1)
+         OR (has_database_privilege(current_database(), 'CREATE')
+           AND NOT EXISTS (SELECT 1 FROM pg_class WHERE oid = ANY($2::oid[]) AND NOT pg_has_role(relowner, 'USAGE'))) AS owns`,
+    [name, tables.map(({ oid }) => oid)],
   );
+  const { level = 'unknown', may = false, owns = false } = rows[0] ?? {};
+  const makes = `publication and replication slot ${name}: the server keeps its log until it was carried`;
+  if (level !== 'logical') return { lacks: levelText(level), makes };
+  if (!may) return { lacks: 'its user lacks REPLICATION', makes };
+  if (!owns) return { lacks: `its user may not make publication ${name}, which the owner of the tables can`, makes };
+  try {
+    for (const table of tables) await assertIdentity(session, store, table);
+    return { lacks: null, makes };
+  } catch (error) {
+    if (!isKeyferryError(error, 'store.unsupported')) throw error;
+    return { lacks: error.details.detail, makes };
+  }
 }
+
+const levelText = (level: string): string =>
+  `wal_level is ${level}, and only logical lets its log be followed: change that and restart the server, or say   changes: triggers   of the store`;
 
 async function makeSlot(
   session: Session,

@@ -2,7 +2,7 @@
  * Goal: a position says which transactions were told, and no other. Method: a table of pairs, and a law: of two snapshots one
  * sees all of the other if and only if each transaction that the other sees is seen by it.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Position } from '@keyferry/core';
 import { hasReachedPlace, placeOf, positionAt, seesAllOf, snapshotFromText, type Snapshot } from './snapshot.ts';
