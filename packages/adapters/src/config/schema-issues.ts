@@ -45,7 +45,9 @@ function toConfigIssues(yaml: YamlText, root: unknown, issue: z.core.$ZodIssue):
     case 'invalid_key':
       return [yaml.issue(path, 'key', 'a name is up to 100 letters, digits, dots, dashes and underscores')];
     case 'invalid_union':
-      if (path[0] === 'migrations' && path.length === 3) return migrationIssues(yaml, root, path.slice(0, 2));
+      if (path[0] === 'migrations' && path.length === 3 && path[2] === 'strategy') {
+        return migrationIssues(yaml, root, path.slice(0, 2));
+      }
       return [yaml.issue(path, 'value', message, suggestionFor(wordsOf(issue), valueAt(root, path)))];
     case 'invalid_value':
       return [yaml.issue(path, 'value', message, suggestionFor(issue.values, valueAt(root, path)))];
