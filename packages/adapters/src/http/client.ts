@@ -97,11 +97,12 @@ export class HttpClient {
   async send(endpoint: string, request: HttpRequest): Promise<HttpAnswer> {
     const target = parseEndpoint(this.store, endpoint);
     const doing = `${request.method ?? 'GET'} ${target.origin}${request.path}`;
-    try {
-      return await this.exchange(target, request, doing);
-    } catch (error) {
-      if (error instanceof StaleConnection) return await this.exchange(target, request, doing);
-      throw error;
+    for (let repeatsLeft = staleMax; ; repeatsLeft -= 1) {
+      try {
+        return await this.exchange(target, request, doing, repeatsLeft > 0);
+      } catch (error) {
+        if (!(error instanceof StaleConnection)) throw error;
+      }
     }
   }
 
@@ -110,7 +111,12 @@ export class HttpClient {
     this.agents.https.destroy();
   }
 
-  private async exchange(target: Endpoint, request: HttpRequest, doing: string): Promise<HttpAnswer> {
+  private async exchange(
+    target: Endpoint,
+    request: HttpRequest,
+    doing: string,
+    mayRepeat: boolean,
+  ): Promise<HttpAnswer> {
     const timeouts = { ...this.timeouts, ...request.timeouts };
     const outgoing = this.start(target, request, doing);
     try {
@@ -120,7 +126,7 @@ export class HttpClient {
       outgoing.destroy();
       const repeatable = request.body === undefined || request.body instanceof Uint8Array;
       const safe = request.method === undefined || request.method === 'GET' || request.method === 'HEAD';
-      if (outgoing.reusedSocket && isReset(error) && repeatable && safe) throw new StaleConnection();
+      if (mayRepeat && outgoing.reusedSocket && isReset(error) && repeatable && safe) throw new StaleConnection();
       const cause = isReset(error) ? await explainReset(target, this.options.tls, error) : error;
       throw connectionError(this.store, doing, cause);
     }
@@ -149,6 +155,9 @@ export class HttpClient {
     return new KeyferryError('store.timeout', { store: this.store, detail: `${doing}: ${what} within ${ms} ms` });
   }
 }
+
+/** So many idle connections may have died at once before a read that meets another one is told to fail. */
+const staleMax = 4;
 
 /** A marker between two functions of this file; nobody else sees it. */
 class StaleConnection extends Error {}
