@@ -36,7 +36,12 @@ async function clientOf(breaks: number): Promise<HttpClient> {
   return new HttpClient({ store: 'old', endpoints: [`http://127.0.0.1:${port}`], timeouts: { headersMs: 5000 } });
 }
 
-const readText = (client: HttpClient): Promise<string> => client.read({ path: '/' }, (answer) => answer.text(100));
+const readText = (client: HttpClient): Promise<string> =>
+  client.read({ path: '/' }, async (answer) => {
+    let text = '';
+    for await (const piece of answer.pieces()) text += Buffer.from(piece).toString();
+    return text;
+  });
 
 /** So many connections as there are requests at a time, idle afterwards. */
 async function warm(client: HttpClient, connections: number): Promise<void> {
