@@ -19,6 +19,7 @@ import { apiPrefix, Latencies, type LoggedRequest, parseLogLine } from './access
 import type { LoadBalancerConfig } from './balancer-config.ts';
 import { HaproxyControl } from './haproxy/haproxy-control.ts';
 import { Machine, sha256 } from './machine.ts';
+import { OriginCopies, type OriginBytes } from './origin.ts';
 import { NginxControl } from './nginx/nginx-control.ts';
 import { Prober } from './probe.ts';
 import { throwIfStopped } from './waiting.ts';
@@ -28,13 +29,13 @@ export interface BalancerControl {
   /** Of files that adoption changes or makes. */
   readonly paths: readonly string[];
   /** @throws {KeyferryError} `balancer.refused` when adoption would be; changes nothing */
-  tryPlan(origin: BalancerOrigin): Promise<void>;
+  tryPlan(origin: OriginBytes): Promise<void>;
   findings(): Promise<readonly string[]>;
-  adopt(origin: BalancerOrigin, signal: StopSignal): Promise<void>;
+  adopt(origin: OriginBytes, signal: StopSignal): Promise<void>;
   read(): Promise<BalancerState>;
   shift(phase: TrafficPhase): Promise<Pick<ShiftReceipt, 'sha256Before' | 'sha256After' | 'changed'>>;
   awaitDrained(withinMs: number, signal: StopSignal): Promise<Pick<DrainReceipt, 'drained' | 'left'>>;
-  restore(origin: BalancerOrigin, signal: StopSignal): Promise<void>;
+  restore(origin: OriginBytes, signal: StopSignal): Promise<void>;
 }
 
 /** Prefixes and methods that are told apart; anything beyond is no use of an API but somebody trying names. */
@@ -51,6 +52,7 @@ class ConfiguredBalancer implements LoadBalancer {
   readonly where: string;
   private readonly machine: Machine;
   private readonly prober: Prober;
+  private readonly copies: OriginCopies;
   private readonly control: BalancerControl;
 
   readonly name: string;
@@ -64,6 +66,7 @@ class ConfiguredBalancer implements LoadBalancer {
     this.where = `${config.kind} at ${config.url}`;
     this.machine = new Machine(name, config.access, config.timeoutMs);
     this.prober = new Prober(name, config);
+    this.copies = new OriginCopies(name, this.machine, config.directory);
     const Control = config.kind === 'nginx' ? NginxControl : HaproxyControl;
     this.control = new Control(name, config, this.machine, this.prober);
   }
@@ -75,7 +78,6 @@ class ConfiguredBalancer implements LoadBalancer {
       files.push({
         path,
         sha256: content === null ? null : sha256(content),
-        base64: content?.toString('base64') ?? null,
       });
     }
     return { balancer: this.name, kind: this.kind, files };
@@ -85,7 +87,9 @@ class ConfiguredBalancer implements LoadBalancer {
     try {
       const found = await this.control.findings();
       // Once adopted, every phase was checked with it.
-      if ((await this.control.read()).inFile === null) await this.control.tryPlan(await this.readOrigin());
+      if ((await this.control.read()).inFile === null) {
+        await this.control.tryPlan(await this.copies.read(await this.readOrigin()));
+      }
       return found;
     } catch (error) {
       if (isKeyferryError(error, 'balancer.refused')) return [error.details.detail];
@@ -98,7 +102,11 @@ class ConfiguredBalancer implements LoadBalancer {
       const before = await this.control.read();
       const sha256Before = digestOf(origin);
       const adopted = before.inFile !== null && before.inFile === before.atRuntime;
-      if (!adopted) await this.control.adopt(origin, signal);
+      if (!adopted) {
+        const before = await this.copies.read(origin);
+        await this.copies.keep(origin);
+        await this.control.adopt(before, signal);
+      }
       const sha256After = digestOf(await this.readOrigin());
       return { phase: before.inFile ?? 'v2-rw', sha256Before, sha256After, changed: !adopted };
     });
@@ -164,7 +172,8 @@ class ConfiguredBalancer implements LoadBalancer {
       const sha256Before = digestOf(await this.readOrigin());
       const sha256After = digestOf(origin);
       const changed = sha256Before !== sha256After;
-      if (changed) await this.control.restore(origin, signal);
+      if (changed) await this.control.restore(await this.copies.read(origin), signal);
+      await this.copies.remove(origin);
       return { phase: 'v2-rw', sha256Before, sha256After, changed };
     });
   }

@@ -8,7 +8,7 @@
  * A file that is neither what it was nor what is to be written was changed by somebody else: nothing is written over it.
  */
 import { type BalancerOrigin, KeyferryError } from '@keyferry/core';
-import { type Machine, sha256 } from './machine.ts';
+import { type Machine, quote, sha256 } from './machine.ts';
 
 /** `content` null: the file goes. */
 export interface FileChange {
@@ -16,18 +16,79 @@ export interface FileChange {
   readonly content: Buffer | null;
 }
 
-export function originOf(origin: BalancerOrigin, path: string): Buffer | null {
-  const base64 = origin.files.find((file) => file.path === path)?.base64 ?? null;
-  return base64 === null ? null : Buffer.from(base64, 'base64');
+/** What the files were, by path; null: it was not there. */
+export type OriginBytes = ReadonlyMap<string, Buffer | null>;
+
+/** The copies of what the files were, on the balancer's machine; named by their SHA-256. */
+export class OriginCopies {
+  private readonly balancer: string;
+  private readonly machine: Machine;
+  private readonly directory: string;
+
+  /** @param directory keyferry's own, on that machine */
+  constructor(balancer: string, machine: Machine, directory: string) {
+    this.balancer = balancer;
+    this.machine = machine;
+    this.directory = `${directory}/before`;
+  }
+
+  /**
+   * From the files as far as they are still what they were, else from the copies.
+   * @throws {KeyferryError} `balancer.changed`
+   */
+  async read({ files }: BalancerOrigin): Promise<OriginBytes> {
+    const bytes = new Map<string, Buffer | null>();
+    for (const { path, sha256: digest } of files)
+      bytes.set(path, digest === null ? null : await this.find(path, digest));
+    return bytes;
+  }
+
+  /** Before the first change. Mode and owner go along: what only some may read in the file, only they may in its copy. */
+  async keep({ files }: BalancerOrigin): Promise<void> {
+    for (const { path, sha256: digest } of files) {
+      if (digest === null || (await this.machine.read(this.copyOf(digest))) !== null) continue;
+      const copy = this.copyOf(digest);
+      const script = [
+        'set -e',
+        `mkdir -p ${quote(this.directory)}`,
+        `cp -p ${quote(path)} ${quote(`${copy}.new`)}`,
+        `sync ${quote(`${copy}.new`)}`,
+        `mv -f ${quote(`${copy}.new`)} ${quote(copy)}`,
+        `sync ${quote(this.directory)}`,
+      ].join('\n');
+      const ran = await this.machine.run(script);
+      if (ran.code !== 0) throw this.machine.unreachable(`${path} cannot be copied: ${ran.stderr}`);
+    }
+  }
+
+  /** With keyferry's directory, if nothing else is in it. */
+  async remove({ files }: BalancerOrigin): Promise<void> {
+    await this.machine.remove(files.flatMap(({ sha256: digest }) => (digest === null ? [] : [this.copyOf(digest)])));
+    const parent = this.directory.slice(0, this.directory.lastIndexOf('/'));
+    await this.machine.run(`rmdir ${quote(this.directory)} ${quote(parent)} 2>/dev/null; true`);
+  }
+
+  private async find(path: string, digest: string): Promise<Buffer> {
+    for (const place of [path, this.copyOf(digest)]) {
+      const content = await this.machine.read(place);
+      if (content !== null && sha256(content) === digest) return content;
+    }
+    const detail = `${path} is not what it was when the migration began, and its copy ${this.copyOf(digest)} is not there`;
+    throw new KeyferryError('balancer.changed', { balancer: this.balancer, detail });
+  }
+
+  private copyOf(digest: string): string {
+    return `${this.directory}/${digest}`;
+  }
 }
 
 export class Adoption {
   private readonly balancer: string;
   private readonly machine: Machine;
-  private readonly origin: BalancerOrigin;
+  private readonly origin: OriginBytes;
   private readonly changes: readonly FileChange[];
 
-  constructor(balancer: string, machine: Machine, origin: BalancerOrigin, changes: readonly FileChange[]) {
+  constructor(balancer: string, machine: Machine, origin: OriginBytes, changes: readonly FileChange[]) {
     this.balancer = balancer;
     this.machine = machine;
     this.origin = origin;
@@ -43,7 +104,7 @@ export class Adoption {
     for (const { path, content } of this.changes) {
       if (!guarded.includes(path)) continue;
       const now = await this.machine.read(path);
-      const known = [digestOf(originOf(this.origin, path)), digestOf(content), written.get(path)];
+      const known = [digestOf(this.origin.get(path) ?? null), digestOf(content), written.get(path)];
       if (known.includes(digestOf(now))) continue;
       const detail = `${path} is neither what it was when the migration began nor what keyferry writes`;
       throw new KeyferryError('balancer.changed', { balancer: this.balancer, detail });

@@ -25,16 +25,15 @@ export type TrafficPhase = (typeof trafficPhases)[number];
 /** The header that names the phase in each answer. */
 export const trafficPhaseHeader = 'keyferry-phase';
 
-/** EVIDENCE. The exact bytes before keyferry touched anything, so that they can be put back. */
+/**
+ * EVIDENCE. What the files were before keyferry touched anything. The bytes stay on the balancer's machine, in copies with the
+ * mode and owner of their files: a configuration may hold passwords, which are nothing for the state.
+ */
 export interface BalancerOrigin {
   readonly balancer: string;
   readonly kind: 'nginx' | 'haproxy';
-  /** Paths; null as content: the file was not there. Configurations hold no secret that is not in the file already. */
-  readonly files: readonly {
-    readonly path: string;
-    readonly sha256: string | null;
-    readonly base64: string | null;
-  }[];
+  /** SHA-256 in hexadecimal digits; null: the file was not there. */
+  readonly files: readonly { readonly path: string; readonly sha256: string | null }[];
 }
 
 export interface BalancerState {

@@ -9,7 +9,6 @@
  * process only is lost at the next reload, and a file that was not told is not in force: `read` compares both.
  */
 import {
-  type BalancerOrigin,
   type BalancerState,
   type DrainReceipt,
   KeyferryError,
@@ -20,7 +19,7 @@ import {
 } from '@keyferry/core';
 import type { LoadBalancerConfig } from '../balancer-config.ts';
 import { type Machine, quote, sha256 } from '../machine.ts';
-import { Adoption, originOf } from '../origin.ts';
+import { Adoption, type OriginBytes } from '../origin.ts';
 import type { BalancerControl } from '../open-load-balancer.ts';
 import type { Prober } from '../probe.ts';
 import { throwIfStopped, untilTrue } from '../waiting.ts';
@@ -52,12 +51,12 @@ export class HaproxyControl implements BalancerControl {
   }
 
   /** Says nothing and changes nothing if adoption is possible. */
-  async tryPlan(origin: BalancerOrigin): Promise<void> {
+  async tryPlan(origin: OriginBytes): Promise<void> {
     const candidate = this.plan(origin);
     await this.withCandidate(candidate, async () => Promise.resolve());
   }
 
-  async adopt(origin: BalancerOrigin, signal: StopSignal): Promise<void> {
+  async adopt(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const { configFile } = this.config;
     const content = this.plan(origin);
     const adoption = new Adoption(this.name, this.machine, origin, [{ path: configFile, content }]);
@@ -145,9 +144,9 @@ export class HaproxyControl implements BalancerControl {
     return { drained, left };
   }
 
-  async restore(origin: BalancerOrigin, signal: StopSignal): Promise<void> {
+  async restore(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const { configFile } = this.config;
-    const content = originOf(origin, configFile);
+    const content = origin.get(configFile) ?? null;
     const adoption = new Adoption(this.name, this.machine, origin, [{ path: configFile, content }]);
     const written = adoptedIn((await this.machine.read(this.names.mapFile))?.toString() ?? '');
     await adoption.assertOurs([configFile], new Map(written === null ? [] : [[configFile, written]]));
@@ -179,9 +178,9 @@ export class HaproxyControl implements BalancerControl {
     }
   }
 
-  private plan(origin: BalancerOrigin): Buffer {
+  private plan(origin: OriginBytes): Buffer {
     const { configFile, generate, v2, socket } = this.config;
-    const text = originOf(origin, configFile)?.toString();
+    const text = origin.get(configFile)?.toString();
     if (text === undefined && generate === null) throw this.refused(`${configFile} is not there`);
     const whole = text ?? generatedConfig(generate?.listen ?? '', v2, generate?.servers ?? [], socket);
     try {

@@ -11,7 +11,6 @@
  * leaves a phase that may write, and `awaitDrained` reloads where it finds one; after a crash it is found as well.
  */
 import {
-  type BalancerOrigin,
   type BalancerState,
   type DrainReceipt,
   isKeyferryError,
@@ -23,7 +22,7 @@ import {
 } from '@keyferry/core';
 import type { LoadBalancerConfig } from '../balancer-config.ts';
 import { type Machine, quote, sha256 } from '../machine.ts';
-import { Adoption, type FileChange, originOf } from '../origin.ts';
+import { Adoption, type FileChange, type OriginBytes } from '../origin.ts';
 import type { BalancerControl } from '../open-load-balancer.ts';
 import type { Prober } from '../probe.ts';
 import { throwIfStopped, untilTrue } from '../waiting.ts';
@@ -62,19 +61,19 @@ export class NginxControl implements BalancerControl {
     return [...this.config.files, ...own];
   }
 
-  async tryPlan(origin: BalancerOrigin): Promise<void> {
+  async tryPlan(origin: OriginBytes): Promise<void> {
     await this.plan(origin);
     await this.check();
   }
 
   /** What adoption will write. @throws {KeyferryError} `balancer.refused` */
-  private async plan(origin: BalancerOrigin): Promise<readonly FileChange[]> {
+  private async plan(origin: OriginBytes): Promise<readonly FileChange[]> {
     const { directory, v2 } = this.config;
     const names = { directory, upstreamVariable: upstreamVariable(this.variableName), v2 };
     const outside = await this.headersOutside();
     const adopted: (Adopted & { readonly path: string })[] = [];
     for (const [index, path] of this.config.files.entries()) {
-      const text = originOf(origin, path)?.toString() ?? this.generated(path);
+      const text = origin.get(path)?.toString() ?? this.generated(path);
       try {
         adopted.push({ path, ...adoptText(text, names, index === 0, outside) });
       } catch (error) {
@@ -105,7 +104,7 @@ export class NginxControl implements BalancerControl {
     ];
   }
 
-  async adopt(origin: BalancerOrigin, signal: StopSignal): Promise<void> {
+  async adopt(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const changes = await this.plan(origin);
     const adoption = new Adoption(this.name, this.machine, origin, changes);
     await adoption.assertOurs(this.config.files);
@@ -182,8 +181,8 @@ export class NginxControl implements BalancerControl {
     return { drained: true, left: null };
   }
 
-  async restore(origin: BalancerOrigin, signal: StopSignal): Promise<void> {
-    const files = this.config.files.map((path) => ({ path, content: originOf(origin, path) }));
+  async restore(origin: OriginBytes, signal: StopSignal): Promise<void> {
+    const files = this.config.files.map((path) => ({ path, content: origin.get(path) ?? null }));
     const adoption = new Adoption(this.name, this.machine, origin, files);
     const http = (await this.machine.read(this.own('http.conf')))?.toString() ?? '';
     await adoption.assertOurs(this.config.files, adoptedIn(http));
