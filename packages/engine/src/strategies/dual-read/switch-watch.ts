@@ -52,6 +52,7 @@ export class SwitchWatch {
   private readonly spec: MigrationSpec;
   private readonly parts: OnlineParts;
   private readonly seen = new Map<InstanceId, { readonly renewals: number; readonly atMs: number }>();
+  private readonly goneSince = new Map<string, number>();
 
   constructor(env: Environment, spec: MigrationSpec, parts: OnlineParts) {
     this.env = env;
@@ -78,7 +79,7 @@ export class SwitchWatch {
         acknowledged: each.acknowledged,
         lapsed: this.hasLapsed(each),
         harmless: cannotWrite(rung, epoch, each.acknowledged, each.comparesSwitch === true),
-        goneAtMs: each.goneAt === null ? null : Date.parse(each.goneAt),
+        goneAtMs: each.goneAt === null ? null : nowMs - this.goneForMs(each),
       }));
       const { instancesMin, requestLifeMs } = terms;
       return {
@@ -127,6 +128,17 @@ export class SwitchWatch {
     if (record === null || record.migration === migration) return;
     const { where } = this.parts.place;
     throw new KeyferryError('switch.other-migration', { where, migration, found: record.migration });
+  }
+
+  /**
+   * Since this controller saw it, by its own clock: the instant in the registration is of whoever named it, and where two
+   * clocks differ by a second, a request life would be a second short (SPEC R29).
+   */
+  private goneForMs({ instance }: RegistrationRecord): number {
+    const nowMs = this.env.clock.monotonicMs();
+    const sinceMs = this.goneSince.get(instance) ?? nowMs;
+    this.goneSince.set(instance, sinceMs);
+    return nowMs - sinceMs;
   }
 
   private hasLapsed({ instance, renewals, leaseMs }: RegistrationRecord): boolean {
