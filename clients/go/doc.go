@@ -6,6 +6,6 @@
 //	        ├─ operations: what is asked of which store, mode by mode
 //	        └─ lists: the target's over the source's, less the tombstones
 //
-// It speaks the protocol of docs/protocols/online-wire.md, and its tests pass the vectors there. Only the standard library
+// It speaks the protocol of docs/reference/wire-protocol.md, and its tests pass the vectors there. Only the standard library
 // is used: etcd v3 is reached by the JSON gateway that each member serves under /v3.
 package keyferry

@@ -1,6 +1,6 @@
 package keyferry
 
-// Goal: this client speaks the protocol that docs/protocols/online-wire.md describes, and does in each mode what keyferry's
+// Goal: this client speaks the protocol that docs/reference/wire-protocol.md describes, and does in each mode what keyferry's
 // own client does. Method: the vectors that keyferry's own codecs and machines made.
 
 import (

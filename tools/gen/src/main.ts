@@ -8,7 +8,7 @@
 import { extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { generatedFiles, generatedFolders } from './generated-files.ts';
+import { generatedFiles, generatedFolders, pagesByHand } from './generated-files.ts';
 import { settle } from './settle.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -23,7 +23,7 @@ for (const [path, text] of generatedFiles(root)) {
   const isPlain = extname(path) === '';
   wanted.set(path, isPlain ? text : await format(text, { ...(await resolveConfig(filepath)), filepath }));
 }
-const stale = await settle(root, { wanted, folders: generatedFolders, check });
+const stale = await settle(root, { wanted, folders: generatedFolders, byHand: pagesByHand, check });
 
 if (check && stale.length > 0) {
   process.stderr.write(`Not what the code says any more:\n${stale.map((path) => `  ${path}\n`).join('')}`);

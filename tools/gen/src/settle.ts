@@ -7,12 +7,17 @@ export interface SettleOptions {
   readonly wanted: ReadonlyMap<string, string>;
   /** What else lies in these is left over. */
   readonly folders: readonly string[];
+  /** Paths in the folders that people write. */
+  readonly byHand: readonly string[];
   /** Write nothing. */
   readonly check: boolean;
 }
 
 /** @returns the paths that are, or were, not what is wanted */
-export async function settle(root: string, { wanted, folders, check }: SettleOptions): Promise<readonly string[]> {
+export async function settle(
+  root: string,
+  { wanted, folders, byHand, check }: SettleOptions,
+): Promise<readonly string[]> {
   const stale: string[] = [];
   for (const [path, text] of wanted) {
     const file = join(root, path);
@@ -26,7 +31,7 @@ export async function settle(root: string, { wanted, folders, check }: SettleOpt
   for (const folder of folders) {
     for (const name of await readdir(join(root, folder)).catch(() => [])) {
       const path = `${folder}/${name}`;
-      if (wanted.has(path)) continue;
+      if (wanted.has(path) || byHand.includes(path)) continue;
       stale.push(path);
       if (!check) await rm(join(root, path));
     }

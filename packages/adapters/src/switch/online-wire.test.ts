@@ -1,6 +1,6 @@
 /**
  * Goal: the bytes that instances, controllers and copiers of an online migration must agree on are written down, so that
- * an application in any language can take part (docs/protocols/online-wire.md).
+ * an application in any language can take part (docs/reference/wire-protocol.md).
  * Method: the vectors are made by the very codecs and compared with the committed file, byte for byte. A difference is a
  * change of the protocol: instances that run already would not understand it. `-u` writes the file anew.
  */

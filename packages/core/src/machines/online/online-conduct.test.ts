@@ -1,6 +1,6 @@
 /**
  * Goal: what an operation asks of which store is written down, mode by mode, for clients in other languages
- * (docs/protocols/online-wire.md).
+ * (docs/reference/wire-protocol.md).
  * Method: every operation goes through core's own machine over each state of both stores that matters in its mode, and the
  * requests and the result are compared with the committed file. `-u` writes the file anew.
  */
