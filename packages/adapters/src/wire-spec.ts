@@ -13,7 +13,7 @@ import { pruneScope } from './config/rule-scope.ts';
 import { aroundProgram, buildTransform } from './config/rules.ts';
 import { sensitiveMatcher } from './config/sensitive.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
-import { loadProgram, type LoadedProgram } from './programs/index.ts';
+import type { LoadedProgram } from './programs/index.ts';
 import { loadRuleModules, type LoadedRules } from './rule-modules/load-rule-modules.ts';
 import type { WireOptions } from './wire.ts';
 
@@ -30,7 +30,7 @@ export async function wireRules(
   options: Pick<WireOptions, 'redactor' | 'env'>,
 ): Promise<{ readonly spec: MigrationSpec; readonly scratch: Scratch }> {
   const { settings } = planConfig(config, migration);
-  const spec = buildSpec(config, migration, settings, loadRules(config, migration, settings, options));
+  const spec = buildSpec(config, migration, settings, await loadRules(config, migration, settings, options));
   const { diskScratch: scratch } = await import('./spool/record-spool.ts');
   return { spec, scratch };
 }
@@ -39,17 +39,18 @@ interface Rules extends LoadedRules {
   readonly program: LoadedProgram | null;
 }
 
-export function loadRules(
+/** What starts a program is loaded only where a rule names one: no function of a cloud does. */
+export async function loadRules(
   { directory }: ResolvedConfig,
   migration: string,
   { rules }: PlannedSettings,
   { redactor, env = process.env }: Pick<WireOptions, 'redactor' | 'env'>,
-): Rules {
+): Promise<Rules> {
   const { program } = aroundProgram(rules);
-  return {
-    ...loadRuleModules(directory, rules),
-    program: program === null ? null : loadProgram(program, { migration, directory, redactor, env }),
-  };
+  const modules = loadRuleModules(directory, rules);
+  if (program === null) return { ...modules, program: null };
+  const { loadProgram } = await import('./programs/index.ts');
+  return { ...modules, program: loadProgram(program, { migration, directory, redactor, env }) };
 }
 
 function programStage(rules: PlannedSettings['rules'], { modules, program }: Rules): ProgramStage | null {

@@ -85,7 +85,7 @@ export async function wireMigration(
     nowMs: options.nowMs ?? (() => systemClock.nowMs()),
     settings,
   };
-  const spec = buildSpec(config, migration, settings, loadRules(config, migration, settings, options));
+  const spec = buildSpec(config, migration, settings, await loadRules(config, migration, settings, options));
   const storeOf = (name: string): StoreConfig => {
     const store = stores[name];
     invariant(store !== undefined, `a checked configuration has no store ${name}`);

@@ -9,7 +9,6 @@
 import { link, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyferryError, type StoreBackup } from '@keyferry/core';
-import { SnapshotFile } from '../etcd-v3-snapshot/snapshot-file.ts';
 import type { EtcdClient } from './client.ts';
 
 /** Another member each time, as far as there are others. */
@@ -40,6 +39,7 @@ export function snapshotBackup(store: string, client: EtcdClient, into: string):
 async function snapshotAt(wanted: bigint, client: EtcdClient, file: string) {
   for (let tries = 1; ; tries += 1) {
     await download(client, file);
+    const { SnapshotFile } = await import('../etcd-v3-snapshot/snapshot-file.ts');
     const snapshot = await SnapshotFile.open(file);
     try {
       const found = snapshot.revision();

@@ -21,7 +21,7 @@ export function onlyNamed(named: ReadonlySet<string>): Plugin {
     name: 'only-named-adapters',
     setup: (of) => {
       of.onResolve({ filter: /^\.\.?\// }, ({ kind, path, importer }) => {
-        if (kind !== 'dynamic-import' || !/[\\/](?:wire(?:-\w+)?|secrets)\.[jt]s$/.test(importer)) return null;
+        if (kind !== 'dynamic-import' || !/[\\/](?:wire(?:-\w+)?|secrets|backup)\.[jt]s$/.test(importer)) return null;
         const module = path.replace(/^(?:\.\.?\/)+/, '').replace(/\.[jt]s$/, '');
         return named.has(module) ? null : { path: module, namespace: nothing };
       });
