@@ -18,6 +18,8 @@ const [postgres, consul] = await Promise.all([serverOrSkip('postgres-15'), serve
 const note = [postgres, consul].find((server) => !server.ok)?.note ?? '';
 const env = { STORE2_PASSWORD: 'store2-pass' };
 const jobCount = 500;
+/** A lock in Consul of a process that was killed ends within a minute, and one that gives way may be slow. */
+const patience = ['--lock-timeout', '3m'];
 
 const ways = [
   { changes: 'log', walLevel: 'logical', kept: 'SELECT count(*) FROM pg_replication_slots' },
@@ -48,7 +50,7 @@ describe.skipIf(!postgres.ok || !consul.ok).each(ways)(
       request(`${kv.endpoints[0] ?? ''}/v1/kv/${encodeURI(key)}`, { method: 'PUT', body: value });
     const keptInSource = () => database.psql(kept);
 
-    it('cuts over and back, and what was written on either side is on both', async () => {
+    it('cuts over and back, and what was written on either side is on both', { timeout: 300_000 }, async () => {
       const { host, port } = database;
       const auth = { user: 'store2', password: { env: 'STORE2_PASSWORD' } };
       const tables = [{ table: 'jm.jobs', key: 'app/jobs/{service}/{name}' }];
@@ -92,7 +94,7 @@ describe.skipIf(!postgres.ok || !consul.ok).each(ways)(
       const again = folder.start(['apply', 'move.kfplan', '--follow', '--yes'], env);
       await until(async () => (await valueOf('app/jobs/s0/job 9b')) !== null);
       expect(await valueOf('app/jobs/s0/job 9')).toBeNull();
-      await succeeds(['cutover', 'move', '--yes']);
+      await succeeds(['cutover', 'move', '--yes', ...patience]);
       again.kill('SIGKILL');
       await again.ended;
       expect(await valueOf('config/primary/primary')).toContain('"primary":"target"');
@@ -106,7 +108,7 @@ describe.skipIf(!postgres.ok || !consul.ok).each(ways)(
       await request(`${kv.endpoints[0] ?? ''}/v1/kv/${encodeURI('app/jobs/s1/job 7')}`, { method: 'DELETE' });
       // From another host, which never saw what was there before: both sides are compared.
       if (changes === 'triggers') await rm(folder.file('.keyferry/feeds'), { recursive: true });
-      await succeeds(['rollback', 'move', '--yes']);
+      await succeeds(['rollback', 'move', '--yes', ...patience]);
       expect(
         await database.psql(
           `SELECT service, name, state, version FROM jm.jobs WHERE name IN ('late', 'born in Consul', 'job 7') ORDER BY name`,
