@@ -103,9 +103,9 @@ class ConfiguredBalancer implements LoadBalancer {
       const sha256Before = digestOf(origin);
       const adopted = before.inFile !== null && before.inFile === before.atRuntime;
       if (!adopted) {
-        const before = await this.copies.read(origin);
+        const bytes = await this.copies.read(origin);
         await this.copies.keep(origin);
-        await this.control.adopt(before, signal);
+        await this.control.adopt(bytes, signal);
       }
       const sha256After = digestOf(await this.readOrigin());
       return { phase: before.inFile ?? 'v2-rw', sha256Before, sha256After, changed: !adopted };
