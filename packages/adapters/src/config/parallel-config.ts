@@ -1,6 +1,7 @@
 /** What the sections of strategy `parallel` mean: defaults filled in, units in the names, null for what is not set. */
 import { createHash } from 'node:crypto';
 import { canonicalJson, type ParallelPhase } from '@keyferry/core';
+import type { LoadBalancerConfig } from '../load-balancer/balancer-config.ts';
 import type { CheckedBalancer, CheckedParallel, CheckedRegistry } from './parallel-fields.ts';
 import type { AuthConfig, SecretReference, TlsConfig } from './resolved-config.ts';
 
@@ -21,26 +22,9 @@ export interface RegistryConfig {
   readonly transferTimeoutMs: number | null;
 }
 
-/** Paths are on the balancer's machine, except `ca`. */
-export interface BalancerConfig {
-  readonly kind: 'nginx' | 'haproxy';
-  readonly url: string;
-  readonly listeners: readonly string[];
-  readonly direct: readonly string[];
+/** As its adapter takes it, with the one path of this machine as it is written: relative to the configuration. */
+export interface BalancerConfig extends Omit<LoadBalancerConfig, 'caFile'> {
   readonly ca: string | null;
-  readonly access: readonly string[] | null;
-  readonly program: string;
-  readonly reload: string;
-  readonly configFile: string;
-  readonly files: readonly string[];
-  readonly directory: string;
-  readonly pidFile: string;
-  readonly socket: string | null;
-  readonly v2: string;
-  readonly v3: { readonly servers: readonly string[]; readonly options: string | null };
-  readonly generate: { readonly listen: string; readonly servers: readonly string[] } | null;
-  readonly accessLogs: readonly string[];
-  readonly timeoutMs: number;
 }
 
 export interface ParallelConfig {
