@@ -11,6 +11,7 @@ import { rmSync } from 'node:fs';
 import { chmod, chown, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { requireServer } from '../availability.ts';
 import { writeCertificates, type CertificateFiles, type CertificateOptions } from '../net/certificates.ts';
 import { lastLines, startChild, type Child } from '../process/child.ts';
@@ -70,6 +71,8 @@ export interface PostgresServer {
 }
 
 const kind = 'postgres-15' as const;
+/** What was left of a server that was killed has ended by then, on a machine that is slow too. */
+const orphansEndMs = 60_000;
 
 /**
  * @example
@@ -193,13 +196,16 @@ async function startOnce(
   };
 }
 
-/** Processes of a server that was killed end a moment after it, and until then its memory counts as in use. */
+/** Processes of a server that was killed end some time after it, and until then its memory counts as in use. */
 async function startAgain(start: () => Promise<void>, logFile: string): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
+  const giveUpAtMs = performance.now() + orphansEndMs;
+  for (;;) {
     try {
       return await start();
     } catch (error) {
-      if (tries === 50 || !lastLines(logFile, 4).includes('pre-existing shared memory block')) throw error;
+      const isInUse = lastLines(logFile, 4).includes('pre-existing shared memory block');
+      if (!isInUse || performance.now() >= giveUpAtMs) throw error;
+      await sleep(100);
     }
   }
 }
