@@ -3,6 +3,7 @@
  * `tidy` in milliseconds, `sim` in seconds, `contract` (real servers), `e2e` (the built binary) and `release` (what
  * leaves the repository: packages and executable) in minutes.
  */
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -25,6 +26,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     environment: 'node',
+    // By default one core is left to whoever watches. Tests of real servers wait more than they compute.
+    maxWorkers: Math.max(2, availableParallelism()),
     setupFiles: [fileURLToPath(new URL('vitest.setup.ts', import.meta.url))],
     // @oclif/test reads what a command prints; vitest's interception would swallow it.
     disableConsoleIntercept: true,

@@ -27,6 +27,8 @@ export interface Environment {
   readonly clock: Clock;
   readonly random: Random;
   readonly host: Host;
+  /** Of a call that fails for the moment, the first one included. Absent: as many as a person waits for. */
+  readonly triesMax?: number;
 }
 
 export interface Engine extends Environment {

@@ -1,9 +1,9 @@
 /** Goal: retries are bounded, wait between tries, and never repeat what a repeat cannot help. Method: virtual time. */
-import { KeyferryError } from '@keyferry/core';
+import { KeyferryError, keyFromText } from '@keyferry/core';
 import { MemoryStateStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
-import { failureOf, Stage } from '../testing/stage.ts';
-import { triesMax, withRetry } from './retry.ts';
+import { bytes, failureOf, Stage } from '../testing/stage.ts';
+import { patient, triesMax, withRetry } from './retry.ts';
 import { attemptScope } from './state-items.ts';
 
 const unreachable = new KeyferryError('store.unreachable', { store: 'new', detail: 'planted' });
@@ -49,6 +49,19 @@ describe('withRetry', () => {
     expect(tries).toBe(1);
   });
 
+  it('has more patience where it works for weeks', async () => {
+    const stage = new Stage();
+    let left = triesMax * 10;
+    const answer = await stage.run((engine) =>
+      withRetry(patient(engine), 'call', async () => {
+        if (left === 0) return 'answer';
+        left -= 1;
+        throw unreachable;
+      }),
+    );
+    expect(answer).toBe('answer');
+  });
+
   it('stops waiting when it is told to stop', async () => {
     const stage = new Stage();
     const stop = new AbortController();
@@ -58,6 +71,29 @@ describe('withRetry', () => {
     });
     expect(await failureOf(work)).toBe(unreachable);
     expect(stage.messages).toHaveLength(1);
+  });
+});
+
+describe('a tail whose source is out of reach for minutes', () => {
+  const replicate = { pauseMaxMs: 10_000, requestLifeMs: 2000 };
+
+  it.each([true, false])('outlasts it only where it is to follow on (%s)', async (follow) => {
+    const stage = new Stage({ spec: { strategy: 'replicate', replicate } });
+    stage.fillSourceWith(5);
+    const plan = await stage.plan();
+    let begun = false;
+    const work = stage.replicate(plan, {
+      follow,
+      during: ({ code }, interrupt) => {
+        if (code === 'tail.generation') interrupt();
+        if (code !== 'chunk.done' || begun) return;
+        begun = true;
+        stage.source.put(keyFromText('src/late'), bytes('1'));
+        for (let i = 0; i < triesMax * 5; i += 1) stage.source.failNext('feedRead');
+      },
+    });
+    expect(await failureOf(work)).toMatchObject({ code: follow ? 'run.interrupted' : 'store.unreachable' });
+    expect('late' in stage.targetValues()).toBe(follow);
   });
 });
 

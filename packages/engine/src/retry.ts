@@ -5,17 +5,26 @@
 import { KeyferryError, type StopSignal } from '@keyferry/core';
 import type { Environment } from './migration.ts';
 
-/** Tries in all, the first included: with the waits below, about half a minute. */
+/** Tries in all, the first included: with the waits below, half a minute at most. */
 export const triesMax = 9;
+/** Of what is to work for weeks: about ten minutes, for a store that restarts or elects. */
+const patientTriesMax = 120;
 const waitFirstMs = 200;
 const waitMaxMs = 10_000;
+
+type Retrying = Pick<Environment, 'clock' | 'random' | 'host' | 'triesMax'>;
+
+/** For work that goes on by itself: a tail that gave up after half a minute would need somebody at night. */
+export function patient<E extends Environment>(env: E): E {
+  return { ...env, triesMax: patientTriesMax };
+}
 
 /**
  * @param what names the call in the message, e.g. `write c00003`.
  * @throws the last error, when it is no `backoff`, the tries are used up, or `signal` aborts meanwhile.
  */
 export async function withRetry<T>(
-  { clock, random, host }: Pick<Environment, 'clock' | 'random' | 'host'>,
+  { clock, random, host, triesMax: most = triesMax }: Retrying,
   what: string,
   call: () => Promise<T>,
   signal?: StopSignal,
@@ -24,7 +33,7 @@ export async function withRetry<T>(
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof KeyferryError) || error.retry !== 'backoff' || tries >= triesMax) throw error;
+      if (!(error instanceof KeyferryError) || error.retry !== 'backoff' || tries >= most) throw error;
       if (signal?.aborted === true) throw error;
       const waitMs = Math.ceil((random.uint32() / 2 ** 32) * Math.min(waitMaxMs, waitFirstMs * 2 ** (tries - 1)));
       host.emit({ code: 'store.retrying', data: { what, code: error.code, tries, waitMs } });
@@ -38,7 +47,7 @@ export async function withRetry<T>(
  * count of what came so far, if `open` is to begin behind it.
  */
 export async function* iterateWithRetry<T>(
-  env: Pick<Environment, 'clock' | 'random' | 'host'>,
+  env: Retrying,
   what: string,
   open: () => AsyncIterable<T>,
   signal?: StopSignal,

@@ -77,3 +77,18 @@ describe('answers of the state that are lost', () => {
     expect(stage.source.openViews() + stage.target.openViews()).toBe(0);
   });
 });
+
+describe('a run that is told to stop while a store is out of reach', () => {
+  it('was stopped: the call would have been repeated', async () => {
+    const stage = new Stage({ spec: { workers: 1 } });
+    stage.fillSourceWith(25);
+    const plan = await stage.plan();
+    stage.target.failNext('write');
+    stage.target.failNext('write');
+    const stopped = stage.apply(plan, { during: ({ code }, interrupt) => code === 'store.retrying' && interrupt() });
+    const error = await failureOf(stopped);
+    expect(error).toMatchObject({ code: 'run.interrupted', details: { signal: 'SIGINT' } });
+    expect((error as Error).cause).toMatchObject({ code: 'store.unreachable' });
+    expect(await stage.apply(plan)).toMatchObject({ outcome: 'done', resumed: true, counts: { written: 25 } });
+  });
+});

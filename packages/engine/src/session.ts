@@ -8,6 +8,7 @@ import {
   phaseTable,
   runId,
   type LockState,
+  type MigrationId,
   type MigrationState,
   type Phase,
   type PhaseEvent,
@@ -92,6 +93,11 @@ export class Session {
   }
 }
 
+/** A call that failed for the moment would have been repeated, had the run not been told to stop: so that is what ended it. */
+function interruptedIn(migration: MigrationId, signal: AbortSignal, cause: KeyferryError): KeyferryError {
+  return new KeyferryError('run.interrupted', { migration, signal: String(signal.reason) }, { cause });
+}
+
 export async function withSession<T>(
   env: Environment,
   spec: Pick<MigrationSpec, 'migration'>,
@@ -111,6 +117,7 @@ export async function withSession<T>(
       // short. What happened is that it lost the lock.
       if (error.code === 'state.conflict') await lock.lookAgain();
       lock.assertHeld(error);
+      if (signal.aborted && error.retry === 'backoff') throw interruptedIn(migration, signal, error);
     }
     throw error;
   } finally {

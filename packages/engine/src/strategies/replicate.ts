@@ -42,7 +42,7 @@ import { withPermanentSource } from '../replicate/permanent-source.ts';
 import { fenceOffChunks, keysIn } from '../replicate/range-deletes.ts';
 import { reconcilePass, type ReconcileContext } from '../replicate/reconcile-pass.ts';
 import { TailRun } from '../replicate/tail-run.ts';
-import { withRetry } from '../retry.ts';
+import { patient, withRetry } from '../retry.ts';
 import { assertMayRun, readControl } from '../run-control.ts';
 import { RunRecorder } from '../run-record.ts';
 import { RunWatch } from '../run-watch.ts';
@@ -80,11 +80,12 @@ export interface ReplicateResult {
  * @throws {KeyferryError} as `applyOffline`, and `tail.held`, `tail.deletes-guarded`, `switch.taken`
  */
 export async function applyReplicate(
-  engine: Engine,
+  given: Engine,
   spec: MigrationSpec,
   reader: PlanReader,
   options: ReplicateOptions,
 ): Promise<ReplicateResult> {
+  const engine = options.follow ? patient(given) : given;
   const startedAtMs = engine.clock.monotonicMs();
   assertApplyable(reader.plan);
   return withSession(engine, spec, options, async (session) => {
