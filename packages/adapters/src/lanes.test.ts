@@ -35,4 +35,18 @@ describe('lanes', () => {
     expect(underWay).toBe(0);
     expect(await lanes.all([1], async (item) => item)).toEqual([1]);
   });
+
+  it('begin nothing more after a failure where that is asked for', async () => {
+    const lanes = new Lanes(2);
+    const begun: number[] = [];
+    const failing = lanes.untilFailed([1, 2, 3, 4, 5, 6], async (item) => {
+      begun.push(item);
+      await turn();
+      if (item === 2) throw new TypeError(`item ${item}`);
+    });
+    await expect(failing).rejects.toThrow('item 2');
+    expect(begun.length).toBeLessThanOrEqual(3);
+    await lanes.untilFailed([7], async (item) => void begun.push(item));
+    expect(begun.at(-1)).toBe(7);
+  });
 });

@@ -21,6 +21,20 @@ export class Lanes {
     }
   }
 
+  /** As `all`, and begins none after one has failed: where a failure has used up all patience, thousands of them would add up. */
+  async untilFailed<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    let hasFailed = false;
+    await this.all(items, async (item) => {
+      if (hasFailed) return;
+      try {
+        await work(item);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    });
+  }
+
   /** Runs all, and throws the first failure only when none of them is under way any more. */
   async all<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
     const settled = await Promise.allSettled(items.map((item) => this.run(() => work(item))));

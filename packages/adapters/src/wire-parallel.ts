@@ -20,6 +20,7 @@ import {
   type ParallelSettings,
   type RegistryArchives,
   type RegistryFront,
+  type Repeat,
   type StopSignal,
 } from '@keyferry/core';
 import { nearest } from './config/nearest.ts';
@@ -80,11 +81,15 @@ export function parallelSettings(config: ResolvedConfig, migration: string): Par
   };
 }
 
-/** Connects with the first calls. @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing` */
+/**
+ * Connects with the first calls.
+ * @param repeat lent to both registries; what passes the balancers is asked as clients ask, once
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`
+ */
 export async function wireParallel(
   config: ResolvedConfig,
   migration: string,
-  { redactor }: { readonly redactor: Redactor },
+  { redactor, repeat }: { readonly redactor: Redactor; readonly repeat: Repeat },
 ): Promise<WiredParallel> {
   const settings = parallelSettings(config, migration);
   const found = config.parallel[migration];
@@ -93,8 +98,8 @@ export async function wireParallel(
   const context = { directory: config.directory, redactor };
   const old = await connection(found.source.store, config, context);
   const fresh = await connection(found.target.store, config, context);
-  const source = openOldRegistry(old);
-  const target = openNewRegistry(fresh);
+  const source = openOldRegistry({ ...old, repeat });
+  const target = openNewRegistry({ ...fresh, repeat });
   const balancers = await wireBalancers(config, migration);
   const directory = shortPath(config.directory, found.workspace ?? join('.keyferry', 'parallel', migration));
   return {

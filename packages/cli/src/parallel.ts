@@ -33,8 +33,9 @@ export async function onParallel<T>(
   if (!Object.hasOwn(config.parallel, migration)) return null;
   run.about(migration);
   const { wireParallel } = await loadAdapters();
+  const { lentRetry } = await loadEngine();
   return (await withState(run, config, async (env) => {
-    const wired = await wireParallel(config, migration, { redactor });
+    const wired = await wireParallel(config, migration, { redactor, repeat: lentRetry(env) });
     try {
       return await work({ settings: wired.settings, engine: { ...env, parallel: wired.ports } });
     } finally {

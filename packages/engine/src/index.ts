@@ -38,7 +38,7 @@ export {
 export { readAppliedPlan, readStatus, type Status } from './status.ts';
 export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
-export { withRetry } from './retry.ts';
+export { lentRetry, withRetry } from './retry.ts';
 export type { RunOptions } from './session.ts';
 export { assertMayFollow, withTurn, type TurnsBefore } from './turn.ts';
 export { readDoneMarker } from './done-marker.ts';

@@ -1,12 +1,12 @@
 /** Goal: retries are bounded, wait between tries, and never repeat what a repeat cannot help. Method: virtual time. */
-import { KeyferryError, keyFromText } from '@keyferry/core';
+import { KeyferryError, keyFromText, type Repeat } from '@keyferry/core';
 import { MemoryStateStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, Stage } from '../testing/stage.ts';
-import { patient, triesMax, withRetry } from './retry.ts';
+import { lentRetry, patient, triesMax, withRetry } from './retry.ts';
 import { attemptScope } from './state-items.ts';
 
-const unreachable = new KeyferryError('store.unreachable', { store: 'new', detail: 'planted' });
+const unreachable = (): KeyferryError => new KeyferryError('store.unreachable', { store: 'new', detail: 'planted' });
 
 describe('withRetry', () => {
   it.each([0, 1, triesMax - 1])('gets through after %i failures', async (failures) => {
@@ -16,7 +16,7 @@ describe('withRetry', () => {
       withRetry(engine, 'call', async () => {
         if (left === 0) return 'answer';
         left -= 1;
-        throw unreachable;
+        throw unreachable();
       }),
     );
     expect(answer).toBe('answer');
@@ -25,13 +25,40 @@ describe('withRetry', () => {
 
   it('gives up after the last try, with the error of the store', async () => {
     const stage = new Stage();
+    const failure = unreachable();
     let tries = 0;
     const call = (): Promise<never> => {
       tries += 1;
-      return Promise.reject(unreachable);
+      return Promise.reject(failure);
     };
-    expect(await failureOf(stage.run((engine) => withRetry(engine, 'call', call)))).toBe(unreachable);
+    expect(await failureOf(stage.run((engine) => withRetry(engine, 'call', call)))).toBe(failure);
     expect(tries).toBe(triesMax);
+  });
+
+  it('repeats one request of a call, and not the call around it once that has used up its tries', async () => {
+    const stage = new Stage();
+    let [walks, failures] = [0, 3];
+    const asked: number[] = [];
+    const walk = (repeat: Repeat) => async () => {
+      walks += 1;
+      for (const page of [1, 2, 3]) {
+        await repeat(
+          `page ${page}`,
+          () => {
+            asked.push(page);
+            failures -= page === 2 ? 1 : 0;
+            return page === 2 && failures >= 0 ? Promise.reject(unreachable()) : Promise.resolve();
+          },
+          new AbortController().signal,
+        );
+      }
+    };
+    await stage.run((engine) => withRetry(engine, 'walk', walk(lentRetry(engine))));
+    expect({ walks, asked }).toEqual({ walks: 1, asked: [1, 2, 2, 2, 2, 3] });
+    [walks, failures] = [0, Infinity];
+    const failing = stage.run((engine) => withRetry(engine, 'walk', walk(lentRetry(engine))));
+    expect(await failureOf(failing)).toMatchObject({ code: 'store.unreachable' });
+    expect({ walks, tries: asked.filter((page) => page === 2).length - 4 }).toEqual({ walks: 1, tries: triesMax });
   });
 
   it.each([
@@ -56,7 +83,7 @@ describe('withRetry', () => {
       withRetry(patient(engine), 'call', async () => {
         if (left === 0) return 'answer';
         left -= 1;
-        throw unreachable;
+        throw unreachable();
       }),
     );
     expect(answer).toBe('answer');
@@ -65,11 +92,12 @@ describe('withRetry', () => {
   it('stops waiting when it is told to stop', async () => {
     const stage = new Stage();
     const stop = new AbortController();
+    const failure = unreachable();
     const work = stage.run((engine) => {
       stage.kernel.at(stage.kernel.nowMs, () => stop.abort());
-      return withRetry(engine, 'call', () => Promise.reject(unreachable), stop.signal);
+      return withRetry(engine, 'call', () => Promise.reject(failure), stop.signal);
     });
-    expect(await failureOf(work)).toBe(unreachable);
+    expect(await failureOf(work)).toBe(failure);
     expect(stage.messages).toHaveLength(1);
   });
 });

@@ -1,8 +1,11 @@
 /**
  * Retries: here and nowhere else. Bounded, with full jitter from the injected randomness, and only for failures whose
  * code says `backoff`. Every write that passes through is guarded, so repeating one whose answer was lost is harmless.
+ *
+ * A call may be made of calls that are repeated themselves (`lentRetry`). An error whose tries were used up inside is not tried
+ * again outside (SPEC R130): bounds would multiply, and a store that is gone would take minutes to be called that.
  */
-import { KeyferryError, type StopSignal } from '@keyferry/core';
+import { KeyferryError, type Repeat, type StopSignal } from '@keyferry/core';
 import type { Environment } from './migration.ts';
 
 /** Tries in all, the first included: with the waits below, half a minute at most. */
@@ -19,6 +22,9 @@ export function patient<E extends Environment>(env: E): E {
   return { ...env, triesMax: patientTriesMax };
 }
 
+/** Errors of lent retries, thrown after the last try. */
+const usedUp = new WeakSet<KeyferryError>();
+
 /**
  * @param what names the call in the message, e.g. `write c00003`.
  * @throws the last error, when it is no `backoff`, the tries are used up, or `signal` aborts meanwhile.
@@ -34,12 +40,25 @@ export async function withRetry<T>(
       return await call();
     } catch (error) {
       if (!(error instanceof KeyferryError) || error.retry !== 'backoff' || tries >= most) throw error;
+      if (usedUp.has(error)) throw error;
       if (signal?.aborted === true) throw error;
       const waitMs = Math.ceil((random.uint32() / 2 ** 32) * Math.min(waitMaxMs, waitFirstMs * 2 ** (tries - 1)));
       host.emit({ code: 'store.retrying', data: { what, code: error.code, tries, waitMs } });
       await clock.sleep(waitMs, signal);
     }
   }
+}
+
+/** For adapters one of whose calls is thousands of requests: each of them is repeated by itself. */
+export function lentRetry(env: Retrying): Repeat {
+  return async (what, call, signal) => {
+    try {
+      return await withRetry(env, what, call, signal);
+    } catch (error) {
+      if (error instanceof KeyferryError) usedUp.add(error);
+      throw error;
+    }
+  };
 }
 
 /**

@@ -6,20 +6,14 @@
  */
 import { createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
-import {
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serverOrSkip, startApicurio, writeCertificates, type ApicurioServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNewRegistry, type RegistryConnection } from '../../src/apicurio/index.ts';
+import { startProxy } from './apicurio-proxy.ts';
 
 const next = await serverOrSkip('apicurio-3.3');
 const signal = new AbortController().signal;
@@ -224,31 +218,3 @@ describe.skipIf(!next.ok)(`a 3.3.3 that wants tokens${next.note}`, () => {
     }
   });
 });
-
-/** Passes everything on. @param judge gives a status to answer with instead; null: none */
-async function startProxy(
-  { endpoint }: ApicurioServer,
-  judge: (request: IncomingMessage) => number | null,
-  tls?: object,
-): Promise<{ readonly endpoint: string; close(): void }> {
-  const pass = (incoming: IncomingMessage, response: ServerResponse): void => {
-    const status = judge(incoming);
-    if (status !== null) return void response.writeHead(status).end();
-    const { method = 'GET', url = '/', headers } = incoming;
-    const outgoing = httpRequest(new URL(url, endpoint), { method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    incoming.pipe(outgoing);
-  };
-  const server = tls === undefined ? createServer(pass) : createTlsServer(tls, pass);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    endpoint: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}

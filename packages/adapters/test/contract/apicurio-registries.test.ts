@@ -8,11 +8,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  KeyferryError,
   keyToText,
   type BesidesArchive,
   type NewRegistry,
   type OldRegistry,
   type RegistryChange,
+  type Repeat,
 } from '@keyferry/core';
 import { fillRegistry, serverOrSkip, startApicurio, type ApicurioServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -21,6 +23,7 @@ import { RegistryApi } from '../../src/apicurio/api/registry-api.ts';
 import { walkOld } from '../../src/apicurio/v2/walk.ts';
 import { walkNew } from '../../src/apicurio/v3/walk.ts';
 import { rewriteArchive } from '../apicurio-archive-writer.ts';
+import { startProxy } from './apicurio-proxy.ts';
 import { get, OldRegistry as OldFixture, put } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
@@ -65,6 +68,44 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     expect(first.counts.version).toBe(first.counts.artifact + 2);
     expect(await source.walk(signal)).toMatchObject({ sha256: first.sha256, requests: first.requests });
     expect((await target.walk(signal)).counts).toMatchObject({ version: 0, content: 0, artifact: 0, group: 0 });
+  });
+
+  it('are walked whole through answers that are slow, lost or 503, and not for ever', async () => {
+    const failed = new Map<string, number>();
+    const proxy = await startProxy(servers[0], ({ url = '' }) => {
+      const times = failed.get(url) ?? 0;
+      failed.set(url, times + 1);
+      if (url.includes('/search/artifacts') && times === 0) return 'never';
+      return /meta|contentIds/.test(url) && times < 2 ? 503 : null;
+    });
+    const tries = 4;
+    const repeat: Repeat = async (_what, call) => {
+      for (let left = tries; ; left -= 1) {
+        try {
+          return await call();
+        } catch (error) {
+          if (left === 1 || !(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
+        }
+      }
+    };
+    const behind = { name: 'old', endpoints: [proxy.endpoint], requestTimeoutMs: 3000 };
+    const patient = openOldRegistry({ ...behind, repeat });
+    expect((await patient.walk(signal)).sha256).toBe((await source.walk(signal)).sha256);
+    const impatient = openOldRegistry(behind);
+    failed.clear();
+    await expect(impatient.walk(signal)).rejects.toMatchObject({ code: 'store.timeout' });
+    const down = await startProxy(servers[0], ({ url = '' }) => {
+      failed.set(url, (failed.get(url) ?? 0) + 1);
+      return url.includes('/meta') ? 503 : null;
+    });
+    const refused = openOldRegistry({ ...behind, endpoints: [down.endpoint], repeat });
+    failed.clear();
+    await expect(refused.walk(signal)).rejects.toMatchObject({ code: 'store.unreachable' });
+    const asked = [...failed].filter(([url]) => url.includes('/meta')).map(([, times]) => times);
+    expect(Math.max(...asked)).toBe(tries);
+    expect(asked.length).toBeLessThanOrEqual(8); // the requests that were under way at once, and none after them
+    await Promise.all([patient, impatient, refused].map((each) => each.close()));
+    for (const each of [proxy, down]) each.close();
   });
 
   it('write an export that is complete, and one that is not is found out entity by entity', async () => {

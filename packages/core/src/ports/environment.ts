@@ -9,6 +9,13 @@ export interface StopSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
+/**
+ * Makes a call again that failed for a while: the engine's retries, lent to an adapter one of whose calls is thousands of
+ * requests, so that one slow answer does not end all of it. Only for calls that are harmless to repeat.
+ * @param what names the call, for whoever reads along
+ */
+export type Repeat = <T>(what: string, call: () => Promise<T>, signal: StopSignal) => Promise<T>;
+
 export interface Clock {
   /** Milliseconds since 1970. For people, for expiries and for choosing whose lease has ended; never for safety. */
   nowMs(): number;

@@ -4,10 +4,11 @@
  *
  *     get, getOrNull    JSON by a schema          read     a body as a stream          send     a write, sent once
  *
- * Each is given up when the signal aborts. Reads move on to the next endpoint; a write is sent once, as nobody knows whether
+ * Each is given up when the signal aborts. A JSON read that failed for a while is made again, as often as the engine's retries that
+ * the connection was lent allow: a walk is thousands of them, and one slow answer must not end it. Reads move on to the next endpoint; a write is sent once, as nobody knows whether
  * one that failed has happened. A token that is refused is asked for anew, once.
  */
-import type { StopSignal } from '@keyferry/core';
+import type { Repeat, StopSignal } from '@keyferry/core';
 import type { z } from 'zod';
 import type { HttpAnswer } from '../../http/answer.ts';
 import { HttpClient, type HttpRequest } from '../../http/client.ts';
@@ -32,6 +33,8 @@ export interface RegistryConnection {
   readonly transferTimeoutMs?: number | undefined;
   /** Learns each token before it is used. */
   readonly onToken?: ((token: string) => void) | undefined;
+  /** Makes a read again that failed for a while. Default: none is. */
+  readonly repeat?: Repeat | undefined;
 }
 
 export interface Written {
@@ -52,6 +55,7 @@ export class RegistryApi {
   /** Requests sent so far. */
   requests = 0;
   private readonly client: HttpClient;
+  private readonly repeat: Repeat;
   private readonly tokens: TokenSource | null;
   private readonly base: string;
 
@@ -59,6 +63,7 @@ export class RegistryApi {
   constructor(connection: RegistryConnection, base: string) {
     const { name, endpoints, tls, auth, oidc, requestTimeoutMs = defaultTimeoutMs } = connection;
     const { transferTimeoutMs = defaultTransferTimeoutMs, onToken = () => undefined } = connection;
+    this.repeat = connection.repeat ?? ((_what, call) => call());
     this.store = name;
     this.base = base;
     this.client = new HttpClient({ store: name, endpoints, tls, auth, timeouts: { headersMs: requestTimeoutMs } });
@@ -77,6 +82,12 @@ export class RegistryApi {
     return found as z.infer<S>;
   }
 
+  /** As `get`, and not made again: for whoever asks how the registry is just now. */
+  async getOnce<S extends z.ZodType>(path: string, schema: S, signal: StopSignal): Promise<z.infer<S>> {
+    const found = await this.getUnlessOnce(path, schema, signal, () => false);
+    return found as z.infer<S>;
+  }
+
   /** Null: the registry says that it is not there. */
   async getOrNull<S extends z.ZodType>(path: string, schema: S, signal: StopSignal): Promise<z.infer<S> | null> {
     return await this.getUnless(path, schema, signal, isNotFound);
@@ -84,6 +95,16 @@ export class RegistryApi {
 
   /** Null where `isAbsent` says so of a refusal. */
   async getUnless<S extends z.ZodType>(
+    path: string,
+    schema: S,
+    signal: StopSignal,
+    isAbsent: (refusal: Refusal) => boolean,
+  ): Promise<z.infer<S> | null> {
+    const once = () => this.getUnlessOnce(path, schema, signal, isAbsent);
+    return await this.repeat(`GET ${path}`, once, signal);
+  }
+
+  private async getUnlessOnce<S extends z.ZodType>(
     path: string,
     schema: S,
     signal: StopSignal,
@@ -97,6 +118,11 @@ export class RegistryApi {
       }
       return this.parse(await this.textOf(answer), schema, answer.doing);
     });
+  }
+
+  /** As `read`, and made again like `get`: nothing of an earlier answer may be left in what `use` makes. */
+  async readAgain<T>(request: HttpRequest, signal: StopSignal, use: (answer: HttpAnswer) => Promise<T>): Promise<T> {
+    return await this.repeat(`GET ${request.path}`, () => this.read(request, signal, use), signal);
   }
 
   /** `use` gets the answer with its body unread, and may be called again with another endpoint's. */

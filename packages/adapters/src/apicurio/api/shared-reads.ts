@@ -40,7 +40,7 @@ export async function contentOf(
   const at = draft ?? `/ids/contentIds/${contentId}`;
   const references = await api.get(`${at}/references`, shapes.references, signal);
   const path = draft === undefined ? at : `${draft}/content`;
-  const content = await api.read({ path }, signal, async (answer) => {
+  const content = await api.readAgain({ path }, signal, async (answer) => {
     if (answer.status !== 200) throw refusalError(api.store, await readRefusal(answer));
     const hash = createHash('sha256');
     let bytes = 0;

@@ -10,7 +10,7 @@ export async function readSystem(
   signal: StopSignal,
 ): Promise<RegistrySystem> {
   const startedAtMs = performance.now();
-  const { version } = await api.get('/system/info', systemInfo, signal);
+  const { version } = await api.getOnce('/system/info', systemInfo, signal);
   const tookMs = Math.round(performance.now() - startedAtMs);
   return { version, ready: health === null ? null : await isReady(health, signal), tookMs };
 }

@@ -31,12 +31,12 @@ export async function readBesides(api: RegistryApi, signal: StopSignal): Promise
   await readRoles(api, besides, signal);
   await readSettings(api, besides, signal);
   const lanes = new Lanes(lanesMax);
-  await lanes.all(await listGroups(api, signal), async (group) => {
+  await lanes.untilFailed(await listGroups(api, signal), async (group) => {
     const { properties } = await api.get(`/groups/${pathPart(group)}`, shapes.group2, signal);
     const labels = Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value ?? '']));
     if (Object.keys(labels).length > 0) besides.groupLabels.push({ group, labels });
   });
-  await lanes.all(await listArtifacts(api, signal), (artifact) => readArtifact(api, artifact, besides, signal));
+  await lanes.untilFailed(await listArtifacts(api, signal), (artifact) => readArtifact(api, artifact, besides, signal));
   return sorted(besides);
 }
 

@@ -33,7 +33,7 @@ export async function walkOld(api: RegistryApi, signal: StopSignal): Promise<Rec
   const lanes = new Lanes(lanesMax);
   try {
     for (const record of await readRules(api, [], signal)) records.add(record);
-    await lanes.all(await listGroups(api, signal), async (id) => {
+    await lanes.untilFailed(await listGroups(api, signal), async (id) => {
       const {
         createdBy: owner,
         properties,
@@ -42,10 +42,10 @@ export async function walkOld(api: RegistryApi, signal: StopSignal): Promise<Rec
       records.add(groupRecord(id, { ...group, owner, labels: properties }));
     });
     const contentIds = new Set<number>();
-    await lanes.all(await listArtifacts(api, signal), async (artifact) => {
+    await lanes.untilFailed(await listArtifacts(api, signal), async (artifact) => {
       await walkArtifact(api, artifact, { records, contentIds }, signal);
     });
-    await lanes.all([...contentIds], async (id) => void records.add(await contentOf(api, id, signal)));
+    await lanes.untilFailed([...contentIds], async (id) => void records.add(await contentOf(api, id, signal)));
     return records.seal();
   } catch (error) {
     records.close();

@@ -36,14 +36,14 @@ export async function walkNew(api: RegistryApi, signal: StopSignal): Promise<Rec
   };
   try {
     add(await readRules(api, [], signal));
-    await lanes.all(await listGroups(api, signal), async (id) => {
+    await lanes.untilFailed(await listGroups(api, signal), async (id) => {
       const group = await api.get(`/groups/${pathPart(id)}`, shapes.group3, signal);
       add([groupRecord(id, group)]);
       add(await readRules(api, [id], signal));
     });
     /** To the path of a version, of those that only DRAFT versions have. */
     const contents = new Map<number, string | undefined>();
-    await lanes.all(await listArtifacts(api, signal), async (artifact) => {
+    await lanes.untilFailed(await listArtifacts(api, signal), async (artifact) => {
       // Its row is listed, and every path to it is taken for one of the default group.
       if (isMisspeltDefault(artifact.groupId)) return add([artifactRecord(artifact, {})]);
       add([await readArtifact(api, artifact, signal)]);
@@ -60,7 +60,7 @@ export async function walkNew(api: RegistryApi, signal: StopSignal): Promise<Rec
         add(await commentsOf(api, artifact, version, signal));
       }
     });
-    await lanes.all([...contents], async ([id, draft]) => add([await contentOf(api, id, signal, draft)]));
+    await lanes.untilFailed([...contents], async ([id, draft]) => add([await contentOf(api, id, signal, draft)]));
     return records.seal();
   } catch (error) {
     records.close();
