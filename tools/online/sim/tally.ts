@@ -59,7 +59,7 @@ export class Tally {
     this.trace(`${key} ${operation} ${who} told ${said}`);
     this.change(
       key,
-      (history) => answered(history, operation, said, this.overIn(history)),
+      (history) => answered(history, operation, said, this.over()),
       `${who} ${operation} was told ${said}`,
     );
   }
@@ -71,24 +71,19 @@ export class Tally {
 
   settled(key: string, operation: HistoryId): void {
     this.trace(`${key} ${operation} settled`);
-    this.change(key, (history) => settled(history, operation, this.overIn(history)), 'an operation was settled');
+    this.change(key, (history) => settled(history, operation, this.over()), 'an operation was settled');
   }
 
   /** @param held what the store in charge holds in the end */
   ends(key: string, held: HistoryId): void {
     const history = this.histories.get(key);
     if (history === undefined || history.possible.length === 0) return; // told already
-    if (!mayHold(history, held, this.overIn(history))) this.violations.push(`${key} holds ${held} in the end`);
+    if (!mayHold(history, held, this.over())) this.violations.push(`${key} holds ${held} in the end`);
   }
 
-  /** Of what the key may hold, what may be gone: a long history has thousands of TTLs, and few of them matter at a time. */
-  private overIn({ open, possible }: History): readonly HistoryId[] {
+  private over(): readonly HistoryId[] {
     const nowMs = this.nowMs();
-    const held = [
-      ...possible.map(({ value }) => value),
-      ...open.flatMap(({ asked: what }) => ('id' in what ? what.id : [])),
-    ];
-    return held.filter((id) => (this.endsMs.get(id) ?? Number.POSITIVE_INFINITY) <= nowMs);
+    return [...this.endsMs].flatMap(([id, atMs]) => (atMs <= nowMs ? [id] : []));
   }
 
   private change(key: string, by: (history: History) => History, what: string): void {

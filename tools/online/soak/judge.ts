@@ -1,9 +1,10 @@
 /**
- * The oracle of a live run: what every instance was told, merged in the order of time and held against what one register a
- * key could have answered (SPEC I13), and what watches showed against what was written.
+ * The oracle of a live run: what every instance was told, held against what one register a key could have answered
+ * (register-history.ts), and what watches showed against what was written.
  */
-import { Tally, type HistoryId } from '../sim/tally.ts';
+import type { HistoryId } from '../sim/tally.ts';
 import type { InstanceLine } from './instance-log.ts';
+import { contradictionIn, type Operation } from './register-history.ts';
 
 export interface Verdict {
   readonly violations: readonly string[];
@@ -21,63 +22,68 @@ export interface Evidence {
   readonly requestLifeMs: number;
 }
 
-interface Moment {
-  readonly at: number;
-  readonly act: () => void;
+export function judge({ instances, before, after, requestLifeMs }: Evidence): Verdict {
+  const all = [...instances.values()].flat();
+  const operations = operationsOf(all, requestLifeMs);
+  const untrue = [...before].flatMap(([key, held]) => {
+    const history = { before: held, after: after.get(key) ?? held, operations: operations.get(key) ?? [] };
+    const contradiction = contradictionIn(history);
+    return contradiction === null ? [] : [`${key}: ${contradiction}, which no order of its operations explains`];
+  });
+  const shown = [...instances].flatMap(([name, lines]) => judgeWatch(name, lines, all));
+  return {
+    violations: [...untrue, ...shown],
+    seen: countOf(all),
+    writePauseMaxMs: writePause([...instances.values()]),
+  };
 }
 
-export function judge({ instances, before, after, requestLifeMs }: Evidence): Verdict {
-  const seen = new Map<string, number>();
-  const note = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1);
-  let nowMs = 0;
-  const tally = new Tally(
-    () => nowMs,
-    () => undefined,
-  );
-  for (const [key, held] of before) tally.begin(key, held);
-  const moments: Moment[] = [];
-  for (const [name, lines] of instances) {
-    for (const line of lines) {
-      const { at } = line;
-      switch (line.kind) {
-        case 'asked':
-          moments.push({ at, act: () => tally.asked(line.key, line.op, line.what) });
-          break;
-        case 'ttl':
-          moments.push({ at, act: () => tally.endsAt(line.op, line.endsAtMs) });
-          break;
-        case 'told':
-          note(line.said === 'unmet' ? 'unmet' : 'told');
-          moments.push({ at, act: () => tally.answered(line.key, line.op, line.said, name) });
-          break;
-        case 'withdrawn':
-          note(line.why);
-          moments.push({ at, act: () => tally.withdrawn(line.key, line.op) });
-          break;
-        case 'unknown':
-          note('unknown');
-          moments.push({ at: at + requestLifeMs, act: () => tally.settled(line.key, line.op) });
-          break;
-        case 'watch':
-          note(line.open ? 'watch opened' : 'watch lost');
-          break;
-        case 'shown':
-          note('shown');
-          break;
-        case 'mode':
-          note(`mode ${line.mode}`);
-          break;
-      }
+/** By key. What a kill cut off may have happened within a request life. */
+function operationsOf(all: readonly InstanceLine[], requestLifeMs: number): ReadonlyMap<string, readonly Operation[]> {
+  const byId = new Map<HistoryId, Operation & { readonly key: string }>();
+  for (const line of all) {
+    if (line.kind === 'asked') {
+      const { key, op: id, what, at: askedAt } = line;
+      byId.set(id, { key, id, what, askedAt, outcome: { kind: 'unknown', settledAt: askedAt + requestLifeMs } });
     }
+    const operation = 'op' in line ? byId.get(line.op) : undefined;
+    if (operation === undefined) continue;
+    const { at } = line;
+    if (line.kind === 'ttl') byId.set(line.op, { ...operation, endsAt: line.endsAtMs });
+    if (line.kind === 'told') byId.set(line.op, { ...operation, outcome: { kind: 'told', said: line.said, at } });
+    if (line.kind === 'unknown')
+      byId.set(line.op, { ...operation, outcome: { kind: 'unknown', settledAt: at + requestLifeMs } });
+    if (line.kind === 'withdrawn') byId.delete(line.op);
   }
-  // Of one instant: what was asked comes before what was told, as in the file of each instance (the sort is stable).
-  for (const { at, act } of moments.toSorted((a, b) => a.at - b.at)) {
-    nowMs = at;
-    act();
+  return Map.groupBy(byId.values(), ({ key }) => key);
+}
+
+function countOf(all: readonly InstanceLine[]): ReadonlyMap<string, number> {
+  const seen = new Map<string, number>();
+  for (const line of all) {
+    const what = kindOf(line);
+    if (what !== null) seen.set(what, (seen.get(what) ?? 0) + 1);
   }
-  for (const [key, held] of after) tally.ends(key, held);
-  const shown = [...instances].flatMap(([name, lines]) => judgeWatch(name, lines, [...instances.values()].flat()));
-  return { violations: [...tally.violations, ...shown], seen, writePauseMaxMs: writePause([...instances.values()]) };
+  return seen;
+}
+
+function kindOf(line: InstanceLine): string | null {
+  switch (line.kind) {
+    case 'told':
+      return line.said === 'unmet' ? 'unmet' : 'told';
+    case 'withdrawn':
+      return line.why;
+    case 'watch':
+      return line.open ? 'watch opened' : 'watch lost';
+    case 'mode':
+      return `mode ${line.mode}`;
+    case 'unknown':
+    case 'shown':
+      return line.kind;
+    case 'asked':
+    case 'ttl':
+      return null;
+  }
 }
 
 interface Written {

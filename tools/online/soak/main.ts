@@ -4,7 +4,8 @@
  *     npm run soak                        ten ways there and back, in fair and in foul weather
  *     npm run soak -- --rounds 100 --seed tuesday
  *
- * Ends with the tally; exit code 1 if anything is not as it must be. In CI a short form runs (test/e2e/proof.test.ts).
+ * Ends with the tally; exit code 1 if anything is not as it must be. In CI a short form runs (test/e2e/proof.test.ts). A network
+ * namespace needs root; without it, processes are stopped where they would be cut off.
  */
 import { parseArgs } from 'node:util';
 import { islandOrNone } from './island.ts';
@@ -31,7 +32,7 @@ const proof = await runProof({
   weather: { cut: Number(values.cut), hold: 0.01, holdMaxMs: 200 },
   say,
 });
-for (const [what, count] of [...proof.seen].toSorted()) say(`${what}: ${count}`);
+for (const [what, count] of [...proof.seen].toSorted(([a], [b]) => (a < b ? -1 : 1))) say(`${what}: ${count}`);
 say(`connections broken: ${proof.cuts}`);
 say(`longest wait for a write: ${Math.round(proof.writePauseMaxMs)} ms`);
 say(`left of keyferry's own: ${proof.controlLeft.join(', ')}`);

@@ -51,7 +51,10 @@ const instanceProgram = fileURLToPath(new URL('instance.ts', import.meta.url));
 const name = 'proof';
 const prefix = `/${name}/`;
 const switchKey = '_keyferry/switch';
-const hotKeys = Array.from({ length: 12 }, (_, i) => `${prefix}hot/${i}`);
+const hotKeys: readonly [string, ...string[]] = [
+  `${prefix}hot/0`,
+  ...Array.from({ length: 11 }, (_, i) => `${prefix}hot/${i + 1}`),
+];
 const requestTimeoutMs = 1500;
 /** Longer than a request waits, and than what a cut held back is repeated. */
 const requestLifeMs = 5000;
@@ -152,7 +155,7 @@ class Stage {
     const entries = Array.from({ length: this.options.keysAtRest }, (_, i) => {
       return { key: `${prefix}rest/${String(i).padStart(6, '0')}`, value: `value ${i}` };
     });
-    await loadV2Keys(this.servers[0].endpoints[0] as string, entries);
+    await loadV2Keys(this.servers[0].endpoints[0] ?? '', entries);
     return new Map(entries.map(({ key, value }) => [key, value]));
   }
 
@@ -162,7 +165,7 @@ class Stage {
     const listenOn = island?.address ?? '127.0.0.1';
     const reach = async (server: EtcdServer): Promise<string> => {
       const prng = new Prng(`${seed} proxy ${this.proxies.length}`);
-      const proxy = await startProxy(server.endpoints[0] as string, listenOn, prng);
+      const proxy = await startProxy(server.endpoints[0] ?? '', listenOn, prng);
       proxy.change(weather);
       this.proxies.push(proxy);
       return proxy.endpoint;
