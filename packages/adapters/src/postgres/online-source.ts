@@ -57,9 +57,9 @@ class PostgresOnlineSource implements OnlineSource {
   private readonly sessions: Sessions;
   private readonly tables: Tables;
 
-  constructor({ tables, ...connecting }: PostgresOnlineOptions) {
+  constructor({ tables, statementTimeoutMs = defaultOnlineTimeoutMs, ...connecting }: PostgresOnlineOptions) {
     this.store = connecting.name;
-    this.sessions = new Sessions({ statementTimeoutMs: defaultOnlineTimeoutMs, ...connecting });
+    this.sessions = new Sessions({ ...connecting, statementTimeoutMs });
     this.tables = new Tables(connecting.name, tables, true);
   }
 
