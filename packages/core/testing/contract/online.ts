@@ -86,7 +86,7 @@ export function onlineSourceContract(kind: string, open: () => Promise<OnlineFix
         const ask = (text: string, expected: 'any' | 'absent') =>
           store.ask(k, { kind: 'write', write: put(text), expect: expected });
         const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => ask(`by ${i}`, 'absent')));
-        expect(answers.map(({ kind }) => kind).toSorted()).toEqual([...Array(7).fill('unmet'), 'written']);
+        expect(answers.map((answer) => answer.kind).toSorted()).toEqual([...Array(7).fill('unmet'), 'written']);
         const all = await Promise.all(Array.from({ length: 8 }, (_, i) => ask(`again ${i}`, 'any')));
         const befores = all.map((answer) => answer.kind === 'written' && answer.previous?.version);
         expect(new Set(befores).size).toBe(all.length);
@@ -224,7 +224,7 @@ export function onlineTargetContract(kind: string, open: (holdsSwitch: boolean) 
         const answers = await Promise.all(
           Array.from({ length: 8 }, (_, i) => store.ask(k, write(put(`by ${i}`), { expect: 'fresh' }), unseen)),
         );
-        expect(answers.map(({ kind }) => kind).toSorted()).toEqual([...Array(7).fill('unmet'), 'written']);
+        expect(answers.map((answer) => answer.kind).toSorted()).toEqual([...Array(7).fill('unmet'), 'written']);
         const all = await Promise.all(
           Array.from({ length: 8 }, (_, i) => store.ask(k, write(put(`again ${i}`)), unseen)),
         );
