@@ -13,7 +13,8 @@ import type {
 } from './config/resolved-config.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
-import { networkOptions, tableOptions, type StoreContext } from './wire-options.ts';
+import { consulOptions, networkOptions, postgresConnection, tableOptions, type StoreContext } from './wire-options.ts';
+import { postgresTables } from './wire-postgres.ts';
 
 export interface WiredOnline {
   readonly place: Switch;
@@ -78,6 +79,14 @@ async function openSwitch({ switch: place }: OnlineConfig, stores: Stores, conte
       const { openEtcdV2Switch } = await import('./etcd-v2/index.ts');
       return openEtcdV2Switch({ name, key, ...(await networkOptions(store, context)) });
     }
+    case 'consul': {
+      const { openConsulSwitch } = await import('./consul/index.ts');
+      return openConsulSwitch({ name, key, ...(await consulOptions(store, context)) });
+    }
+    case 'postgres': {
+      const { openPostgresSwitch } = await import('./postgres/index.ts');
+      return openPostgresSwitch({ name, key, ...(await postgresConnection(store, context)) });
+    }
     case 'sqlite': {
       const { openSqliteSwitch } = await import('./sqlite/index.ts');
       return openSqliteSwitch({ name, key, file: shortPath(context.directory, store.file) });
@@ -89,9 +98,19 @@ async function openSwitch({ switch: place }: OnlineConfig, stores: Stores, conte
 
 async function openOnlineSource(name: string, stores: Stores, context: StoreContext): Promise<OnlineSource | null> {
   const store = stores[name];
-  if (store?.kind !== 'etcd-v2') return null;
-  const { openEtcdV2OnlineSource } = await import('./etcd-v2/index.ts');
-  return openEtcdV2OnlineSource({ name, ...(await networkOptions(store, context)) });
+  switch (store?.kind) {
+    case 'etcd-v2': {
+      const { openEtcdV2OnlineSource } = await import('./etcd-v2/index.ts');
+      return openEtcdV2OnlineSource({ name, ...(await networkOptions(store, context)) });
+    }
+    case 'postgres': {
+      const { openPostgresOnlineSource } = await import('./postgres/index.ts');
+      const tables = await postgresTables(store);
+      return openPostgresOnlineSource({ name, tables, ...(await postgresConnection(store, context)) });
+    }
+    default:
+      return null;
+  }
 }
 
 /** Where the target itself holds the switch, it compares that with each write (SPEC R35). */
@@ -111,14 +130,31 @@ async function openOnlineTarget(
   context: StoreContext,
 ): Promise<OnlineTarget | null> {
   const store = stores[name];
-  if (store?.kind !== 'etcd-v3') return null;
-  const { openEtcdV3OnlineTarget } = await import('./etcd-v3/index.ts');
-  const { reservedPrefix } = store;
-  return openEtcdV3OnlineTarget({
-    name,
-    migration,
-    ...(reservedPrefix === null ? {} : { reservedPrefix }),
-    ...switchKeyIn(name, online.switch),
-    ...(await networkOptions(store, context)),
-  });
+  const held = switchKeyIn(name, online.switch);
+  switch (store?.kind) {
+    case 'etcd-v3': {
+      const { openEtcdV3OnlineTarget } = await import('./etcd-v3/index.ts');
+      const reservedPrefix = store.reservedPrefix ?? undefined;
+      return openEtcdV3OnlineTarget({
+        name,
+        migration,
+        reservedPrefix,
+        ...held,
+        ...(await networkOptions(store, context)),
+      });
+    }
+    case 'consul': {
+      const { openConsulOnlineTarget } = await import('./consul/index.ts');
+      const transactionBytes = store.transactionBytes ?? undefined;
+      return openConsulOnlineTarget({
+        name,
+        migration,
+        transactionBytes,
+        ...held,
+        ...(await consulOptions(store, context)),
+      });
+    }
+    default:
+      return null;
+  }
 }

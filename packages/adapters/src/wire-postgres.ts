@@ -4,6 +4,7 @@ import { planConfig } from './config/digest.ts';
 import type { PostgresConfig, ResolvedConfig } from './config/resolved-config.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { postgresConnection, type StoreContext } from './wire-options.ts';
+import type { TableMapping } from './postgres/index.ts';
 import type { WireOptions } from './wire.ts';
 
 export async function openPostgres(
@@ -12,7 +13,7 @@ export async function openPostgres(
   context: StoreContext,
   side: 'source' | 'target',
 ): Promise<SourceStore & TargetStore> {
-  const { openPostgresStore, compileKeyTemplate } = await import('./postgres/index.ts');
+  const { openPostgresStore } = await import('./postgres/index.ts');
   return openPostgresStore({
     name,
     side,
@@ -22,11 +23,17 @@ export async function openPostgres(
     changes: store.changes,
     readTimeoutMs: store.readTimeoutMs ?? undefined,
     ...(await postgresConnection(store, context)),
-    tables: store.tables.map((table) => {
-      const compiled = compileKeyTemplate(table.key);
-      invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
-      return { ...table, key: compiled.template };
-    }),
+    tables: await postgresTables(store),
+  });
+}
+
+/** The tables of a store, as the adapter has them. */
+export async function postgresTables({ tables }: PostgresConfig): Promise<readonly TableMapping[]> {
+  const { compileKeyTemplate } = await import('./postgres/index.ts');
+  return tables.map((table) => {
+    const compiled = compileKeyTemplate(table.key);
+    invariant(compiled.ok, `a checked configuration has the key ${table.key}`);
+    return { ...table, key: compiled.template };
   });
 }
 

@@ -6,7 +6,7 @@ import { valueAt } from './schema-issues.ts';
 import type { YamlText } from './yaml-text.ts';
 
 /** Kinds of stores that can hold a switch (`switch.ts` of each). */
-const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'sqlite'];
+export const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'consul', 'postgres', 'sqlite'];
 
 export function checkOnline(
   yaml: YamlText,

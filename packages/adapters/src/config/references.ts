@@ -9,7 +9,7 @@ import { nearest } from './nearest.ts';
 import { checkReads } from './reads.ts';
 import type { StoreKind } from './resolved-config.ts';
 import { valueAt } from './schema-issues.ts';
-import { cannotHoldSwitch, checkOnline } from './online-references.ts';
+import { cannotHoldSwitch, checkOnline, switchKinds } from './online-references.ts';
 import { checkParallel } from './parallel-references.ts';
 import { checkTables } from './table-references.ts';
 import type { YamlText } from './yaml-text.ts';
@@ -148,8 +148,6 @@ function checkBackup(yaml: YamlText, root: unknown, migration: string): readonly
 
 const durationOf = (value: unknown, byDefault: string): number | null =>
   parseDurationMs(typeof value === 'string' ? value : byDefault);
-
-const switchKinds: readonly StoreKind[] = ['etcd-v2', 'etcd-v3', 'consul', 'postgres', 'sqlite'];
 
 function checkReplicate(yaml: YamlText, root: unknown, migration: string): readonly ConfigIssue[] {
   const base = ['migrations', migration];

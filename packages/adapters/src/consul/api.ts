@@ -9,7 +9,7 @@ import { KeyferryError, keyFromText, type Key, type Position } from '@keyferry/c
 import type { HttpAnswer } from '../http/answer.ts';
 import type { HttpClient, HttpRequest } from '../http/client.ts';
 import { encodePath } from '../http/key-path.ts';
-import { checkEntries, EntryStream, parseJson } from './entries.ts';
+import { asTransaction, checkEntries, EntryStream, parseJson, type Framing } from './entries.ts';
 import { entryOf, type ConsulEntry } from './entry.ts';
 import { operationFailure, readFailure, unexpected } from './errors.ts';
 import { KeyListReader } from './key-list.ts';
@@ -99,24 +99,36 @@ export class ConsulApi {
   async readTree<T>(prefix: Key, use: (feed: (sink: EntrySink) => Promise<void>) => Promise<T>): Promise<T> {
     return await this.list(prefix, 'recurse', (answer) =>
       use(async (sink) => {
-        let isEmpty = true;
-        const entries = new EntryStream(
-          (wire) => {
-            isEmpty = false;
-            const entry = entryOf(wire);
-            if (entry === null) sink.notText(wire.Key.toWellFormed());
-            else sink.take(entry);
-          },
-          (detail) => unexpected(this.store, answer, detail),
-        );
-        await this.drain(
-          answer,
-          (piece) => entries.write(piece),
-          () => entries.end(),
-        );
-        if (isEmpty && answer.status === 200) throw unexpected(this.store, answer, 'it is a list without an entry');
+        const count = await this.feedEntries(answer, sink);
+        if (count === 0 && answer.status === 200) throw unexpected(this.store, answer, 'it is a list without an entry');
       }),
     );
+  }
+
+  /**
+   * All entries below several prefixes, in one state of the store, prefix after prefix and each in the order of its keys;
+   * handed over as by `readTree`. What the token may not read is left out without a word.
+   */
+  async readTrees<T>(
+    prefixes: readonly Key[],
+    use: (feed: (sink: EntrySink) => Promise<unknown>) => Promise<T>,
+  ): Promise<T> {
+    await this.proveTenancy();
+    const operations = prefixes.map((prefix) => this.operations.getTree(prefix));
+    const timeouts = { headersMs: this.requestTimeoutMs * listingPatience };
+    const request = { ...this.transactionRequest('?consistent', operations), timeouts };
+    return await this.client.read(request, async (answer) => {
+      if (answer.status !== 200) {
+        await this.transactionOf(answer, true);
+        throw unexpected(this.store, answer, 'a transaction without conditions was refused');
+      }
+      if (answer.header('x-consul-knownleader') !== 'true') {
+        answer.discard();
+        const detail = `${answer.doing}: it knows no leader`;
+        throw new KeyferryError('store.no-leader', { store: this.store, detail });
+      }
+      return await use((sink) => this.feedEntries(answer, sink, asTransaction));
+    });
   }
 
   /** Counts the keys that begin with a prefix and that `isCounted` takes, up to `max`. */
@@ -235,6 +247,27 @@ export class ConsulApi {
       await this.indexOf(answer);
       return await use(answer);
     });
+  }
+
+  /** @returns how many there were */
+  private async feedEntries(answer: HttpAnswer, sink: EntrySink, framing?: Framing): Promise<number> {
+    let count = 0;
+    const entries = new EntryStream(
+      (wire) => {
+        count += 1;
+        const entry = entryOf(wire);
+        if (entry === null) sink.notText(wire.Key.toWellFormed());
+        else sink.take(entry);
+      },
+      (detail) => unexpected(this.store, answer, detail),
+      framing,
+    );
+    await this.drain(
+      answer,
+      (piece) => entries.write(piece),
+      () => entries.end(),
+    );
+    return count;
   }
 
   private async drain(answer: HttpAnswer, write: (piece: Uint8Array) => void, end: () => void): Promise<void> {

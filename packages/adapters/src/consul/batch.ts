@@ -2,14 +2,14 @@
  * How a batch becomes transactions: the operations of each record, their number and size, and where to cut.
  *
  *     check-index fence, check-index epoch, set mark
- *     put     cas key (absent, or at its version)    check-not-exists tombstone
+ *     put     cas key (absent, or at its version)    check-not-exists tombstone    (online: set its origin)
  *     delete  check-index key, delete-cas key        set its note in gone/
  *
  * All or nothing: a transaction in which one condition does not hold does nothing, and names all whose do not. A check of
  * the index stands for one of the value: what was read at that index was understood. A delete checks the index by itself
  * because `delete-cas` of an absent key succeeds [measured, 1.8.7].
  */
-import { recordBytes, type GuardedChange } from '@keyferry/core';
+import { originText, recordBytes, type GuardedChange } from '@keyferry/core';
 import { guardOperations, operationsMax, recordBytesMaxOf } from './capabilities.ts';
 import { attemptValue, type ControlKeys } from './control-keys.ts';
 import { indexOf, isHeld } from './entry.ts';
@@ -78,7 +78,12 @@ function operationsOf({ operations, keys, form }: BatchContext, change: GuardedC
     ];
   }
   const expected = change.expect === 'absent' ? 0 : indexOf(change.expect.version);
-  return [operations.cas(key, form.toStored(change.value), expected), operations.checkAbsent(keys.tomb(key))];
+  const origin = change.origin === undefined ? [] : [Buffer.from(originText(change.origin), 'latin1')];
+  return [
+    operations.cas(key, form.toStored(change.value), expected),
+    operations.checkAbsent(keys.tomb(key)),
+    ...origin.map((text) => operations.set(keys.origin(key), plain(text))),
+  ];
 }
 
 function refusalOf({ keys, form, transactionBytes }: BatchContext, change: GuardedChange): string | null {

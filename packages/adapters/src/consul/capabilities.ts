@@ -54,6 +54,7 @@ export function consulTargetCapabilities(
     unfit: ({ key, value }) => unfitKey(key) ?? unfitSize(key, value, transactionBytes) ?? form.unfit(value),
     reservedPrefix,
     expiryToleranceMs: 0,
+    origins: true,
   };
 }
 

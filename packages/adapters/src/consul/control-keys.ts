@@ -7,6 +7,7 @@
  *     <reserved><migration>/lock                                         held by a session while a run works; who, a JSON document
  *     <reserved><migration>/tail/<name>                                  a tail: fence, position, number of its last write
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
+ *     <reserved><migration>/from/<key>                                   origin of a record that was copied online
  *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
  *     <reserved><migration>/back/<unique>                                one a transaction that put own records back
@@ -37,6 +38,7 @@ export class ControlKeys {
   readonly fences: Key;
   readonly tails: Key;
   readonly tombs: Key;
+  readonly origins: Key;
   readonly gones: Key;
   readonly backs: Key;
   /** Of all attempts. */
@@ -51,6 +53,7 @@ export class ControlKeys {
     this.fences = `${base}fence/` as Key;
     this.tails = `${base}tail/` as Key;
     this.tombs = `${base}tomb/` as Key;
+    this.origins = `${base}from/` as Key;
     this.gones = `${base}gone/` as Key;
     this.backs = `${base}back/` as Key;
     this.marks = `${base}mark/` as Key;
@@ -66,6 +69,10 @@ export class ControlKeys {
 
   tomb(key: Key): Key {
     return (this.tombs + key) as Key;
+  }
+
+  origin(key: Key): Key {
+    return (this.origins + key) as Key;
   }
 
   gone(key: Key): Key {

@@ -155,7 +155,7 @@ export class ConsulControl implements TargetControl {
   /** One transaction: nobody sees some of them gone and others not. */
   async dropControl(epoch: Fence): Promise<void> {
     const { keys, operations } = this.context;
-    const all = [keys.fences, keys.tails, keys.tombs, keys.gones, keys.backs, keys.marks];
+    const all = [keys.fences, keys.tails, keys.tombs, keys.origins, keys.gones, keys.backs, keys.marks];
     await this.writeUnder(
       epoch,
       all.map((prefix) => operations.deleteTree(prefix)),

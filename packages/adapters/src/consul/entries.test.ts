@@ -4,13 +4,13 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EntryStream, isText, type WireEntry } from './entries.ts';
+import { asTransaction, EntryStream, isText, type Framing, type WireEntry } from './entries.ts';
 
 const broken = (detail: string): Error => new Error(detail);
 
-function read(answer: string, pieceBytes: number): readonly WireEntry[] {
+function read(answer: string, pieceBytes: number, framing?: Framing): readonly WireEntry[] {
   const entries: WireEntry[] = [];
-  const stream = new EntryStream((entry) => entries.push(entry), broken);
+  const stream = new EntryStream((entry) => entries.push(entry), broken, framing);
   const bytes = Buffer.from(answer, 'utf8');
   for (let at = 0; at < bytes.length; at += pieceBytes) stream.write(bytes.subarray(at, at + pieceBytes));
   stream.end();
@@ -29,6 +29,20 @@ describe('entries of an answer', () => {
     for (let size = 1; size <= answer.length; size += 1) {
       expect(read(answer, size).map(({ Key }) => Key)).toEqual(['a', trap, 'é😀', 'last']);
     }
+  });
+
+  it('come out of a transaction too', () => {
+    const names = ['a', `b}},{"KV":{"LockIndex":0`, 'é😀'];
+    const large = 'x'.repeat(400_000);
+    for (const value of ['dg==', large]) {
+      const results = names.map((name) => `{"KV":${written(name, value)}}`);
+      const whole = `{"Results":[${results.join(',')}],"Errors":null,"Index":0,"KnownLeader":true}`;
+      for (const size of [1, 7, 64, 5000, whole.length].filter((each) => value !== large || each > 64)) {
+        expect(read(whole, size, asTransaction).map(({ Key }) => Key)).toEqual(names);
+      }
+      for (const cut of [1, 20, 60]) expect(() => read(whole.slice(0, -cut), 5000, asTransaction)).toThrow(/^it/);
+    }
+    expect(read('{"Results":[],"Errors":null}', 3, asTransaction)).toEqual([]);
   });
 
   it('law: are what was written, also when there are more than fit into one part', () => {

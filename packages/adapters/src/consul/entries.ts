@@ -24,20 +24,45 @@ export interface WireEntry {
 const partBytes = 512 * 1024;
 /** An entry holds 512 KiB unless the server was told otherwise (`kv_max_value_size`). */
 const entryBytesMax = 256 * 1024 * 1024;
-const between = '},{"LockIndex":';
+
+/** How entries stand in an answer, and where it may be cut. */
+export interface Framing {
+  readonly opening: string;
+  /** From the end of an entry to the beginning of the next; the cut is at the comma in it. */
+  readonly between: string;
+  readonly closing: string;
+  /** The entries in the JSON of a part between opening and closing, unchecked. */
+  readonly entriesOf: (json: unknown) => unknown;
+}
+
+const asList: Framing = { opening: '[', between: '},{"LockIndex":', closing: ']', entriesOf: (json) => json };
+
+/** The answer of a transaction that only reads: `{"Results":[{"KV":{"LockIndex":0,…}},…],"Errors":null,…}`. */
+export const asTransaction: Framing = {
+  opening: '{"Results":[',
+  between: '}},{"KV":{"LockIndex":',
+  closing: ']}',
+  entriesOf: (json) => {
+    const { Results } = json as { readonly Results?: unknown };
+    if (!Array.isArray(Results)) return Results;
+    return Results.map((each: unknown) => (typeof each === 'object' && each !== null && 'KV' in each ? each.KV : null));
+  },
+};
 
 export class EntryStream {
   private readonly take: (entry: WireEntry) => void;
   private readonly broken: (detail: string) => Error;
+  private readonly framing: Framing;
   private pieces: Uint8Array[] = [];
   private bytes = 0;
   private parseAt = partBytes;
   private begun = false;
 
   /** @param broken makes the error for an answer that is not a list of entries, or not all of it */
-  constructor(take: (entry: WireEntry) => void, broken: (detail: string) => Error) {
+  constructor(take: (entry: WireEntry) => void, broken: (detail: string) => Error, framing: Framing = asList) {
     this.take = take;
     this.broken = broken;
+    this.framing = framing;
   }
 
   write(piece: Uint8Array): void {
@@ -45,6 +70,7 @@ export class EntryStream {
     this.bytes += piece.byteLength;
     if (this.bytes < this.parseAt) return;
     const gathered = Buffer.concat(this.pieces);
+    const { between, closing } = this.framing;
     const cut = gathered.lastIndexOf(between);
     if (cut < 0) {
       if (this.bytes > entryBytesMax) throw this.broken('it is not a list of entries');
@@ -52,8 +78,9 @@ export class EntryStream {
       this.parseAt = 2 * this.bytes; // an entry larger than a part: look again once there is much more
       return;
     }
-    this.parse(gathered.subarray(0, cut + 1));
-    const rest = gathered.subarray(cut + 2);
+    const comma = cut + between.indexOf(',');
+    this.parse(gathered.subarray(0, comma), closing);
+    const rest = gathered.subarray(comma + 1);
     this.pieces = [rest];
     this.bytes = rest.byteLength;
     this.parseAt = Math.max(partBytes, 2 * this.bytes);
@@ -61,19 +88,22 @@ export class EntryStream {
 
   /** Call at the end of the answer: throws unless exactly one whole list was seen. */
   end(): void {
-    const last = Buffer.concat(this.pieces).toString('latin1').trimEnd();
-    if (!last.endsWith(']')) throw this.broken('it ends too early');
-    this.parse(Buffer.from(last.slice(0, -1), 'latin1'));
+    const last = Buffer.from(Buffer.concat(this.pieces).toString('latin1').trimEnd(), 'latin1');
+    if (!last.toString('latin1').endsWith(this.framing.closing.slice(-1))) throw this.broken('it ends too early');
+    this.parse(last, '');
   }
 
-  private parse(part: Buffer): void {
+  /** @param closing what the part lacks at its end */
+  private parse(part: Buffer, closing: string): void {
+    const { opening, entriesOf } = this.framing;
     let text = part.toString('utf8');
     if (!this.begun) {
-      if (!text.startsWith('[')) throw this.broken('it is not a list of entries');
-      text = text.slice(1);
+      if (!text.startsWith(opening)) throw this.broken('it is not a list of entries');
+      text = text.slice(opening.length);
       this.begun = true;
     }
-    for (const entry of checkEntries(parseJson(`[${text}]`, this.broken), this.broken)) this.take(entry);
+    const json = parseJson(`${opening}${text}${closing}`, this.broken);
+    for (const entry of checkEntries(entriesOf(json), this.broken)) this.take(entry);
   }
 }
 

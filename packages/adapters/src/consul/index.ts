@@ -47,6 +47,7 @@ import { ConsulTail } from './tail.ts';
 import { ValueForm } from './value-form.ts';
 import { openView, type ViewContext } from './view.ts';
 
+export { openConsulOnlineTarget, type ConsulOnlineTargetOptions } from './online-target.ts';
 export {
   openConsulPlainSwitch,
   openConsulPrimarySwitch,

@@ -14,20 +14,33 @@ import { operationsMax } from './capabilities.ts';
 import type { ConsulEntry } from './entry.ts';
 import { unfitKey } from './key-form.ts';
 
-/** One for each key, in order; null: nothing is there. Keys that Consul cannot hold are absent. */
-export async function lookUp(api: ConsulApi, keys: readonly Key[]): Promise<readonly (ConsulEntry | null)[]> {
+/**
+ * One for each key, in order; null: nothing is there. Keys that Consul cannot hold are absent. Up to 64 of them are of one
+ * state of the store.
+ * @param expectedAbsent a guess, which saves a request where it is right
+ */
+export async function lookUp(
+  api: ConsulApi,
+  keys: readonly Key[],
+  expectedAbsent: ReadonlySet<Key> = nothing,
+): Promise<readonly (ConsulEntry | null)[]> {
   const found = new Map<Key, ConsulEntry>();
   const asked = keys.filter((key) => unfitKey(key) === null);
   for (let at = 0; at < asked.length; at += operationsMax) {
-    for (const entry of await lookUpSome(api, asked.slice(at, at + operationsMax))) found.set(entry.key, entry);
+    for (const entry of await lookUpSome(api, asked.slice(at, at + operationsMax), expectedAbsent))
+      found.set(entry.key, entry);
   }
   return keys.map((key) => found.get(key) ?? null);
 }
 
 /** Values up to the limit fit into one answer; nothing here is bounded by the size of a request. */
-async function lookUpSome(api: ConsulApi, keys: readonly Key[]): Promise<readonly ConsulEntry[]> {
+async function lookUpSome(
+  api: ConsulApi,
+  keys: readonly Key[],
+  expectedAbsent: ReadonlySet<Key>,
+): Promise<readonly ConsulEntry[]> {
   const { operations } = api;
-  let absent: ReadonlySet<Key> = new Set();
+  let absent = expectedAbsent;
   for (;;) {
     const asked = keys.map((key) => (absent.has(key) ? operations.checkAbsent(key) : operations.get(key)));
     const answer = await api.readTransaction(asked);
@@ -37,3 +50,5 @@ async function lookUpSome(api: ConsulApi, keys: readonly Key[]): Promise<readonl
     absent = new Set(keys.filter((key) => absent.has(key) !== moved.includes(key)));
   }
 }
+
+const nothing: ReadonlySet<Key> = new Set();

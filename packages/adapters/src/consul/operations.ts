@@ -21,6 +21,11 @@ export class Operations {
     return this.operation('get', key, '');
   }
 
+  /** All entries whose keys begin with a prefix, which is not empty; none is an answer too. */
+  getTree(prefix: Key): Operation {
+    return this.operation('get-tree', prefix, '');
+  }
+
   set(key: Key, stored: StoredValue): Operation {
     return this.operation('set', key, valueMembers(stored));
   }

@@ -6,7 +6,7 @@
  * tables and databases of the server move it too.
  */
 import { createHash } from 'node:crypto';
-import type { Position } from '@keyferry/core';
+import type { Position, Version } from '@keyferry/core';
 import type { Session } from './session.ts';
 
 /** A server with thousands of open transactions would have a position of as many numbers. */
@@ -23,4 +23,22 @@ export async function readPosition(session: Session): Promise<Position> {
 function shortened(snapshot: string): string {
   const [from = '', to = ''] = snapshot.split(':');
   return `${from}:${to}:sha256-${createHash('sha256').update(snapshot).digest('hex').slice(0, 32)}`;
+}
+
+const positionForm = /^\d+\/(\d+):(\d+):(.*)$/;
+/** Below it are numbers that no transaction has (postgresql.org/docs/15/routine-vacuuming.html). */
+const firstTransaction = 3n;
+
+/**
+ * Whether a row of this version (xmin) was committed behind a position. xmin is the low half of a transaction's number; the
+ * other half is the one that brings it nearest to the position, as the server itself compares them. Where a position has
+ * too many transactions under way to name them, those among them count as before it.
+ */
+export function cameAfter(version: Version, position: Position): boolean {
+  const [, , next, underWay = ''] = positionForm.exec(position) ?? [];
+  if (next === undefined || !/^\d+$/.test(version)) return false;
+  const low = BigInt(version);
+  if (low < firstTransaction) return false;
+  const distance = BigInt.asIntN(32, low - BigInt(next));
+  return distance >= 0n || underWay.split(',').includes(String(BigInt(next) + distance));
 }

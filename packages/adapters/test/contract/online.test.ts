@@ -1,7 +1,16 @@
 /** Goal: the stores of an online migration keep the promises of their ports. Method: core's suites, on real servers. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { keyFromText, originText, type Key, type MigrationId, type SwitchVersion } from '@keyferry/core';
+import {
+  keyFromText,
+  keyToText,
+  originText,
+  type ChunkId,
+  type Fence,
+  type Key,
+  type MigrationId,
+  type SwitchVersion,
+} from '@keyferry/core';
 import {
   onlineSourceContract,
   onlineTargetContract,
@@ -9,13 +18,26 @@ import {
   targetMovesContract,
   type OnlineTargetFixture,
 } from '@keyferry/core/testing';
-import { serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
+import {
+  serverOrSkip,
+  startConsul,
+  startEtcd,
+  startPostgres,
+  type ConsulServer,
+  type EtcdServer,
+  type PostgresServer,
+} from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openConsulOnlineTarget, openConsulTarget } from '../../src/consul/index.ts';
 import { openEtcdV2OnlineSource } from '../../src/etcd-v2/index.ts';
 import { keyToBuffer } from '../../src/etcd-v3/codec.ts';
 import { ControlKeys } from '../../src/etcd-v3/control.ts';
 import { openEtcdV3OnlineTarget } from '../../src/etcd-v3/index.ts';
+import { openPostgresOnlineSource } from '../../src/postgres/index.ts';
+import { readPosition } from '../../src/postgres/position.ts';
+import { ConsulApplication } from './consul-fixture.ts';
+import { connectTo, mappingOf } from './postgres-fixture.ts';
 
 const outlive = (ttlMs: number): Promise<void> => sleep(ttlMs);
 
@@ -98,3 +120,167 @@ for (const version of ['3.3', '3.4', '3.5'] as const) {
     });
   });
 }
+
+const consul = await serverOrSkip('consul-1.8');
+describe.skipIf(!consul.ok)(`on Consul${consul.note}`, () => {
+  let server: ConsulServer;
+  let application: ConsulApplication;
+  beforeAll(async () => {
+    server = await startConsul();
+    application = new ConsulApplication(server);
+  });
+  afterAll(async () => {
+    application.close();
+    await server.stop();
+  });
+
+  const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
+    const { endpoints } = server;
+    const folder = randomUUID();
+    const migration = `m-${folder}`;
+    const switchKey = `config/${folder}`;
+    const store = openConsulOnlineTarget({ name: 'new', endpoints, migration, ...(holdsSwitch && { switchKey }) });
+    const backfill = openConsulTarget({ name: 'new', endpoints, nowMs: () => Date.now() });
+    const control = backfill.control(migration as MigrationId);
+    let [claims, moves] = [0, 0];
+    return {
+      store,
+      key: (name) => keyFromText(`online-${folder}/${name}`),
+      outlive,
+      expires: false,
+      // The writer of a backfill itself.
+      copy: async (key, text, from) => {
+        const epoch: Fence = { attempt: 1, token: 1 };
+        claims += 1;
+        await control.raiseEpoch(epoch);
+        const claimed = await control.claimChunk('c1' as ChunkId, { attempt: 1, token: claims }, epoch);
+        const put = {
+          kind: 'put',
+          key,
+          value: Buffer.from(text),
+          expiresAtMs: null,
+          expect: 'absent',
+          origin: from,
+        } as const;
+        const outcomes = claimed.kind === 'claimed' ? await claimed.writer.write([put]) : [];
+        expect(outcomes).toMatchObject([{ kind: 'written' }]);
+      },
+      moveSwitch: async () => {
+        moves += 1;
+        await application.call('PUT', `kv/${switchKey}/record`, `moved ${moves}`);
+        const [entry] = (await application.call('GET', `kv/${switchKey}/record`)) as { readonly ModifyIndex: number }[];
+        return String(entry?.ModifyIndex) as SwitchVersion;
+      },
+      close: async () => {
+        await Promise.all([store.close(), backfill.close()]);
+      },
+    };
+  };
+  onlineTargetContract('Consul', openTarget);
+
+  it('lists of a target are of one state of the store, over several pages and of any size', async () => {
+    const folder = `pages-${randomUUID()}/`;
+    const store = openConsulOnlineTarget({ name: 'new', endpoints: server.endpoints, migration: 'pages' });
+    const names = Array.from({ length: 1300 }, (_, i) => String(i).padStart(4, '0'));
+    const value = Buffer.alloc(1500, 'v');
+    await application.write(
+      names.map((name, i) => {
+        // Every third is deleted.
+        const key = i % 3 === 0 ? `_keyferry/pages/tomb/${folder}${name}` : `${folder}${name}`;
+        return { put: { key: keyFromText(key), value, ttlMs: null } };
+      }),
+    );
+    const listed: { readonly key: Key; readonly bytes: number | undefined }[] = [];
+    for await (const page of store.list({ start: keyFromText(folder), end: keyFromText(`${folder}~`) })) {
+      if (listed.length === 0) await application.call('DELETE', `kv/${folder}?recurse`);
+      listed.push(...page.map(({ key, record }) => ({ key, bytes: record?.value.length })));
+    }
+    expect(listed.map(({ key }) => key)).toEqual(names.map((name) => keyFromText(`${folder}${name}`)));
+    expect(listed.map(({ bytes }) => bytes)).toEqual(names.map((_, i) => (i % 3 === 0 ? undefined : value.length)));
+    await store.close();
+  });
+
+  it('refuses by name what Consul cannot hold, and writes nothing of it', async () => {
+    const store = openConsulOnlineTarget({ name: 'new', endpoints: server.endpoints, migration: 'refusals' });
+    const put = (value: Uint8Array) =>
+      ({ kind: 'write', write: { kind: 'put', value, ttlMs: null }, expect: 'any', tombstone: 'clear' }) as const;
+    const seen = { epoch: 1 as never, version: null };
+    for (const [key, value] of [
+      ['/slash', 'v'],
+      ['_keyferry/own', 'v'],
+      ['large', 'v'.repeat(400_000)],
+    ] as const) {
+      const refused = store.ask(keyFromText(key), put(Buffer.from(value)), seen);
+      await expect(refused).rejects.toMatchObject({ code: 'store.request-refused' });
+    }
+    const everything = async () => {
+      for await (const page of store.list({ start: '' as Key, end: null })) expect(page).toEqual([]);
+    };
+    await expect(everything()).rejects.toMatchObject({ code: 'store.request-refused' });
+    expect(await application.call('GET', 'kv/large')).toBeNull();
+    await store.close();
+  });
+});
+
+const postgres = await serverOrSkip('postgres-15');
+describe.skipIf(!postgres.ok)(`on PostgreSQL${postgres.note}`, () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(() => server.stop());
+
+  let made = 0;
+  const openTables = async (columns: string, value: string) => {
+    made += 1;
+    const table = `online_${made}`;
+    await server.psql(`CREATE TABLE ${table} (name text COLLATE "C" PRIMARY KEY, ${columns})`);
+    const { host, port, database, user, password } = server;
+    const store = openPostgresOnlineSource({
+      name: 'old',
+      host,
+      port,
+      database,
+      auth: { user, password },
+      tables: [mappingOf(table, `${table}/{name...}`, { value: value === 'row' ? 'row' : { column: value } })],
+    });
+    const key = (name: string): Key => keyFromText(`${table}/${name}`);
+    return { store, key, outlive, expires: false, table, close: () => store.close() };
+  };
+  onlineSourceContract('PostgreSQL', () => openTables('body bytea NOT NULL', 'body'));
+
+  it('tells which rows came after a position, whoever was under way then', async () => {
+    const { store, key, table, close } = await openTables('body text NOT NULL', 'body');
+    const open = await connectTo(server);
+    const reader = await connectTo(server);
+    const insert = (name: string) => `INSERT INTO ${table} VALUES ('${name}', 'v')`;
+    await server.psql(insert('before'));
+    await open.query(`BEGIN; ${insert('under way')}`);
+    const position = await readPosition(reader);
+    await open.query('COMMIT');
+    await server.psql(insert('after'));
+    const came: Record<string, boolean> = {};
+    for (const name of ['before', 'under way', 'after']) {
+      const answer = await store.ask(key(name), { kind: 'read' });
+      if (answer.kind === 'read' && answer.record !== null)
+        came[name] = store.cameAfter(answer.record.version, position);
+    }
+    expect(came).toEqual({ before: false, 'under way': true, after: true });
+    await Promise.all([open.end(), reader.end(), close()]);
+  });
+
+  it('refuses a value that its row would not give back, and a row that is no record', async () => {
+    const { store, key, table, close } = await openTables('level int, note text NOT NULL', 'row');
+    const put = (text: string) =>
+      ({ kind: 'write', write: { kind: 'put', value: Buffer.from(text), ttlMs: null }, expect: 'any' }) as const;
+    const good = '{"level":3,"note":"x"}';
+    expect(await store.ask(key('a'), put(good))).toMatchObject({ kind: 'written', previous: null });
+    for (const text of ['{"level": 3, "note": "x"}', '{"level":3}', '{"level":"many","note":"x"}', 'no JSON']) {
+      await expect(store.ask(key('a'), put(text))).rejects.toMatchObject({ code: 'store.request-refused' });
+    }
+    const read = await store.ask(key('a'), { kind: 'read' });
+    expect(read.kind === 'read' && read.record && Buffer.from(read.record.value).toString()).toBe(good);
+    await close();
+    expect(keyToText(key('a'))).toBe(`${table}/a`);
+  });
+});

@@ -69,36 +69,40 @@ describe.skipIf(!old.ok || !current.ok)(`runs that are killed${note}`, () => {
   afterEach(() => folder.remove());
   afterAll(() => Promise.all([servers?.source.stop(), servers?.target.stop()]));
 
-  it('come to their end after any number of kill -9, with the counts of the plan, and go back the same way', async () => {
-    const seed = 20_240_917;
-    await planTo('/killed/');
-    const { kills, last } = await killUntilItEnds(['apply', 'move.kfplan'], 16, seed);
-    expect(kills, `seed ${seed}`).toBeGreaterThan(3);
-    expect(last, `seed ${seed}`).toMatchObject({
-      exitCode: 0,
-      document: {
-        outcome: 'done',
-        resumed: true,
-        counts: { written: keyCount, equal: 0, kept: 0, tombstoned: 0, deadLetters: 0, notCarried: 100 },
-        verify: { verdict: 'agree', targetOnly: 0 },
-        deviations: [],
-      },
-    });
-    expect(await readTexts(target, '/killed/')).toEqual(under('/killed/'));
-    expect((await folder.run(['verify', 'move'])).exitCode).toBe(0);
-    // Written once each: a repeat would have raised the version.
-    const versions = new Set([...(await readV3(target, '/killed/')).values()].map(({ version }) => version));
-    expect([...versions]).toEqual(['1']);
+  it(
+    'come to their end after any number of kill -9, with the counts of the plan, and go back the same way',
+    { timeout: 400_000 },
+    async () => {
+      const seed = 20_240_917;
+      await planTo('/killed/');
+      const { kills, last } = await killUntilItEnds(['apply', 'move.kfplan'], 16, seed);
+      expect(kills, `seed ${seed}`).toBeGreaterThan(3);
+      expect(last, `seed ${seed}`).toMatchObject({
+        exitCode: 0,
+        document: {
+          outcome: 'done',
+          resumed: true,
+          counts: { written: keyCount, equal: 0, kept: 0, tombstoned: 0, deadLetters: 0, notCarried: 100 },
+          verify: { verdict: 'agree', targetOnly: 0 },
+          deviations: [],
+        },
+      });
+      expect(await readTexts(target, '/killed/')).toEqual(under('/killed/'));
+      expect((await folder.run(['verify', 'move'])).exitCode).toBe(0);
+      // Written once each: a repeat would have raised the version.
+      const versions = new Set([...(await readV3(target, '/killed/')).values()].map(({ version }) => version));
+      expect([...versions]).toEqual(['1']);
 
-    const back = await killUntilItEnds(['rollback', 'move', '--yes'], 3, seed + 1);
-    // A kill can come between the last step of a rollback and the end of its process: then there is nothing left to do.
-    const { phase } = ((await folder.run(['status', 'move'])).document as { migrations: { phase: string }[] })
-      .migrations[0] ?? { phase: 'none' };
-    expect(phase).toBe('rolled-back');
-    // A kill right behind a removal loses its count; then what was left is not known, and is not claimed to be.
-    const { changed = 0, left = null } = back.last.document as { changed?: number; left?: number | null };
-    expect([changed, left === null || left === 0]).toEqual([0, true]);
-    expect((await readV3(target, '/killed/')).size).toBe(0);
-    expect([...(await readV3(target, 'own/killed/')).keys()]).toEqual(['own/killed/move/epoch']);
-  });
+      const back = await killUntilItEnds(['rollback', 'move', '--yes'], 3, seed + 1);
+      // A kill can come between the last step of a rollback and the end of its process: then there is nothing left to do.
+      const { phase } = ((await folder.run(['status', 'move'])).document as { migrations: { phase: string }[] })
+        .migrations[0] ?? { phase: 'none' };
+      expect(phase).toBe('rolled-back');
+      // A kill right behind a removal loses its count; then what was left is not known, and is not claimed to be.
+      const { changed = 0, left = null } = back.last.document as { changed?: number; left?: number | null };
+      expect([changed, left === null || left === 0]).toEqual([0, true]);
+      expect((await readV3(target, '/killed/')).size).toBe(0);
+      expect([...(await readV3(target, 'own/killed/')).keys()]).toEqual(['own/killed/move/epoch']);
+    },
+  );
 });

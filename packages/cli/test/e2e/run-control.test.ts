@@ -55,7 +55,7 @@ describe.skipIf(!server.ok)(`a run, from another terminal${server.ok ? '' : serv
   afterAll(() => etcd?.stop());
 
   it('is paused, writes nothing while it is, and goes on with exact counts once it is resumed', async () => {
-    await planned({ rate: '300/s' });
+    await planned({ rate: '40/s' });
     const run = apply();
     await run.reaches('backfill.progress', 3);
     expect(await folder.run(['runs', 'pause', 'move'])).toMatchObject({

@@ -24,6 +24,8 @@ export interface OnlineFixture<S extends OnlineSource | OnlineTarget> {
   readonly key: (name: string) => Key;
   /** So much time goes by. What it ended, a store may drop a little later. */
   readonly outlive: (ttlMs: number) => Promise<void>;
+  /** false: nothing ends by itself there, and a put that is to is refused. Default true. */
+  readonly expires?: boolean;
   close(): Promise<void>;
 }
 
@@ -78,8 +80,26 @@ export function onlineSourceContract(kind: string, open: () => Promise<OnlineFix
         expect(missing).toEqual({ kind: 'unmet', record: null });
       }));
 
-    it('lets a record end with its TTL, and a later put keep it', () =>
-      withFixture(open(), async ({ store, key, outlive }) => {
+    it('gives each of many writers at once an answer that has an order', () =>
+      withFixture(open(), async ({ store, key }) => {
+        const k = key('k');
+        const ask = (text: string, expected: 'any' | 'absent') =>
+          store.ask(k, { kind: 'write', write: put(text), expect: expected });
+        const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => ask(`by ${i}`, 'absent')));
+        expect(answers.map((answer) => answer.kind).toSorted()).toEqual([...Array(7).fill('unmet'), 'written']);
+        const all = await Promise.all(Array.from({ length: 8 }, (_, i) => ask(`again ${i}`, 'any')));
+        const befores = all.map((answer) => answer.kind === 'written' && answer.previous?.version);
+        expect(new Set(befores).size).toBe(all.length);
+      }));
+
+    it('lets a record end with its TTL, and a later put keep it; or refuses the TTL', () =>
+      withFixture(open(), async ({ store, key, outlive, expires = true }) => {
+        if (!expires) {
+          const refused = store.ask(key('ends'), { kind: 'write', write: put('one', ttlMs), expect: 'any' });
+          await expect(refused).rejects.toMatchObject({ code: 'store.unsupported' });
+          expect(await store.ask(key('ends'), { kind: 'read' })).toEqual({ kind: 'read', record: null });
+          return;
+        }
         for (const name of ['ends', 'stays']) {
           await store.ask(key(name), { kind: 'write', write: put('one', ttlMs), expect: 'any' });
         }
@@ -190,8 +210,37 @@ export function onlineTargetContract(kind: string, open: (holdsSwitch: boolean) 
         expect(await read()).toMatchObject({ pair: { record: { copiedFrom: null } } });
       }));
 
-    it('lets a record end with its TTL, and keeps its tombstone', () =>
-      withFixture(open(false), async ({ store, key, outlive }) => {
+    it('knows a copy no longer once somebody put the very same value', () =>
+      withFixture(open(false), async ({ store, key, copy }) => {
+        const k = key('k');
+        await copy(k, 'one', '42' as Version);
+        await store.ask(k, write(put('one'), { tombstone: 'clear' }), unseen);
+        expect(await store.ask(k, { kind: 'read' }, unseen)).toMatchObject({ pair: { record: { copiedFrom: null } } });
+      }));
+
+    it('gives each of many writers at once an answer that has an order', () =>
+      withFixture(open(false), async ({ store, key }) => {
+        const k = key('k');
+        const answers = await Promise.all(
+          Array.from({ length: 8 }, (_, i) => store.ask(k, write(put(`by ${i}`), { expect: 'fresh' }), unseen)),
+        );
+        expect(answers.map((answer) => answer.kind).toSorted()).toEqual([...Array(7).fill('unmet'), 'written']);
+        const all = await Promise.all(
+          Array.from({ length: 8 }, (_, i) => store.ask(k, write(put(`again ${i}`)), unseen)),
+        );
+        const befores = all.map((answer) => answer.kind === 'written' && answer.previous.record?.version);
+        expect(new Set(befores).size).toBe(all.length);
+      }));
+
+    it('lets a record end with its TTL, and keeps its tombstone; or refuses the TTL', () =>
+      withFixture(open(false), async ({ store, key, outlive, expires = true }) => {
+        if (!expires) {
+          const refused = store.ask(key('k'), write(put('one', ttlMs), { tombstone: 'write' }), unseen);
+          await expect(refused).rejects.toMatchObject({ code: 'store.unsupported' });
+          const pair = { record: null, tombstone: false };
+          expect(await store.ask(key('k'), { kind: 'read' }, unseen)).toEqual({ kind: 'read', pair });
+          return;
+        }
         await store.ask(key('k'), write(put('one', ttlMs), { tombstone: 'write' }), unseen);
         expect(await store.ask(key('k'), { kind: 'read' }, unseen)).toMatchObject({
           pair: { tombstone: true, record: expect.anything() },

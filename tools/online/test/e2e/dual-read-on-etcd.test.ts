@@ -5,20 +5,18 @@
  * Method: etcd 3.4 serving v2 and etcd 3.5; instances of the real client work at full rate throughout, and what they did is
  * the oracle, read with etcd's own clients.
  */
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { openEtcdV2OnlineSource } from '@keyferry/adapters/etcd-v2';
 import { openEtcdV3OnlineTarget, openEtcdV3Switch } from '@keyferry/adapters/etcd-v3';
 import { openClient } from '@keyferry/client';
-import { loadV2Keys, serverOrSkip, startEtcd, waitUntil, type EtcdServer } from '@keyferry/servers';
+import { loadV2Keys, serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
 import { Etcd3 } from 'etcd3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Application } from './application.ts';
+import { Keyferry } from './keyferry.ts';
 
-const binary = fileURLToPath(new URL('../../../../packages/cli/bin/keyferry.js', import.meta.url));
 const [old, current] = await Promise.all([serverOrSkip('etcd-3.4'), serverOrSkip('etcd-3.5')]);
 const note = [old, current].find((server) => !server.ok)?.note ?? '';
 const instances = 3;
@@ -32,9 +30,12 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
   let target: EtcdServer;
   let folder: string;
   let etcd: Etcd3;
+  let program: Keyferry;
+  const keyferry = (args: readonly string[]) => program.run(args);
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'keyferry-online-'));
+    program = new Keyferry(folder);
     [source, target] = await Promise.all([
       startEtcd({ version: '3.4', enableV2: true, unsafeNoFsync: true }),
       startEtcd({ version: '3.5', unsafeNoFsync: true }),
@@ -76,14 +77,7 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
       expect(planned).toMatchObject({ exitCode: 0, document: { applyable: true, strategy: 'dual-read' } });
       expect(planned.document).toMatchObject({ online: { instancesMin: instances, writePauseMaxMs: 60_000 } });
 
-      const killed = start(['apply', 'forth.kfplan', '--log-file', 'killed.log']);
-      const chunksDone = async (): Promise<boolean> => {
-        const log = await readFile(join(folder, 'killed.log'), 'utf8').catch(() => '');
-        return log.split('\n').filter((line) => line.includes('"chunk.done"')).length >= 2;
-      };
-      await waitUntil(chunksDone, waitMaxMs, 5);
-      killed.child.kill('SIGKILL');
-      await killed.ended;
+      await program.killBehind(2, ['apply', 'forth.kfplan'], waitMaxMs);
       const between = await keyferry(['status', 'forth']);
       expect(between.document).toMatchObject({
         migrations: [{ phase: 'applying', online: { mode: 'migrating' }, next: 'keyferry apply forth.kfplan' }],
@@ -187,26 +181,5 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from etcd v2 to etcd v3${note
     };
     walk(((await answer.json()) as { readonly node: Node }).node);
     return found;
-  }
-
-  function start(args: readonly string[]) {
-    const child = spawn(process.execPath, [binary, ...args, '--json'], {
-      cwd: folder,
-      env: { PATH: process.env['PATH'] ?? '', HOME: folder },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    const ended = new Promise<{ exitCode: number | null; stdout: string; stderr: string }>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
-    });
-    return { child, ended };
-  }
-
-  async function keyferry(args: readonly string[]) {
-    const { exitCode, stdout, stderr } = await start(args).ended;
-    return { exitCode, stderr, document: JSON.parse(stdout) as Record<string, unknown> };
   }
 });
