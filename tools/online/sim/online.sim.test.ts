@@ -14,6 +14,8 @@ const from = Number(process.env['KEYFERRY_SIM_FROM'] ?? 1);
 /** Seeds of one test: small enough to see which part of a long run failed. */
 const seedsPerTest = 50;
 const failuresShown = 5;
+/** With an application that uses trees. */
+const treeSeeds = Number(process.env['KEYFERRY_SIM_TREE_SEEDS'] ?? 40);
 
 const mustBeSeen = [
   'apply returned',
@@ -73,6 +75,19 @@ describe.runIf(only === undefined)('online migrations', () => {
     async ({ seed }) => expect((await runOnlineSeed({ seed })).violations).toEqual([]),
     60_000,
   );
+
+  it('keep every promise to who deletes directories and makes keys in order', async () => {
+    const failures: string[] = [];
+    const met = new Map<string, number>();
+    for (let seed = from; seed < from + treeSeeds; seed += 1) {
+      const result = await runOnlineSeed({ seed, work: 'trees' });
+      for (const [what, count] of result.seen) met.set(what, (met.get(what) ?? 0) + count);
+      if (result.violations.length > 0) failures.push(describeOnlineFailure(result));
+    }
+    expect(failures.slice(0, failuresShown).join('\n')).toBe('');
+    const mustBeMet = ['tree', 'append', 'consume', 'client.tree-unfinished', 'rollback returned', 'finalize returned'];
+    expect(mustBeMet.filter((what) => !met.has(what))).toEqual([]);
+  }, 600_000);
 
   it('are the same each time that they are run', async () => {
     const hashes = [await runOnlineSeed({ seed: 7 }), await runOnlineSeed({ seed: 7 })].map(
