@@ -1,6 +1,6 @@
 /** Goal: wrong use does not compile. Method: each line below must be an error, or the compiler stops at the remark above it. */
 import type { OnlineSource, OnlineTarget, Switch, Token } from '@keyferry/core';
-import { openClient, type OnlineClient } from './index.ts';
+import { directory, inOrder, openClient, type OnlineClient } from './index.ts';
 
 declare const place: Switch;
 declare const source: OnlineSource;
@@ -17,6 +17,11 @@ export async function rightUse(): Promise<void> {
     new Uint8Array(),
   );
   void previous;
+  const queue = inOrder(directory('/queue'), '/queue.last');
+  const { key } = await opened.createInOrder(queue, 'first', { ttlMs: 1000 });
+  if ((await opened.createDirectory(queue.directory)) === 'exists') await opened.delete(key);
+  const { deleted }: { readonly deleted: number } = await opened.deleteTree(queue.directory);
+  void deleted;
 }
 
 export async function wrongUse(): Promise<void> {
@@ -41,4 +46,14 @@ export async function wrongUse(): Promise<void> {
   const swapped = await client.compareAndSwap('/k', null, 'v');
   // @ts-expect-error a swap may have been lost, and then has no token
   void swapped.token;
+  // @ts-expect-error a tree is deleted by its directory, and not by what happens to begin like it
+  await client.deleteTree('/app');
+  // @ts-expect-error nor is a directory a key that was read
+  client.listDirectory('/app/queue/');
+  // @ts-expect-error keys in order need their counter
+  await client.createInOrder(directory('/queue'), 'v');
+  // @ts-expect-error which is not made up beside it
+  await client.createInOrder({ directory: directory('/queue'), counter: '/queue.last' }, 'v');
+  // @ts-expect-error the key is the client's to choose
+  await client.createInOrder(inOrder(directory('/queue'), '/queue.last'), { key: '7', value: 'v' });
 }

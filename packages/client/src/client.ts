@@ -18,6 +18,8 @@ import {
   noBridge,
   prefixRange,
   tokenAt,
+  type Directory,
+  type InOrder,
   type InstanceId,
   type Mode,
   type OperationResult,
@@ -30,6 +32,15 @@ import { machineClock, machineId } from './machine.ts';
 import { mergedPages, type AnyRecord } from './merged-list.ts';
 import { settingsOf, type ClientOptions } from './options.ts';
 import { Presence } from './presence.ts';
+import {
+  createDirectory,
+  createInOrder,
+  deleteDirectory,
+  deleteTree,
+  listDirectory,
+  type DirectoryEntry,
+  type TreeParts,
+} from './trees.ts';
 import { Watch, type ClientWatch } from './watch.ts';
 import { beginWithin, notServing, resultOf, runOperation, type Runner } from './run-operation.ts';
 
@@ -104,6 +115,31 @@ export interface OnlineClient {
   indexOf(token: Token): number | null;
   /** The token of a state by its number, as `prevIndex` in etcd v2; null: it cannot be told any more, read again. */
   tokenAt(index: number): Token | null;
+  /**
+   * Deletes a record and all whose keys lie below it, as a recursive delete of etcd v2 does, key by key: each that was there
+   * is deleted at some moment before this ends, and comes back in no mode; one that is written meanwhile may stay. Watches
+   * are shown each. Holds the names of all of them in memory.
+   * @throws `client.tree-unfinished`: some are deleted, the others are as they were. Do it again
+   */
+  deleteTree(at: Directory): Promise<{ readonly deleted: number }>;
+  /**
+   * Pages of what lies directly in a directory: its records, and the directories that have something below them, in the
+   * order of `list`. Reads everything below it; empty where there is no such directory.
+   */
+  listDirectory(at: Directory): AsyncIterable<readonly DirectoryEntry[]>;
+  /** Makes a directory that is there with nothing in it, by a record of its own. Of several who do so one is told `created`. */
+  createDirectory(at: Directory): Promise<'created' | 'exists'>;
+  /** Only if nothing is in it. A key that is put meanwhile makes it be there again. */
+  deleteDirectory(at: Directory): Promise<'deleted' | 'missing' | 'not-empty'>;
+  /**
+   * Creates a record whose key sorts behind all that were created before, as a POST of etcd v2 does, and is given once: over
+   * both stores, in every mode, and after a rollback too. Where several create at once, the higher key may be there first.
+   */
+  createInOrder(
+    order: InOrder,
+    value: ClientValue,
+    options?: PutOptions,
+  ): Promise<{ readonly key: string; readonly token: Token }>;
   /** Waits for what is under way and leaves the switch. The stores stay open: they are the application's. */
   close(): Promise<void>;
 }
@@ -222,6 +258,30 @@ class Client implements OnlineClient {
     }
   }
 
+  deleteTree(at: Directory): Promise<{ readonly deleted: number }> {
+    return deleteTree(this.trees, at);
+  }
+
+  listDirectory(at: Directory): AsyncIterable<readonly DirectoryEntry[]> {
+    return listDirectory(this.trees, at);
+  }
+
+  createDirectory(at: Directory): Promise<'created' | 'exists'> {
+    return createDirectory(this.trees, at);
+  }
+
+  deleteDirectory(at: Directory): Promise<'deleted' | 'missing' | 'not-empty'> {
+    return deleteDirectory(this.trees, at);
+  }
+
+  createInOrder(
+    order: InOrder,
+    value: ClientValue,
+    options?: PutOptions,
+  ): Promise<{ readonly key: string; readonly token: Token }> {
+    return createInOrder(this.trees, order, value, options);
+  }
+
   indexOf(token: Token): number | null {
     return indexOf(token, this.runner.presence.record ?? noBridge);
   }
@@ -235,6 +295,15 @@ class Client implements OnlineClient {
     this.isClosed = true;
     for (const watch of this.watches) await watch.close();
     await this.runner.presence.leave();
+  }
+
+  private get trees(): TreeParts {
+    const { presence } = this.runner;
+    return {
+      keys: this,
+      countsInSource: () => modeTable[presence.status.mode].writes === 'source',
+      bridge: () => presence.record ?? noBridge,
+    };
   }
 
   private run(key: string, operation: Parameters<typeof runOperation>[2]): Promise<OperationResult<Uint8Array>> {

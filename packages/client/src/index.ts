@@ -11,3 +11,5 @@ export {
 } from './client.ts';
 export type { ClientOptions } from './options.ts';
 export type { ClientChange, ClientWatch } from './watch.ts';
+export type { DirectoryEntry } from './trees.ts';
+export { directory, inOrder, type Directory, type InOrder } from '@keyferry/core';

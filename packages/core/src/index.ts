@@ -72,6 +72,8 @@ export * from './machines/online/operation-gate.ts';
 export * from './machines/online/client-operation.ts';
 export * from './machines/online/list-merge.ts';
 export * from './machines/online/index-bridge.ts';
+export * from './machines/online/directory.ts';
+export * from './machines/online/in-order.ts';
 export * from './machines/online/watch-course.ts';
 export * from './machines/online/dual-read-steps.ts';
 export * from './machines/online/both-sides.ts';

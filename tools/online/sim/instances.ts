@@ -5,7 +5,9 @@
 import type { OnlineClient } from '@keyferry/client';
 import { isKeyferryError, KeyferryError, type Token } from '@keyferry/core';
 import type { SimProcess } from '@keyferry/engine/testing';
-import { idOf, keyNames, valueOf, type OnlineWorld } from './online-world.ts';
+import { idOf, valueOf, type OnlineWorld } from './online-world.ts';
+import { tree } from './tree-names.ts';
+import { QueueWork, treeKinds } from './tree-work.ts';
 import { nothing, type Asked, type HistoryId, type Said } from './tally.ts';
 
 interface Known {
@@ -21,14 +23,18 @@ interface UnderWay {
 
 const kinds = ['get', 'get', 'put', 'put-ttl', 'delete', 'take', 'compare', 'list'] as const;
 type Kind = (typeof kinds)[number];
+type KeyKind = Exclude<Kind, 'list'>;
+type TreeKind = Exclude<(typeof treeKinds)[number], Kind>;
 
 export class Instances {
   private readonly world: OnlineWorld;
+  readonly queue: QueueWork;
   private readonly underWay = new Map<SimProcess, readonly UnderWay[]>();
   private isOver = false;
 
   constructor(world: OnlineWorld) {
     this.world = world;
+    this.queue = new QueueWork(world);
   }
 
   /** One place in the application that is always filled, until `end`. */
@@ -65,9 +71,11 @@ export class Instances {
     const client = await this.open(process);
     const known = new Map<string, Known | null>();
     while (!this.isOver) {
-      const kind = process.random.pick(kinds);
+      const kind = process.random.pick<Kind | TreeKind>(this.world.work === 'trees' ? treeKinds : kinds);
       if (kind === 'list') await this.list(client, process);
-      else await this.act(client, process, kind, process.random.pick(keyNames), known);
+      else if (kind === 'tree') await this.deleteTree(client, process);
+      else if (kind === 'append' || kind === 'consume') await this.queue[kind](client);
+      else await this.act(client, process, kind, process.random.pick(this.world.keys), known);
       await process.clock.sleep(process.random.below(160));
     }
     await client.close().catch(() => undefined); // what it held is told by its registration
@@ -87,7 +95,7 @@ export class Instances {
   private async act(
     client: OnlineClient,
     process: SimProcess,
-    kind: Exclude<Kind, 'list'>,
+    kind: KeyKind,
     key: string,
     known: Map<string, Known | null>,
   ): Promise<void> {
@@ -114,10 +122,32 @@ export class Instances {
     }
   }
 
+  /** To each key it is a delete, at a moment of its own. */
+  private async deleteTree(client: OnlineClient, process: SimProcess): Promise<void> {
+    const { world } = this;
+    const deletes = world.keys.map((key) => ({ key, operation: world.tally.next(), reads: false }));
+    for (const { key, operation } of deletes) world.tally.asked(key, operation, { kind: 'delete' });
+    this.underWay.set(process, deletes);
+    try {
+      await client.deleteTree(tree);
+      for (const { key, operation } of deletes) {
+        world.tally.answered(key, operation, 'done', `${process.name} delete of the tree`);
+      }
+      world.note('tree');
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error;
+      world.note(error.code);
+      const { kernel, requestLifeMs, tally } = world;
+      kernel.at(kernel.nowMs + requestLifeMs, () => {
+        for (const { key, operation } of deletes) tally.settled(key, operation);
+      });
+    }
+  }
+
   /** Each record of a list is as a read of its key would have found it while the list ran. */
   private async list(client: OnlineClient, process: SimProcess): Promise<void> {
     const { world } = this;
-    const reads = keyNames.map((key) => ({ key, operation: world.tally.next() }));
+    const reads = world.keys.map((key) => ({ key, operation: world.tally.next() }));
     for (const { key, operation } of reads) world.tally.asked(key, operation, { kind: 'get' });
     this.underWay.set(
       process,
@@ -141,7 +171,7 @@ const ttlMs = 2500;
 /** The way back rounds a TTL down to whole seconds, by the clock of a controller, which may be off. */
 const roundedDownMs = 1500;
 
-function askedOf(kind: Exclude<Kind, 'list'>, id: HistoryId, known: Known | null): Asked {
+function askedOf(kind: KeyKind, id: HistoryId, known: Known | null): Asked {
   switch (kind) {
     case 'put':
     case 'put-ttl':
@@ -158,7 +188,7 @@ function askedOf(kind: Exclude<Kind, 'list'>, id: HistoryId, known: Known | null
 /** Null: nothing was said, and nothing written. */
 async function ask(
   client: OnlineClient,
-  kind: Exclude<Kind, 'list'>,
+  kind: KeyKind,
   key: string,
   id: HistoryId,
   known: Map<string, Known | null>,

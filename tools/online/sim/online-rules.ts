@@ -3,6 +3,7 @@
  * broken where it lives: in what a store does, in what the controller is told, in what an instance assumes.
  */
 import type {
+  OnlineSource,
   OnlineTarget,
   RegistrationRecord,
   Switch,
@@ -11,6 +12,7 @@ import type {
   TargetEntry,
   OnlineTargetRecord,
 } from '@keyferry/core';
+import { counterKey } from './tree-names.ts';
 
 export interface OnlineRules {
   /** Backfill writes only where no key is (SPEC R35). Off: over whatever is there. */
@@ -27,6 +29,10 @@ export interface OnlineRules {
   readonly requestLife: boolean;
   /** On the way back, what applications wrote in the target is carried into the source (R36). Off: nothing is. */
   readonly drain: boolean;
+  /** What lies below a directory is looked for in both stores (R110). Off: in the target alone, once it is looked at. */
+  readonly treeInBoth: boolean;
+  /** A number is taken from the counter that was read, and from no other (R112). Off: from whatever it is by then. */
+  readonly counterCompared: boolean;
 }
 
 export const allOnlineRules: OnlineRules = {
@@ -37,13 +43,32 @@ export const allOnlineRules: OnlineRules = {
   barrier: true,
   requestLife: true,
   drain: true,
+  treeInBoth: true,
+  counterCompared: true,
 };
+
+/** The source as instances use it. */
+export function sourceUnder(rules: OnlineRules, source: OnlineSource): OnlineSource {
+  if (rules.treeInBoth && rules.counterCompared) return source;
+  return changed(source, {
+    ask: (key, request) => {
+      if (rules.counterCompared || key !== counterKey || request.kind !== 'write') return source.ask(key, request);
+      return source.ask(key, { ...request, expect: 'any' });
+    },
+    list: (range) => (rules.treeInBoth ? source.list(range) : nothing()),
+  });
+}
+
+async function* nothing(): AsyncGenerator<never, void, undefined> {}
 
 /** The target as instances use it, without the tombstones that a rule asks for. */
 export function targetUnder(rules: OnlineRules, target: OnlineTarget): OnlineTarget {
-  if (rules.tombstoneOfDelete && rules.tombstoneOfTtl) return target;
+  if (rules.tombstoneOfDelete && rules.tombstoneOfTtl && rules.counterCompared) return target;
   return changed(target, {
     ask: (key, request, seen) => {
+      if (!rules.counterCompared && key === counterKey && request.kind === 'write') {
+        return target.ask(key, { ...request, expect: 'any' }, seen);
+      }
       if (request.kind !== 'write' || request.tombstone !== 'write') return target.ask(key, request, seen);
       const keeps = request.write.kind === 'delete' ? rules.tombstoneOfDelete : rules.tombstoneOfTtl;
       return target.ask(key, keeps ? request : { ...request, tombstone: 'clear' }, seen);

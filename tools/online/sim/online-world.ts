@@ -25,9 +25,17 @@ import {
   type Fate,
   type StoreName,
 } from '@keyferry/engine/testing';
-import { allOnlineRules, controllersSwitch, controllersTarget, targetUnder, type OnlineRules } from './online-rules.ts';
+import {
+  allOnlineRules,
+  controllersSwitch,
+  controllersTarget,
+  sourceUnder,
+  targetUnder,
+  type OnlineRules,
+} from './online-rules.ts';
 import { overNetwork } from './over-network.ts';
 import { nothing, Tally, type HistoryId } from './tally.ts';
+import { treeKeys } from './tree-names.ts';
 
 export const migration = 'shop' as MigrationId;
 export const keyNames = ['app/a', 'app/b', 'app/c', 'app/d'] as const;
@@ -59,6 +67,8 @@ export interface OnlineWorldOptions {
   readonly seed: number;
   readonly rules?: Partial<OnlineRules>;
   readonly keepTrace?: boolean;
+  /** What the application does: with keys and lists of them, or with a tree and a queue. Default `keys`. */
+  readonly work?: 'keys' | 'trees';
 }
 
 export class OnlineWorld {
@@ -70,6 +80,9 @@ export class OnlineWorld {
   readonly source: MemoryStore;
   readonly target: MemoryStore;
   readonly spec: MigrationSpec;
+  readonly work: 'keys' | 'trees';
+  /** Each has a history. */
+  readonly keys: readonly [string, ...string[]];
   readonly violations: string[] = [];
   /** What happened at all: a fault that never happens tests nothing. */
   readonly seen = new Map<string, number>();
@@ -83,7 +96,9 @@ export class OnlineWorld {
   private readonly targetHoldsSwitch: boolean;
   private started = 0;
 
-  constructor({ seed, rules = {}, keepTrace = false }: OnlineWorldOptions) {
+  constructor({ seed, rules = {}, keepTrace = false, work = 'keys' }: OnlineWorldOptions) {
+    this.work = work;
+    this.keys = work === 'trees' ? treeKeys : keyNames;
     this.prng = new Prng(`online ${seed}`);
     this.kernel = new Kernel(keepTrace);
     this.rules = { ...allOnlineRules, ...rules };
@@ -97,7 +112,7 @@ export class OnlineWorld {
     this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, absentGuard, tombstoneGuard } });
     this.targetHoldsSwitch = this.prng.fork('switch').chance(0.5);
     this.spec = specOf();
-    for (const name of keyNames) {
+    for (const name of this.keys) {
       const id = this.prng.fork(name).chance(0.7) ? this.tally.next() : nothing;
       this.tally.begin(name, id);
       if (id !== nothing) this.source.put(keyFromText(name), Buffer.from(valueOf(id)));
@@ -139,7 +154,7 @@ export class OnlineWorld {
       name: process.name,
       uniqueId: () => '0',
       switch: overNetwork(process, 'switch', this.place()),
-      source: overNetwork(process, 'source', this.source.onlineSource()),
+      source: overNetwork(process, 'source', sourceUnder(rules, this.source.onlineSource())),
       target: overNetwork(process, 'target', targetUnder(rules, this.onlineTarget())),
       clock: process.clock,
       leaseMs,

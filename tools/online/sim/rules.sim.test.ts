@@ -32,4 +32,17 @@ describe('an online migration without its rule', () => {
     },
     600_000,
   );
+
+  it.each<keyof OnlineRules>(['treeInBoth', 'counterCompared', 'tombstoneOfDelete', 'drain'])(
+    '%s is found out by who uses trees',
+    async (rule) => {
+      let found: number | null = null;
+      for (let seed = 1; seed <= seedsMax && found === null; seed += 1) {
+        const { violations } = await runOnlineSeed({ seed, work: 'trees', rules: { [rule]: false } });
+        if (violations.some(isDamage)) found = seed;
+      }
+      expect(found).not.toBeNull();
+    },
+    600_000,
+  );
 });

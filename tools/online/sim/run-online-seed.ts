@@ -13,7 +13,7 @@ import {
 } from '@keyferry/engine';
 import { describeError, MemoryPlan, Stuck, type SimProcess } from '@keyferry/engine/testing';
 import { Instances } from './instances.ts';
-import { idOf, keyNames, migration, OnlineWorld, type OnlineWorldOptions } from './online-world.ts';
+import { idOf, migration, OnlineWorld, type OnlineWorldOptions } from './online-world.ts';
 
 export interface OnlineSeedResult {
   readonly seed: number;
@@ -40,7 +40,7 @@ export async function runOnlineSeed(options: OnlineWorldOptions): Promise<Online
     seen: world.seen,
     traceHash: kernel.traceHash(),
     events: kernel.eventCount,
-    histories: keyNames.length,
+    histories: world.keys.length,
     trace: kernel.lines,
   };
 }
@@ -96,7 +96,7 @@ class Scenario {
     instances.end();
     await Promise.all(places);
     await world.kernel.sleep(6 * world.requestLifeMs);
-    await this.judge(end);
+    await this.judge(end, instances);
   }
 
   /** @returns the last command that came to its end */
@@ -188,11 +188,12 @@ class Scenario {
     }
   }
 
-  private async judge(end: Command): Promise<void> {
+  private async judge(end: Command, { queue }: Instances): Promise<void> {
     const { world } = this;
     const back = end === 'rollback';
     const inCharge = (back ? world.source : world.target).snapshot();
-    for (const key of keyNames) world.tally.ends(key, idOf(inCharge.get(keyFromText(key))?.value));
+    for (const key of world.keys) world.tally.ends(key, idOf(inCharge.get(keyFromText(key))?.value));
+    queue.judge(new Map([...inCharge].map(([key, { value }]) => [key, idOf(value)])));
     const left: string[] = [];
     for await (const page of world.onlineTarget().list(prefixRange(keyFromText('app/'))))
       for (const { key, record } of page) if (back || record === null) left.push(key);

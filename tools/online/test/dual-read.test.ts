@@ -155,6 +155,24 @@ describe('dual-read', () => {
     await stage.clock.until(alive.close());
   });
 
+  it('waits one request life by its own clock for an instance that a machine whose clock is behind named gone', async () => {
+    const stage = new DualReadStage({ instancesMin: 1 });
+    const alive = await stage.clock.until(stage.openClient('alive'));
+    const named = {
+      instance: 'silent.1',
+      acknowledged: 0,
+      renewals: 1,
+      leaseMs: 3000,
+      since: 'long ago',
+      goneAt: new Date(stage.clock.nowMs() - 3_600_000).toISOString(),
+    };
+    await stage.place().writeRegistration(named as never, 'absent');
+    const beforeMs = stage.clock.monotonicMs();
+    expect(await stage.run('apply')).toMatchObject({ online: { mode: 'migrating' } });
+    expect(stage.clock.monotonicMs() - beforeMs).toBeGreaterThan(5000);
+    await stage.clock.until(alive.close());
+  });
+
   it('lets writes go again when it is told to stop while they are held', async () => {
     const stage = new DualReadStage({ instancesMin: 2, barrierTimeoutMs: 600_000 });
     const only = await stage.clock.until(stage.openClient('only'));

@@ -73,4 +73,20 @@ export const onlineCodes = {
     summary: 'a watch of {prefix} ended: {why}. Changes may have been missed',
     remedy: 'open another watch, and then list the prefix',
   }),
+  'client.path-refused': entry<{ path: string; why: string }>({
+    retry: 'never',
+    summary: '{path} cannot be used so: {why}; nothing was written',
+    remedy: "name directories as in   directory('/app/queue')   and keep counters out of them",
+  }),
+  'client.counter-unreadable': entry<{ key: string }>({
+    retry: 'never',
+    summary: 'the record {key} counts keys in order, and holds no number; nothing was written',
+    remedy: 'use a record for the counter that nothing else writes, or write the last number into it',
+  }),
+  'client.tree-unfinished': entry<{ directory: string; key: string; deleted: number; total: number }>({
+    retry: 'never',
+    summary:
+      '{deleted} of {total} keys of {directory} were deleted, and then the delete of {key} failed; the others are as they were',
+    remedy: 'see the cause of this error, then delete the tree again',
+  }),
 } as const;
