@@ -12,6 +12,7 @@ import {
   type PostgresServer,
 } from '@keyferry/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startHeldAnswers, type AskedRequest } from './held-answers.ts';
 import { findingsWith, MigrationFolder, type MigrationOptions } from './migration-folder.ts';
 
 const [postgres, consul] = await Promise.all([serverOrSkip('postgres-15'), serverOrSkip('consul-1.8')]);
@@ -141,6 +142,115 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL and Consul${note}`, () =
     expect(await database.psql('SELECT count(*) FROM back.packages')).toBe('0\n');
     expect(await database.psql('SELECT count(*) FROM keyferry.marks')).toBe('0\n');
   });
+
+  const rowsWritten = /"Verb":"cas","Key":"app\//;
+  const phases: readonly {
+    readonly phase: string;
+    readonly command: 'apply' | 'finalize';
+    /** Whether the process is to die at this request, which was done and not answered. */
+    readonly at: () => (asked: AskedRequest) => boolean;
+  }[] = [
+    {
+      phase: 'has the lock and has done nothing yet',
+      command: 'apply',
+      at:
+        () =>
+        ({ line }) =>
+          line.includes('/_keyferry/move/lock?acquire='),
+    },
+    {
+      phase: 'cleans what an earlier attempt left',
+      command: 'apply',
+      at:
+        () =>
+        ({ body }) =>
+          body.includes('"delete-cas","Key":"app/'),
+    },
+    {
+      phase: 'is in the middle of the backfill',
+      command: 'apply',
+      at: () => {
+        let [batches, wanted] = [0, 3];
+        return ({ body }) => rowsWritten.test(body) && ++batches === wanted;
+      },
+    },
+    {
+      phase: 'verifies',
+      command: 'apply',
+      at: () => {
+        let written = 0;
+        return ({ line, body }) => {
+          written += body.split(rowsWritten).length - 1;
+          return written >= phaseRows && line.includes('recurse') && line.startsWith('GET /v1/kv/app/');
+        };
+      },
+    },
+    {
+      phase: 'proves once more before the end',
+      command: 'finalize',
+      at:
+        () =>
+        ({ line }) =>
+          line.includes('recurse') && line.startsWith('GET /v1/kv/app/'),
+    },
+    {
+      phase: 'has written the done marker',
+      command: 'finalize',
+      at:
+        () =>
+        ({ body }) =>
+          body.includes('"set","Key":"_keyferry/move/done"'),
+    },
+  ];
+  const phaseRows = 100;
+
+  it.each(phases)(
+    'kill -9 while it $phase: the same command ends it, and its counts add up',
+    async ({ command, at }) => {
+      await database.psql(`INSERT INTO jm.packages SELECT 'pkg' || i % 7, i || '.0.0', NULL, json_build_object('n', i)
+      FROM generate_series(1, ${phaseRows}) i`);
+      const left = Array.from({ length: 20 }, (_, i) => `app/jobs/earlier/${i}`);
+      const other = ['app/packages/pkg1/1.0.0', 'app/packages/pkg2/2.0.0'];
+      const kvUrl = `${kv.endpoints[0] ?? ''}/v1/kv`;
+      for (const key of [...left, ...other, 'elsewhere/x'])
+        await request(`${kvUrl}/${key}`, { method: 'PUT', body: 'old' });
+      const held = await startHeldAnswers(kv.endpoints[0] ?? '');
+      try {
+        const folder = await open({
+          target: { kind: 'consul', endpoints: [held.endpoint] },
+          settings: {
+            limits: { chunkKeys: 20, workers: 1 },
+            onConflict: 'overwrite',
+            prune: true,
+            keepBefore: true,
+            guards: { deleteShareMax: 1 },
+          },
+        });
+        const planned = await folder.run(['plan', 'move', '--out', 'move.kfplan'], env);
+        expect(planned).toMatchObject({ exitCode: 0, document: { applyable: true } });
+        const apply = ['apply', 'move.kfplan', '--yes'];
+        if (command === 'finalize') expect(await folder.run(apply, env)).toMatchObject(done());
+        const args = command === 'apply' ? apply : ['finalize', 'move', '--yes'];
+        const reached = held.holdAt(at());
+        const killed = folder.start(args, env);
+        await Promise.race([reached, killed.output.then(({ stdout }) => expect(stdout).toBe('killed before its end'))]);
+        killed.kill('SIGKILL');
+        expect(await killed.ended).toBeNull();
+        const again = await folder.run([...args, '--lock-timeout', '3m'], env);
+        const counts = { written: phaseRows - 2, overwritten: 2, deleted: 20, deadLetters: 0 };
+        const finalized = { exitCode: 0, document: { format: 'keyferry.finalize' } };
+        expect(again).toMatchObject(command === 'apply' ? done({ counts }) : finalized);
+        const keys = JSON.parse((await request(`${kvUrl}/?keys`)).body) as readonly string[];
+        expect(keys.filter((key) => key.startsWith('app/packages/'))).toHaveLength(phaseRows);
+        const own = '_keyferry/move/';
+        expect(keys.filter((key) => !key.startsWith(own) && !key.startsWith('app/packages/'))).toEqual(['elsewhere/x']);
+        const ownKeys = ['done', 'epoch', 'lock'].map((name) => own + name);
+        if (command === 'finalize') expect(keys.filter((key) => key.startsWith(own))).toEqual(ownKeys);
+      } finally {
+        await held.close();
+      }
+    },
+  );
 
   it('each bad record is found by the plan, named with its row, and nothing is written', async () => {
     await database.psql(`INSERT INTO jm.jobs SELECT 'billing', 'job ' || i, 'done', 0, 1, 0, '{}', NULL, NULL FROM generate_series(1, 3) i;
