@@ -10,7 +10,7 @@ import { datadir } from './benchmarks/datadir.ts';
 import { datadirSnapshot } from './benchmarks/datadir-snapshot.ts';
 import { diff } from './benchmarks/diff.ts';
 import { functions } from './benchmarks/functions.ts';
-import { memory } from './benchmarks/memory.ts';
+import { memory, memoryConsul } from './benchmarks/memory.ts';
 import { readPostgres } from './benchmarks/read-postgres.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
 import { startup } from './benchmarks/startup.ts';
@@ -28,6 +28,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   datadir,
   'datadir-snapshot': datadirSnapshot,
   memory,
+  'memory-consul': memoryConsul,
   diff,
   startup,
   'state-writes': stateWrites,

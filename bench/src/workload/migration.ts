@@ -14,6 +14,18 @@ export type StoreSettings =
   | { readonly kind: 'etcd-v2' | 'etcd-v3' | 'consul'; readonly endpoints: readonly string[] }
   | { readonly kind: 'etcd-v2-datadir'; readonly dataDir: string }
   | { readonly kind: 'etcd-v3-snapshot'; readonly path: string }
+  | {
+      readonly kind: 'postgres';
+      readonly host: string;
+      readonly port: number;
+      readonly database: string;
+      readonly auth: { readonly user: string; readonly password: { readonly file: string } };
+      readonly tables: readonly {
+        readonly table: string;
+        readonly key: string;
+        readonly value: { readonly column: string };
+      }[];
+    }
   | { readonly kind: 'sqlite'; readonly file: string }
   | { readonly kind: 'file'; readonly path: string; readonly format: 'ndjson' };
 

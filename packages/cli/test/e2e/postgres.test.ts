@@ -12,7 +12,8 @@ import {
   type PostgresServer,
 } from '@keyferry/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startHeldAnswers, type AskedRequest } from './held-answers.ts';
+import { startHeldAnswers } from './held-answers.ts';
+import { killPhases } from './kill-phases.ts';
 import { findingsWith, MigrationFolder, type MigrationOptions } from './migration-folder.ts';
 
 const [postgres, consul] = await Promise.all([serverOrSkip('postgres-15'), serverOrSkip('consul-1.8')]);
@@ -143,68 +144,9 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL and Consul${note}`, () =
     expect(await database.psql('SELECT count(*) FROM keyferry.marks')).toBe('0\n');
   });
 
-  const rowsWritten = /"Verb":"cas","Key":"app\//;
-  const phases: readonly {
-    readonly phase: string;
-    readonly command: 'apply' | 'finalize';
-    /** Whether the process is to die at this request, which was done and not answered. */
-    readonly at: () => (asked: AskedRequest) => boolean;
-  }[] = [
-    {
-      phase: 'has the lock and has done nothing yet',
-      command: 'apply',
-      at:
-        () =>
-        ({ line }) =>
-          line.includes('/_keyferry/move/lock?acquire='),
-    },
-    {
-      phase: 'cleans what an earlier attempt left',
-      command: 'apply',
-      at:
-        () =>
-        ({ body }) =>
-          body.includes('"delete-cas","Key":"app/'),
-    },
-    {
-      phase: 'is in the middle of the backfill',
-      command: 'apply',
-      at: () => {
-        let [batches, wanted] = [0, 3];
-        return ({ body }) => rowsWritten.test(body) && ++batches === wanted;
-      },
-    },
-    {
-      phase: 'verifies',
-      command: 'apply',
-      at: () => {
-        let written = 0;
-        return ({ line, body }) => {
-          written += body.split(rowsWritten).length - 1;
-          return written >= phaseRows && line.includes('recurse') && line.startsWith('GET /v1/kv/app/');
-        };
-      },
-    },
-    {
-      phase: 'proves once more before the end',
-      command: 'finalize',
-      at:
-        () =>
-        ({ line }) =>
-          line.includes('recurse') && line.startsWith('GET /v1/kv/app/'),
-    },
-    {
-      phase: 'has written the done marker',
-      command: 'finalize',
-      at:
-        () =>
-        ({ body }) =>
-          body.includes('"set","Key":"_keyferry/move/done"'),
-    },
-  ];
   const phaseRows = 100;
 
-  it.each(phases)(
+  it.each(killPhases(phaseRows))(
     'kill -9 while it $phase: the same command ends it, and its counts add up',
     async ({ command, at }) => {
       await database.psql(`INSERT INTO jm.packages SELECT 'pkg' || i % 7, i || '.0.0', NULL, json_build_object('n', i)
