@@ -56,7 +56,7 @@ export const copyConsul: Benchmark = {
       workload: `${counted(keys)} keys of 25 B with values of 100 B from a file into one Consul 1.8; ${counted(few)} key by key`,
       commands: {
         keyferry: 'keyferry plan bench --out bench.kfplan; keyferry apply bench.kfplan --yes',
-        transactions: 'children/consul-transactions.ts: 64 operations a transaction, 30 records, 16 in flight',
+        transactions: 'children/consul-transactions.ts: 64 operations a transaction, 60 records, 16 in flight',
         'kv import': 'consul kv import -http-addr=127.0.0.1:PORT @export.json',
         puts: 'children/consul-puts.ts: PUT /v1/kv/KEY, one after the other',
       },

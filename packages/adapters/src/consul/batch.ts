@@ -1,13 +1,17 @@
 /**
  * How a batch becomes transactions: the operations of each record, their number and size, and where to cut.
  *
- *     check-index fence, check-index epoch, set mark
- *     put     cas key (absent, or at its version)    check-not-exists tombstone    (online: set its origin)
+ *     check-index fence, check-index epoch, set mark, check-not-exists sign of tombstones
+ *     put     cas key (absent, or at its version)    (online: set its origin)    (behind a sign: check-not-exists its tombstone)
  *     delete  check-index key, delete-cas key        set its note in gone/
  *
  * All or nothing: a transaction in which one condition does not hold does nothing, and names all whose do not. A check of
  * the index stands for one of the value: what was read at that index was understood. A delete checks the index by itself
  * because `delete-cas` of an absent key succeeds [measured, 1.8.7].
+ *
+ * What governs is Consul's work for an operation, and a check costs as much of it as a write: a record without a check of its
+ * own tombstone takes two thirds of one with it (bench/README.md). Whoever writes a tombstone sets the sign in the same
+ * transaction, so that its absence stands for that of all of them (SPEC R124).
  */
 import { originText, recordBytes, type GuardedChange } from '@keyferry/core';
 import { guardOperations, operationsMax, recordBytesMaxOf } from './capabilities.ts';
@@ -33,31 +37,42 @@ export interface BatchContext {
   readonly transactionBytes: number;
 }
 
+export interface Cutting {
+  readonly attempt: number;
+  /** Places in the batch of the changes that have no outcome yet, ascending. */
+  readonly open: readonly number[];
+  /** Each put checks its tombstone; else the sign of tombstones is checked once for all. */
+  readonly checksTombs: boolean;
+}
+
 /** Cuts a batch at the limits, in order. A record that fits into no transaction is in none of the parts. */
 export function cutBatch(
   context: BatchContext,
   changes: readonly GuardedChange[],
-  attempt: number,
+  { attempt, open, checksTombs }: Cutting,
   refuse: (index: number, detail: string) => void,
 ): readonly (readonly PreparedChange[])[] {
   const parts: PreparedChange[][] = [];
   let part: PreparedChange[] = [];
-  let [count, bytes] = [guardOperations, guardBytes];
-  for (const [index, change] of changes.entries()) {
+  const guards = checksTombs ? guardOperations - 1 : guardOperations;
+  let [count, bytes] = [guards, guardBytes];
+  for (const index of open) {
+    const change = changes[index] as GuardedChange;
     const detail = refusalOf(context, change);
     if (detail !== null) {
       refuse(index, detail);
       continue;
     }
-    const operations = operationsOf(context, change, attempt);
+    const operations = operationsOf(context, change, attempt, checksTombs);
     const size = operations.reduce((sum, each) => sum + bytesOf(each), 0);
-    if (guardBytes + size > context.transactionBytes) {
-      refuse(index, `a transaction of ${guardBytes + size} bytes, at most ${context.transactionBytes}`);
+    const whole = guardBytes + size + (checksTombs ? 0 : tombCheckBytes(context, change, size));
+    if (whole > context.transactionBytes) {
+      refuse(index, `a transaction of ${whole} bytes, at most ${context.transactionBytes}`);
       continue;
     }
     if (part.length > 0 && (count + operations.length > operationsMax || bytes + size > context.transactionBytes)) {
       parts.push(part);
-      [part, count, bytes] = [[], guardOperations, guardBytes];
+      [part, count, bytes] = [[], guards, guardBytes];
     }
     part.push({ index, operations });
     count += operations.length;
@@ -67,7 +82,22 @@ export function cutBatch(
   return parts;
 }
 
-function operationsOf({ operations, keys, form }: BatchContext, change: GuardedChange, attempt: number): Operation[] {
+/** A record must fit also once its tombstone has to be looked for. Only a large one is asked. */
+function tombCheckBytes(
+  { operations, keys, transactionBytes }: BatchContext,
+  { kind, key }: GuardedChange,
+  size: number,
+) {
+  if (kind === 'delete' || size < transactionBytes / 4) return 0;
+  return bytesOf(operations.checkAbsent(keys.tomb(key)));
+}
+
+function operationsOf(
+  { operations, keys, form }: BatchContext,
+  change: GuardedChange,
+  attempt: number,
+  checksTombs: boolean,
+): Operation[] {
   const { key } = change;
   if (change.kind === 'delete') {
     const index = indexOf(change.expect.version);
@@ -81,7 +111,7 @@ function operationsOf({ operations, keys, form }: BatchContext, change: GuardedC
   const origin = change.origin === undefined ? [] : [Buffer.from(originText(change.origin), 'latin1')];
   return [
     operations.cas(key, form.toStored(change.value), expected),
-    operations.checkAbsent(keys.tomb(key)),
+    ...(checksTombs ? [operations.checkAbsent(keys.tomb(key))] : []),
     ...origin.map((text) => operations.set(keys.origin(key), plain(text))),
   ];
 }

@@ -10,10 +10,10 @@ import { unfitKey } from './key-form.ts';
 import type { ValueForm } from './value-form.ts';
 
 export const operationsMax = 64;
-/** Fence, epoch and mark. */
-export const guardOperations = 3;
-/** A put compares its key with one operation, which also writes it, and its tombstone with another. */
-export const batchKeysMax = Math.floor((operationsMax - guardOperations) / 2);
+/** Fence, epoch, mark, and that no tombstone was ever written. */
+export const guardOperations = 4;
+/** A put compares its key with one operation, which also writes it. Where there are tombstones, a batch takes two transactions. */
+export const batchKeysMax = operationsMax - guardOperations;
 
 export const defaultTransactionBytes = 512 * 1024;
 /** `kv_max_value_size`, which a value in a transaction must keep to as well. */

@@ -41,14 +41,23 @@ export interface Claim {
   readonly epochIndex: number;
 }
 
-/** Places of the guards in a transaction. */
+/** What goes into one transaction. */
+interface Cut {
+  readonly part: readonly PreparedChange[];
+  readonly checksTombs: boolean;
+}
+
+/** Places in a transaction: of fence and epoch, and behind the mark that of the sign of tombstones, where it is checked. */
 const guards = [0, 1] as const;
+const signPlace = 3;
 
 export class ConsulChunkWriter implements ChunkWriter {
   private readonly context: WriterContext;
   private readonly claim: Claim;
   private readonly marks: WriterMarks;
   private sequence = 0;
+  /** A tombstone was written once: from then on each record's is looked for. */
+  private checksTombs = false;
 
   constructor(context: WriterContext, claim: Claim, marks: WriterMarks) {
     this.context = context;
@@ -62,28 +71,44 @@ export class ConsulChunkWriter implements ChunkWriter {
     const refuse = (i: number, detail: string): void => {
       outcomes[i] = { kind: 'refused', detail };
     };
-    for (const part of cutBatch(this.context, changes, attempt, refuse)) await this.send(changes, part, outcomes);
-    return outcomes;
-  }
-
-  private async send(
-    changes: readonly GuardedChange[],
-    part: readonly PreparedChange[],
-    outcomes: ChangeOutcome[],
-  ): Promise<void> {
-    let left = part;
-    while (left.length > 0) {
-      const answer = await this.transact(left);
-      if (answer.kind === 'done') return this.noteDone(answer.entries, changes, left, outcomes);
-      if (guards.some((at) => answer.failed.has(at)))
-        throw new KeyferryError('fence.lost', { chunk: this.claim.chunk });
-      const failed = failedOf(left, answer.failed);
-      const settled = await this.settle(changes, failed, outcomes);
-      left = left.filter((each) => !settled.has(each));
+    for (;;) {
+      const open = [...changes.keys()].filter((i) => outcomes[i] === undefined);
+      if (open.length === 0) return outcomes;
+      const { checksTombs } = this;
+      for (const part of cutBatch(this.context, changes, { attempt, open, checksTombs }, refuse)) {
+        // The sign of tombstones has come: what is left is cut anew.
+        if (!(await this.send(changes, { part, checksTombs }, outcomes))) break;
+      }
     }
   }
 
-  private async transact(part: readonly PreparedChange[]): Promise<Transaction> {
+  /** @returns false where there are tombstones and they were not looked for: what has no outcome was not done */
+  private async send(
+    changes: readonly GuardedChange[],
+    { part, checksTombs }: Cut,
+    outcomes: ChangeOutcome[],
+  ): Promise<boolean> {
+    let left = part;
+    while (left.length > 0) {
+      const answer = await this.transact({ part: left, checksTombs });
+      if (answer.kind === 'done') {
+        this.noteDone(answer.entries, changes, left, outcomes);
+        return true;
+      }
+      if (guards.some((at) => answer.failed.has(at)))
+        throw new KeyferryError('fence.lost', { chunk: this.claim.chunk });
+      if (!checksTombs && answer.failed.has(signPlace)) {
+        this.checksTombs = true;
+        return false;
+      }
+      const failed = failedOf({ part: left, checksTombs }, answer.failed);
+      const settled = await this.settle(changes, failed, outcomes);
+      left = left.filter((each) => !settled.has(each));
+    }
+    return true;
+  }
+
+  private async transact({ part, checksTombs }: Cut): Promise<Transaction> {
     const { api, keys, operations } = this.context;
     const { chunk, fence, fenceIndex, epochIndex } = this.claim;
     // A fresh mark for each sending: one that was lost may still be applied, and then has its own.
@@ -93,6 +118,7 @@ export class ConsulChunkWriter implements ChunkWriter {
         operations.checkIndex(keys.fence(chunk), fenceIndex),
         operations.checkIndex(keys.epoch, epochIndex),
         operations.set(keys.mark(chunk, fence, this.sequence), plain(noBytes)),
+        ...(checksTombs ? [] : [operations.checkAbsent(keys.entombed)]),
         ...part.flatMap((each) => each.operations),
       ]);
     } catch (error) {
@@ -172,8 +198,8 @@ export class ConsulChunkWriter implements ChunkWriter {
 const noBytes = new Uint8Array(0);
 
 /** The changes that the failed operations belong to. */
-function failedOf(part: readonly PreparedChange[], failed: ReadonlySet<number>): readonly PreparedChange[] {
-  let at: number = guards.length + 1;
+function failedOf({ part, checksTombs }: Cut, failed: ReadonlySet<number>): readonly PreparedChange[] {
+  let at = checksTombs ? signPlace : signPlace + 1;
   return part.filter(({ operations }) => {
     const first = at;
     at += operations.length;

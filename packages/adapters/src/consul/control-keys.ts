@@ -7,6 +7,7 @@
  *     <reserved><migration>/lock                                         held by a session while a run works; who, a JSON document
  *     <reserved><migration>/tail/<name>                                  a tail: fence, position, number of its last write
  *     <reserved><migration>/tomb/<key>                                   tombstone; the value is not looked at
+ *     <reserved><migration>/entombed                                     there are tombstones, or were; set with each of them
  *     <reserved><migration>/from/<key>                                   origin of a record that was copied online
  *     <reserved><migration>/gone/<key>                                   a record that the migration deleted; the attempt
  *     <reserved><migration>/mark/<attempt>/<chunk>/<token>/<sequence>    one a transaction that wrote records, empty
@@ -37,6 +38,8 @@ export class ControlKeys {
   /** Prefixes, each with a slash at its end. */
   readonly fences: Key;
   readonly tails: Key;
+  /** As long as it is absent, there is no tombstone to be looked for (SPEC R124). */
+  readonly entombed: Key;
   readonly tombs: Key;
   readonly origins: Key;
   readonly gones: Key;
@@ -52,6 +55,7 @@ export class ControlKeys {
     this.lock = `${base}lock` as Key;
     this.fences = `${base}fence/` as Key;
     this.tails = `${base}tail/` as Key;
+    this.entombed = `${base}entombed` as Key;
     this.tombs = `${base}tomb/` as Key;
     this.origins = `${base}from/` as Key;
     this.gones = `${base}gone/` as Key;

@@ -156,10 +156,8 @@ export class ConsulControl implements TargetControl {
   async dropControl(epoch: Fence): Promise<void> {
     const { keys, operations } = this.context;
     const all = [keys.fences, keys.tails, keys.tombs, keys.origins, keys.gones, keys.backs, keys.marks];
-    await this.writeUnder(
-      epoch,
-      all.map((prefix) => operations.deleteTree(prefix)),
-    );
+    const trees = all.map((prefix) => operations.deleteTree(prefix));
+    await this.writeUnder(epoch, [...trees, operations.delete(keys.entombed)]);
   }
 
   async readDone(): Promise<string | null> {

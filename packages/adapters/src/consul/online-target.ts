@@ -82,6 +82,7 @@ interface State {
 }
 
 const defaultOnlineTimeoutMs = 5000;
+const noBytes = new Uint8Array(0);
 
 class ConsulOnlineTarget implements OnlineTarget {
   readonly role = 'target';
@@ -172,7 +173,12 @@ class ConsulOnlineTarget implements OnlineTarget {
       ...(switchRecord === null ? [] : [as(switchRecord, state.held)]),
       write.kind === 'put' ? operations.set(key, form.toStored(write.value)) : operations.delete(key),
       ...(state.origin === null ? [] : [operations.delete(from)]),
-      ...(change === 'write' ? [operations.set(tomb, plain(Buffer.from(tombstoneText(epoch), 'latin1')))] : []),
+      ...(change === 'write'
+        ? [
+            operations.set(tomb, plain(Buffer.from(tombstoneText(epoch), 'latin1'))),
+            operations.set(keys.entombed, plain(noBytes)),
+          ]
+        : []),
       ...(change === 'clear' && state.tombstone !== null ? [operations.delete(tomb)] : []),
     ];
   }

@@ -41,8 +41,8 @@ import { unfitKey } from './key-form.ts';
 import { lookUp } from './look-up.ts';
 import { bytesOf, plain, type Operation } from './operations.ts';
 
-/** The tail's record and the epoch. */
-const guardOperations = 2;
+/** The tail's record, the epoch, and the sign of tombstones. */
+const guardOperations = 3;
 const changesMax = Math.floor((operationsMax - guardOperations) / 2);
 /** Of a transaction, beside the records and the position. */
 const guardBytes = 4096;
@@ -203,6 +203,9 @@ class ConsulTailWriter implements TailWriter {
       operations.cas(key, plain(tailValue({ fence, ...next })), this.state.index),
       operations.checkIndex(keys.epoch, epochIndex),
       ...part.flatMap((each) => each.operations),
+      ...(tail === 'forward' && part.some(({ change }) => change.kind === 'delete')
+        ? [operations.set(keys.entombed, plain(noBytes))]
+        : []),
     ];
     this.isUnsure = true;
     const answer = await api.writeTransaction(sent);

@@ -115,8 +115,11 @@ export async function openFixture(
       for (const each of changes) await application.write([each]);
     },
     putTombstone: async (migration, key) => {
-      const tombstone = new ControlKeys(store.capabilities.reservedPrefix as Key, migration).tomb(key);
-      await application.write([{ delete: key }, { put: { key: tombstone, value: new Uint8Array(), ttlMs: null } }]);
+      const keys = new ControlKeys(store.capabilities.reservedPrefix as Key, migration);
+      const own = [keys.tomb(key), keys.entombed].map((at) => ({
+        put: { key: at, value: new Uint8Array(), ttlMs: null },
+      }));
+      await application.write([{ delete: key }, ...own]);
     },
     openAnother: (more) => {
       const another = open(more);

@@ -18,7 +18,7 @@ import {
 } from '@keyferry/core';
 import { readAll } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openConsulSource, type ConsulSourceOptions } from '../../src/consul/index.ts';
+import { openConsulOnlineTarget, openConsulSource, type ConsulSourceOptions } from '../../src/consul/index.ts';
 import { openFixture, type ConsulFixture, type ConsulStore } from './consul-fixture.ts';
 
 const available = await serverOrSkip('consul-1.8');
@@ -207,4 +207,30 @@ describe.skipIf(!available.ok)(`on consul 1.8${available.note}`, () => {
         expect(unfit?.({ key: keyFromText(`app/${long}`), value: Buffer.alloc(320_000) })).not.toBeNull();
       }));
   });
+
+  it('a tombstone that comes between two batches, or into one, is looked for from then on', () =>
+    withFixture(async ({ store, application }) => {
+      const { writer } = await begin(store);
+      const puts = (from: number, to: number) =>
+        Array.from({ length: to - from }, (_, i) => put(`k${from + i}`, 'copied'));
+      // As many as go into one transaction while there is none.
+      const first = await writer.write(puts(0, 60));
+      expect(new Set(first.map(({ kind }) => kind))).toEqual(new Set(['written']));
+      expect(await application.call('GET', 'kv/_keyferry/values/mark/?keys')).toHaveLength(1);
+      const { endpoints } = server;
+      const target = openConsulOnlineTarget({ name: 'test', endpoints, migration: 'values' });
+      const ask = { kind: 'write', write: { kind: 'delete' }, expect: 'any', tombstone: 'write' } as const;
+      for (const name of ['k70', 'k119']) {
+        await target.ask(keyFromText(`app/${name}`), ask, { epoch: 1 as never, version: null });
+      }
+      const second = await writer.write(puts(60, 120));
+      const wanted = puts(60, 120).map(({ key }) => (/k(?:70|119)$/.test(key) ? 'tombstoned' : 'written'));
+      expect(second.map(({ kind }) => kind)).toEqual(wanted);
+      // Two of 30, each under a mark of its own.
+      expect(await application.call('GET', 'kv/_keyferry/values/mark/?keys')).toHaveLength(3);
+      const control = store.control('values' as MigrationId);
+      await control.dropControl(fence);
+      expect(await application.call('GET', 'kv/_keyferry/values/?keys')).toEqual(['_keyferry/values/epoch']);
+      await target.close();
+    }));
 });
