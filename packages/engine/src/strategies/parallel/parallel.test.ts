@@ -6,7 +6,8 @@
  */
 import { parallelPhases, type ParallelPhase } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
-import { isKilled, ParallelStage, type Fault, type RunHooks } from '../../../testing/parallel-stage.ts';
+import { isKilled, type Fault, type RunHooks } from '../../../testing/parallel/gate.ts';
+import { ParallelStage } from '../../../testing/parallel-stage.ts';
 import { failureOf } from '../../../testing/stage.ts';
 
 /** What a run of that kind calls, with nobody in its way. */
