@@ -15,7 +15,7 @@ export interface ParallelPlanResult {
 export const parallelPlanView: View<ParallelPlanResult> = {
   human,
   json: ({ plan, file }, warnings) => {
-    const { createdAtMs, expiresAtMs, ...rest } = plan;
+    const { createdAtMs, expiresAtMs, keyferryVersion: _envelopeHasIt, ...rest } = plan;
     return envelope('keyferry.parallel-plan', warnings, {
       ...rest,
       createdAt: instantText(createdAtMs),
