@@ -8,11 +8,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { invariant, KeyferryError, type ImportReceipt, type StopSignal } from '@keyferry/core';
-import { fillOldRegistry } from '../apicurio/index.ts';
 import type { BalancerConfig, RegistryConfig } from '../config/parallel-config.ts';
 import type { ResolvedConfig } from '../config/resolved-config.ts';
-import { openThrowAwayBalancer } from './throw-away-balancer.ts';
-import { openThrowAwayRegistry, type RegistryPlace } from './throw-away-registry.ts';
+import type { RegistryPlace } from './throw-away-registry.ts';
 
 export interface RehearsalServers {
   /** An http URL of an empty 2.x and of an empty 3.x, or the path of a distribution of it. */
@@ -40,6 +38,10 @@ export async function openRehearsal(
   signal: StopSignal,
 ): Promise<OpenRehearsal> {
   assertNobodys(config, [servers.v2, servers.v3]);
+  // As for any migration, adapters are loaded by whoever needs them: this file is on the way of every command.
+  const { fillOldRegistry } = await import('../apicurio/index.ts');
+  const { openThrowAwayBalancer } = await import('./throw-away-balancer.ts');
+  const { openThrowAwayRegistry } = await import('./throw-away-registry.ts');
   // Sockets go in there, whose paths may be 107 bytes long.
   const directory = await mkdtemp(join(tmpdir(), 'keyferry-rehearsal-'));
   const stops: (() => Promise<void>)[] = [];
