@@ -48,7 +48,7 @@ describe('applyParallel', () => {
     expect((await stage.finalize()).state.course).toBe('over');
   });
 
-  it('goes on after a kill at any call, and loses no write', async () => {
+  it('goes on after a kill at any call, and loses no write', { timeout: 120_000 }, async () => {
     const calls = await callsOf(async (stage) => stage.apply(await stage.plan()));
     expect(calls).toBeGreaterThan(100);
     for (const kill of faultsOf(calls)) {
