@@ -13,3 +13,4 @@ export { tellProgram } from './switch/told-program.ts';
 export * from './wire-state.ts';
 export * from './wire.ts';
 export * from './wire-parallel.ts';
+export { openRehearsal, type OpenRehearsal, type RehearsalServers } from './rehearsal/open-rehearsal.ts';

@@ -20,6 +20,7 @@ import {
   type ParallelSettings,
   type RegistryArchives,
   type RegistryFront,
+  type RegistrySettings,
   type Repeat,
   type StopSignal,
 } from '@keyferry/core';
@@ -39,6 +40,7 @@ export interface WiredParallel {
     readonly balancers: readonly LoadBalancer[];
     readonly archives: RegistryArchives;
     readonly front: RegistryFront;
+    readonly settings: RegistrySettings | null;
     readonly workspace: ReturnType<typeof openWorkspace>;
     readonly runCommand: typeof runCommand;
   };
@@ -94,7 +96,8 @@ export async function wireParallel(
   const settings = parallelSettings(config, migration);
   const found = config.parallel[migration];
   invariant(found !== undefined, `${migration} was checked to be one of strategy parallel`);
-  const { openNewRegistry, openOldRegistry, registryArchives, registryFront } = await import('./apicurio/index.ts');
+  const { openNewRegistry, openOldRegistry, registryArchives, registryFront, registrySettings } =
+    await import('./apicurio/index.ts');
   const context = { directory: config.directory, redactor };
   const old = await connection(found.source.store, config, context);
   const fresh = await connection(found.target.store, config, context);
@@ -110,6 +113,7 @@ export async function wireParallel(
       balancers,
       archives: registryArchives,
       front: registryFront(fresh),
+      settings: found.settings === null ? null : registrySettings(resolve(config.directory, found.settings)),
       workspace: openWorkspace(resolve(directory)),
       runCommand,
     },

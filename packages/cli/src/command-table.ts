@@ -16,6 +16,7 @@ import LocksList from './commands/locks/list.ts';
 import LocksShow from './commands/locks/show.ts';
 import Plan from './commands/plan.ts';
 import Reconcile from './commands/reconcile.ts';
+import Rehearse from './commands/rehearse.ts';
 import Report from './commands/report.ts';
 import Rollback from './commands/rollback.ts';
 import RunsCancel from './commands/runs/cancel.ts';
@@ -59,6 +60,7 @@ export default {
   'locks:show': LocksShow,
   plan: Plan,
   reconcile: Reconcile,
+  rehearse: Rehearse,
   report: Report,
   rollback: Rollback,
   'runs:cancel': RunsCancel,

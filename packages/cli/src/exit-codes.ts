@@ -129,6 +129,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'registry.not-empty': 'notAllowed',
   'registry.import-refused': 'failed',
   'parallel.check-failed': 'failed',
+  'rehearsal.server-failed': 'failed',
   'parallel.undone': 'failed',
   'parallel.unconfirmed': 'notAllowed',
   'parallel.not-soaked': 'notAllowed',

@@ -4,7 +4,7 @@
  */
 import { hostname, userInfo } from 'node:os';
 import type { ResolvedConfig } from '@keyferry/adapters';
-import type { ParallelPhase, ParallelPlan, ParallelSettings } from '@keyferry/core';
+import type { ParallelPhase, ParallelPlan, ParallelSettings, RehearsedFigures } from '@keyferry/core';
 import type { ParallelEngine, ParallelStatus } from '@keyferry/engine';
 import { requireApproval } from './approval.ts';
 import type { Outcome } from './base-command.ts';
@@ -44,18 +44,22 @@ export async function onParallel<T>(
   })) as Outcome<unknown>;
 }
 
+export interface ParallelPlanFlags {
+  readonly out?: string | undefined;
+  readonly archive?: string | undefined;
+  readonly rehearsal?: string | undefined;
+  readonly detailed: boolean;
+}
+
 export async function planOfParallel(
   run: CommandRun,
   migration: string,
-  {
-    out,
-    archive,
-    detailed,
-  }: { readonly out?: string | undefined; readonly archive?: string | undefined; readonly detailed: boolean },
+  { out, archive, rehearsal, detailed }: ParallelPlanFlags,
 ): Promise<Outcome<unknown> | null> {
   return await onParallel(run, migration, async (parallel) => {
-    const { writeParallelPlan } = await loadAdapters();
-    const plan = await makeParallelPlan(run, parallel, archive ?? null);
+    const { readRehearsedFigures, writeParallelPlan } = await loadAdapters();
+    const rehearsed = rehearsal === undefined ? null : await readRehearsedFigures(rehearsal, migration);
+    const plan = await makeParallelPlan(run, parallel, { archive: archive ?? null, rehearsed });
     if (out !== undefined) await writeParallelPlan(out, plan);
     const exitCode = !plan.applyable ? exitCodes.notAllowed : detailed ? exitCodes.changes : exitCodes.done;
     return { result: { plan, file: out ?? null }, view: parallelPlanView, exitCode };
@@ -65,11 +69,11 @@ export async function planOfParallel(
 async function makeParallelPlan(
   run: CommandRun,
   { engine, settings }: Parallel,
-  archive: string | null,
+  given: { readonly archive: string | null; readonly rehearsed: RehearsedFigures | null },
 ): Promise<ParallelPlan> {
   const { planParallel } = await loadEngine();
   run.progress.begin(`reading the registries of ${settings.migration}`);
-  return await run.reading(planParallel(engine, settings, { archive, signal: run.signal }));
+  return await run.reading(planParallel(engine, settings, { ...given, signal: run.signal }));
 }
 
 export interface ParallelApplyFlags {
@@ -117,7 +121,7 @@ async function planUnderWay({ engine, settings }: Parallel): Promise<ParallelPla
 }
 
 async function approvedPlan(run: CommandRun, parallel: Parallel, { yes }: ParallelApplyFlags): Promise<ParallelPlan> {
-  const plan = await makeParallelPlan(run, parallel, null);
+  const plan = await makeParallelPlan(run, parallel, { archive: null, rehearsed: null });
   run.progress.pause();
   const context = { ...run.viewContext, palette: run.errorPalette };
   run.showBeforeAsking(parallelPlanView.human({ plan, file: null }, context), !yes && plan.applyable);
@@ -206,6 +210,6 @@ async function statusOf({ engine, settings }: Parallel): Promise<ParallelStatus>
 export const isParallel = (config: ResolvedConfig, migration: string): boolean =>
   Object.hasOwn(config.parallel, migration);
 
-function whoAsks(): string {
+export function whoAsks(): string {
   return `${userInfo().username}@${hostname()}`;
 }

@@ -53,6 +53,8 @@ export * from './plan/migration-spec.ts';
 export * from './plan/migration-order.ts';
 export * from './plan/replicate-settings.ts';
 export * from './plan/parallel-plan.ts';
+export * from './plan/client-findings.ts';
+export * from './plan/rehearsal.ts';
 export * from './plan/staleness.ts';
 export * from './plan/canonical-json.ts';
 
@@ -105,3 +107,4 @@ export * from './ports/online-store.ts';
 export * from './ports/registry.ts';
 export * from './ports/load-balancer.ts';
 export * from './ports/registry-front.ts';
+export * from './ports/registry-settings.ts';

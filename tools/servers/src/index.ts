@@ -29,6 +29,7 @@ export type { DynamoDbFault, FaultyDynamoDb } from './dynamodb/faulty-proxy.ts';
 
 export { startApicurio } from './apicurio/start-apicurio.ts';
 export type { ApicurioOptions, ApicurioServer } from './apicurio/start-apicurio.ts';
+export { findJava } from './apicurio/java.ts';
 export { fillRegistry } from './apicurio/fill-registry.ts';
 export type { FillOptions } from './apicurio/fill-registry.ts';
 export type { ApicurioVersion } from './apicurio/releases.ts';

@@ -87,13 +87,13 @@ function apicurioStarter(version: ApicurioVersion): Starter {
   };
 }
 
-/** With no server behind it: it answers 503 until somebody changes its files. */
+/** With no server behind it: it answers 503 until somebody changes its files, or finds them in the directory that was given. */
 function balancerStarter(kind: 'nginx-1.22' | 'haproxy-2.6'): Starter {
   return async ({ v2, members, tls, port, dataDir }, detached) => {
-    if (v2 || tls || members !== 1 || dataDir !== undefined) {
-      throw new ServerError('server.bad-argument', `${kind} has no v2, members, tls or data.`, 'Leave them out.');
+    if (v2 || tls || members !== 1) {
+      throw new ServerError('server.bad-argument', `${kind} has no v2, members or tls.`, 'Leave them out.');
     }
-    const optional = port === undefined ? {} : { port };
+    const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
     const server = await (kind === 'nginx-1.22'
       ? startNginx({ detached, ...optional, files: emptyNginx })
       : startHaproxy({ detached, ...optional, files: emptyHaproxy }));

@@ -44,6 +44,8 @@ export interface ParallelConfig {
     readonly errorShareMax: number;
     readonly p99MaxMs: number | null;
   };
+  /** Variables or properties of 2.x, as written: relative to the file. Null: nobody said. */
+  readonly settings: string | null;
   /** Null: a directory of the migration's name beside the state. */
   readonly workspace: string | null;
   readonly planMaxAgeMs: number;
@@ -94,18 +96,19 @@ export function resolveParallel(checked: CheckedParallel): ParallelConfig {
     losses,
     smoke: checked.smoke ?? null,
     soak: { lengthMs, everyMs, gapMaxMs, errorShareMax, p99MaxMs: p99 },
+    settings: checked.settings ?? null,
     workspace: checked.workspace ?? null,
     planMaxAgeMs: checked.plan.maxAge,
   };
 }
 
 /**
- * SHA-256, in hexadecimal digits, of what decides where traffic and records go. How long a soak lasts, and how long a plan is
- * good for, may be changed on the way.
+ * SHA-256, in hexadecimal digits, of what decides where traffic and records go. How long a soak lasts, how long a plan is good
+ * for, and which settings 3.x is told, may be changed on the way.
  */
 export function parallelDigest(
   migration: string,
-  { soak: _howLong, planMaxAgeMs: _howOld, workspace: _where, ...config }: ParallelConfig,
+  { soak: _howLong, planMaxAgeMs: _howOld, workspace: _where, settings: _made, ...config }: ParallelConfig,
   stores: Readonly<Record<string, unknown>>,
   balancers: Readonly<Record<string, unknown>>,
 ): string {

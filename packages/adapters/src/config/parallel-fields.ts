@@ -112,6 +112,11 @@ export const parallelMigration = z.strictObject({
       p99: duration.optional().describe('99 of 100 requests are to be answered within this'),
     })
     .prefault({}),
+  settings: text
+    .optional()
+    .describe(
+      'variables or properties that 2.x is started with, relative to this file: plan makes those of 3.x of them',
+    ),
   workspace: text.optional().describe('directory for archives, relative to this file; .keyferry/NAME by default'),
   plan: z
     .strictObject({ maxAge: duration.prefault('24h').describe('how long a plan may be applied after it was made') })

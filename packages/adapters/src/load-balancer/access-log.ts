@@ -60,9 +60,6 @@ function parseHttplog(line: string): LoggedRequest | null {
   return { client, atMs, method, target, status: Number(status), tookMs: tookMs < 0 ? null : tookMs };
 }
 
-/** APIs that a registry of 3.x no longer has. */
-export const deadPrefixes = ['/apis/ccompat/v6', '/apis/registry/v1', '/apis/cncf/v0', '/apis/ibmcompat/v1'] as const;
-
 /** `/apis/NAME/VERSION` of a target. @returns null: no API of a registry */
 export function apiPrefix(target: string): string | null {
   return /^(?:https?:\/\/[^/]+)?(\/apis\/[^/?]{1,32}\/[^/?]{1,16})(?=[/?]|$)/.exec(target)?.[1] ?? null;

@@ -2,4 +2,5 @@
 export { createPlanFile } from './create-plan-file.ts';
 export { openPlanFile, type PlanFileReader } from './open-plan-file.ts';
 export { createMemoryPlan, discardPlan, type MemoryPlan } from './memory-plan.ts';
+export { readRehearsedFigures } from './rehearsal-file.ts';
 export { readParallelPlan, writeParallelPlan } from './parallel-plan-file.ts';

@@ -35,6 +35,10 @@ export default class Plan extends BaseCommand {
       summary: 'Under strategy parallel: an export that was made before, in place of one made now.',
       helpValue: 'FILE',
     }),
+    rehearsal: Flags.string({
+      summary: 'Under strategy parallel: what rehearse --json printed; the freeze is estimated with it.',
+      helpValue: 'FILE',
+    }),
     only: onlyFlag,
     exclude: excludeFlag,
     'detailed-exitcode': detailedExitcodeFlag,
@@ -43,10 +47,12 @@ export default class Plan extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Plan);
     await this.performOn<unknown>(flags, args.migration, async (run, migration) => {
-      const { out, archive, 'detailed-exitcode': detailed } = flags;
-      const parallel = await planOfParallel(run, migration, { out, archive, detailed });
+      const { out, archive, rehearsal, 'detailed-exitcode': detailed } = flags;
+      const parallel = await planOfParallel(run, migration, { out, archive, rehearsal, detailed });
       if (parallel !== null) return parallel;
-      if (archive !== undefined) throw usageError('--archive is for strategy parallel', `keyferry plan ${migration}`);
+      for (const [name, value] of Object.entries({ archive, rehearsal })) {
+        if (value !== undefined) throw usageError(`--${name} is for strategy parallel`, `keyferry plan ${migration}`);
+      }
       return (await withMigration(
         run,
         migration,

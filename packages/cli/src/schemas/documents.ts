@@ -27,6 +27,7 @@ export const documentSchemas = {
   'parallel-run': () => import('../../snapshots/schemas/parallel-run.json', { with: { type: 'json' } }),
   'parallel-status': () => import('../../snapshots/schemas/parallel-status.json', { with: { type: 'json' } }),
   plan: () => import('../../snapshots/schemas/plan.json', { with: { type: 'json' } }),
+  rehearsal: () => import('../../snapshots/schemas/rehearsal.json', { with: { type: 'json' } }),
   reopen: () => import('../../snapshots/schemas/reopen.json', { with: { type: 'json' } }),
   replicate: () => import('../../snapshots/schemas/replicate.json', { with: { type: 'json' } }),
   report: () => import('../../snapshots/schemas/report.json', { with: { type: 'json' } }),

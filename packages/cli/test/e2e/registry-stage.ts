@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import {
   clientRequests,
   fillRegistry,
+  findJava,
+  requireServer,
   seedRegistry,
   startApicurio,
   startHaproxy,
@@ -116,6 +118,15 @@ export class RegistryStage {
     const port = Number(new URL(this.fresh.endpoint).port);
     await this.fresh.stop();
     this.fresh = await startFresh(port);
+  }
+
+  /** Flags of `rehearse`: the very programs that this stage runs on, and a Java that starts as quickly as theirs. */
+  async distributions(): Promise<readonly string[]> {
+    const [two, three] = await Promise.all([requireServer('apicurio-2.6'), requireServer('apicurio-3.3')]);
+    const java = join(this.folder, 'java');
+    const options = '-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m';
+    await writeFile(java, `#!/bin/sh\nexec '${findJava(21) ?? 'java'}' ${options} "$@"\n`, { mode: 0o755 });
+    return ['--v2', two.programDirectory, '--v3', three.programDirectory, '--java', java];
   }
 
   run(...args: readonly string[]): Promise<Finished> {

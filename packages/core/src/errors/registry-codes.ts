@@ -34,6 +34,11 @@ export const registryCodes = {
       'the configuration of load balancer {balancer} was changed by somebody else: {detail}; nothing was written over',
     remedy: 'put back what keyferry wrote, or take its part out, then run the command again',
   }),
+  'rehearsal.server-failed': entry<{ server: string; detail: string }>({
+    retry: 'never',
+    summary: 'a throw-away server of the rehearsal did not start: {server}: {detail}',
+    remedy: 'start one by hand, on this machine and empty, and give its URL in the place of the path',
+  }),
   'parallel.check-failed': entry<{ migration: string; phase: string; what: string }>({
     retry: 'never',
     summary: 'phase {phase} of {migration} is not passed: {what}',

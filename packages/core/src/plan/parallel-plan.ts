@@ -4,14 +4,17 @@ import { parallelPhases, phaseFacts, type ParallelPhase } from '../machines/para
 import { rollbackTable, type RollbackRow } from '../machines/parallel/way-back.ts';
 import type { SoakLimits } from '../machines/parallel/soak.ts';
 import type { ApiUse } from '../ports/load-balancer.ts';
+import type { SettingsTranslation } from '../ports/registry-settings.ts';
 import type {
   ArchiveReceipt,
   CompletenessProof,
+  Deletions,
   Foresight,
   RegistryCounts,
   RegistrySystem,
 } from '../ports/registry.ts';
-import { finding, type Finding } from './finding.ts';
+import type { Finding } from './finding.ts';
+import type { RehearsedFigures } from './rehearsal.ts';
 
 /** Strategy `parallel`, as the configuration says it. */
 export interface ParallelSettings {
@@ -43,7 +46,11 @@ export interface ParallelSettings {
 export interface FreezeEstimate {
   /** Milliseconds for which writes will be refused. */
   readonly totalMs: number;
-  readonly parts: readonly { readonly what: string; readonly ms: number; readonly basis: 'measured' | 'assumed' }[];
+  readonly parts: readonly {
+    readonly what: string;
+    readonly ms: number;
+    readonly basis: 'measured' | 'rehearsed' | 'assumed';
+  }[];
 }
 
 export interface ParallelPlan {
@@ -74,6 +81,10 @@ export interface ParallelPlan {
   };
   /** APIs that clients call and 3.x does not have. */
   readonly gone: readonly ApiUse[];
+  /** What 3.x is to be started with; null: nobody said what 2.x is started with. */
+  readonly settings: SettingsTranslation | null;
+  /** null: 3.x does not say. */
+  readonly deletions: Deletions | null;
   readonly freeze: FreezeEstimate;
   readonly phases: readonly {
     readonly phase: ParallelPhase;
@@ -87,14 +98,6 @@ export interface ParallelPlan {
   readonly applyable: boolean;
 }
 
-/** Path prefixes that 3.x does not serve. */
-export const apisGone: readonly string[] = [
-  '/apis/ccompat/v6',
-  '/apis/registry/v1',
-  '/apis/cncf/v0',
-  '/apis/ibmcompat/v1',
-];
-
 /** Milliseconds a version that an import takes where nobody measured it: 3.3.3 with H2 on two cores, and twice of that. */
 const importMsPerVersion = 4;
 /** What shifting a balancer, draining and its proof take at least, by a balancer. */
@@ -106,21 +109,27 @@ export interface FreezeFacts {
   readonly versions: number;
   readonly balancers: number;
   readonly drainMs: number;
-  /** Of an import of a copy, by a rehearsal or before the freeze; null: nobody measured it. */
-  readonly importMs: number | null;
+  /** Of a rehearsal; null: nobody measured it. */
+  readonly rehearsed: RehearsedFigures | null;
   readonly bulk: boolean;
 }
 
 /** How long writes will be refused. Sums of what was measured for the plan; what nobody measured is marked. */
 export function estimateFreeze(facts: FreezeFacts): FreezeEstimate {
-  const { walkMs, exportMs, versions, balancers, importMs } = facts;
-  const imported = importMs ?? versions * importMsPerVersion;
+  const { walkMs, exportMs, versions, balancers, rehearsed } = facts;
+  // A rehearsal of an older export is one of fewer versions.
+  const share = rehearsed === null ? 1 : versions / Math.max(1, rehearsed.versions);
+  const basis = rehearsed === null ? 'assumed' : 'rehearsed';
   const parts: FreezeEstimate['parts'] = [
     { what: 'refuse writes, drain and prove it', ms: balancers * shiftMs, basis: 'assumed' },
     { what: 'walk 2.x twice for the baseline', ms: 2 * walkMs, basis: 'measured' },
     { what: 'export, and hold it against a walk', ms: exportMs + walkMs, basis: 'measured' },
-    { what: 'import', ms: imported, basis: importMs === null ? 'assumed' : 'measured' },
-    { what: 'read 3.x back and compare, and walk 2.x again', ms: 3 * walkMs, basis: 'assumed' },
+    { what: 'import', ms: Math.round((rehearsed?.importMs ?? versions * importMsPerVersion) * share), basis },
+    {
+      what: 'read 3.x back and compare, and walk 2.x again',
+      ms: Math.round((rehearsed?.compareMs ?? 3 * walkMs) * share),
+      basis,
+    },
     { what: 'lead reads and then writes to 3.x', ms: 2 * balancers * shiftMs, basis: 'assumed' },
   ];
   return { totalMs: parts.reduce((sum, { ms }) => sum + ms, 0), parts };
@@ -143,22 +152,6 @@ export function judgedFindings(
 
 /** What an export looks like that was made while somebody wrote: 2.x reads contents, versions and rules one after another. */
 const tornCodes: readonly string[] = ['registry.content-missing', 'registry.rule-lost', 'registry.comment-lost'];
-
-/** What clients of a registry will notice, whatever the archive holds. */
-export function clientFindings(gone: readonly ApiUse[]): readonly Finding[] {
-  if (gone.length === 0) return [];
-  const requests = gone.reduce((sum, each) => sum + each.requests, 0);
-  const named = gone.map(
-    ({ prefix, method, requests: count, balancer }) => `${method} ${prefix} (${count}, ${balancer})`,
-  );
-  return [
-    finding('registry.api-gone', {
-      count: requests,
-      detail: `clients call ${named.join(', ')}, which 3.x does not serve`,
-      fix: 'move them to /apis/ccompat/v7 or /apis/registry/v2 first, or accept it by name:   --accept registry.api-gone',
-    }),
-  ];
-}
 
 /** The phases as a plan shows them. */
 export function plannedPhases(confirm: readonly ParallelPhase[]): ParallelPlan['phases'] {

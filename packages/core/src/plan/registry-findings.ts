@@ -20,6 +20,21 @@ export const registryFindings = {
     accept: false,
     summary: 'deletes answer 405 on 3.x unless its configuration allows them',
   },
+  'registry.settings-moved': {
+    level: 'warning',
+    accept: false,
+    summary: 'settings of 2.x have other names in 3.x',
+  },
+  'registry.settings-left': {
+    level: 'warning',
+    accept: false,
+    summary: 'settings of 2.x have no place in 3.x, or need a decision',
+  },
+  'registry.health-moved': {
+    level: 'warning',
+    accept: false,
+    summary: 'health of 3.x is on another port, which nobody named',
+  },
   'registry.freeze-long': {
     level: 'warning',
     accept: true,

@@ -56,4 +56,14 @@ export interface RegistryFront {
     sample: ProbeSample,
     signal: StopSignal,
   ): Promise<readonly ProbeOutcome[]>;
+  /** Makes an artifact of one version by the v2 API. Only a rehearsal writes. */
+  write(url: string, name: string, signal: StopSignal): Promise<FrontWrite>;
+  /** Whether the version of that id is there, with the bytes that were written. */
+  holds(url: string, written: FrontWrite, signal: StopSignal): Promise<boolean>;
+}
+
+export interface FrontWrite {
+  readonly globalId: number;
+  /** Of the content, in hexadecimal digits. */
+  readonly sha256: string;
 }

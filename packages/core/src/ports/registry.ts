@@ -199,10 +199,19 @@ export interface RegistryComparison {
   readonly tookMs: number;
 }
 
+/** EVIDENCE. What clients may delete. */
+export interface Deletions {
+  readonly group: boolean;
+  readonly artifact: boolean;
+  readonly version: boolean;
+}
+
 /** The registry of release 3.x, reached directly. */
 export interface NewRegistry {
   readonly where: string;
   system(signal: StopSignal): Promise<RegistrySystem>;
+  /** Whether clients may delete; null: it does not say. */
+  deletions(signal: StopSignal): Promise<Deletions | null>;
   /** All 0: it is empty. */
   walk(signal: StopSignal): Promise<RegistryCensus>;
   /**

@@ -8,11 +8,11 @@
  * reloads and is told a process id in tests is what does so in production. Workers of root stay root here, because only
  * root may enter root's temporary directories.
  */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve as absolutePath } from 'node:path';
 import { requireServer } from '../availability.ts';
 import { lastLines, startChild, type Child } from '../process/child.ts';
 import { onProcessEnd } from '../process/exit-cleanup.ts';
@@ -40,6 +40,8 @@ export interface LoadBalancerOptions {
   readonly files: (place: LoadBalancerPlace) => Readonly<Record<string, string>>;
   /** nginx: workers. Default 2. */
   readonly workers?: number;
+  /** Used and kept, and what is in its `etc` already stays as it is. Default: a temporary one, gone with the server. */
+  readonly dataDir?: string;
   readonly detached?: boolean;
   /** Default 20 000. */
   readonly startTimeoutMs?: number;
@@ -80,11 +82,11 @@ async function start(kind: LoadBalancerKind, options: LoadBalancerOptions): Prom
   const { programDirectory } = await requireServer(kind);
   await sweepLeftovers();
   for (let attempt = 1; ; attempt += 1) {
-    const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
+    const temporary = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
     try {
-      return await startOnce(kind, programDirectory, directory, options);
+      return await startOnce(kind, programDirectory, temporary, options);
     } catch (error) {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+      await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
       const taken = error instanceof ServerError && error.code === 'server.port-taken';
       if (!taken || options.port !== undefined || attempt === 5) throw error;
     }
@@ -94,31 +96,32 @@ async function start(kind: LoadBalancerKind, options: LoadBalancerOptions): Prom
 async function startOnce(
   kind: LoadBalancerKind,
   programs: string,
-  directory: string,
+  temporary: string,
   options: LoadBalancerOptions,
 ): Promise<LoadBalancer> {
+  const directory = options.dataDir === undefined ? temporary : absolutePath(options.dataDir);
   const { detached = false, startTimeoutMs = 20_000 } = options;
   const free = await freePorts(options.ports ?? 1);
   const ports = options.port === undefined ? free : [options.port, ...free.slice(1)];
   const configDirectory = join(directory, 'etc');
   const place: LoadBalancerPlace = { directory, ports, configDirectory };
   const layout = kind === 'nginx-1.22' ? nginxLayout(place, options.workers ?? 2) : haproxyLayout(place);
-  await writeFiles(configDirectory, { ...layout.files, ...options.files(place) });
+  await writeFiles(configDirectory, { ...layout.files, ...options.files(place) }, options.dataDir !== undefined);
   const command = join(directory, kind === 'nginx-1.22' ? 'nginx' : 'haproxy');
   await writeFile(command, wrapper(programs, layout), { mode: 0o755 });
   const logFile = join(directory, 'server.log');
-  const record = openRecord(kind, directory);
+  const record = openRecord(kind, temporary);
   const child = await startChild({ program: command, args: layout.arguments, logFile, detached });
   const endpoints = ports.map((port) => `http://127.0.0.1:${port}`);
   record.write({ endpoints, pids: [child.pid] });
   const withdraw = onProcessEnd(() => {
     child.signal('SIGTERM'); // SIGKILL would leave the workers, whose parent is the master and not this process
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
     record.remove();
   });
   const stop = async (): Promise<void> => {
     await child.end(10_000);
-    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+    await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
     record.remove();
     withdraw();
   };
@@ -194,9 +197,16 @@ function wrapper(programs: string, { program, always }: Layout): string {
   return `#!/bin/sh\nexport LD_LIBRARY_PATH='${libraries}'\nexec ${words} "$@"\n`;
 }
 
-async function writeFiles(configDirectory: string, files: Readonly<Record<string, string>>): Promise<void> {
+async function writeFiles(
+  configDirectory: string,
+  files: Readonly<Record<string, string>>,
+  keepsOlder: boolean,
+): Promise<void> {
   await mkdir(join(configDirectory, 'conf.d'), { recursive: true });
-  for (const [name, text] of Object.entries(files)) await writeFile(join(configDirectory, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(configDirectory, name);
+    if (!keepsOlder || !existsSync(path)) await writeFile(path, text);
+  }
 }
 
 async function untilListening(

@@ -1,16 +1,17 @@
 /** A registry of 3.x, as strategy `parallel` speaks to it: the port's calls, each made of the files beside. */
 import {
-  KeyferryError,
   registryNamedMax,
   type BesidesArchive,
+  type Deletions,
   type ImportReceipt,
   type NewRegistry,
   type RegistryComparison,
   type RegistryDifference,
   type StopSignal,
 } from '@keyferry/core';
-import { z } from 'zod';
+import { assertEmpty } from '../api/assert-empty.ts';
 import { RegistryApi, type RegistryConnection } from '../api/registry-api.ts';
+import * as shapes from '../api/shapes.ts';
 import { readSystem } from '../api/system.ts';
 import { readArchive } from '../archive/read-archive.ts';
 import { expectedRecords } from '../foresee/expected-records.ts';
@@ -43,6 +44,7 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
   return {
     where: api.endpoints.join(', '),
     system: (signal) => readSystem(api, health, signal),
+    deletions: (signal) => readDeletions(api, signal),
     walk: async (signal) => {
       const [startedAtMs, requestsBefore] = [performance.now(), api.requests];
       const records = await walkNew(api, signal);
@@ -56,7 +58,11 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
     importFrom: async (file, { into }, signal) => {
       if (into === 'again') return await importAgain(api, file, signal);
       // Its own word on "empty" is contents alone: rows of groups and artifacts would make those of the archive fail unseen.
-      await assertEmpty(api, signal);
+      await assertEmpty(
+        api,
+        { artifacts: '/search/artifacts', versions: '/search/versions', groups: '/search/groups' },
+        signal,
+      );
       return await importFrom(api, file, '?requireEmptyRegistry=true', signal);
     },
     carry: (besides, signal) => carry(api, besides, signal),
@@ -80,18 +86,15 @@ async function importAgain(api: RegistryApi, file: string, signal: StopSignal): 
   return { ...receipt, tookMs, mended: { deletedFirst: mending.deleted, requests } };
 }
 
-const count = z.object({ count: z.int() });
-
-async function assertEmpty(api: RegistryApi, signal: StopSignal): Promise<void> {
-  const held: string[] = [];
-  for (const what of ['artifacts', 'versions', 'groups']) {
-    const { count: rows } = await api.get(`/search/${what}?limit=1`, count, signal);
-    if (rows > 0) held.push(`${rows} ${what}`);
-  }
-  const rules = await api.get('/admin/rules', z.array(z.string()), signal);
-  if (rules.length > 0) held.push(`global rules ${rules.join(', ')}`);
-  if (held.length === 0) return;
-  throw new KeyferryError('registry.not-empty', { store: api.store, detail: `it holds ${held.join(', ')}` });
+/** Null: this user may not ask, or the release has no such settings. */
+async function readDeletions(api: RegistryApi, signal: StopSignal): Promise<Deletions | null> {
+  const path = '/admin/config/properties';
+  const known = await api.getUnless(path, shapes.settings, signal, ({ status }) => status === 403);
+  const [group, artifact, version] = ['group', 'artifact', 'artifact-version'].map(
+    (each) => known?.find(({ name }) => name === `apicurio.rest.deletion.${each}.enabled`)?.value,
+  );
+  if (group === undefined || artifact === undefined || version === undefined) return null;
+  return { group: group === 'true', artifact: artifact === 'true', version: version === 'true' };
 }
 
 async function compare(

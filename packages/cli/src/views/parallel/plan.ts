@@ -15,7 +15,7 @@ export interface ParallelPlanResult {
 export const parallelPlanView: View<ParallelPlanResult> = {
   human,
   json: ({ plan, file }, warnings) => {
-    const { createdAtMs, expiresAtMs, ...rest } = plan;
+    const { createdAtMs, expiresAtMs, keyferryVersion: _envelopeHasIt, ...rest } = plan;
     return envelope('keyferry.parallel-plan', warnings, {
       ...rest,
       createdAt: instantText(createdAtMs),
@@ -55,6 +55,7 @@ function human({ plan, file }: ParallelPlanResult, context: ViewContext): string
       ),
     ),
     '',
+    ...settingsLines(plan, context),
     palette.strong('Phases'),
     ...indent(
       columns(
@@ -70,6 +71,17 @@ function human({ plan, file }: ParallelPlanResult, context: ViewContext): string
     ...(plan.applyable ? stepLines(next, null, context) : ['Not applyable: solve what blocks it, then plan again.']),
     '',
   ].join('\n');
+}
+
+/** Without values: those are in the file. */
+function settingsLines({ settings }: ParallelPlan, { palette }: ViewContext): string[] {
+  if (settings === null) return [];
+  const rows = settings.settings.map(({ old, name, fate, note }) => [fate, old ?? '', name ?? '', note ?? '']);
+  return [
+    `${palette.strong(`Settings of 3.x`)}   made of ${settings.file}: ${settings.into}`,
+    ...indent(columns(rows, [{ align: 'left' }, { align: 'left' }, { align: 'left' }, { align: 'left' }])),
+    '',
+  ];
 }
 
 function completeness({ completeness: proof }: ParallelPlan): string {

@@ -6,7 +6,8 @@
  */
 import { parallelPhases, type ParallelPhase } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
-import { isKilled, ParallelStage, type Fault, type RunHooks } from '../../../testing/parallel-stage.ts';
+import { isKilled, type Fault, type RunHooks } from '../../../testing/parallel/gate.ts';
+import { ParallelStage } from '../../../testing/parallel-stage.ts';
 import { failureOf } from '../../../testing/stage.ts';
 
 /** What a run of that kind calls, with nobody in its way. */
@@ -47,7 +48,7 @@ describe('applyParallel', () => {
     expect((await stage.finalize()).state.course).toBe('over');
   });
 
-  it('goes on after a kill at any call, and loses no write', async () => {
+  it('goes on after a kill at any call, and loses no write', { timeout: 120_000 }, async () => {
     const calls = await callsOf(async (stage) => stage.apply(await stage.plan()));
     expect(calls).toBeGreaterThan(100);
     for (const kill of faultsOf(calls)) {

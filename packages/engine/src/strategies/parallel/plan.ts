@@ -14,6 +14,7 @@ import {
   type Finding,
   type ParallelPlan,
   type ParallelSettings,
+  type RehearsedFigures,
   type StopSignal,
 } from '@keyferry/core';
 import { withRetry } from '../../retry.ts';
@@ -22,6 +23,8 @@ import type { ParallelEngine } from './ports.ts';
 export interface ParallelPlanOptions {
   /** An export that was made before; null: it is made now. */
   readonly archive: string | null;
+  /** How long it took where it was rehearsed; by default nobody knows. */
+  readonly rehearsed?: RehearsedFigures | null;
   readonly signal: StopSignal;
 }
 
@@ -31,7 +34,7 @@ const apiUseMs = 30 * 24 * 3_600_000;
 export async function planParallel(
   engine: ParallelEngine,
   settings: ParallelSettings,
-  { archive: given, signal }: ParallelPlanOptions,
+  { archive: given, rehearsed = null, signal }: ParallelPlanOptions,
 ): Promise<ParallelPlan> {
   const { source, target, archives, balancers, workspace } = engine.parallel;
   const calling = <T>(what: string, call: () => Promise<T>): Promise<T> => withRetry(engine, what, call, signal);
@@ -46,13 +49,22 @@ export async function planParallel(
       : { archive: await archives.receipt(given), completeness: null };
   const besides = await calling('read what no archive holds', () => source.readBesides(signal));
   const foresight = await archives.foresee(await chosenArchive(engine, settings, file), fresh.version);
-  const gone: ApiUse[] = [];
+  const used: ApiUse[] = [];
+  let hasLogs = false;
   const unfit: Finding[] = [];
   for (const balancer of balancers) {
-    const used = await calling(`access log of ${balancer.name}`, () => balancer.apiUse(nowMs - apiUseMs));
-    gone.push(...(used ?? []).filter(({ prefix }) => apisGone.includes(prefix)));
+    const seen = await calling(`access log of ${balancer.name}`, () => balancer.apiUse(nowMs - apiUseMs));
+    used.push(...(seen ?? []));
+    hasLogs ||= seen !== null;
     unfit.push(...balancerFindings(balancer.name, await calling(`check ${balancer.name}`, () => balancer.rehearse())));
   }
+  const deletions = await calling('ask 3.x what may be deleted', () => target.deletions(signal));
+  const translation =
+    (await engine.parallel.settings?.translate(
+      workspace.path('settings-3'),
+      fresh.version,
+      foresight.expected.version,
+    )) ?? null;
   const walkMs = completeness?.census.tookMs ?? held.tookMs;
   const freeze = estimateFreeze({
     walkMs,
@@ -60,14 +72,14 @@ export async function planParallel(
     versions: archive.counts.version,
     balancers: balancers.length,
     drainMs: settings.freeze.drainMs,
-    importMs: null,
+    rehearsed,
     bulk: settings.bulk,
   });
   const findings = [
     ...usedFindings(held.counts),
     ...completenessFindings(completeness),
     ...judgedFindings(foresight.findings, settings.losses, { inUse: completeness?.complete === false }),
-    ...clientFindings(gone),
+    ...clientFindings({ used: hasLogs ? used : null, deletions, settings: translation, target: fresh }),
     ...freezeFindings(freeze.totalMs, settings),
     ...unfit,
   ];
@@ -87,7 +99,9 @@ export async function planParallel(
     completeness,
     foresight,
     besides: besidesCounts(besides),
-    gone,
+    gone: used.filter(({ prefix }) => apisGone.includes(prefix)),
+    settings: translation,
+    deletions,
     freeze,
     phases: plannedPhases(settings.confirm),
     rollback: plannedRollback(),

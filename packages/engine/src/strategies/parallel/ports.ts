@@ -5,6 +5,7 @@ import type {
   OldRegistry,
   RegistryArchives,
   RegistryFront,
+  RegistrySettings,
   StopSignal,
 } from '@keyferry/core';
 import type { Environment } from '../../migration.ts';
@@ -16,6 +17,8 @@ export interface ParallelPorts {
   readonly balancers: readonly LoadBalancer[];
   readonly archives: RegistryArchives;
   readonly front: RegistryFront;
+  /** null: nobody said what 2.x is started with. */
+  readonly settings: RegistrySettings | null;
   readonly workspace: Workspace;
   readonly runCommand: (run: readonly string[], signal: StopSignal) => Promise<CommandOutcome>;
 }

@@ -1,0 +1,129 @@
+/** Registries that are sets of writes; their archives are files of the stage. */
+import {
+  KeyferryError,
+  type NewRegistry,
+  type OldRegistry,
+  type RegistryCensus,
+  type RegistryChanges,
+  type RegistryCounts,
+  type RegistryDifference,
+} from '@keyferry/core';
+import type { StageFiles } from './files.ts';
+import type { Gate } from './gate.ts';
+
+export interface RegistryWorld {
+  readonly old: Set<string>;
+  readonly fresh: Set<string>;
+  readonly files: StageFiles;
+  /** What 2.x cannot take of what 3.x accepted. */
+  readonly unfit: readonly RegistryDifference[];
+  /** 3.x answers nobody. */
+  readonly targetDown: boolean;
+}
+
+export function oldRegistry(world: RegistryWorld, gate: Gate): OldRegistry {
+  return {
+    where: 'http://old',
+    system: () => gate.pass('old.system', () => ({ version: '2.6.13.Final', ready: true, tookMs: 1 })),
+    walk: () => gate.pass('old.walk', () => census(world.old)),
+    exportTo: (file) => gate.pass('old.export', () => world.files.store(file, world.old)),
+    proveComplete: () =>
+      gate.pass('old.prove', () => ({ complete: true, census: census(world.old), missing: [], missingTotal: 0 })),
+    readBesides: () =>
+      gate.pass('old.besides', () => ({
+        roles: [],
+        settings: [],
+        owners: [],
+        groupLabels: [],
+        latestOrders: [],
+        unreadable: [],
+      })),
+    replay: (changes) =>
+      gate.pass('old.replay', () => {
+        for (const { name } of changes.changes) world.old.add(name);
+        return { written: changes.changes.length, equal: 0, refused: [], refusedTotal: 0, tookMs: 1 };
+      }),
+    close: () => Promise.resolve(),
+  };
+}
+
+export function newRegistry(world: RegistryWorld, gate: Gate): NewRegistry {
+  const up = <T>(work: () => T): T => {
+    if (world.targetDown) throw new KeyferryError('store.unreachable', { store: 'new', detail: 'refused' });
+    return work();
+  };
+  return {
+    where: 'http://new',
+    system: () => gate.pass('new.system', () => up(() => ({ version: '3.3.3', ready: true, tookMs: 1 }))),
+    deletions: () => gate.pass('new.deletions', () => ({ group: true, artifact: true, version: true })),
+    walk: () => gate.pass('new.walk', () => census(world.fresh)),
+    importFrom: (file, { into }) =>
+      gate.pass('new.import', () => {
+        if (into === 'empty' && world.fresh.size > 0) {
+          throw new KeyferryError('registry.not-empty', { store: 'new', detail: 'it holds versions' });
+        }
+        for (const each of world.files.read(file)) world.fresh.add(each);
+        return { sha256: world.files.digest(file), status: 204, tookMs: 1 };
+      }),
+    carry: () => gate.pass('new.carry', () => ({ carried: [], carriedTotal: 0, notCarried: [] })),
+    compare: (file) =>
+      gate.pass('new.compare', () => {
+        const expected = new Set(world.files.read(file));
+        const differences = [...new Set([...expected, ...world.fresh])]
+          .filter((each) => !expected.has(each) || !world.fresh.has(each))
+          .map((name): RegistryDifference => ({
+            kind: 'version',
+            name,
+            what: 'is on one side',
+          }));
+        return {
+          equal: differences.length === 0,
+          expected: census(expected).counts,
+          found: census(world.fresh).counts,
+          comparedVersions: expected.size,
+          lostAsForeseen: 0,
+          differences,
+          differencesTotal: differences.length,
+          tookMs: 1,
+        };
+      }),
+    exportTo: (file) => gate.pass('new.export', () => world.files.store(file, world.fresh)),
+    changesSince: (snapshot, now) =>
+      gate.pass('new.changes', () =>
+        up((): RegistryChanges => {
+          const before = new Set(world.files.read(snapshot));
+          const changes = [...world.fresh].filter((each) => !before.has(each));
+          return {
+            archive: world.files.store(now, world.fresh),
+            changes: changes.map((name) => ({ kind: 'version', action: 'create', name, data: null })),
+            notFitting: world.unfit,
+          };
+        }),
+      ),
+    close: () => Promise.resolve(),
+  };
+}
+
+export const noCounts: RegistryCounts = {
+  group: 0,
+  artifact: 0,
+  version: 0,
+  content: 0,
+  globalRule: 0,
+  groupRule: 0,
+  artifactRule: 0,
+  comment: 0,
+  branch: 0,
+};
+
+export function census(held: ReadonlySet<string>): RegistryCensus {
+  const sha256 = JSON.stringify([...held].toSorted((a, b) => (a < b ? -1 : 1)));
+  return {
+    counts: { ...noCounts, version: held.size },
+    globalIdMax: 1,
+    contentIdMax: 1,
+    sha256,
+    requests: 1,
+    tookMs: 1,
+  };
+}
