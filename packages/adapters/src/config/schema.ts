@@ -211,6 +211,22 @@ const replicate = z.strictObject({
   requestLife: duration
     .prefault('5s')
     .describe('longest that a request of an application may take effect after it was sent, and to follow the switch'),
+  instances: z
+    .union(
+      [
+        z.literal('none'),
+        z.strictObject({
+          min: integer('a number of instances', 1, 10_000).describe(
+            'a cutover is begun with so many registered at least, each of which must be alive',
+          ),
+        }),
+      ],
+      { error: expects('{ min: … } or none') },
+    )
+    .optional()
+    .describe(
+      'the instances of the application that register at the switch and acknowledge a hold, which then need not last for requestLife; none: not every writer does. Default: those that are registered, if any is',
+    ),
 });
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });
