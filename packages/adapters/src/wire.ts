@@ -133,7 +133,8 @@ async function openReplicate(
   if (freeze.kind === 'command') {
     const [program = '', ...rest] = freeze.run;
     // As in a shell: a name without a slash is looked for, a path is relative to the file.
-    const run = [program.includes('/') ? shortPath(context.directory, program) : program, ...rest];
+    const path = shortPath(context.directory, program);
+    const run = [program.includes('/') ? (path.includes('/') ? path : `./${path}`) : program, ...rest];
     return { back, primary: null, told: { kind: 'command', run } };
   }
   const primary = await openPrimary(freeze, storeOf, context);

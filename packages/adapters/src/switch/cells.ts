@@ -32,7 +32,7 @@ export type Cell = SwitchEntry<string>;
 export type CellWrite = SwitchWrite<string>;
 
 export const recordName = 'record';
-export const primaryName = 'primary';
+const primaryName = 'primary';
 export const instancesFolder = 'instances/';
 
 /** Small texts by name. Reads are linearizable; a version is never that of an earlier state. */

@@ -36,7 +36,7 @@ import { escapeForm } from '../etcd-v2/form.ts';
 import { ControlKeys } from '../etcd-v3/control.ts';
 import { keyFromBuffer } from '../etcd-v3/codec.ts';
 import { encodePath } from '../http/key-path.ts';
-import { nameOf, primaryName, recordName } from './cells.ts';
+import { nameOf, recordName } from './cells.ts';
 
 const file = fileURLToPath(new URL('../../../../docs/protocols/online-wire.json', import.meta.url));
 
@@ -187,7 +187,6 @@ const vectors = {
   })),
   placesAtASwitch: [
     { what: 'switch', place: recordName },
-    { what: 'primary', place: primaryName },
     ...['api-eu-3.9f86d081884c7d65', 'a/b', '..', 'größe %', "it's(*)!~"].map((instance) => ({
       what: 'registration',
       instance,

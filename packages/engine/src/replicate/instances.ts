@@ -36,7 +36,7 @@ export class Instances {
   private readonly watch: RegistrationWatch;
   private readonly ended = new AbortController();
   private readonly watching: Promise<void>;
-  private failure: unknown = null;
+  private failure: { readonly error: unknown } | null = null;
 
   private constructor(engine: Engine, spec: MigrationSpec, rules: CutoverRules) {
     this.rules = rules;
@@ -109,7 +109,7 @@ export class Instances {
 
   private async seen(): Promise<readonly SeenRegistration[]> {
     const { engine, place } = this;
-    if (this.failure !== null) throw this.failure;
+    if (this.failure !== null) throw this.failure.error;
     if (place === null) return [];
     const listed = await withRetry(engine, 'read registrations', () => place.registrations());
     return this.watch.see(listed.map(({ value }) => value));
@@ -124,7 +124,7 @@ export class Instances {
         await this.engine.clock.sleep(lookEveryMs, signal);
       }
     } catch (error) {
-      this.failure = error; // told by whoever asks next
+      this.failure = { error }; // told by whoever asks next
     }
   }
 }
