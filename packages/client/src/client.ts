@@ -303,7 +303,7 @@ class Client implements OnlineClient {
     const { presence } = this.runner;
     return {
       keys: this,
-      countsInSource: () => modeTable[presence.status.mode].writes === 'source',
+      countsInSource: () => modeTable[modeOf(presence)].writes === 'source',
       bridge: () => presence.record ?? noBridge,
     };
   }
