@@ -9,6 +9,7 @@ export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules
 export { wireRules } from './wire-spec.ts';
 export { wireBacklogs, type WiredBacklog } from './wire-postgres.ts';
 export { wireSwitch, type WiredOnline } from './wire-online.ts';
+export { wirePrimarySwitch } from './wire-primary.ts';
 export { tellProgram } from './switch/told-program.ts';
 export * from './wire-state.ts';
 export * from './wire.ts';

@@ -19,26 +19,14 @@ import {
 } from '@keyferry/core';
 import { planConfig } from './config/digest.ts';
 import type { Redactor } from './config/redactor.ts';
-import type {
-  PlanConfig,
-  PlannedSettings,
-  ResolvedConfig,
-  StoreConfig,
-  SwitchPlaceConfig,
-} from './config/resolved-config.ts';
+import type { PlanConfig, PlannedSettings, ResolvedConfig, StoreConfig } from './config/resolved-config.ts';
 import { leaseBucketOf } from './config/rules.ts';
 import { systemClock } from './environment/system-clock.ts';
 import { shortPath } from './short-path.ts';
 import { openPostgres } from './wire-postgres.ts';
 import { wireOnline, type WiredOnline } from './wire-online.ts';
-import {
-  consulOptions,
-  feedFileOf,
-  networkOptions,
-  postgresConnection,
-  tableOptions,
-  type StoreContext,
-} from './wire-options.ts';
+import { consulOptions, feedFileOf, networkOptions, type StoreContext } from './wire-options.ts';
+import { openPrimary } from './wire-primary.ts';
 import { buildSpec, loadRules } from './wire-spec.ts';
 
 export interface WiredMigration {
@@ -145,49 +133,13 @@ async function openReplicate(
   if (freeze.kind === 'command') {
     const [program = '', ...rest] = freeze.run;
     // As in a shell: a name without a slash is looked for, a path is relative to the file.
-    const run = [program.includes('/') ? shortPath(context.directory, program) : program, ...rest];
+    const path = shortPath(context.directory, program);
+    const run = [program.includes('/') ? (path.includes('/') ? path : `./${path}`) : program, ...rest];
     return { back, primary: null, told: { kind: 'command', run } };
   }
   const primary = await openPrimary(freeze, storeOf, context);
   opened.push(primary);
   return { back, primary, told: null };
-}
-
-async function openPrimary(
-  place: SwitchPlaceConfig,
-  storeOf: (name: string) => StoreConfig,
-  context: StoreContext,
-): Promise<PrimarySwitch> {
-  if ('dynamodb' in place) {
-    const { openDynamoDbPrimarySwitch } = await import('./state/dynamodb/index.ts');
-    return openDynamoDbPrimarySwitch(tableOptions(place));
-  }
-  const { store: name, key: asked } = place;
-  const [store, key] = [storeOf(name), asked ?? undefined];
-  switch (store.kind) {
-    case 'etcd-v2': {
-      const { openEtcdV2PrimarySwitch } = await import('./etcd-v2/index.ts');
-      return openEtcdV2PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
-    }
-    case 'etcd-v3': {
-      const { openEtcdV3PrimarySwitch } = await import('./etcd-v3/index.ts');
-      return openEtcdV3PrimarySwitch({ name, key, ...(await networkOptions(store, context)) });
-    }
-    case 'consul': {
-      const { openConsulPrimarySwitch } = await import('./consul/index.ts');
-      return openConsulPrimarySwitch({ name, key, ...(await consulOptions(store, context)) });
-    }
-    case 'postgres': {
-      const { openPostgresPrimarySwitch } = await import('./postgres/index.ts');
-      return openPostgresPrimarySwitch({ name, key, ...(await postgresConnection(store, context)) });
-    }
-    case 'sqlite': {
-      const { openSqlitePrimarySwitch } = await import('./sqlite/index.ts');
-      return await openSqlitePrimarySwitch({ name, key, file: sqliteOptions(store, context.directory).file });
-    }
-    default:
-      invariant(false, `a checked configuration has a switch in a store of kind ${store.kind}`);
-  }
 }
 
 async function openSource(name: string, store: StoreConfig, context: StoreContext): Promise<SourceStore> {

@@ -170,6 +170,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'tail.held': 'locked',
   'tail.deletes-guarded': 'notAllowed',
   'tail.too-many-refused': 'deviated',
+  'cutover.instances-missing': 'notAllowed',
   'cutover.not-ready': 'notAllowed',
   'cutover.undone': 'deviated',
   'cutover.unconfirmed': 'notAllowed',

@@ -31,6 +31,7 @@ import {
 import { machineClock, machineId } from './machine.ts';
 import { mergedPages, type AnyRecord } from './merged-list.ts';
 import { settingsOf, type ClientOptions } from './options.ts';
+import { modeOf, modePart, modesOf } from './mode-presence.ts';
 import { Presence } from './presence.ts';
 import {
   createDirectory,
@@ -42,7 +43,7 @@ import {
   type TreeParts,
 } from './trees.ts';
 import { Watch, type ClientWatch } from './watch.ts';
-import { beginWithin, notServing, resultOf, runOperation, type Runner } from './run-operation.ts';
+import { resultOf, runOperation, type Runner } from './run-operation.ts';
 
 /** A record as it was at one moment. */
 export interface ClientRecord {
@@ -159,7 +160,8 @@ export async function openClient(options: ClientOptions): Promise<OnlineClient> 
   const settings = settingsOf(options);
   const { source, target } = options;
   const instance = `${name}.${uniqueId()}` as InstanceId;
-  const presence = new Presence(options.switch, instance, clock, settings, onProblem, target.comparesSwitch);
+  const part = modePart(target.comparesSwitch);
+  const presence = new Presence(modesOf(options.switch), instance, clock, settings, onProblem, part);
   await presence.start();
   return new Client({ presence, source, target, clock, waitMaxMs: settings.waitMaxMs }, onProblem);
 }
@@ -177,7 +179,7 @@ class Client implements OnlineClient {
 
   get status(): ClientStatus {
     const { presence } = this.runner;
-    return { instance: presence.instance, ...presence.status };
+    return { instance: presence.instance, mode: modeOf(presence), ...presence.status };
   }
 
   async get(key: string): Promise<ClientRecord | null> {
@@ -227,15 +229,15 @@ class Client implements OnlineClient {
     this.assertOpen();
     const { presence, source, target, clock, waitMaxMs } = this.runner;
     const range = prefixRange(keyFromText(prefix));
-    const begun = await beginWithin(this.runner, clock.monotonicMs() + waitMaxMs);
+    const begun = await presence.beginWithin(clock.monotonicMs() + waitMaxMs);
     try {
-      const { reads } = modeTable[begun.mode];
+      const { reads } = modeTable[modeOf(begun)];
       const pages: AsyncIterable<readonly AnyRecord[]> =
         reads === 'source'
           ? source.list(range)
           : mergedPages(target.list(range), () => (reads === 'target' ? nothing() : source.list(range)));
       for await (const page of pages) {
-        if (!presence.isCertain()) throw notServing(presence);
+        if (!presence.isCertain()) throw presence.notServing();
         yield page.flatMap((record) => listedOf(record, reads === 'source'));
       }
     } finally {
@@ -248,7 +250,7 @@ class Client implements OnlineClient {
     const { runner, onProblem, watches } = this;
     const onClose = (watch: ClientWatch): void => void watches.delete(watch);
     // An instance past its lease does not know in which store the next change is.
-    const begun = await beginWithin(runner, runner.clock.monotonicMs() + runner.waitMaxMs);
+    const begun = await runner.presence.beginWithin(runner.clock.monotonicMs() + runner.waitMaxMs);
     try {
       const watch = await Watch.open({ ...runner, onProblem, onClose }, prefix, prefixRange(keyFromText(prefix)));
       watches.add(watch);
@@ -301,7 +303,7 @@ class Client implements OnlineClient {
     const { presence } = this.runner;
     return {
       keys: this,
-      countsInSource: () => modeTable[presence.status.mode].writes === 'source',
+      countsInSource: () => modeTable[modeOf(presence)].writes === 'source',
       bridge: () => presence.record ?? noBridge,
     };
   }

@@ -9,6 +9,7 @@ export {
   type PutOptions,
   type Swap,
 } from './client.ts';
+export { followPrimary, type Follower, type FollowerOptions, type FollowerStatus } from './follower.ts';
 export type { ClientOptions } from './options.ts';
 export type { ClientChange, ClientWatch } from './watch.ts';
 export type { DirectoryEntry } from './trees.ts';

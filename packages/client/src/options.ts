@@ -1,14 +1,10 @@
 /** What a client is given, and what it assumes where it is given nothing. */
 import type { Clock, OnlineSource, OnlineTarget, Switch } from '@keyferry/core';
 
-export interface ClientOptions {
+/** How an instance takes part at a switch, whatever that says. */
+export interface PresenceOptions {
   /** Of this process, for people: `api-eu-3`. Each start registers under a name of its own made from it. */
   readonly name: string;
-  readonly switch: Switch;
-  /** The store that the application comes from. */
-  readonly source: OnlineSource;
-  /** The store that it goes to. */
-  readonly target: OnlineTarget;
   /** For so long a registration counts without being renewed; it is renewed three times as often. Default 15,000. */
   readonly leaseMs?: number | undefined;
   /**
@@ -28,6 +24,14 @@ export interface ClientOptions {
   readonly uniqueId?: (() => string) | undefined;
 }
 
+export interface ClientOptions extends PresenceOptions {
+  readonly switch: Switch;
+  /** The store that the application comes from. */
+  readonly source: OnlineSource;
+  /** The store that it goes to. */
+  readonly target: OnlineTarget;
+}
+
 export interface Settings {
   readonly leaseMs: number;
   readonly requestLifeMs: number;
@@ -35,7 +39,7 @@ export interface Settings {
   readonly pollMs: number;
 }
 
-export function settingsOf(options: ClientOptions): Settings {
+export function settingsOf(options: PresenceOptions): Settings {
   const { leaseMs = 15_000, requestLifeMs = 30_000, waitMaxMs = 30_000, pollMs = 250 } = options;
   return { leaseMs, requestLifeMs, waitMaxMs, pollMs };
 }

@@ -13,28 +13,45 @@ import {
   acknowledgeable,
   beginOperation,
   endOperation,
-  firstRung,
   followSwitch,
   KeyferryError,
-  modeTable,
   renewLease,
   type Clock,
   type Gate,
   type InstanceId,
-  type Mode,
   type OpenOperation,
   type RegistrationRecord,
+  type Registrations,
   type SeenSwitch,
-  type Switch,
+  type SwitchEntry,
   type SwitchEpoch,
-  type SwitchRecord,
   type SwitchVersion,
 } from '@keyferry/core';
 import type { Settings } from './options.ts';
 
-export interface Begun {
+/** The switch that an instance follows: of modes, or of primaries. */
+export interface FollowedSwitch<R extends Announced> {
+  readonly where: string;
+  readonly instances: Registrations;
+  read(): Promise<SwitchEntry<R> | null>;
+}
+
+interface Announced {
+  readonly epoch: SwitchEpoch;
+}
+
+/** How an instance takes part. */
+export interface Part<R> {
+  /** Whether what was announced holds writes back; null: nothing was ever announced. */
+  readonly holdsWrites: (record: R | null) => boolean;
+  /** What its registration says of it. */
+  readonly says: Pick<RegistrationRecord, 'comparesSwitch' | 'follows'>;
+}
+
+export interface Begun<R> {
   readonly operation: OpenOperation;
-  readonly mode: Mode;
+  /** What was announced when it began; null: nothing was ever. */
+  readonly record: R | null;
   /** What says so. */
   readonly seen: SeenSwitch;
 }
@@ -44,17 +61,17 @@ const noEpoch = 0 as SwitchEpoch;
 const heldPollShare = 20;
 const renewalsALease = 3;
 
-export class Presence {
+export class Presence<R extends Announced> {
   readonly instance: InstanceId;
-  private readonly place: Switch;
+  private readonly place: FollowedSwitch<R>;
   private readonly clock: Clock;
   private readonly settings: Settings;
   private readonly onProblem: (error: unknown) => void;
+  private readonly holdsWrites: Part<R>['holdsWrites'];
   private readonly stopping = new AbortController();
   private gate: Gate = { epoch: noEpoch, leaseEndsAtMs: Number.NEGATIVE_INFINITY, open: [] };
-  private mode: Mode = firstRung.mode;
   private seen: SwitchVersion | null = null;
-  private announced: SwitchRecord | null = null;
+  private announced: R | null = null;
   private registration: RegistrationRecord;
   /** Null: it is not known what is there. */
   private version: SwitchVersion | 'absent' | null = 'absent';
@@ -65,30 +82,30 @@ export class Presence {
   private loop: Promise<void> = Promise.resolve();
 
   constructor(
-    place: Switch,
+    place: FollowedSwitch<R>,
     instance: InstanceId,
     clock: Clock,
     settings: Settings,
     onProblem: (error: unknown) => void,
-    comparesSwitch: boolean,
+    { holdsWrites, says }: Part<R>,
   ) {
     this.place = place;
     this.instance = instance;
     this.clock = clock;
     this.settings = settings;
     this.onProblem = onProblem;
+    this.holdsWrites = holdsWrites;
     const since = new Date(clock.nowMs()).toISOString();
     const { leaseMs } = settings;
-    this.registration = { instance, acknowledged: noEpoch, renewals: 0, leaseMs, comparesSwitch, since, goneAt: null };
+    this.registration = { instance, acknowledged: noEpoch, renewals: 0, leaseMs, ...says, since, goneAt: null };
   }
 
-  get status(): { readonly mode: Mode; readonly epoch: SwitchEpoch; readonly serving: boolean } {
-    const serving = !this.isGone && this.clock.monotonicMs() < this.gate.leaseEndsAtMs;
-    return { mode: this.mode, epoch: this.gate.epoch, serving };
+  get status(): { readonly epoch: SwitchEpoch; readonly serving: boolean } {
+    return { epoch: this.gate.epoch, serving: this.isCertain() };
   }
 
   /** What the switch says, as this instance follows it; null: nothing was ever announced. */
-  get record(): SwitchRecord | null {
+  get record(): R | null {
     return this.announced;
   }
 
@@ -107,12 +124,26 @@ export class Presence {
   }
 
   /** Null: past the lease, so that nothing may be started now. @throws {KeyferryError} `client.named-gone` */
-  begin(): Begun | null {
+  begin(): Begun<R> | null {
     this.assertNotGone();
     const begun = beginOperation(this.gate, this.clock.monotonicMs());
     if (begun === null) return null;
     this.gate = begun.gate;
-    return { operation: begun.begun, mode: this.mode, seen: { epoch: begun.begun.epoch, version: this.seen } };
+    return { operation: begun.begun, record: this.announced, seen: { epoch: begun.begun.epoch, version: this.seen } };
+  }
+
+  /** Begins as soon as the lease allows it. @throws {KeyferryError} `client.not-serving`, `client.named-gone` */
+  async beginWithin(untilMs: number): Promise<Begun<R>> {
+    for (;;) {
+      const begun = this.begin();
+      if (begun !== null) return begun;
+      if (this.clock.monotonicMs() >= untilMs) throw this.notServing();
+      await this.changed(untilMs);
+    }
+  }
+
+  notServing(): KeyferryError {
+    return new KeyferryError('client.not-serving', { instance: this.instance });
   }
 
   /** @returns whether the outcome may be told as it is */
@@ -162,7 +193,7 @@ export class Presence {
     if (this.hasOpen() || this.isGone) return;
     if (this.version === null) await this.resync();
     if (this.version !== null && this.version !== 'absent') {
-      await this.place.removeRegistration(this.instance, this.version);
+      await this.place.instances.removeRegistration(this.instance, this.version);
     }
   }
 
@@ -173,7 +204,7 @@ export class Presence {
 
   private async keepUp(): Promise<void> {
     while (!this.stopping.signal.aborted) {
-      const isHeld = modeTable[this.mode].writes === 'held';
+      const isHeld = this.holdsWrites(this.announced);
       const isBehind = this.registration.acknowledged < this.gate.epoch;
       const pollMs = this.settings.pollMs / (isHeld || isBehind ? heldPollShare : 1);
       await Promise.race([this.clock.sleep(pollMs, this.stopping.signal), this.woken()]);
@@ -194,7 +225,6 @@ export class Presence {
     if (entry === null || entry.value.epoch < this.gate.epoch) return;
     const isNew = entry.value.epoch > this.gate.epoch;
     this.gate = followSwitch(this.gate, entry.value.epoch);
-    this.mode = entry.value.mode;
     this.seen = entry.version;
     this.announced = entry.value;
     if (isNew) this.notify();
@@ -210,7 +240,7 @@ export class Presence {
     const next = { ...this.registration, acknowledged, renewals: this.registration.renewals + 1 };
     const expected = this.version ?? 'absent';
     this.version = null; // until the answer is there
-    const outcome = await this.place.writeRegistration(next, expected);
+    const outcome = await this.place.instances.writeRegistration(next, expected);
     if (outcome.kind === 'lost') return this.adopt(outcome.current);
     this.version = outcome.version;
     this.registration = next;
@@ -221,7 +251,7 @@ export class Presence {
 
   /** After an answer was lost: what is there may be what was written, and may be an operator's word. */
   private async resync(): Promise<void> {
-    this.adopt(await this.place.readRegistration(this.instance));
+    this.adopt(await this.place.instances.readRegistration(this.instance));
   }
 
   private adopt(current: { readonly value: RegistrationRecord; readonly version: SwitchVersion } | null): void {

@@ -24,10 +24,10 @@ import {
   type StoreRequest,
   type Turn,
 } from '@keyferry/core';
-import type { Begun, Presence } from './presence.ts';
+import { modeOf, type ModeBegun, type ModePresence } from './mode-presence.ts';
 
 export interface Runner {
-  readonly presence: Presence;
+  readonly presence: ModePresence;
   readonly source: OnlineSource;
   readonly target: OnlineTarget;
   readonly clock: Clock;
@@ -46,38 +46,25 @@ export async function runOperation(
   const { presence, clock, waitMaxMs } = runner;
   const untilMs = clock.monotonicMs() + waitMaxMs;
   for (;;) {
-    const begun = await beginWithin(runner, untilMs);
+    const begun = await presence.beginWithin(untilMs);
     const turn = await run(runner, key, operation, begun);
     if (turn.kind === 'end') return turn.result;
     if (clock.monotonicMs() >= untilMs)
-      throw new KeyferryError('client.write-held', { key: keyForDisplay(key), mode: begun.mode });
+      throw new KeyferryError('client.write-held', { key: keyForDisplay(key), mode: modeOf(begun) });
     if (turn.kind === 'restart') presence.lookNow();
     await presence.changed(untilMs);
   }
-}
-
-/** Begins as soon as the lease allows it. @throws {KeyferryError} `client.not-serving`, `client.named-gone` */
-export async function beginWithin({ presence, clock }: Runner, untilMs: number): Promise<Begun> {
-  for (;;) {
-    const begun = presence.begin();
-    if (begun !== null) return begun;
-    if (clock.monotonicMs() >= untilMs) throw notServing(presence);
-    await presence.changed(untilMs);
-  }
-}
-
-export function notServing({ instance }: Presence): KeyferryError {
-  return new KeyferryError('client.not-serving', { instance });
 }
 
 async function run(
   runner: Runner,
   key: Key,
   operation: Operation<Uint8Array>,
-  { operation: open, mode, seen }: Begun,
+  begun: ModeBegun,
 ): Promise<Exclude<Turn<Uint8Array>, { kind: 'ask' }>> {
   const { presence } = runner;
-  const rules = modeTable[mode];
+  const { operation: open, seen } = begun;
+  const rules = modeTable[modeOf(begun)];
   let turn = beginTurn(operation, rules);
   while (turn.kind === 'ask') {
     const { request, stage } = turn;
@@ -93,7 +80,7 @@ async function run(
   }
   const isCertain = presence.end(open, true);
   if (turn.kind !== 'end' || isCertain) return turn;
-  throw operation.kind === 'get' ? notServing(presence) : unknown(key, undefined);
+  throw operation.kind === 'get' ? presence.notServing() : unknown(key, undefined);
 }
 
 async function ask(

@@ -27,7 +27,7 @@ import {
   type Token,
   type WatchVerdict,
 } from '@keyferry/core';
-import type { Presence } from './presence.ts';
+import type { ModePresence } from './mode-presence.ts';
 
 export type ClientChange =
   | { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array; readonly token: Token }
@@ -40,7 +40,7 @@ export interface ClientWatch extends AsyncIterable<readonly ClientChange[]> {
 }
 
 export interface WatchParts {
-  readonly presence: Presence;
+  readonly presence: ModePresence;
   readonly source: OnlineSource;
   readonly target: OnlineTarget;
   readonly clock: Clock;

@@ -1,9 +1,11 @@
 /** A primary switch in memory, as a key in a store is one. `followers` see each record in the instant in which it is announced. */
 import type { PrimaryRecord, PrimarySwitch, SwitchEntry, SwitchVersion, SwitchWrite } from '../src/index.ts';
+import { MemorySwitch } from './memory-switch.ts';
 
 export class MemoryPrimarySwitch implements PrimarySwitch {
   readonly kind = 'key';
   readonly where = 'memory';
+  readonly instances = new MemorySwitch();
   private entry: SwitchEntry<PrimaryRecord> | null = null;
   private writes = 0;
 

@@ -9,7 +9,9 @@ export { applyDualRead, type OnlineApplyResult, type OnlineOptions } from './str
 export { cutOverDualRead, type OnlineCutoverResult } from './strategies/dual-read/cutover.ts';
 export { finalizeDualRead, type OnlineFinalizeResult } from './strategies/dual-read/finalize.ts';
 export { rollBackDualRead, type OnlineRollbackResult } from './strategies/dual-read/rollback.ts';
-export { readOnlineStatus, type InstanceStatus, type OnlineStatus } from './strategies/dual-read/status.ts';
+export { readOnlineStatus, type OnlineStatus } from './strategies/dual-read/status.ts';
+export { readPrimaryStatus, type PrimaryStatus } from './replicate/primary-status.ts';
+export type { InstanceStatus } from './instance-status.ts';
 export type { OnlineOutcome } from './strategies/dual-read/walk.ts';
 export { verifyDualRead } from './strategies/dual-read/verify-applied.ts';
 export type { OnlineVerification } from './strategies/dual-read/verify-online.ts';

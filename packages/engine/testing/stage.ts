@@ -7,7 +7,6 @@ import {
   keyFromText,
   keyToText,
   unlimited,
-  type CutoverRules,
   type DeadLetter,
   type LockState,
   type Message,
@@ -46,6 +45,7 @@ import {
   type ControlChange,
   type ControlRequest,
   type Engine,
+  type CutoverOptions,
   type RunOptions,
   type RetryResult,
   type TailSlice,
@@ -213,12 +213,14 @@ export class Stage {
     }, hooks);
   }
 
-  cutOver(hooks: RunHooks & { readonly rules?: CutoverRules } = {}) {
-    return this.as((engine, options) => cutOver(engine, this.spec, { ...options, rules: hooks.rules }), hooks);
+  cutOver(hooks: RunHooks & Pick<CutoverOptions, 'rules' | 'confirmGone'> = {}) {
+    const { rules, confirmGone } = hooks;
+    return this.as((engine, options) => cutOver(engine, this.spec, { ...options, rules, confirmGone }), hooks);
   }
 
-  rollBackReplicate(hooks: RunHooks = {}) {
-    return this.as((engine, options) => rollBackReplicate(engine, this.spec, options), hooks);
+  rollBackReplicate(hooks: RunHooks & Pick<CutoverOptions, 'confirmGone'> = {}) {
+    const { confirmGone } = hooks;
+    return this.as((engine, options) => rollBackReplicate(engine, this.spec, { ...options, confirmGone }), hooks);
   }
 
   finalizeReplicate(hooks: RunHooks = {}) {

@@ -292,6 +292,11 @@ describe('a wrong configuration', () => {
       '10:15 migrations.move.strategy: one of offline, dual-read, replicate, parallel is expected (offline)',
     ],
     [
+      'waits for instances where a person leads applications',
+      valid.replace('offline', 'replicate\n    replicate: { freeze: person, instances: { min: 2 } }'),
+      '11:34 migrations.move.replicate.instances: where a program or a person leads applications, there is no switch at which an instance registers',
+    ],
+    [
       'has strategy replicate and does not say how writers are held',
       valid.replace('offline', 'replicate'),
       '10:15 migrations.move.strategy: strategy replicate needs to know how writers are held:   replicate: { freeze: … }',

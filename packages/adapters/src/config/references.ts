@@ -177,7 +177,12 @@ function checkReplicate(yaml: YamlText, root: unknown, migration: string): reado
   } else if (kind !== null && !switchKinds.includes(kind)) {
     issues.push(yaml.issue(path, 'value', cannotHoldSwitch(kind, switchKinds)));
   }
-  const { pauseMax, requestLife } = block as Readonly<Record<string, unknown>>;
+  const { freeze, instances, pauseMax, requestLife } = block as Readonly<Record<string, unknown>>;
+  const isLed = freeze === 'person' || valueAt(freeze, ['command']) !== undefined;
+  if (isLed && instances !== undefined && instances !== 'none') {
+    const message = 'where a program or a person leads applications, there is no switch at which an instance registers';
+    issues.push(yaml.issue([...base, 'replicate', 'instances'], 'key', message));
+  }
   const [longest, life] = [durationOf(pauseMax, '30s'), durationOf(requestLife, '5s')];
   if (longest !== null && life !== null && longest <= life) {
     const message = 'writes are held for longer than requestLife at any cutover: a longer time is expected';

@@ -130,8 +130,9 @@ function resolveAuth({ user, password }: { user: string | SecretReference; passw
 }
 
 function resolveReplicate(replicate: NonNullable<CheckedMigration['replicate']>): ReplicateConfig {
-  const { freeze, pauseMax: pauseMaxMs, requestLife: requestLifeMs } = replicate;
-  return { freeze: resolveFreeze(freeze), pauseMaxMs, requestLifeMs };
+  const { freeze, pauseMax: pauseMaxMs, requestLife: requestLifeMs, instances } = replicate;
+  const whoActs = instances === undefined ? {} : { instances };
+  return { freeze: resolveFreeze(freeze), pauseMaxMs, requestLifeMs, ...whoActs };
 }
 
 function resolveFreeze(freeze: NonNullable<CheckedMigration['replicate']>['freeze']): FreezeConfig {

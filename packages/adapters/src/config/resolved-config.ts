@@ -233,6 +233,8 @@ export interface ReplicateConfig {
   readonly freeze: FreezeConfig;
   readonly pauseMaxMs: number;
   readonly requestLifeMs: number;
+  /** Which instances acknowledge a hold. Absent: those that are registered, if any is. */
+  readonly instances?: { readonly min: number } | 'none';
 }
 
 export type FreezeConfig =

@@ -203,6 +203,9 @@ const freeze = z.union(
   { error: expects('person, { switch: … } or { command: […] }') },
 );
 
+const followersMin = integer('a number of instances', 1, 10_000).describe(
+  'a cutover is begun with so many registered at least, each of which must be alive',
+);
 const replicate = z.strictObject({
   freeze: freeze.describe(
     'how the writers of a store are held at a cutover: applications that follow a switch, a program, or a person',
@@ -211,6 +214,12 @@ const replicate = z.strictObject({
   requestLife: duration
     .prefault('5s')
     .describe('longest that a request of an application may take effect after it was sent, and to follow the switch'),
+  instances: z
+    .union([z.literal('none'), z.strictObject({ min: followersMin })], { error: expects('{ min: … } or none') })
+    .optional()
+    .describe(
+      'the instances of the application that register at the switch and acknowledge a hold, which then need not last for requestLife; none: not every writer does. Default: those that are registered, if any is',
+    ),
 });
 
 const prefix = z.string({ error: expects('a prefix of keys (an empty one is all keys)') });

@@ -3,7 +3,8 @@
  *
  *     record               the mode
  *     primary              which store applications use, under strategy replicate
- *     instances/<id>       a registration; ids are percent-encoded, so that none can reach into another's place
+ *     instances/<id>       a registration; ids are percent-encoded, so that none can reach into another's place. It says
+ *                          which of both it follows, so that whoever asks for the one's does not see the other's
  *
  * An adapter says how its store reads, lists and conditionally writes such texts, in its own `switch.ts`; the forms of the
  * texts are core's.
@@ -18,6 +19,7 @@ import {
   type InstanceId,
   type PrimaryRecord,
   type PrimarySwitch,
+  type Registrations,
   type RegistrationRecord,
   type Switch,
   type SwitchEntry,
@@ -44,27 +46,23 @@ export interface Cells {
   close(): Promise<void>;
 }
 
-export class CellSwitch implements Switch {
+/** What both switches share. */
+class CellRegistrations implements Registrations {
   readonly where: string;
-  private readonly cells: Cells;
+  protected readonly cells: Cells;
+  private readonly follows: RegistrationRecord['follows'];
 
-  constructor(cells: Cells) {
+  /** @param follows what those that it lists follow; undefined: the mode */
+  constructor(cells: Cells, follows: RegistrationRecord['follows']) {
     this.cells = cells;
     this.where = cells.where;
-  }
-
-  async read(): Promise<SwitchEntry<SwitchRecord> | null> {
-    return this.recordOf(await this.cells.read(recordName));
-  }
-
-  async write(record: SwitchRecord, expected: SwitchVersion | 'absent'): Promise<SwitchWrite<SwitchRecord>> {
-    const outcome = await this.cells.write(recordName, switchRecordToText(record), expected);
-    return outcome.kind === 'written' ? outcome : { kind: 'lost', current: this.recordOf(outcome.current) };
+    this.follows = follows;
   }
 
   async registrations(): Promise<readonly SwitchEntry<RegistrationRecord>[]> {
     const listed = (await this.cells.listInstances()).map((cell) => this.registrationOf(cell));
-    return listed.toSorted((a, b) => (a.value.instance < b.value.instance ? -1 : 1));
+    const ours = listed.filter(({ value }) => value.follows === this.follows);
+    return ours.toSorted((a, b) => (a.value.instance < b.value.instance ? -1 : 1));
   }
 
   async readRegistration(instance: InstanceId): Promise<SwitchEntry<RegistrationRecord> | null> {
@@ -84,14 +82,6 @@ export class CellSwitch implements Switch {
     return this.outcomeOf(await this.cells.remove(nameOf(instance), expected));
   }
 
-  close(): Promise<void> {
-    return this.cells.close();
-  }
-
-  private recordOf(cell: Cell | null): SwitchEntry<SwitchRecord> | null {
-    return cell && { value: switchRecordFromText(cell.value, this.where), version: cell.version };
-  }
-
   private registrationOf({ value, version }: Cell): SwitchEntry<RegistrationRecord> {
     return { value: registrationFromText(value, this.where), version };
   }
@@ -102,15 +92,40 @@ export class CellSwitch implements Switch {
   }
 }
 
-/** The same texts for applications that only follow. */
+export class CellSwitch extends CellRegistrations implements Switch {
+  constructor(cells: Cells) {
+    super(cells, undefined);
+  }
+
+  async read(): Promise<SwitchEntry<SwitchRecord> | null> {
+    return this.recordOf(await this.cells.read(recordName));
+  }
+
+  async write(record: SwitchRecord, expected: SwitchVersion | 'absent'): Promise<SwitchWrite<SwitchRecord>> {
+    const outcome = await this.cells.write(recordName, switchRecordToText(record), expected);
+    return outcome.kind === 'written' ? outcome : { kind: 'lost', current: this.recordOf(outcome.current) };
+  }
+
+  close(): Promise<void> {
+    return this.cells.close();
+  }
+
+  private recordOf(cell: Cell | null): SwitchEntry<SwitchRecord> | null {
+    return cell && { value: switchRecordFromText(cell.value, this.where), version: cell.version };
+  }
+}
+
+/** Which store is primary, under strategy `replicate`. */
 export class CellPrimarySwitch implements PrimarySwitch {
   readonly kind = 'key';
   readonly where: string;
+  readonly instances: Registrations;
   private readonly cells: Cells;
 
   constructor(cells: Cells) {
     this.cells = cells;
     this.where = cells.where;
+    this.instances = new CellRegistrations(cells, 'primary');
   }
 
   async read(): Promise<SwitchEntry<PrimaryRecord> | null> {

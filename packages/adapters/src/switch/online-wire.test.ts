@@ -12,6 +12,8 @@ import {
   originFromText,
   originText,
   plainSwitchIsOver,
+  primaryRecordFromText,
+  primaryRecordToText,
   registrationFromText,
   registrationToText,
   switchRecordFromText,
@@ -23,6 +25,7 @@ import {
   type KeyJson,
   type MigrationId,
   type Position,
+  type PrimaryRecord,
   type RegistrationRecord,
   type SwitchEpoch,
   type SwitchRecord,
@@ -86,6 +89,22 @@ const registrations: Readonly<Record<string, RegistrationRecord>> = {
   'named gone by an operator': { ...fresh, renewals: 43, goneAt: '2030-01-31T13:00:00.000Z' },
 };
 
+const primary: PrimaryRecord = {
+  migration: 'catalogue' as MigrationId,
+  epoch: 4 as SwitchEpoch,
+  primary: 'source',
+  writes: 'held',
+  announcedAt: '2030-01-31T12:00:00.000Z',
+  deadlineAt: '2030-01-31T12:00:30.000Z',
+};
+const primaries: Readonly<Record<string, PrimaryRecord>> = {
+  'writes are held, and reads go on in the source': primary,
+  'the target is primary': { ...primary, epoch: 5 as SwitchEpoch, primary: 'target', writes: 'open', deadlineAt: null },
+};
+const followers: Readonly<Record<string, RegistrationRecord>> = {
+  'follows the primary and no mode': { ...fresh, acknowledged: 4 as SwitchEpoch, follows: 'primary' },
+};
+
 const readable = {
   switch: {
     'members that nobody knows yet, in another order, with spaces':
@@ -143,6 +162,8 @@ const vectors = {
     text: registrationToText(value),
     value,
   })),
+  primaryRecords: Object.entries(primaries).map(([name, value]) => ({ name, text: primaryRecordToText(value), value })),
+  followers: Object.entries(followers).map(([name, value]) => ({ name, text: registrationToText(value), value })),
   readable: [
     ...Object.entries(readable.switch).map(([name, text]) => ({
       name,
@@ -211,6 +232,8 @@ describe('the wire protocol of online migrations', () => {
   it('reads what it writes', () => {
     for (const { text, value } of vectors.switchRecords) expect(switchRecordFromText(text, 'here')).toEqual(value);
     for (const { text, value } of vectors.registrations) expect(registrationFromText(text, 'here')).toEqual(value);
+    for (const { text, value } of vectors.primaryRecords) expect(primaryRecordFromText(text, 'here')).toEqual(value);
+    for (const { text, value } of vectors.followers) expect(registrationFromText(text, 'here')).toEqual(value);
     for (const { text, version } of vectors.origins) expect(originFromText(text)).toBe(version);
   });
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import type { MigrationId, PlainSwitch, PrimaryRecord, Switch } from '@keyferry/core';
+import type { MigrationId, PlainSwitch, PrimaryRecord, Switch, SwitchEpoch } from '@keyferry/core';
 import { plainSwitchContract, switchContract, type SwitchHarness } from '@keyferry/core/testing';
 import {
   request,
@@ -163,7 +163,7 @@ describe.skipIf(!dynamoDb.ok)(`in DynamoDB${dynamoDb.note}`, () => {
     const other = openDynamoDbPrimarySwitch({ ...table, name: 'm' });
     const held: PrimaryRecord = {
       migration: 'm' as MigrationId,
-      epoch: 1,
+      epoch: 1 as SwitchEpoch,
       primary: 'source',
       writes: 'held',
       announcedAt: '2030-01-31T12:00:00.000Z',
@@ -172,12 +172,14 @@ describe.skipIf(!dynamoDb.ok)(`in DynamoDB${dynamoDb.note}`, () => {
     expect(await one.read()).toBeNull();
     const written = await one.write(held, 'absent');
     expect(await other.read()).toMatchObject({ value: held });
-    expect(await other.write({ ...held, epoch: 2 }, 'absent')).toMatchObject({
+    expect(await other.write({ ...held, epoch: 2 as SwitchEpoch }, 'absent')).toMatchObject({
       kind: 'lost',
       current: { value: held },
     });
     const version = written.kind === 'written' ? written.version : 'absent';
-    expect(await other.write({ ...held, epoch: 2, writes: 'open' }, version)).toMatchObject({ kind: 'written' });
+    expect(await other.write({ ...held, epoch: 2 as SwitchEpoch, writes: 'open' }, version)).toMatchObject({
+      kind: 'written',
+    });
     const place = openDynamoDbSwitch({ ...table, name: 'm' });
     expect(await place.read()).toBeNull();
     await Promise.all([one, other, place].map((each) => each.close()));

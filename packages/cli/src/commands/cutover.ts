@@ -97,7 +97,7 @@ async function cutOverReplicate(
   }
   run.progress.tracker.expectKeys(status.plan?.totals.scanned ?? 0);
   run.progress.begin(`cutting over ${migration}`);
-  const result = await cutOver(engine, spec, options);
+  const result = await cutOver(engine, spec, { ...options, confirmGone: flags['confirm-gone'] });
   const appliedAs = status.state?.appliedAs ?? `${migration}.kfplan`;
   const exitCode = result.strays.length > 0 ? exitCodes.deviated : exitCodes.done;
   return { result: { strategy: 'replicate', migration, appliedAs, result }, view: cutoverView, exitCode };

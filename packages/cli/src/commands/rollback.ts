@@ -49,13 +49,13 @@ export default class Rollback extends BaseCommand {
             await requireApproval(run.approver(), { migration, purpose: 'roll back', given: flags.yes });
           }
           run.progress.begin(`rolling back ${migration}`);
+          const confirmGone = flags['confirm-gone'] ?? [];
           if (spec.strategy === 'replicate') {
-            const result = await rollBackReplicate(engine, spec, options);
+            const result = await rollBackReplicate(engine, spec, { ...options, confirmGone });
             const strays = result.turnedBack?.strays.length ?? 0;
             const exitCode = strays > 0 ? exitCodes.deviated : exitCodes.done;
             return { result: { migration, result, turnedBack: result.turnedBack }, view: rollbackView, exitCode };
           }
-          const confirmGone = flags['confirm-gone'] ?? [];
           const result =
             spec.strategy === 'dual-read'
               ? await rollBackDualRead(engine, spec, { ...options, confirmGone })

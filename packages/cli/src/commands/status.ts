@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Args, Flags } from '@oclif/core';
 import type { WiredBacklog } from '@keyferry/adapters';
-import { invariant, KeyferryError, standingOf, type MigrationId, type Phase } from '@keyferry/core';
+import { invariant, KeyferryError, standingOf, type MigrationId, type Phase, type PrimarySwitch } from '@keyferry/core';
+import type { Environment, PrimaryStatus } from '@keyferry/engine';
 import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { isParallel } from '../parallel.ts';
@@ -32,7 +33,7 @@ export default class Status extends BaseCommand {
       const { config, redactor } = await openConfig(run);
       const { migration: named } = args;
       if (named !== undefined && isParallel(config, named)) return await parallelStatus(run, named, flags);
-      const { parallelSettings, planConfig, wireBacklogs, wireSwitch } = await loadAdapters();
+      const { parallelSettings, planConfig, wireBacklogs, wirePrimarySwitch, wireSwitch } = await loadAdapters();
       const { readEvents, readOnlineStatus, readParallelStatus, readStatus } = await loadEngine();
       const asked =
         args.migration === undefined
@@ -52,7 +53,9 @@ export default class Status extends BaseCommand {
             }
             if (status.tails.length > 0) {
               const backlogs = await readBacklogs(run, await wireBacklogs(config, each, { redactor }));
-              all.push({ ...status, events, backlogs });
+              const place = await wirePrimarySwitch(config, each, { redactor });
+              const primary = await readFollowers(run, env, migration, place);
+              all.push({ ...status, events, backlogs, ...(primary === null ? {} : { primary }) });
               continue;
             }
             const place = await wireSwitch(config, each, { redactor });
@@ -101,6 +104,26 @@ async function readBacklogs(run: CommandRun, wired: readonly WiredBacklog[]): Pr
     }
   }
   return shown;
+}
+
+/** Null: nobody follows a switch, or it cannot be read. */
+async function readFollowers(
+  run: CommandRun,
+  env: Environment,
+  migration: MigrationId,
+  place: PrimarySwitch | null,
+): Promise<PrimaryStatus | null> {
+  if (place === null) return null;
+  const { readPrimaryStatus } = await loadEngine();
+  try {
+    return await run.reading(readPrimaryStatus(env, migration, place));
+  } catch (error) {
+    const code = error instanceof KeyferryError ? error.code : String(error);
+    run.warn(`the switch could not be read (${code}): ${place.where}`);
+    return null;
+  } finally {
+    await place.close();
+  }
 }
 
 interface StatusFlags {

@@ -115,7 +115,9 @@ export class ProgressTracker {
       case 'tail.reconciled':
       case 'tail.generation':
       case 'cutover.step':
+      case 'cutover.calling':
       case 'cutover.held':
+      case 'cutover.acknowledged':
       case 'cutover.ended':
       case 'phase.begun':
       case 'phase.passed':

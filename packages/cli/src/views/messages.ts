@@ -109,6 +109,10 @@ export function messageText(message: Message): string {
       return `next: ${message.data.step}`;
     case 'cutover.held':
       return `writes are held, for ${durationText(message.data.pauseMaxMs)} at the most`;
+    case 'cutover.calling':
+      return `not held yet; waiting for a sign of life of ${message.data.instances.join(', ')}`;
+    case 'cutover.acknowledged':
+      return `every instance acknowledged that writes are held, after ${durationText(message.data.afterMs)}`;
     case 'cutover.ended': {
       const { outcome, heldMs, why } = message.data;
       return outcome === 'flipped'

@@ -33,6 +33,13 @@ export const replicateCodes = {
     summary: '{migration} cannot be cut over: {why}; writes were not held',
     remedy: 'let it catch up, then try again:   keyferry apply PLAN',
   }),
+  'cutover.instances-missing': entry<{ migration: string; command: string; what: string }>({
+    retry: 'never',
+    summary:
+      'not every instance of {migration} is there to acknowledge that writes are held: {what}; they were not held',
+    remedy:
+      'see who:   keyferry status {migration}   start them, or name one that is dead for good:   keyferry {command} {migration} --confirm-gone INSTANCE',
+  }),
   'cutover.undone': entry<{ migration: string; why: string; heldMs: number; primary: string }>({
     retry: 'never',
     summary:

@@ -3,10 +3,11 @@
  * Core and engine never print; the CLI renders these, a function logs them, the simulator records them.
  */
 import type { ChunkCounts } from '../machines/chunk-lifecycle.ts';
-import type { Missing } from '../machines/online/barrier.ts';
+import type { InstanceId, Missing } from '../machines/online/barrier.ts';
 import type { Mode } from '../machines/online/mode-ladder.ts';
 import type { RollbackCounts } from '../machines/migration-phase.ts';
 import type { CutoverStep, UndoReason } from '../machines/online/cutover.ts';
+import type { HoldProof } from '../machines/online/roll-call.ts';
 import type { FeedBacklog } from '../ports/change-feed.ts';
 import type { ParallelPhase } from '../machines/parallel/phases.ts';
 import type { SoakSample } from '../machines/parallel/soak.ts';
@@ -101,7 +102,11 @@ export interface MessageData {
   'tail.reconciled': { readonly tail: TailName; readonly puts: number; readonly deletes: number };
   'tail.generation': Generation;
   'cutover.step': { readonly step: CutoverStep['kind'] };
-  'cutover.held': { readonly epoch: number; readonly pauseMaxMs: number };
+  /** Instances that were not seen yet, before writes are held. */
+  'cutover.calling': { readonly instances: readonly InstanceId[] };
+  'cutover.held': { readonly epoch: number; readonly pauseMaxMs: number; readonly proof: HoldProof };
+  /** Everybody who is registered has acknowledged a hold. */
+  'cutover.acknowledged': { readonly afterMs: number };
   'cutover.ended': { readonly outcome: 'flipped' | 'undone'; readonly heldMs: number; readonly why: UndoReason | null };
   /** Strategy `parallel`; `what` of a wait says for what. */
   'phase.begun': { readonly phase: ParallelPhase; readonly again: boolean };
@@ -148,7 +153,9 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'tail.reconciled': 'info',
   'tail.generation': 'info',
   'cutover.step': 'debug',
+  'cutover.calling': 'info',
   'cutover.held': 'info',
+  'cutover.acknowledged': 'info',
   'cutover.ended': 'info',
   'phase.begun': 'info',
   'phase.passed': 'info',

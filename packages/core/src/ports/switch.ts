@@ -22,16 +22,8 @@ export type SwitchWrite<T> =
   /** Somebody else was there first; `current` is what is there, null: nothing. */
   | { readonly kind: 'lost'; readonly current: SwitchEntry<T> | null };
 
-export interface Switch {
-  /** For people: the store and the place in it. Holds no secret. */
-  readonly where: string;
-  /** Null: nothing was ever announced, which is `legacy`. */
-  read(): Promise<SwitchEntry<SwitchRecord> | null>;
-  /**
-   * A write whose answer was lost may have happened: read, and compare with what was to be written.
-   * @throws {KeyferryError} `switch.unreadable` when something else is there.
-   */
-  write(record: SwitchRecord, expected: SwitchVersion | 'absent'): Promise<SwitchWrite<SwitchRecord>>;
+/** Where instances say that they are there, and what they have acknowledged. */
+export interface Registrations {
   /** All of them, in one linearizable read or later, by instance. */
   registrations(): Promise<readonly SwitchEntry<RegistrationRecord>[]>;
   readRegistration(instance: InstanceId): Promise<SwitchEntry<RegistrationRecord> | null>;
@@ -41,6 +33,18 @@ export interface Switch {
   ): Promise<SwitchWrite<RegistrationRecord>>;
   /** Only at that version: an instance that leaves in good order removes its own. */
   removeRegistration(instance: InstanceId, expected: SwitchVersion): Promise<SwitchWrite<RegistrationRecord>>;
+}
+
+export interface Switch extends Registrations {
+  /** For people: the store and the place in it. Holds no secret. */
+  readonly where: string;
+  /** Null: nothing was ever announced, which is `legacy`. */
+  read(): Promise<SwitchEntry<SwitchRecord> | null>;
+  /**
+   * A write whose answer was lost may have happened: read, and compare with what was to be written.
+   * @throws {KeyferryError} `switch.unreadable` when something else is there.
+   */
+  write(record: SwitchRecord, expected: SwitchVersion | 'absent'): Promise<SwitchWrite<SwitchRecord>>;
   close(): Promise<void>;
 }
 

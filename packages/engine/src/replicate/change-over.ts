@@ -1,7 +1,7 @@
 /**
  * Changing over: from one primary store to the other, in one command.
  *
- *     undo what a dead run held ─► catch up ─► prove a generation ─► hold … flip (hold.ts) ─► look for stray writes
+ *     undo what a dead run held ─► catch up ─► prove a generation ─► roll call ─► hold … flip (hold.ts) ─► look for stray writes
  *
  * Forward it is a cutover; back, the first half of a rollback. The long part, the proof of everything, comes before the hold.
  */
@@ -11,6 +11,7 @@ import {
   keyForDisplay,
   keyToJson,
   type CutoverRules,
+  type HoldProof,
   type Generation,
   type Key,
   type KeyJson,
@@ -21,7 +22,9 @@ import {
   type PhaseEvent,
   type Position,
   type PrimarySide,
+  type SwitchEpoch,
 } from '@keyferry/core';
+import { confirmGone } from '../confirm-gone.ts';
 import { recordHistory } from '../events.ts';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { withRetry } from '../retry.ts';
@@ -31,6 +34,7 @@ import { claimTail, otherSide, portsOf, routeTo } from './direction.ts';
 import { catchUp, proveOnce, type Following } from './follow.ts';
 import { changedSince, Hold, type HoldEnd } from './hold.ts';
 import { keysIn } from './range-deletes.ts';
+import { Instances, missingWords } from './instances.ts';
 import { reconcilePass } from './reconcile-pass.ts';
 import { readKeptKeys } from './kept-keys.ts';
 import { TailRun } from './tail-run.ts';
@@ -44,6 +48,8 @@ export interface ChangeOver {
   readonly options: RunOptions;
   /** All unless given: the simulator switches one off. */
   readonly rules?: CutoverRules | undefined;
+  /** Instances that an operator names gone. */
+  readonly confirmGone?: readonly string[] | undefined;
 }
 
 export interface ChangedOver extends HoldEnd {
@@ -61,12 +67,16 @@ const ways = {
 
 const straysNamed = 20;
 
-/** @throws {KeyferryError} `cutover.undone`, `cutover.not-ready`, `switch.taken`, `rollback.not-carried` */
+/**
+ * @throws {KeyferryError} `cutover.undone`, `cutover.not-ready`, `cutover.instances-missing`, `instance.unknown`,
+ *   `switch.taken`, `rollback.not-carried`
+ */
 export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
   const { engine, spec, session, to, options } = over;
   const { event, command } = ways[to];
   const isResumed = session.phase === 'cutting-over' || session.phase === 'turning-back';
   session.after(event, spec, command);
+  await nameGone(over);
   const left = await endWhatWasLeft(over, isResumed);
   if (left !== null) return left;
   const { migration } = spec;
@@ -94,31 +104,52 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     stop,
   );
   const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
-  const expiring = await prove(following, run, migration);
-  const released = await run.release();
-  session.lock.assertHeld();
-  assertNotStopped(migration, options.signal);
-  await moveTo(over, session.after(event, spec, command));
-  const { primary } = portsOf(engine);
-  const entry = await withRetry(engine, 'read switch', () => primary.read());
   const rules = over.rules ?? allCutoverRules;
-  const hold = new Hold({ engine, spec, session, tail: released, to, kept, expiring, rules }, entry);
-  let end: HoldEnd | null = null;
+  const instances = Instances.begin(engine, spec, rules);
   try {
-    end = await hold.run();
+    const { expiring, proof } = await prove(following, run, { migration, command, instances });
+    const released = await run.release();
+    session.lock.assertHeld();
+    assertNotStopped(migration, options.signal);
+    await moveTo(over, session.after(event, spec, command));
+    const { primary } = portsOf(engine);
+    const entry = await withRetry(engine, 'read switch', () => primary.read());
+    const parts = { engine, spec, session, tail: released, to, kept, expiring, rules, instances, proof };
+    const hold = new Hold(parts, entry);
+    let end: HoldEnd | null = null;
+    try {
+      end = await hold.run();
+    } finally {
+      if (end?.outcome !== 'flipped') await released.giveUp();
+    }
+    return await settle(over, end, released.generation, released.position, kept);
   } finally {
-    if (end?.outcome !== 'flipped') await released.giveUp();
+    await instances.end();
   }
-  return await settle(over, end, released.generation, released.position, kept);
 }
 
-/** @returns target keys whose records end in the store that is primary */
+/** Before anything else: whoever is named wrongly is told so at once. */
+async function nameGone({ engine, confirmGone: gone = [] }: ChangeOver): Promise<void> {
+  const [first] = gone;
+  if (first === undefined) return;
+  const { instances, where } = portsOf(engine).primary;
+  if (instances === null) throw new KeyferryError('instance.unknown', { instance: first, where, known: [] });
+  await confirmGone(engine, instances, where, gone);
+}
+
+interface Proven {
+  /** Target keys whose records end in the store that is primary. */
+  readonly expiring: ReadonlySet<Key>;
+  readonly proof: HoldProof;
+}
+
+/** Both sides are equal, and everybody who will be asked to acknowledge the hold is there. */
 async function prove(
   following: Following,
   run: TailRun,
-  migration: Following['spec']['migration'],
-): Promise<ReadonlySet<Key>> {
-  const { to } = following;
+  { migration, command, instances }: Pick<MigrationSpec, 'migration'> & { command: string; instances: Instances },
+): Promise<Proven> {
+  const { to, signal } = following;
   try {
     await run.whileGoing(catchUp(following));
     const { tail } = run;
@@ -138,9 +169,10 @@ async function prove(
       const why = `${tail.refusedTotal} records cannot be carried, ${keys[0] ?? ''} among them`;
       throw new KeyferryError('cutover.not-ready', { migration, why });
     }
+    const proof = await run.whileGoing(instances.call(command, signal));
     // What was carried while it was proven is compared once more in the hold, with what comes until then.
     await run.whileGoing(catchUp(following));
-    return result.expiring[otherSide(to)];
+    return { expiring: result.expiring[otherSide(to)], proof };
   } catch (error) {
     await run.end().catch(() => undefined); // what ended the work is what is told
     throw error;
@@ -161,7 +193,7 @@ async function endWhatWasLeft(over: ChangeOver, isResumed: boolean): Promise<Cha
     throw new KeyferryError('switch.taken', { where: primary.where, migration, now: `${now.migration} holds writes` });
   }
   if (now?.writes === 'held') {
-    const undone = { ...now, writes: 'open' as const, epoch: now.epoch + 1, deadlineAt: null };
+    const undone = { ...now, writes: 'open' as const, epoch: (now.epoch + 1) as SwitchEpoch, deadlineAt: null };
     const outcome = await withRetry(engine, 'undo hold', () =>
       primary.write(undone, (entry as NonNullable<typeof entry>).version),
     );
@@ -178,7 +210,7 @@ async function endWhatWasLeft(over: ChangeOver, isResumed: boolean): Promise<Cha
       const what = `${to} is primary already, and this migration did not make it so`;
       throw new KeyferryError('switch.taken', { where: primary.where, migration, now: what });
     }
-    const end: HoldEnd = { outcome: 'flipped', why: null, heldMs: 0, compared: 0, differing: [] };
+    const end: HoldEnd = { outcome: 'flipped', why: null, heldMs: 0, compared: 0, differing: [], missing: [] };
     const { attempt } = session.state as MigrationState;
     const kept = await readKeptKeys(engine, migration, attempt);
     const item = await readItem(engine, 'cutover', attemptScope(migration, attempt), currentId);
@@ -226,10 +258,12 @@ async function settle(
   return { ...end, generation, strays: strays.slice(0, straysNamed).map(keyToJson) };
 }
 
-function undoneText({ why, differing }: HoldEnd): string {
+function undoneText({ why, differing, missing }: HoldEnd): string {
   switch (why) {
     case 'deadline':
       return 'it took longer than writes may be held';
+    case 'unacknowledged':
+      return `not every instance acknowledged that writes are held: ${missingWords(missing, 0)}`;
     case 'moved':
       return 'somebody wrote to the primary store although writes were held';
     case 'differs':

@@ -2,26 +2,32 @@
  * A hold: the time in which applications write nowhere, driven step by step as core says (machines/online/cutover.ts).
  *
  * Everything that takes long was done before it: the other store is nearly caught up, and both are proven equal but for
- * what has changed since. So a hold takes the life of a request, what is left to drain, and a look at the keys that moved.
+ * what has changed since. So a hold takes until everybody who is registered has acknowledged it, or else the life of a
+ * request; then what is left to drain, and a look at the keys that moved.
  * However it ends, it ends by one compare-and-set on the switch; a run that dies in it is followed by one that undoes it.
  */
 import {
+  acknowledgedBy,
   cutoverStep,
   imageRule,
   instantText,
   KeyferryError,
   toSourceKey,
+  writersAreStill,
+  type Barrier,
   type CutoverFacts,
   type CutoverRules,
-  type CutoverState,
+  type HoldProof,
   type Key,
   type KeyRange,
   type MigrationSpec,
   type MigrationState,
+  type Missing,
   type Position,
   type PrimaryRecord,
   type PrimarySide,
   type StateVersion,
+  type SwitchEpoch,
   type SwitchEntry,
   type TailChange,
   type UndoReason,
@@ -30,14 +36,16 @@ import type { Engine } from '../migration.ts';
 import { imageOf } from '../image-records.ts';
 import { withRetry } from '../retry.ts';
 import type { Session } from '../session.ts';
-import { attemptScope, currentId, readItem, writeItem } from '../state-items.ts';
 import { claimTail, ensureEpochOf, otherSide, portsOf, routeTo } from './direction.ts';
+import type { Instances } from './instances.ts';
+import { CutoverItem } from './cutover-item.ts';
 import { keysIn } from './range-deletes.ts';
 import { readBothSides } from './side-by-side.ts';
 import type { Tail } from './tail.ts';
 
-/** One read of the feed while nothing is to come. */
+/** One read of the feed while nothing is to come; while instances are waited for, between two looks at them. */
 const lookMs = 100;
+const callMs = 10;
 
 export interface HoldParts {
   readonly engine: Engine;
@@ -50,6 +58,9 @@ export interface HoldParts {
   /** Target keys whose records end in the store that is primary now. */
   readonly expiring: ReadonlySet<Key>;
   readonly rules: CutoverRules;
+  readonly instances: Instances;
+  /** As the roll call before it said. */
+  readonly proof: HoldProof;
 }
 
 export interface HoldEnd {
@@ -59,6 +70,8 @@ export interface HoldEnd {
   readonly compared: number;
   /** The first keys that differed. */
   readonly differing: readonly Key[];
+  /** Instances that did not acknowledge it. */
+  readonly missing: readonly Missing[];
 }
 
 /** What is known while writes are held; a step changes it, and the next one is chosen from it. */
@@ -86,7 +99,8 @@ export class Hold {
   private entry: SwitchEntry<PrimaryRecord> | null;
   private known: Known = { ...nothingKnown };
   private heldAtMs: number | null = null;
-  private ourEpoch: number | null = null;
+  private ourEpoch: SwitchEpoch | null = null;
+  private barrier: Barrier | null = null;
   private from: Position | null = null;
   private anchor: Position | null = null;
   private comparedCount = 0;
@@ -117,7 +131,7 @@ export class Hold {
           await this.hold();
           break;
         case 'wait':
-          await this.lookForChanges(lookMs);
+          await this.lookForChanges(this.parts.proof === 'silence' ? lookMs : callMs);
           break;
         case 'drain':
           await this.drain();
@@ -147,34 +161,47 @@ export class Hold {
     const heldMs = this.heldAtMs === null ? 0 : engine.clock.monotonicMs() - this.heldAtMs;
     const isOurs = record !== undefined && record.epoch === this.ourEpoch;
     const pastDeadline = heldMs > (spec.replicate?.pauseMaxMs ?? 0);
-    return { to, announced: { primary, writes }, isOurs, pastDeadline, ...this.known };
+    const announced = { primary, writes };
+    return { to, announced, isOurs, pastDeadline, acknowledged: acknowledgedBy(this.barrier), ...this.known };
   }
 
   private async hold(): Promise<void> {
-    const { engine, spec, to } = this.parts;
+    const { engine, spec, to, proof } = this.parts;
     const pauseMaxMs = spec.replicate?.pauseMaxMs ?? 0;
-    this.ourEpoch = (this.entry?.value.epoch ?? 0) + 1;
+    this.ourEpoch = ((this.entry?.value.epoch ?? 0) + 1) as SwitchEpoch;
     this.known = { ...nothingKnown };
-    await this.item.write({ epoch: this.ourEpoch, heldAtMs: engine.clock.nowMs() });
+    await this.item.write({ epoch: this.ourEpoch, heldAtMs: engine.clock.nowMs(), proof });
     // Counted from before the request: applications may hold their writes from then on.
     this.heldAtMs = engine.clock.monotonicMs();
     await this.announce({ primary: otherSide(to), writes: 'held' });
-    engine.host.emit({ code: 'cutover.held', data: { epoch: this.ourEpoch, pauseMaxMs } });
+    engine.host.emit({ code: 'cutover.held', data: { epoch: this.ourEpoch, pauseMaxMs, proof } });
   }
 
-  /** Carries what is still coming. It is quiet once nothing has come for as long as a request can live. */
+  /** Carries what is still coming, until nobody who may write still can: all have acknowledged, or nothing has come. */
   private async lookForChanges(waitMs: number): Promise<void> {
-    const { engine, tail, spec } = this.parts;
+    const { engine, tail, spec, rules, proof } = this.parts;
     const { clock } = engine;
     const readAtMs = clock.monotonicMs();
     const step = await this.step(waitMs);
     if (step === 'lost') return;
+    await this.lookForInstances();
     const since = Math.max(this.heldAtMs ?? 0, tail.lastChangeAtMs ?? 0);
     const requestLifeMs = spec.replicate?.requestLifeMs ?? 0;
+    const { barrier } = this;
     // By when this look began: what came after it is the next one's to find.
-    this.known.isQuiet = readAtMs - since >= requestLifeMs;
+    this.known.isQuiet = writersAreStill({ proof, barrier, silentForMs: readAtMs - since, requestLifeMs }, rules);
     const spentMs = clock.monotonicMs() - readAtMs;
     if (!this.known.isQuiet && step === 'idle' && spentMs < waitMs) await clock.sleep(waitMs - spentMs);
+  }
+
+  private async lookForInstances(): Promise<void> {
+    const { engine, instances, proof } = this.parts;
+    const { ourEpoch, heldAtMs } = this;
+    if (proof === 'silence' || ourEpoch === null || this.barrier?.kind === 'held') return;
+    this.barrier = await instances.barrier(ourEpoch);
+    if (this.barrier.kind !== 'held') return;
+    const afterMs = engine.clock.monotonicMs() - (heldAtMs ?? 0);
+    engine.host.emit({ code: 'cutover.acknowledged', data: { afterMs } });
   }
 
   private async step(waitMs: number): Promise<'moved' | 'idle' | 'lost'> {
@@ -186,7 +213,7 @@ export class Hold {
   }
 
   private async drain(): Promise<void> {
-    const { engine, tail, spec } = this.parts;
+    const { engine, tail, spec, proof } = this.parts;
     const before = tail.lastChangeAtMs;
     const head = await withRetry(engine, 'head of feed', () => tail.route.feed.head());
     const deadlineMs = (this.heldAtMs ?? 0) + (spec.replicate?.pauseMaxMs ?? 0);
@@ -196,7 +223,8 @@ export class Hold {
       if (step === 'lost') return;
       if (step === 'idle') await engine.clock.sleep(1);
     }
-    if (tail.lastChangeAtMs === before) {
+    // Of those who acknowledged, nothing can come behind that head; of others, whatever came begins their silence anew.
+    if (proof === 'acknowledgements' || tail.lastChangeAtMs === before) {
       this.known.isDrained = true;
       this.from = head;
     } else this.known.isQuiet = false;
@@ -281,7 +309,8 @@ export class Hold {
     const { engine, spec } = this.parts;
     const { primary } = portsOf(engine);
     const { clock } = engine;
-    const epoch = next.writes === 'held' ? (this.ourEpoch ?? 1) : (this.entry?.value.epoch ?? 0) + 1;
+    const following = ((this.entry?.value.epoch ?? 0) + 1) as SwitchEpoch;
+    const epoch = next.writes === 'held' ? (this.ourEpoch ?? following) : following;
     const deadlineAt = next.writes === 'held' ? instantText(clock.nowMs() + (spec.replicate?.pauseMaxMs ?? 0)) : null;
     const { migration } = spec;
     const record: PrimaryRecord = { migration, epoch, ...next, announcedAt: instantText(clock.nowMs()), deadlineAt };
@@ -308,9 +337,10 @@ export class Hold {
   private async end(outcome: HoldEnd['outcome'], why: UndoReason | null): Promise<HoldEnd> {
     const { engine } = this.parts;
     const heldMs = this.heldAtMs === null ? 0 : engine.clock.monotonicMs() - this.heldAtMs;
-    await this.item.write({ outcome, undoneWhy: why, endedAtMs: engine.clock.nowMs() });
+    const missing = this.barrier?.kind === 'waiting' ? this.barrier.on : [];
+    await this.item.write({ outcome, undoneWhy: why, endedAtMs: engine.clock.nowMs(), missing });
     engine.host.emit({ code: 'cutover.ended', data: { outcome, heldMs, why } });
-    return { outcome, why, heldMs, compared: this.comparedCount, differing: this.differing };
+    return { outcome, why, heldMs, compared: this.comparedCount, differing: this.differing, missing };
   }
 }
 
@@ -345,41 +375,5 @@ export async function changedSince(
     return { keys, ranges };
   } finally {
     await open.close();
-  }
-}
-
-/** The item of the cutover under way, as this run writes it. */
-class CutoverItem {
-  private readonly parts: HoldParts;
-  private last: { readonly item: CutoverState; readonly version: StateVersion } | null = null;
-
-  constructor(parts: HoldParts) {
-    this.parts = parts;
-  }
-
-  async write(changed: Partial<CutoverState>): Promise<void> {
-    const { engine, spec, session, to } = this.parts;
-    const { attempt } = session.state as MigrationState;
-    const scope = attemptScope(spec.migration, attempt);
-    const before = this.last ?? (await readItem(engine, 'cutover', scope, currentId));
-    const fresh: CutoverState = {
-      to,
-      outcome: 'under-way',
-      undoneWhy: null,
-      run: session.run,
-      epoch: 0,
-      startedAtMs: engine.clock.nowMs(),
-      heldAtMs: null,
-      endedAtMs: null,
-      from: null,
-      anchor: null,
-      compared: 0,
-    };
-    // One that this run did not begin is gone on with only to say how it ended.
-    const isOurs = this.last !== null || changed.outcome !== undefined;
-    const item = { ...(isOurs && before !== null ? before.item : fresh), ...changed };
-    const change = await writeItem(engine, 'cutover', scope, currentId, item, before?.version ?? 'absent');
-    if (change.kind === 'lost') throw new KeyferryError('state.conflict', { what: `cutover of ${spec.migration}` });
-    this.last = { item, version: change.version };
   }
 }

@@ -28,6 +28,8 @@ export interface WhoIsTold {
 export class StatePrimarySwitch implements PrimarySwitch {
   readonly kind: PrimarySwitch['kind'];
   readonly where: string;
+  /** Whoever is told by a program or a person has no place at which to register. */
+  readonly instances = null;
   private readonly state: Environment['state'];
   private readonly migration: MigrationId;
   private readonly who: WhoIsTold;

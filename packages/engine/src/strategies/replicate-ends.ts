@@ -41,6 +41,8 @@ import { attemptScope, currentId, readItem } from '../state-items.ts';
 export interface CutoverOptions extends RunOptions {
   /** All unless given: the simulator switches one off. */
   readonly rules?: CutoverRules | undefined;
+  /** Instances that are dead for good, by an operator's word (SPEC R103). */
+  readonly confirmGone?: readonly string[] | undefined;
 }
 
 export interface CutoverResult {
@@ -58,7 +60,8 @@ export interface CutoverResult {
 
 /**
  * Makes the target primary, or leaves the source as it was.
- * @throws {KeyferryError} `cutover.undone`, `cutover.not-ready`, `switch.taken`, `tail.held`
+ * @throws {KeyferryError} `cutover.undone`, `cutover.not-ready`, `cutover.instances-missing`, `instance.unknown`,
+ *   `switch.taken`, `tail.held`
  */
 export async function cutOver(engine: Engine, spec: MigrationSpec, options: CutoverOptions): Promise<CutoverResult> {
   const startedAtMs = engine.clock.monotonicMs();
@@ -66,7 +69,8 @@ export async function cutOver(engine: Engine, spec: MigrationSpec, options: Cuto
     withSession(engine, spec, options, async (session) => {
       session.after('cut-over', spec, 'cutover');
       const plan = await planOf(engine, spec, session);
-      const over = { engine, spec, session, plan, to: 'target', options, rules: options.rules } as const;
+      const { rules, confirmGone } = options;
+      const over = { engine, spec, session, plan, to: 'target', options, rules, confirmGone } as const;
       const { heldMs, compared, generation, strays } = await changeOver(over);
       const elapsedMs = engine.clock.monotonicMs() - startedAtMs;
       return { run: session.run, plan, heldMs, compared, generation, strays, elapsedMs };
@@ -95,7 +99,8 @@ export async function rollBackReplicate(
       const { migration } = spec;
       if (session.phase === 'cut-over' || session.phase === 'turning-back') {
         const plan = await planOf(engine, spec, session);
-        turnedBack = await changeOver({ engine, spec, session, plan, to: 'source', options, rules: options.rules });
+        const { rules, confirmGone } = options;
+        turnedBack = await changeOver({ engine, spec, session, plan, to: 'source', options, rules, confirmGone });
       }
       const phase = session.after('roll-back', spec, 'rollback');
       const state = session.state as MigrationState;

@@ -1,5 +1,13 @@
 /** The ports of strategy `replicate` as a simulated process holds them: each call past the weather, to the memory stores. */
-import type { PrimaryRecord, PrimarySwitch, ReadableStore, StoreView, TailControl, TailWriter } from '@keyferry/core';
+import type {
+  PrimaryRecord,
+  PrimarySwitch,
+  ReadableStore,
+  Registrations,
+  StoreView,
+  TailControl,
+  TailWriter,
+} from '@keyferry/core';
 import type { MemoryPrimarySwitch, MemoryStateStore, MemoryStore, MemoryTailWriter } from '@keyferry/core/testing';
 import type { Engine } from '../../src/index.ts';
 import { MemoryScratch } from '@keyferry/core/testing';
@@ -43,11 +51,16 @@ function switchOf(primary: MemoryPrimarySwitch, via: Via): PrimarySwitch {
   return {
     kind: 'key',
     where: 'simulated',
+    instances: registrationsOf(primary, via),
     read: () => via('readSwitch', () => primary.read()),
     write: (record: PrimaryRecord, expected) => via('writeSwitch', () => primary.write(record, expected)),
     tell: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
+}
+
+function registrationsOf({ instances: inner }: MemoryPrimarySwitch, via: Via): Registrations {
+  return calls(inner, via, ['registrations', 'readRegistration', 'writeRegistration', 'removeRegistration']);
 }
 
 function whole(store: MemoryStore, via: Via, positionFirst = false): MemoryStore {

@@ -1,6 +1,6 @@
 /**
- * One simulated replication: an application that follows the switch, operators who repeat a command until it has come to
- * its end, and weather. Judged by what is in the stores in the instant of each flip, and never by what the engine says.
+ * One simulated replication: an application that follows the switch, or whose instances register at it too, operators who
+ * repeat a command until it has come to its end, and weather. Judged by what is in the stores in the instant of each flip, and never by what the engine says.
  *
  *     plan ─► apply … ─► cutover … ─► (the reverse tail) ─► rollback …          each again and again, under faults
  */
@@ -22,6 +22,7 @@ import { Limbo } from './limbo.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { Prng } from './prng.ts';
 import { SimProcess } from './process.ts';
+import { SimInstance } from './replicate-instances.ts';
 import { replicateEngine } from './replicate-ports.ts';
 import { calm, drawClimate, Weather } from './weather.ts';
 
@@ -93,18 +94,26 @@ export interface ReplicateRun {
   readonly violations: readonly ReplicateViolation[];
   readonly traceHash: string;
   readonly flips: number;
+  /** Whether instances were registered. */
+  readonly isAcknowledged: boolean;
 }
 
 export async function runReplicateSeed(seed: number, rules: ReplicateRules = {}): Promise<ReplicateRun> {
   const world = new World(seed, rules);
   await world.kernel.run(() => world.play());
-  return { violations: [...world.violations], traceHash: world.kernel.traceHash(), flips: world.flips };
+  return {
+    violations: [...world.violations],
+    traceHash: world.kernel.traceHash(),
+    flips: world.flips,
+    isAcknowledged: world.isAcknowledged,
+  };
 }
 
 class World {
   readonly kernel = new Kernel(false);
   readonly violations = new Set<ReplicateViolation>();
   flips = 0;
+  readonly isAcknowledged: boolean;
   private readonly prng: Prng;
   private readonly weather: Weather;
   private readonly limbo: Limbo;
@@ -114,6 +123,7 @@ class World {
     readonly state: MemoryStateStore;
   };
   private readonly primary = new WatchedSwitch();
+  private instances: readonly SimInstance[] = [];
   private readonly cutoverRules: CutoverRules;
   private readonly positionFirst: boolean;
   private processes = 0;
@@ -123,6 +133,7 @@ class World {
   constructor(seed: number, { stores = {}, cutover = {}, positionFirst = false }: ReplicateRules) {
     this.positionFirst = positionFirst;
     this.prng = new Prng(`replicate ${seed}`);
+    this.isAcknowledged = this.prng.fork('who').chance(0.5);
     this.weather = new Weather(this.prng.fork('weather'), calm);
     this.limbo = new Limbo(this.kernel, this.prng.fork('limbo'));
     const nowMs = (): number => this.kernel.nowMs;
@@ -139,7 +150,8 @@ class World {
     for (let i = 0; i < 18; i += 1) this.write('source', `k${String(i).padStart(2, '0')}`, 'seed');
     const plan = new MemoryPlan();
     await this.process((engine: Engine) => makePlan(engine, spec, plan));
-    this.application();
+    if (this.isAcknowledged) await this.register();
+    else this.application();
     const apply = (engine: Engine, options: RunOptions) =>
       applyReplicate(engine, spec, plan.reader(), {
         ...options,
@@ -153,12 +165,13 @@ class World {
       });
     const { cutoverRules: rules } = this;
     if (!(await this.untilDone(apply))) return;
-    const cut = (engine: Engine, options: RunOptions) => cutOver(engine, spec, { ...options, rules }).then(() => true);
+    const cut = (engine: Engine, options: RunOptions) =>
+      cutOver(engine, spec, { ...options, rules, confirmGone: this.dead() }).then(() => true);
     if (!(await this.untilDone(cut, (code) => code === 'phase.not-allowed'))) return;
     await this.kernel.sleep(2000);
     if (this.prng.chance(0.5) && !(await this.untilDone(apply))) return;
     const back = (engine: Engine, options: RunOptions) =>
-      rollBackReplicate(engine, spec, { ...options, rules }).then(() => true);
+      rollBackReplicate(engine, spec, { ...options, rules, confirmGone: this.dead() }).then(() => true);
     if (!(await this.untilDone(back, (code) => code === 'phase.not-allowed'))) return;
     this.writing = false;
     if (this.valuesOf('target').size > 0) this.violations.add('left-behind');
@@ -200,6 +213,27 @@ class World {
     };
     return process.run(() => work(engine, options));
   }
+
+  /** Two or three; one of them may die on the way, and is named gone by whoever tries next. */
+  private async register(): Promise<void> {
+    const { kernel, primary } = this;
+    const prng = this.prng.fork('instances');
+    const write = (side: 'source' | 'target'): void => {
+      if (side !== (primary.record?.primary ?? 'source')) this.violations.add('wrote-behind');
+      this.change(side);
+    };
+    const app = { kernel, prng, primary, requestLifeMs, write, isOver: () => !this.writing };
+    this.instances = ['api-1', 'api-2', 'api-3'].slice(0, prng.between(2, 3)).map((name) => new SimInstance(name, app));
+    for (const instance of this.instances) await instance.start();
+    const [first] = this.instances;
+    if (first === undefined || !prng.chance(0.3)) return;
+    kernel.at(kernel.nowMs + prng.between(2000, 60_000), () => {
+      first.isDead = true;
+    });
+  }
+
+  private readonly dead = (): readonly string[] =>
+    this.instances.filter(({ isDead }) => isDead).map(({ instance }) => instance);
 
   /** Looks at the switch, and writes within the life of a request where that led it. */
   private application(): void {

@@ -1,6 +1,7 @@
 /**
  * Goal: under crashes, stalls, late and lost requests, a replication loses nothing of what an application wrote that follows
- * the switch, neither at the cutover nor on the way back; and each rule is there for something (SPEC R38 to R47).
+ * the switch or whose instances register at it, neither at the cutover nor on the way back; and each rule is there for
+ * something (SPEC R38 to R49, R100 to R104).
  * Method: seeds; then, for each rule that can be switched off, seeds until its counterexample is found. A seed that fails is
  * run again with `runReplicateSeed(seed)`.
  */
@@ -12,14 +13,18 @@ const seeds = Number(process.env['KEYFERRY_REPLICATE_SEEDS'] ?? 60);
 describe('replication under faults', () => {
   it('is equal at each flip, and leaves nothing behind', async () => {
     const failed: string[] = [];
-    let flips = 0;
+    let [flips, acknowledged] = [0, 0];
     for (let seed = 1; seed <= seeds; seed += 1) {
       const run = await runReplicateSeed(seed);
       flips += run.flips;
+      if (run.isAcknowledged) acknowledged += 1;
       if (run.violations.length > 0) failed.push(`seed ${seed}: ${run.violations.join(', ')}`);
     }
     expect(failed).toEqual([]);
     expect(flips).toBe(2 * seeds);
+    // Both kinds of applications were among them.
+    expect(acknowledged).toBeGreaterThan(seeds / 4);
+    expect(acknowledged).toBeLessThan((3 * seeds) / 4);
   }, 240_000);
 
   it('is the same again with the same seed', async () => {
@@ -46,6 +51,16 @@ const canaries: readonly Canary[] = [
   {
     name: 'nobody waits until it is quiet',
     off: { cutover: { quiet: false } },
+    finds: ['wrote-behind', 'differs-at-flip'],
+  },
+  {
+    name: 'no acknowledgement is waited for',
+    off: { cutover: { acknowledge: false } },
+    finds: ['wrote-behind', 'differs-at-flip'],
+  },
+  {
+    name: 'an instance that lapsed is passed over',
+    off: { cutover: { lapsed: false } },
     finds: ['wrote-behind', 'differs-at-flip'],
   },
   {

@@ -10,12 +10,23 @@ export function onlineLines(online: OnlineStatus, { nowMs, palette }: ViewContex
   const { where, rung, epoch, announcedAt, instances, instancesMin } = online;
   const sinceMs = announcedAt === null ? null : Math.max(0, nowMs - Date.parse(announcedAt));
   const since = sinceMs === null ? 'never announced' : `announced ${durationText(sinceMs)} ago`;
-  const behind = instances.filter(({ isBehind }) => isBehind);
-  const there = instances.filter(({ goneAt }) => goneAt === null).length;
   return [
     `  mode     ${rung.mode} (epoch ${epoch}), ${since}: ${modeMeanings[rung.mode]}`,
     `  switch   ${where}`,
-    `  acknowledged by ${countText(there - behind.length)} of ${countText(there)} instances, ${countText(instancesMin)} at least`,
+    ...instanceLines(instances, { sinceMs, atLeast: `, ${countText(instancesMin)} at least` }, palette),
+  ];
+}
+
+/** Who acknowledged what was announced, and who is missing. */
+export function instanceLines(
+  instances: readonly InstanceStatus[],
+  { sinceMs, atLeast }: { readonly sinceMs: number | null; readonly atLeast: string },
+  palette: ViewContext['palette'],
+): string[] {
+  const behind = instances.filter(({ isBehind }) => isBehind);
+  const there = instances.filter(({ goneAt }) => goneAt === null).length;
+  return [
+    `  acknowledged by ${countText(there - behind.length)} of ${countText(there)} instances${atLeast}`,
     ...columns(
       instances.map((each) => instanceRow(each, sinceMs, palette)),
       [{ align: 'left' }, { align: 'left', gap: 3 }],
@@ -51,14 +62,17 @@ export function onlineJson(online: OnlineStatus) {
     announcedAt,
     frozenAt,
     instancesMin,
-    instances: instances.map((each) => ({
-      instance: each.instance,
-      acknowledged: each.acknowledged,
-      missing: each.isBehind,
-      missingSince: each.isBehind ? announcedAt : null,
-      registeredAt: each.since,
-      goneAt: each.goneAt,
-      comparesSwitch: each.comparesSwitch,
-    })),
+    instances: instances.map((each) => ({ ...instanceJson(each, announcedAt), comparesSwitch: each.comparesSwitch })),
+  };
+}
+
+export function instanceJson(each: InstanceStatus, announcedAt: string | null) {
+  return {
+    instance: each.instance,
+    acknowledged: each.acknowledged,
+    missing: each.isBehind,
+    missingSince: each.isBehind ? announcedAt : null,
+    registeredAt: each.since,
+    goneAt: each.goneAt,
   };
 }

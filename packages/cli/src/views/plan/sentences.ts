@@ -42,7 +42,8 @@ export function wayBackText({ wayBack, oneWay, rules }: PlanDocument): string {
 }
 
 /** Under strategy `replicate`: what follows the copying, how long applications cannot write, and what each feed bears. */
-export function replicateRows({ freeze, feed, feedBack, pauseMaxMs, requestLifeMs }: ReplicatePlan): readonly string[] {
+export function replicateRows(settings: ReplicatePlan): readonly string[] {
+  const { freeze, feed, feedBack, pauseMaxMs } = settings;
   const by = { key: `applications that follow ${freeze.where}`, command: freeze.where, person: freeze.where }[
     freeze.kind
   ];
@@ -50,9 +51,18 @@ export function replicateRows({ freeze, feed, feedBack, pauseMaxMs, requestLifeM
     `  follow   changes of the source from before the first read on: ${feedText(feed)}`,
     '  verify   both sides record by record, while they move; then stop, or go on with --follow',
     `  cutover  a command of its own; writes are held by ${by}`,
-    `  pause    longest write pause ${durationText(pauseMaxMs)}, else it is undone; at least ${durationText(requestLifeMs)}, the life of a request`,
+    `  pause    longest write pause ${durationText(pauseMaxMs)}, else it is undone; ${shortestPauseText(settings)}`,
     `  back     until finalize, without losing a write: changes of the target, ${feedText(feedBack)}`,
   ];
+}
+
+function shortestPauseText({ freeze, instances, requestLifeMs }: ReplicatePlan): string {
+  const bySilence = `at least ${durationText(requestLifeMs)}, the life of a request`;
+  if (freeze.kind !== 'key' || instances === 'none') return bySilence;
+  const asLongAs = 'as long as instances take to acknowledge it';
+  return instances === undefined
+    ? `${bySilence}, or ${asLongAs} where they are registered`
+    : `${asLongAs}, of which ${counted(instances.min, 'instance')} must be registered`;
 }
 
 function feedText({ kind, retention: { changesMax, ageMsMax } }: FeedCapabilities): string {

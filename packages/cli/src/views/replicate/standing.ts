@@ -3,6 +3,7 @@ import { instantText, tailIsHeld, type CutoverState, type TailState } from '@key
 import type { Palette } from '../../terminal/palette.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
 import { counted, countText, durationText } from '../layout/numbers.ts';
+import { missingText } from '../online/instances.ts';
 import { lagText, tailCountsText } from './wording.ts';
 
 export function tailFacts(tail: TailState, nowMs: number, palette: Palette): readonly (readonly [string, string])[] {
@@ -30,11 +31,13 @@ export function tailFacts(tail: TailState, nowMs: number, palette: Palette): rea
   return facts;
 }
 
-export function cutoverText({ to, outcome, undoneWhy, heldAtMs, endedAtMs, compared }: CutoverState): string {
+export function cutoverText(cutover: CutoverState): string {
+  const { to, outcome, undoneWhy, heldAtMs, endedAtMs, compared, missing = [] } = cutover;
   const where = `to the ${to}`;
   if (outcome === 'under-way') return `${where}, begun and not ended: writes may be held`;
   const held = heldAtMs === null || endedAtMs === null ? '' : `, writes held for ${durationText(endedAtMs - heldAtMs)}`;
-  if (outcome === 'undone') return `${where}, undone (${undoneWhy ?? ''})${held}`;
+  const who = missing.length === 0 ? '' : `; ${missingText(missing, 0)}`;
+  if (outcome === 'undone') return `${where}, undone (${undoneWhy ?? ''})${held}${who}`;
   return `${where}${held}, ${counted(compared, 'record')} compared in it`;
 }
 
@@ -60,7 +63,7 @@ export function generationJson(generation: NonNullable<TailState['generation']>)
 }
 
 export function cutoverJson(cutover: CutoverState) {
-  const { to, outcome, undoneWhy, run, epoch, heldAtMs, endedAtMs, compared } = cutover;
+  const { to, outcome, undoneWhy, run, epoch, heldAtMs, endedAtMs, compared, proof, missing } = cutover;
   return {
     to,
     outcome,
@@ -70,5 +73,7 @@ export function cutoverJson(cutover: CutoverState) {
     heldAt: heldAtMs === null ? null : instantText(heldAtMs),
     endedAt: endedAtMs === null ? null : instantText(endedAtMs),
     compared,
+    proof: proof ?? 'silence',
+    missing: (missing ?? []).map(({ instance, why }) => ({ instance, why })),
   };
 }

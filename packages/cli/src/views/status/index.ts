@@ -8,7 +8,7 @@ import {
   type FeedBacklog,
   type LockState,
 } from '@keyferry/core';
-import type { OnlineStatus, Status } from '@keyferry/engine';
+import type { OnlineStatus, PrimaryStatus, Status } from '@keyferry/engine';
 import { holderForPeople } from '../../lock-holder.ts';
 import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
@@ -17,6 +17,7 @@ import { keyText, textForDisplay } from '../layout/keys.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { cutoverJson, cutoverText, tailFacts, tailJson } from '../replicate/standing.ts';
+import { primaryJson, primaryLines } from '../replicate/primary.ts';
 import { backlogText } from '../replicate/wording.ts';
 import { unrestorableText } from '../rollback/index.ts';
 import { onlineJson, onlineLines } from '../online/status.ts';
@@ -39,6 +40,8 @@ export interface ShownStatus extends Status {
   readonly events: readonly EventItem[];
   /** Where the application stands; absent: it takes no part, or its switch could not be read. */
   readonly online?: OnlineStatus;
+  /** Where it is led; absent: not by a switch, or that could not be read. */
+  readonly primary?: PrimaryStatus;
 }
 
 export const statusView: View<readonly ShownStatus[]> = {
@@ -57,6 +60,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       [{ align: 'left' }, { align: 'left' }],
     ),
     ...(status.online === undefined ? [] : onlineLines(status.online, context)),
+    ...(status.primary === undefined ? [] : primaryLines(status.primary, context)),
     ...(done === null ? [] : markerLines(done)),
     ...deadLetters.map(
       ({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${textForDisplay(reason)}`,
@@ -155,6 +159,7 @@ export function statusJson(status: ShownStatus) {
     })),
     events: events.map(({ atMs, run, type, message }) => ({ at: instantText(atMs), run, type, message })),
     ...(status.online === undefined ? {} : { online: onlineJson(status.online) }),
+    ...(status.primary === undefined ? {} : { primary: primaryJson(status.primary) }),
     next: step.next,
     wayBack: step.wayBack,
   };

@@ -8,6 +8,7 @@ const ready: CutoverFacts = {
   isOurs: true,
   pastDeadline: false,
   isQuiet: true,
+  acknowledged: 'all',
   isDrained: true,
   compared: 'equal',
   isGranted: true,
@@ -30,6 +31,9 @@ describe('cutoverStep', () => {
     { lacks: { isQuiet: false }, step: { kind: 'undo', why: 'moved' } },
     { lacks: { compared: 'differ' }, step: { kind: 'undo', why: 'differs' } },
     { lacks: { pastDeadline: true }, step: { kind: 'undo', why: 'deadline' } },
+    { lacks: { isQuiet: false, isFenced: false, acknowledged: 'waiting' }, step: { kind: 'wait' } },
+    { lacks: { acknowledged: 'waiting', pastDeadline: true }, step: { kind: 'undo', why: 'unacknowledged' } },
+    { lacks: { acknowledged: 'lapsed' }, step: { kind: 'undo', why: 'unacknowledged' } },
   ] as const)('without $lacks it is $step', ({ lacks, step }) => {
     expect(cutoverStep({ ...ready, ...lacks })).toEqual(step);
   });

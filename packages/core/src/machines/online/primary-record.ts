@@ -11,13 +11,14 @@
 import { KeyferryError } from '../../errors/keyferry-error.ts';
 import type { MigrationId } from '../../model/ids.ts';
 import { canonicalJson } from '../../plan/canonical-json.ts';
+import type { SwitchEpoch } from './barrier.ts';
 
 export type PrimarySide = 'source' | 'target';
 
 export interface PrimaryRecord {
   readonly migration: MigrationId;
-  /** Counts announcements. */
-  readonly epoch: number;
+  /** Counts announcements: instances that register acknowledge it. */
+  readonly epoch: SwitchEpoch;
   /** Where applications read, and write unless that is held. */
   readonly primary: PrimarySide;
   readonly writes: 'open' | 'held';

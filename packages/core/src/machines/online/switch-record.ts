@@ -41,6 +41,8 @@ export interface RegistrationRecord {
    * Absent: it says nothing, which counts as not.
    */
   readonly comparesSwitch?: boolean;
+  /** It follows the primary switch at this place (strategy `replicate`), and no mode. Absent: the mode. */
+  readonly follows?: 'primary';
   /** RFC 3339, UTC, by the instance's clock; for people. */
   readonly since: string;
   /** When an operator named it gone (RFC 3339, UTC). An instance that finds this in its own never serves again. */

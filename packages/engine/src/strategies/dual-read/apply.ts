@@ -27,7 +27,7 @@ import { SharedView } from '../../shared-view.ts';
 import type { ApplyResult } from '../offline.ts';
 import { openImage } from '../../image.ts';
 import { attemptScope } from '../../state-items.ts';
-import { confirmGone } from './confirm-gone.ts';
+import { confirmGone } from '../../confirm-gone.ts';
 import { onlineParts, type OnlineParts } from './online.ts';
 import { assertNoStrays } from './strays.ts';
 import { SwitchWatch } from './switch-watch.ts';
@@ -60,7 +60,7 @@ export async function applyDualRead(
   const parts = onlineParts(engine, spec);
   return await withSession(engine, spec, options, async (session) => {
     await assertMayApply(engine, spec, parts, session);
-    await confirmGone(engine, parts, options.confirmGone);
+    await confirmGone(engine, parts.place, parts.place.where, options.confirmGone);
     const begun = await startAttempt(engine, spec, session, reader, options);
     const { migration } = spec;
     const { plan } = reader.plan;

@@ -14,7 +14,7 @@ import type { Engine } from '../../migration.ts';
 import { assertPlanFits } from '../../plan-fits.ts';
 import { withSession, type RunOptions } from '../../session.ts';
 import type { OnlineOptions } from './apply.ts';
-import { confirmGone } from './confirm-gone.ts';
+import { confirmGone } from '../../confirm-gone.ts';
 import { onlineParts } from './online.ts';
 import { assertNoStrays } from './strays.ts';
 import { SwitchWatch } from './switch-watch.ts';
@@ -49,7 +49,7 @@ export async function cutOverDualRead(
     }
     const plan = await appliedPlan(engine, session);
     await assertPlanFits(engine, plan, spec, { resuming: true });
-    await confirmGone(engine, parts, options.confirmGone);
+    await confirmGone(engine, parts.place, parts.place.where, options.confirmGone);
     const found: { verification: OnlineVerification | null } = { verification: null };
     const { run } = session;
     const walked = await walk({ engine, spec, parts, session, options }, 'cutover', {

@@ -27,7 +27,7 @@ import { withRetry } from '../../retry.ts';
 import { withSession, type Session } from '../../session.ts';
 import { attemptScope } from '../../state-items.ts';
 import type { OnlineOptions } from './apply.ts';
-import { confirmGone } from './confirm-gone.ts';
+import { confirmGone } from '../../confirm-gone.ts';
 import { onlineParts } from './online.ts';
 import { SwitchWatch } from './switch-watch.ts';
 import { verifyOnline, type OnlineVerification } from './verify-online.ts';
@@ -56,7 +56,7 @@ export async function finalizeDualRead(
     if (rung.mode !== 'settled' && rung.mode !== 'normal') throw refusal(spec.migration, session, rung, 'finalize');
     const plan = await appliedPlan(engine, session);
     await assertPlanFits(engine, plan, spec, { resuming: true });
-    await confirmGone(engine, parts, options.confirmGone);
+    await confirmGone(engine, parts.place, parts.place.where, options.confirmGone);
     const walked = await walk({ engine, spec, parts, session, options }, 'finalize', {
       fence: async ({ record }) => {
         if (session.phase === 'finalizing') return {};

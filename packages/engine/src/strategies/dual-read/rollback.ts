@@ -24,7 +24,7 @@ import { withRetry } from '../../retry.ts';
 import type { RollbackResult } from '../../rollback.ts';
 import { withSession, type RunOptions, type Session } from '../../session.ts';
 import type { OnlineOptions } from './apply.ts';
-import { confirmGone } from './confirm-gone.ts';
+import { confirmGone } from '../../confirm-gone.ts';
 import { drain, type Drained } from './drain.ts';
 import { onlineParts } from './online.ts';
 import { outcomeOf, walk, type OnlineOutcome } from './walk.ts';
@@ -50,7 +50,7 @@ export async function rollBackDualRead(
   const { migration } = spec;
   return await withSession(engine, spec, options, async (session) => {
     session.after('roll-back', spec, 'rollback');
-    await confirmGone(engine, parts, options.confirmGone);
+    await confirmGone(engine, parts.place, parts.place.where, options.confirmGone);
     let drained: Drained = { put: 0, deleted: 0 };
     const walked = await walk({ engine, spec, parts, session, options }, 'rollback', {
       fence: async () => ({

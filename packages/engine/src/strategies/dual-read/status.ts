@@ -1,7 +1,6 @@
 /** Where applications stand: the mode, who follows it, who is missing and since when. One look, which changes nothing. */
 import {
   nextOnline,
-  type InstanceId,
   type MigrationId,
   type NextStep,
   type Phase,
@@ -9,20 +8,9 @@ import {
   type Switch,
   type SwitchEpoch,
 } from '@keyferry/core';
+import { instanceStatuses, type InstanceStatus } from '../../instance-status.ts';
 import type { Environment } from '../../migration.ts';
 import { withRetry } from '../../retry.ts';
-
-export interface InstanceStatus {
-  readonly instance: InstanceId;
-  readonly acknowledged: SwitchEpoch;
-  /** It is still in an older mode than the one announced, or nobody knows. */
-  readonly isBehind: boolean;
-  /** RFC 3339: when it registered. */
-  readonly since: string;
-  /** RFC 3339: when an operator named it gone; null: nobody did. */
-  readonly goneAt: string | null;
-  readonly comparesSwitch: boolean;
-}
 
 export interface OnlineStatus {
   readonly where: string;
@@ -60,14 +48,10 @@ export async function readOnlineStatus(
     announcedAt: record?.announcedAt ?? null,
     frozenAt: record?.frozenAt ?? null,
     instancesMin,
-    instances: listed.map(({ value }) => ({
-      instance: value.instance,
-      acknowledged: value.acknowledged,
-      isBehind: value.goneAt === null && value.acknowledged < epoch,
-      since: value.since,
-      goneAt: value.goneAt,
-      comparesSwitch: value.comparesSwitch === true,
-    })),
+    instances: instanceStatuses(
+      listed.map(({ value }) => value),
+      epoch,
+    ),
     step: nextOnline(migration, rung, state?.phase ?? 'new', state?.appliedAs ?? `${migration}.kfplan`),
   };
 }

@@ -3,7 +3,7 @@
  *
  * The record is read before the registrations. An instance that registers after they were listed reads the mode after
  * that, so it can be in none older than the one looked at (SPEC R28). Whether one has lapsed is judged by this process's
- * own clock alone: it must have watched the renewals stand still for a whole lease.
+ * own clock alone (registration-watch.ts).
  */
 import {
   barrierAt,
@@ -12,7 +12,6 @@ import {
   instantText,
   KeyferryError,
   type Barrier,
-  type InstanceId,
   type MigrationSpec,
   type Position,
   type RegistrationRecord,
@@ -22,11 +21,9 @@ import {
   type SwitchVersion,
 } from '@keyferry/core';
 import type { Environment } from '../../migration.ts';
+import { RegistrationWatch } from '../../registration-watch.ts';
 import { withRetry } from '../../retry.ts';
 import type { OnlineParts } from './online.ts';
-
-/** Beyond its lease: a renewal may be on its way while it is looked at. */
-const lapseMarginMs = 1000;
 
 export interface SwitchLook {
   /** Null: nothing was ever announced. */
@@ -51,13 +48,13 @@ export class SwitchWatch {
   private readonly env: Environment;
   private readonly spec: MigrationSpec;
   private readonly parts: OnlineParts;
-  private readonly seen = new Map<InstanceId, { readonly renewals: number; readonly atMs: number }>();
-  private readonly goneSince = new Map<string, number>();
+  private readonly watch: RegistrationWatch;
 
   constructor(env: Environment, spec: MigrationSpec, parts: OnlineParts) {
     this.env = env;
     this.spec = spec;
     this.parts = parts;
+    this.watch = new RegistrationWatch(env.clock);
   }
 
   /** @throws {KeyferryError} `switch.other-migration`, `switch.unreadable` */
@@ -74,12 +71,12 @@ export class SwitchWatch {
       if (registrations.some(({ acknowledged }) => acknowledged > epoch)) continue;
       const rung: Rung = record ?? firstRung;
       const nowMs = this.env.clock.nowMs();
-      const judged = registrations.map((each) => ({
+      const judged = this.watch.see(registrations).map(({ record: each, sighting, goneAtMs }) => ({
         instance: each.instance,
         acknowledged: each.acknowledged,
-        lapsed: this.hasLapsed(each),
+        lapsed: sighting === 'lapsed',
         harmless: cannotWrite(rung, epoch, each.acknowledged, each.comparesSwitch === true),
-        goneAtMs: each.goneAt === null ? null : nowMs - this.goneForMs(each),
+        goneAtMs,
       }));
       const { instancesMin, requestLifeMs } = terms;
       return {
@@ -128,27 +125,6 @@ export class SwitchWatch {
     if (record === null || record.migration === migration) return;
     const { where } = this.parts.place;
     throw new KeyferryError('switch.other-migration', { where, migration, found: record.migration });
-  }
-
-  /**
-   * Since this controller saw it, by its own clock: the instant in the registration is of whoever named it, and where two
-   * clocks differ by a second, a request life would be a second short (SPEC R29).
-   */
-  private goneForMs({ instance }: RegistrationRecord): number {
-    const nowMs = this.env.clock.monotonicMs();
-    const sinceMs = this.goneSince.get(instance) ?? nowMs;
-    this.goneSince.set(instance, sinceMs);
-    return nowMs - sinceMs;
-  }
-
-  private hasLapsed({ instance, renewals, leaseMs }: RegistrationRecord): boolean {
-    const nowMs = this.env.clock.monotonicMs();
-    const before = this.seen.get(instance);
-    if (before === undefined || before.renewals !== renewals) {
-      this.seen.set(instance, { renewals, atMs: nowMs });
-      return false;
-    }
-    return nowMs - before.atMs > leaseMs + lapseMarginMs;
   }
 }
 

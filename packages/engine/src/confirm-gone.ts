@@ -3,15 +3,15 @@
  * request can live (SPEC R29). It is written into the registration itself, so that the instance, should it be alive after
  * all, finds it there and serves no more.
  */
-import { instantText, KeyferryError, type InstanceId } from '@keyferry/core';
-import type { Environment } from '../../migration.ts';
-import { withRetry } from '../../retry.ts';
-import type { OnlineParts } from './online.ts';
+import { instantText, KeyferryError, type InstanceId, type Registrations } from '@keyferry/core';
+import type { Environment } from './migration.ts';
+import { withRetry } from './retry.ts';
 
 /** Harmless to repeat. @throws {KeyferryError} `instance.unknown`, before anything is written */
 export async function confirmGone(
   env: Environment,
-  { place }: OnlineParts,
+  place: Registrations,
+  where: string,
   instances: readonly string[],
 ): Promise<void> {
   if (instances.length === 0) return;
@@ -19,13 +19,13 @@ export async function confirmGone(
   const known = listed.map(({ value }) => value.instance);
   for (const instance of instances) {
     if (!known.includes(instance as InstanceId)) {
-      throw new KeyferryError('instance.unknown', { instance, where: place.where, known });
+      throw new KeyferryError('instance.unknown', { instance, where, known });
     }
   }
   for (const instance of instances) await nameGone(env, place, instance as InstanceId);
 }
 
-async function nameGone(env: Environment, place: OnlineParts['place'], instance: InstanceId): Promise<void> {
+async function nameGone(env: Environment, place: Registrations, instance: InstanceId): Promise<void> {
   for (;;) {
     const entry = await withRetry(env, 'read registration', () => place.readRegistration(instance));
     // It left in good order meanwhile, or somebody has named it already.
