@@ -12,6 +12,13 @@ export function onlineLines(online: OnlineStatus, { nowMs, palette }: ViewContex
   const since = sinceMs === null ? 'never announced' : `announced ${durationText(sinceMs)} ago`;
   const behind = instances.filter(({ isBehind }) => isBehind);
   const there = instances.filter(({ goneAt }) => goneAt === null).length;
+  const isOver = rung.mode === 'settled' || rung.mode === 'normal';
+  if (online.followedBy === 'time') {
+    return [
+      `  mode     ${rung.mode} (epoch ${epoch}), ${since}`,
+      `  key      ${where}: ${isOver ? 'true' : 'not true'}; applications follow it by themselves, and nobody acknowledges it`,
+    ];
+  }
   return [
     `  mode     ${rung.mode} (epoch ${epoch}), ${since}: ${modeMeanings[rung.mode]}`,
     `  switch   ${where}`,
@@ -40,7 +47,7 @@ function instanceRow(
 }
 
 export function onlineJson(online: OnlineStatus) {
-  const { where, rung, epoch, announcedAt, frozenAt, instancesMin, instances } = online;
+  const { where, rung, epoch, announcedAt, frozenAt, instancesMin, instances, followedBy } = online;
   const { mode, heldFrom, committed } = rung;
   return {
     switch: where,
@@ -51,6 +58,7 @@ export function onlineJson(online: OnlineStatus) {
     announcedAt,
     frozenAt,
     instancesMin,
+    ...(followedBy === undefined ? {} : { followedBy }),
     instances: instances.map((each) => ({
       instance: each.instance,
       acknowledged: each.acknowledged,
