@@ -124,5 +124,5 @@ describe.skipIf(!available.ok)(`an application that follows the guide of etcd${a
     await working;
     expect(await target.read()).toEqual(Object.fromEntries(app.tally));
     expect(await isTrue()).toBe(true);
-  });
+  }, 300_000);
 });
