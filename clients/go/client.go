@@ -190,6 +190,19 @@ func (c *Client) List(ctx context.Context, prefix string) ([]ListedRecord, error
 	return listed, err
 }
 
+// IndexOf is the number of a record's state, for applications that compare the indexes of etcd v2: numbers go on growing in
+// the target, and a copied record keeps its own. False where it has none: read again. After a rollback they are those of
+// the source once more, which may be lower.
+func (c *Client) IndexOf(token Token) (uint64, bool) {
+	return c.presence.announcedNumbers().indexOf(token)
+}
+
+// TokenAt is the token of a state by its number, for a comparison, as prevIndex was in etcd v2; false: it cannot be told any
+// more, read again.
+func (c *Client) TokenAt(index uint64) (Token, bool) {
+	return c.presence.announcedNumbers().tokenAt(index)
+}
+
 // Close waits for what is under way and leaves the switch.
 func (c *Client) Close(ctx context.Context) error {
 	if c.isClosed.Swap(true) {

@@ -24,6 +24,7 @@ type presence struct {
 	gate    gate
 	mode    Mode
 	seen    string
+	numbers numbers // of the record
 	isGone  bool
 	changed chan struct{} // closed, and made anew, whenever the mode or the lease has changed
 
@@ -97,6 +98,12 @@ func (p *presence) begin() (*begun, error) {
 		return nil, nil
 	}
 	return &begun{operation, p.mode, Seen{Epoch: operation.epoch, Version: p.seen}}, nil
+}
+
+func (p *presence) announcedNumbers() numbers {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.numbers
 }
 
 // end returns whether the outcome may be told as it is.
@@ -230,6 +237,7 @@ func (p *presence) follow(ctx context.Context) error {
 	}
 	isNew := record.Epoch > p.gate.epoch
 	p.gate.epoch, p.mode, p.seen = record.Epoch, record.Mode, cell.Version
+	p.numbers = numbers{record.FrozenAt, record.IndexOffset}
 	if isNew {
 		p.notify()
 	}

@@ -66,6 +66,13 @@ type wireVectors struct {
 		Epoch uint64
 		Text  string
 	}
+	Numbers []struct {
+		FrozenAt, IndexOffset *string
+		// Of the token; or of which TokenAt is asked.
+		Token   *Token
+		Index   *uint64
+		TokenAt *Token
+	}
 	ReadOrigins []struct {
 		Text    string
 		Version *string
@@ -146,6 +153,22 @@ func TestReadsAndWritesTheBytesOfTheProtocol(t *testing.T) {
 	}
 	for _, each := range vectors.Tombstones {
 		equal(t, "a tombstone", tombstoneText(each.Epoch), each.Text)
+	}
+	for _, each := range vectors.Numbers {
+		bridge := numbers{each.FrozenAt, each.IndexOffset}
+		if each.Token != nil {
+			index, ok := bridge.indexOf(*each.Token)
+			equal(t, fmt.Sprintf("whether %v has a number", *each.Token), ok, each.Index != nil)
+			if ok && each.Index != nil {
+				equal(t, fmt.Sprintf("the number of %v", *each.Token), index, *each.Index)
+			}
+			continue
+		}
+		token, ok := bridge.tokenAt(*each.Index)
+		equal(t, fmt.Sprintf("whether %d has a token", *each.Index), ok, each.TokenAt != nil)
+		if ok && each.TokenAt != nil {
+			equal(t, fmt.Sprintf("the token of %d", *each.Index), token, *each.TokenAt)
+		}
 	}
 	for _, each := range vectors.ReadOrigins {
 		want := ""

@@ -33,7 +33,7 @@ export async function wireOnline(
   context: StoreContext,
 ): Promise<WiredOnline | null> {
   if (online === undefined) return null;
-  const place = await openSwitch(online, stores, context);
+  const place = await openFollowed(online, stores, context, true);
   const source = await openOnlineSource(from.store, stores, context);
   const target = await openOnlineTarget(to.store, { migration, online, stores }, context);
   return {
@@ -59,7 +59,26 @@ export async function wireSwitch(
   if (settings.online === undefined) return null;
   const { directory } = config;
   const nowMs = (): number => systemClock.nowMs();
-  return await openSwitch(settings.online, stores, { ...options, migration, directory, settings, nowMs });
+  return await openFollowed(settings.online, stores, { ...options, migration, directory, settings, nowMs }, false);
+}
+
+/** @param leads whether what is announced may be told to applications that follow a key by themselves */
+async function openFollowed(
+  online: OnlineConfig,
+  stores: Stores,
+  context: StoreContext,
+  leads: boolean,
+): Promise<Switch> {
+  const record = await openSwitch(online, stores, context);
+  const { switch: place, requestLifeMs } = online;
+  if (place.form === undefined) return record;
+  invariant('store' in place && place.key !== null, 'a checked configuration has the key of the guide in no store');
+  const store = stores[place.store];
+  invariant(store?.kind === 'etcd-v3', 'a checked configuration has the key of the guide elsewhere than in etcd v3');
+  const { openEtcdV3PlainSwitch } = await import('./etcd-v3/index.ts');
+  const { GuideSwitch } = await import('./switch/guide-switch.ts');
+  const plain = openEtcdV3PlainSwitch({ name: place.store, key: place.key, ...(await networkOptions(store, context)) });
+  return new GuideSwitch({ record, plain, requestLifeMs, clock: systemClock, leads });
 }
 
 async function openSwitch({ switch: place }: OnlineConfig, stores: Stores, context: StoreContext): Promise<Switch> {
@@ -115,6 +134,7 @@ async function openOnlineSource(name: string, stores: Stores, context: StoreCont
 
 /** Where the target itself holds the switch, it compares that with each write (SPEC R35). */
 function switchKeyIn(target: string, place: SwitchPlaceConfig): { readonly switchKey?: string } {
+  if (place.form !== undefined) return {}; // applications that follow by themselves compare nothing
   return 'store' in place && place.store === target && place.key !== null ? { switchKey: place.key } : {};
 }
 

@@ -156,6 +156,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'instance.unknown': 'usage',
   'source.stray-write': 'notAllowed',
   'cutover.not-proven': 'notAllowed',
+  'switch.no-way-back': 'failed',
   'client.write-held': 'failed',
   'client.not-serving': 'failed',
   'client.outcome-unknown': 'failed',

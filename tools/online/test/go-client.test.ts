@@ -97,15 +97,17 @@ describe.skipIf(skipped !== '')(`the client in Go${skipped}`, () => {
       await working;
       const told = (await Promise.all(programs.map((program) => program.finish()))) as readonly GoTally[];
 
-      const tallies = told.map(({ own, ...rest }): Tally => ({
+      const tallies = told.map(({ own, counted, operations }): Tally => ({
         own: new Map(Object.entries(own)),
         index: null,
         changes: [],
-        ...rest,
+        counted,
+        operations,
       }));
       const found = new Map(Object.entries(await etcd.getAll().prefix('/app/').strings()));
       expect(found).toEqual(recordsOf([tally, ...tallies]));
-      for (const { modes, counted } of told) {
+      for (const { modes, counted, numbered } of told) {
+        expect(numbered).toBeGreaterThan(0);
         expect(modes).toEqual(expect.arrayContaining(['legacy', 'migrating', 'normal']));
         expect(counted).toBeGreaterThan(0);
       }
@@ -120,5 +122,6 @@ interface GoTally {
   readonly own: Readonly<Record<string, string>>;
   readonly counted: number;
   readonly operations: number;
+  readonly numbered: number;
   readonly modes: readonly string[];
 }

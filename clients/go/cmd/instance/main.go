@@ -21,6 +21,8 @@ type tally struct {
 	Own        map[string]string `json:"own"`
 	Counted    int               `json:"counted"`
 	Operations int               `json:"operations"`
+	// Numbered counts reads of its keys whose number was above all before.
+	Numbered int `json:"numbered"`
 	// Modes that it served in, in order.
 	Modes []keyferry.Mode `json:"modes"`
 }
@@ -51,7 +53,7 @@ func main() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		isOver.Store(true)
 	}()
-	work := worker{client, *prefix, *count, tally{Own: map[string]string{}}}
+	work := worker{client: client, prefix: *prefix, count: *count, tally: tally{Own: map[string]string{}}}
 	for round := 0; !isOver.Load(); round++ {
 		orExit(work.round(ctx, round))
 		if round%10 == 0 {
@@ -66,6 +68,8 @@ type worker struct {
 	client        *keyferry.Client
 	prefix, count string
 	tally         tally
+	// The highest number that a record of its own had.
+	index uint64
 }
 
 func (w *worker) round(ctx context.Context, round int) error {
@@ -81,6 +85,9 @@ func (w *worker) round(ctx context.Context, round int) error {
 		return err
 	}
 	if err := w.same("a read of "+key, found, key); err != nil {
+		return err
+	}
+	if err := w.grows(key, found); err != nil {
 		return err
 	}
 	if round%7 == 0 {
@@ -119,6 +126,23 @@ func (w *worker) change(ctx context.Context, key string, round int) error {
 		}
 	}
 	w.tally.Own[key] = value
+	return nil
+}
+
+// grows: a number is above all that were given before, and leads back to its token.
+func (w *worker) grows(key string, found *keyferry.Record) error {
+	if found == nil {
+		return nil
+	}
+	index, ok := w.client.IndexOf(found.Token)
+	if !ok || index <= w.index {
+		return fmt.Errorf("%s has the number %d (%t) after %d", key, index, ok, w.index)
+	}
+	if token, ok := w.client.TokenAt(index); !ok || token != found.Token {
+		return fmt.Errorf("%s: the number %d leads to %v (%t), and not to %v", key, index, token, ok, found.Token)
+	}
+	w.index = index
+	w.tally.Numbered++
 	return nil
 }
 

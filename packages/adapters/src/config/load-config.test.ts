@@ -282,6 +282,15 @@ describe('a wrong configuration', () => {
       '11:13 migrations.move.switch: one of store, dynamodb is expected',
     ],
     [
+      'follows the guide of etcd, and rests on what only the client does',
+      withDualRead().replace('switch: { store: new }', 'switch: { store: new, form: guide }'),
+      ...[
+        'which key the application follows is expected:   key: KEY',
+        'nobody registers with it:   instances: { min: 1 }',
+        'applications write the target already, and their word counts:   onConflict: keep-target',
+      ].map((issue) => `11:33 migrations.move.switch.form: ${issue}`),
+    ],
+    [
       'waits for no instance at all',
       withDualRead().replace('min: 2', 'min: 0'),
       '12:23 migrations.move.instances.min: a number of instances, a whole number from 1 to 10000, is expected',

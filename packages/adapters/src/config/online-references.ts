@@ -47,7 +47,34 @@ export function checkOnline(
   if (at('prune') === true) {
     issues.push(yaml.issue([...path, 'prune'], 'value', 'would delete what applications write; false is expected'));
   }
-  return [...issues, ...checkSwitchStore(yaml, root, path, kindOf)];
+  return [...issues, ...checkSwitchStore(yaml, root, path, kindOf), ...checkGuideForm(yaml, root, path, kindOf)];
+}
+
+/** Applications that follow the guide write the target from the beginning, and register nowhere. */
+function checkGuideForm(
+  yaml: YamlText,
+  root: unknown,
+  path: readonly string[],
+  kindOf: (root: unknown, store: unknown) => StoreKind | null,
+): readonly ConfigIssue[] {
+  const at = (...more: readonly string[]): unknown => valueAt(root, [...path, ...more]);
+  if (at('switch', 'form') !== 'guide') return [];
+  const where = [...path, 'switch', 'form'];
+  const issue = (message: string): ConfigIssue => yaml.issue(where, 'value', message);
+  const store = at('switch', 'store');
+  const isInEtcd = typeof store === 'string' && [null, 'etcd-v3'].includes(kindOf(root, store));
+  return [
+    ...(isInEtcd
+      ? []
+      : [issue('the key of the guide lies in etcd v3:   switch: { store: NAME, key: KEY, form: guide }')]),
+    ...(typeof at('switch', 'key') === 'string'
+      ? []
+      : [issue('which key the application follows is expected:   key: KEY')]),
+    ...(at('instances', 'min') === 1 ? [] : [issue('nobody registers with it:   instances: { min: 1 }')]),
+    ...(at('onConflict') === 'keep-target'
+      ? []
+      : [issue('applications write the target already, and their word counts:   onConflict: keep-target')]),
+  ];
 }
 
 function checkSwitchStore(

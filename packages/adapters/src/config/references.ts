@@ -167,6 +167,12 @@ function checkReplicate(yaml: YamlText, root: unknown, migration: string): reado
     const message = `nothing can be written to kind ${source}, so there would be no way back: strategy offline can`;
     issues.push(yaml.issue([...base, 'strategy'], 'value', message));
   }
+  const form = [...base, 'replicate', 'freeze', 'switch', 'form'];
+  if (valueAt(root, form) !== undefined) {
+    const message =
+      'the key of the guide holds no writes back, and replicate rests on that; it has an effect with dual-read';
+    issues.push(yaml.issue(form, 'key', message));
+  }
   const path = [...base, 'replicate', 'freeze', 'switch', 'store'];
   const store = valueAt(root, path);
   const known = keysOf(valueAt(root, ['stores']));

@@ -144,10 +144,11 @@ function resolveFreeze(freeze: NonNullable<CheckedMigration['replicate']>['freez
 function resolveMigration(migration: CheckedMigration, stores: CheckedConfig['stores']): MigrationConfig {
   const { source, target, strategy, after, rules, limits, plan, sensitive, review } = migration;
   const { onConflict, prune, guards, keepBefore } = migration;
+  const hidesSource = strategy === 'dual-read' && migration.switch?.form === undefined;
   return {
     source,
-    // Whatever is in the target would hide the source's records from applications.
-    target: { ...target, requireEmpty: target.requireEmpty ?? (strategy === 'dual-read' ? 'prefix' : null) },
+    // Whatever is in the target would hide the source's records from applications; unless they wrote it, by the guide.
+    target: { ...target, requireEmpty: target.requireEmpty ?? (hidesSource ? 'prefix' : null) },
     strategy,
     ...(migration.replicate === undefined ? {} : { replicate: resolveReplicate(migration.replicate) }),
     after,
@@ -181,7 +182,10 @@ function resolveOnline(
   if (strategy !== 'dual-read' || place === undefined || instances === undefined) return {};
   const { min: instancesMin, barrierTimeout: barrierTimeoutMs, requestLife: requestLifeMs } = instances;
   const key = place.key ?? ('store' in place ? defaultSwitchKey(stores[place.store]?.kind) : null);
-  return { online: { switch: { ...place, key }, instancesMin, barrierTimeoutMs, requestLifeMs } };
+  const online = { switch: { ...place, key }, instancesMin, barrierTimeoutMs, requestLifeMs };
+  if (place.form === undefined) return { online };
+  // Each barrier lasts for the life of a request there, and is given up no sooner.
+  return { online: { ...online, barrierTimeoutMs: barrierTimeoutMs + requestLifeMs, followedBy: 'time' } };
 }
 
 const defaultSwitchKey = (kind: StoreConfig['kind'] | undefined): string =>

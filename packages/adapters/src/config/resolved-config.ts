@@ -176,10 +176,15 @@ export type RuleConfig =
   | { readonly program: ProgramConfig };
 
 /** Where applications follow a migration: in one of the stores, or in a table of DynamoDB. */
-export type SwitchPlaceConfig =
+export type SwitchPlaceConfig = {
+  /** The application follows the key by itself; absent: it embeds the client. */
+  readonly form?: 'guide';
+} &
   /** Null: the key that the kind of store has by default. */
-  | { readonly store: string; readonly key: string | null }
-  | { readonly dynamodb: TablePlace; readonly key: string | null };
+  (
+    | { readonly store: string; readonly key: string | null }
+    | { readonly dynamodb: TablePlace; readonly key: string | null }
+  );
 
 /** Where a table of keyferry's own is. */
 export interface TablePlace {
@@ -197,6 +202,8 @@ export interface OnlineConfig {
   readonly instancesMin: number;
   readonly barrierTimeoutMs: number;
   readonly requestLifeMs: number;
+  /** Time stands in place of acknowledgements. */
+  readonly followedBy?: 'time';
 }
 
 export interface MigrationConfig {

@@ -179,12 +179,18 @@ const switchPlace = z
       .describe(
         'where in that store; in etcd-v3 _keyferry/switch by default, in etcd-v2 /_keyferry/switch, in dynamodb switch',
       ),
+    form: choice(['guide'])
+      .optional()
+      .describe(
+        'guide: the application follows the key by itself, as the guide of etcd has it, which turns true at cutover; with dual-read alone',
+      ),
   })
-  .transform(({ store: inStore, dynamodb, key = null }, context): SwitchPlaceConfig => {
+  .transform(({ store: inStore, dynamodb, key = null, form }, context): SwitchPlaceConfig => {
     if ((inStore === undefined) === (dynamodb === undefined)) context.addIssue('one of store, dynamodb is expected');
-    if (dynamodb === undefined) return { store: inStore ?? '', key };
+    const inForm = form === undefined ? {} : { form };
+    if (dynamodb === undefined) return { store: inStore ?? '', key, ...inForm };
     const { table, region, endpoint: url = null, requestTimeout: requestTimeoutMs = null } = dynamodb;
-    return { dynamodb: { table, region, endpoint: url, requestTimeoutMs }, key };
+    return { dynamodb: { table, region, endpoint: url, requestTimeoutMs }, key, ...inForm };
   });
 
 const freeze = z.union(

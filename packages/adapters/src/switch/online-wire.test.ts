@@ -7,8 +7,10 @@
 import { fileURLToPath } from 'node:url';
 import {
   fenceToText,
+  indexOf,
   keyFromJson,
   keyFromText,
+  noBridge,
   originFromText,
   originText,
   plainSwitchIsOver,
@@ -18,9 +20,11 @@ import {
   registrationToText,
   switchRecordFromText,
   switchRecordToText,
+  tokenAt,
   tombstoneText,
   type ChunkId,
   type Fence,
+  type IndexBridge,
   type InstanceId,
   type KeyJson,
   type MigrationId,
@@ -29,6 +33,7 @@ import {
   type RegistrationRecord,
   type SwitchEpoch,
   type SwitchRecord,
+  type Token,
   type Version,
 } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
@@ -155,6 +160,19 @@ const chunk = '3/ü' as ChunkId;
 const fence: Fence = { attempt: 12, token: 3 };
 const latin1 = (buffer: Buffer): string => keyFromBuffer(buffer);
 
+const numberedBy: readonly IndexBridge[] = [
+  noBridge,
+  { frozenAt: frozen.frozenAt, indexOffset: frozen.indexOffset },
+  // After a rollback; and in a target that is above the source by itself.
+  { frozenAt: null, indexOffset: '965' },
+  { frozenAt: '77' as Position, indexOffset: '0' },
+  // Where the stores' positions are no numbers.
+  { frozenAt: '2030-01-31/7' as Position, indexOffset: null },
+];
+const tokens = (['source', 'target'] as const).flatMap((store) =>
+  ['7', '78', '1042', '1043', 'v7'].map((version): Token => ({ store, version: version as Version })),
+);
+
 const vectors = {
   switchRecords: Object.entries(records).map(([name, value]) => ({ name, text: switchRecordToText(value), value })),
   registrations: Object.entries(registrations).map(([name, value]) => ({
@@ -196,6 +214,10 @@ const vectors = {
   tombstones: [1, 42].map((epoch) => ({ epoch, text: tombstoneText(epoch as SwitchEpoch) })),
   origins: ['7', '18446744073709551615'].map((version) => ({ version, text: originText(version as Version) })),
   readOrigins: ['o1 7', 'o1 ', 'o2 7', 'o17', '', 't1 7'].map((text) => ({ text, version: originFromText(text) })),
+  numbers: numberedBy.flatMap((bridge) => [
+    ...tokens.map((token) => ({ ...bridge, token, index: indexOf(token, bridge) })),
+    ...[0, 7, 960, 1042, 1043, 5000].map((index) => ({ ...bridge, index, tokenAt: tokenAt(index, bridge) })),
+  ]),
   fences: [
     { attempt: 0, token: 0 },
     { attempt: 12, token: 3 },

@@ -64,9 +64,9 @@ export default class Status extends BaseCommand {
               continue;
             }
             try {
-              const min = config.migrations[each]?.online?.instancesMin ?? 1;
+              const { instancesMin: min = 1, followedBy } = config.migrations[each]?.online ?? {};
               const online = await run.reading(
-                readOnlineStatus(env, { migration, place, instancesMin: min }, status.state),
+                readOnlineStatus(env, { migration, place, instancesMin: min, followedBy }, status.state),
               );
               all.push({ ...status, events, online, step: online.step });
             } catch (error) {

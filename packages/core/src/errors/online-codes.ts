@@ -17,6 +17,13 @@ export const onlineCodes = {
     summary: 'somebody else announced a mode at the switch {where} of {migration} meanwhile',
     remedy: 'see where it stands:   keyferry status {migration}',
   }),
+  'switch.no-way-back': entry<{ migration: string; where: string }>({
+    retry: 'never',
+    summary:
+      'applications follow {where} by themselves and write the target of {migration} in every mode, so nothing can lead them back; nothing was changed',
+    remedy:
+      'until the key is true, leave it so: applications go on in both stores\ngo on:   keyferry status {migration}',
+  }),
   'barrier.timed-out': entry<{
     migration: string;
     mode: string;

@@ -28,6 +28,11 @@ export const findingCodes = {
     accept: false,
     summary: 'fewer instances are registered at the switch than every barrier waits for',
   },
+  'online.by-time': {
+    level: 'warning',
+    accept: true,
+    summary: 'applications follow a key by themselves, and guarantees rest on them',
+  },
   'target.not-empty': { level: 'blocking', accept: false, summary: 'the target already holds records' },
   'members.apart': { level: 'blocking', accept: false, summary: 'the members of the source do not agree' },
   'same-store': {

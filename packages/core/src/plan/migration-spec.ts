@@ -42,6 +42,8 @@ export interface OnlineTerms {
   readonly barrierTimeoutMs: number;
   /** Longest time after which a request that an instance sent can still take effect. */
   readonly requestLifeMs: number;
+  /** Applications follow a key by themselves (SPEC R113); absent: they acknowledge each mode. */
+  readonly followedBy?: 'time';
 }
 
 export interface MigrationSpec {

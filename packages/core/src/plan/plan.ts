@@ -205,6 +205,8 @@ export interface PlannedOnline {
   readonly modes: readonly { readonly mode: Mode; readonly command: string; readonly barrier: boolean }[];
   /** Longest time that writes are held on the way forward: until the barrier of `draining` holds, or is given up. */
   readonly writePauseMaxMs: number;
+  /** Applications follow a key by themselves, hold nothing back, and cannot be led back; absent: they acknowledge. */
+  readonly followedBy?: 'time';
 }
 
 /** A backup that apply makes before it writes anything. */

@@ -10,7 +10,9 @@ export function plannedOnlineLines({
   requestLifeMs,
   modes,
   writePauseMaxMs,
+  followedBy,
 }: PlannedOnline): string[] {
+  if (followedBy === 'time') return byTimeLines(place, requestLifeMs);
   const guard = guardedBySwitch
     ? 'the target holds it, and refuses writes of an older mode'
     : 'elsewhere than the target: an instance that falls silent is waited for until it is named gone';
@@ -22,5 +24,17 @@ export function plannedOnlineLines({
       return `${lead} ${command.padEnd(8)} ${mode}${barrier ? ', with a barrier' : ''}: ${modeMeanings[mode]}`;
     }),
     `  pause    writes are held for ${durationText(writePauseMaxMs)} at most, from draining until its barrier holds or is given up`,
+  ];
+}
+
+/** Of applications that follow a key by themselves; what rests on them says the finding `online.by-time`. */
+function byTimeLines(key: string, requestLifeMs: number): string[] {
+  const life = durationText(requestLifeMs);
+  return [
+    `  key      ${key}, which applications follow by themselves`,
+    `  wait     ${life} after each step, the time in which every instance has followed; nobody is asked`,
+    '  apply    copies what the source holds, behind what applications write in the target',
+    '  cutover  writes true into the key, once everything is proven to be there',
+    '  pause    none: applications write the target in every mode',
   ];
 }

@@ -10,6 +10,13 @@ export function onlineLines(online: OnlineStatus, { nowMs, palette }: ViewContex
   const { where, rung, epoch, announcedAt, instances, instancesMin } = online;
   const sinceMs = announcedAt === null ? null : Math.max(0, nowMs - Date.parse(announcedAt));
   const since = sinceMs === null ? 'never announced' : `announced ${durationText(sinceMs)} ago`;
+  if (online.followedBy === 'time') {
+    const isOver = rung.mode === 'settled' || rung.mode === 'normal';
+    return [
+      `  mode     ${rung.mode} (epoch ${epoch}), ${since}`,
+      `  key      ${where}: ${isOver ? 'true' : 'not true'}; applications follow it by themselves, and nobody acknowledges it`,
+    ];
+  }
   return [
     `  mode     ${rung.mode} (epoch ${epoch}), ${since}: ${modeMeanings[rung.mode]}`,
     `  switch   ${where}`,
@@ -51,7 +58,7 @@ function instanceRow(
 }
 
 export function onlineJson(online: OnlineStatus) {
-  const { where, rung, epoch, announcedAt, frozenAt, instancesMin, instances } = online;
+  const { where, rung, epoch, announcedAt, frozenAt, instancesMin, instances, followedBy } = online;
   const { mode, heldFrom, committed } = rung;
   return {
     switch: where,
@@ -62,6 +69,7 @@ export function onlineJson(online: OnlineStatus) {
     announcedAt,
     frozenAt,
     instancesMin,
+    ...(followedBy === undefined ? {} : { followedBy }),
     instances: instances.map((each) => ({ ...instanceJson(each, announcedAt), comparesSwitch: each.comparesSwitch })),
   };
 }

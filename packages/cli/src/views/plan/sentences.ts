@@ -76,6 +76,8 @@ function feedText({ kind, retention: { changesMax, ageMsMax } }: FeedCapabilitie
 
 /** What rollback would do with what the plan does, in a sentence of its own for the records that it cannot bring back. */
 export function undoSentences({ totals, keepBefore, online }: PlanDocument): readonly string[] {
+  if (online?.followedBy === 'time')
+    return ['none: applications write the target in every mode; until cutover the key stays as it is'];
   if (online !== undefined) {
     return [
       'until finalize; does in the source what applications did in the target, then clears it; writes are held meanwhile',

@@ -6,6 +6,18 @@ import type { Rung } from './mode-ladder.ts';
 
 export function nextOnline(
   migration: MigrationId,
+  rung: Rung,
+  phase: Phase,
+  appliedAs: string,
+  followedBy?: 'time',
+): NextStep {
+  const step = nextWithWayBack(migration, rung, phase, appliedAs);
+  // Whoever follows a key by itself writes the target in every mode: nobody could lead it back (SPEC R113).
+  return followedBy === undefined ? step : { ...step, wayBack: null };
+}
+
+function nextWithWayBack(
+  migration: MigrationId,
   { mode, heldFrom, committed }: Rung,
   phase: Phase,
   appliedAs: string,

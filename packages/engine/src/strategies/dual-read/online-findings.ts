@@ -29,6 +29,7 @@ export async function onlineFindings(engine: Engine, spec: MigrationSpec): Promi
   }
   if (engine.online === undefined || spec.online === undefined) return findings;
   const { place } = engine.online;
+  if (spec.online.followedBy === 'time') return [...findings, byTime(place.where)];
   const { instancesMin } = spec.online;
   const registrations = await withRetry(engine, 'read registrations', () => place.registrations());
   const there = registrations.filter(({ value }) => value.goneAt === null).length;
@@ -42,4 +43,20 @@ export async function onlineFindings(engine: Engine, spec: MigrationSpec): Promi
     );
   }
   return findings;
+}
+
+/** What the client would have seen to, and the application has to (SPEC R113). */
+function byTime(where: string): Finding {
+  const duties = [
+    'no instance writes the source any more',
+    'reads look into the target first and then into the source, until the key is true',
+    'nothing is deleted and nothing put with a TTL until then: what is gone from the target would be read from the source again, or be copied again',
+    'what is compared and swapped is in the target already',
+    'every instance has followed the key within requestLife',
+  ];
+  return finding('online.by-time', {
+    count: duties.length,
+    detail: `applications follow ${where} by themselves, so these rest on them: ${duties.join('; ')}. There is no way back to the source`,
+    fix: "see that they do, and accept it:   --accept online.by-time   (keyferry's own client sees to all of it, and can go back)",
+  });
 }

@@ -12,7 +12,7 @@ const forward: readonly (readonly [Mode, string])[] = [
 /** Nothing where the application takes no part. */
 export function plannedOnline({ online }: Engine, { online: terms }: MigrationSpec): Pick<PlanDocument, 'online'> {
   if (online === undefined || terms === undefined) return {};
-  const { instancesMin, barrierTimeoutMs, requestLifeMs } = terms;
+  const { instancesMin, barrierTimeoutMs, requestLifeMs, followedBy } = terms;
   return {
     online: {
       switch: online.place.where,
@@ -21,7 +21,8 @@ export function plannedOnline({ online }: Engine, { online: terms }: MigrationSp
       barrierTimeoutMs,
       requestLifeMs,
       modes: forward.map(([mode, command]) => ({ mode, command, barrier: modeTable[mode].barrier })),
-      writePauseMaxMs: barrierTimeoutMs,
+      writePauseMaxMs: followedBy === undefined ? barrierTimeoutMs : 0,
+      ...(followedBy === undefined ? {} : { followedBy }),
     },
   };
 }

@@ -9,6 +9,7 @@
  */
 import {
   countText,
+  KeyferryError,
   nothingRolledBack,
   prefixRange,
   type MigrationSpec,
@@ -37,7 +38,7 @@ export interface OnlineRollbackResult extends RollbackResult {
 }
 
 /**
- * @throws {KeyferryError} `barrier.timed-out`: of `draining`, back to where it came from; of the others, writes are held on until it
+ * @throws {KeyferryError} `switch.no-way-back`: applications follow a key by themselves. `barrier.timed-out`: of `draining`, back to where it came from; of the others, writes are held on until it
  *   is run again. `phase.not-allowed` once `normal` was announced, or when there is nothing to roll back.
  */
 export async function rollBackDualRead(
@@ -48,6 +49,9 @@ export async function rollBackDualRead(
   const startedAtMs = engine.clock.monotonicMs();
   const parts = onlineParts(engine, spec);
   const { migration } = spec;
+  if (parts.terms.followedBy === 'time') {
+    throw new KeyferryError('switch.no-way-back', { migration, where: parts.place.where });
+  }
   return await withSession(engine, spec, options, async (session) => {
     session.after('roll-back', spec, 'rollback');
     await confirmGone(engine, parts.place, parts.place.where, options.confirmGone);

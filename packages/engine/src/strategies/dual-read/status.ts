@@ -21,6 +21,8 @@ export interface OnlineStatus {
   readonly frozenAt: string | null;
   readonly instancesMin: number;
   readonly instances: readonly InstanceStatus[];
+  /** Applications follow the key by themselves, and nobody registers; absent: they acknowledge. */
+  readonly followedBy?: 'time';
   readonly step: NextStep;
 }
 
@@ -28,16 +30,18 @@ export interface OnlineQuestion {
   readonly migration: MigrationId;
   readonly place: Switch;
   readonly instancesMin: number;
+  readonly followedBy?: 'time' | undefined;
 }
 
 /** @param state what the state says: the phase, and the argument of apply; null: nothing was applied */
 export async function readOnlineStatus(
   env: Environment,
-  { migration, place, instancesMin }: OnlineQuestion,
+  { migration, place, instancesMin, followedBy }: OnlineQuestion,
   state: { readonly phase: Phase; readonly appliedAs: string } | null,
 ): Promise<OnlineStatus> {
   const entry = await withRetry(env, 'read switch', () => place.read());
-  const listed = await withRetry(env, 'read registrations', () => place.registrations());
+  const listed =
+    followedBy === undefined ? await withRetry(env, 'read registrations', () => place.registrations()) : [];
   const record = entry?.value.migration === migration ? entry.value : null;
   const rung: Rung = record ?? { mode: 'legacy', heldFrom: null, committed: null };
   const epoch = record?.epoch ?? (0 as SwitchEpoch);
@@ -52,6 +56,7 @@ export async function readOnlineStatus(
       listed.map(({ value }) => value),
       epoch,
     ),
-    step: nextOnline(migration, rung, state?.phase ?? 'new', state?.appliedAs ?? `${migration}.kfplan`),
+    ...(followedBy === undefined ? {} : { followedBy }),
+    step: nextOnline(migration, rung, state?.phase ?? 'new', state?.appliedAs ?? `${migration}.kfplan`, followedBy),
   };
 }

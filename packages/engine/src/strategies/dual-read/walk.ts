@@ -213,6 +213,8 @@ class Walk {
   /** Whatever is there would hide the source's records (SPEC R25). @throws {KeyferryError} `plan.not-applyable` */
   private async assertTargetEmpty(): Promise<void> {
     const { engine, spec, session } = this.context;
+    // Who follows a key by itself reads the target first from the beginning, and what is there is its own (R113).
+    if (spec.online?.followedBy === 'time') return;
     const range = prefixRange(spec.rule.targetPrefix);
     const count = await withRetry(engine, 'count target', () => engine.target.countRecords(range, 1));
     if (count === 0) return;
@@ -328,9 +330,9 @@ function workOf<T>(work: T | undefined): T {
 /** Where a walk left applications, and what is the one safe next command. */
 export function outcomeOf(
   { state, phase }: Session,
-  { migration }: MigrationSpec,
+  { migration, online }: MigrationSpec,
   { rung, mode, epoch, writesHeldMs }: Walked,
 ): OnlineOutcome & NextStep {
-  const step = nextOnline(migration, rung, phase, state?.appliedAs ?? `${migration}.kfplan`);
+  const step = nextOnline(migration, rung, phase, state?.appliedAs ?? `${migration}.kfplan`, online?.followedBy);
   return { mode, epoch, writesHeldMs, ...step };
 }
