@@ -13,7 +13,7 @@ import {
   type RegistryFront,
   type StopSignal,
 } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpRequest } from '../../http/client.ts';
 import { pathPart, RegistryApi, type RegistryConnection } from '../api/registry-api.ts';
 

@@ -9,7 +9,7 @@ import {
   type RegistryDifference,
   type StopSignal,
 } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import { RegistryApi, type RegistryConnection } from '../api/registry-api.ts';
 import { readSystem } from '../api/system.ts';
 import { readArchive } from '../archive/read-archive.ts';
