@@ -29,7 +29,7 @@ const boundaries = (extra) => ({
 });
 
 export default [
-  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**', '.cache/**', 'coverage/**'] },
+  { ignores: ['**/dist/**', '**/bundle/**', '**/node_modules/**', '.nx/**', '.cache/**', 'coverage/**'] },
   {
     files: ['**/*.{ts,js,mjs}'],
     languageOptions: { parser, parserOptions: { ecmaVersion: 'latest', sourceType: 'module' } },

@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { packagesIn } from './licences.ts';
 
 interface Manifest {
   readonly version: string;
@@ -38,10 +39,7 @@ export async function bundle(root: string, entry: string, outfile: string): Prom
     banner: { js: diskRequire },
     plugins: [versionFrom(manifest)],
   });
-  const folders = Object.keys(metafile.inputs).flatMap(
-    (path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [],
-  );
-  return [...new Set(folders)].toSorted();
+  return packagesIn(metafile);
 }
 
 /** Takes the place of the executable's own `require`, which knows Node's modules only. */

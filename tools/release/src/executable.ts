@@ -3,16 +3,19 @@
  * application", nodejs.org/docs/latest-v24.x/api/single-executable-applications.html). For the platform that builds it.
  */
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { bundle } from './bundle.ts';
+import { licences } from './licences.ts';
 
 const run = promisify(execFile);
 
 /** Of Node: it looks for this mark to learn that something was put in. */
 const sentinelFuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+const nodeLicence = `Node.js ${process.version}: see https://github.com/nodejs/node/blob/${process.version}/LICENSE`;
 
 export interface Built {
   readonly file: string;
@@ -47,23 +50,6 @@ export async function buildExecutable(
   const segment = isMac ? ['--macho-segment-name', 'NODE_SEA'] : [];
   await run(process.execPath, [inject, file, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', sentinelFuse, ...segment]);
   if (isMac) await run('codesign', ['--sign', '-', file]);
-  await writeFile(join(folder, 'THIRD-PARTY-LICENSES.txt'), await licences(root, packages));
+  await writeFile(join(folder, 'THIRD-PARTY-LICENSES.txt'), await licences(root, packages, [nodeLicence]));
   return { file, bytes: (await stat(file)).size, bundleBytes: (await stat(main)).size };
-}
-
-/** The texts that the licences of what is inside want to go along. */
-async function licences(root: string, packages: readonly string[]): Promise<string> {
-  const texts = packages.map(async (folder) => {
-    const path = join(root, folder);
-    const { name, version, license } = JSON.parse(await readFile(join(path, 'package.json'), 'utf8')) as {
-      readonly name: string;
-      readonly version: string;
-      readonly license?: string;
-    };
-    const files = (await readdir(path)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
-    const bodies = await Promise.all(files.map((file) => readFile(join(path, file), 'utf8')));
-    return [`${name} ${version} (${license ?? 'see below'})`, ...bodies].join('\n\n');
-  });
-  const node = `Node.js ${process.version}: see https://github.com/nodejs/node/blob/${process.version}/LICENSE`;
-  return `${[node, ...(await Promise.all(texts))].join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }

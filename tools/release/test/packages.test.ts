@@ -4,7 +4,7 @@
  * Libraries come from npm's cache where it has them.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -116,6 +116,30 @@ describe('all of them, installed together into an empty folder', () => {
       expect(plan).toMatchObject({ code: 0, stdout: expect.stringContaining('Plan: 396 to create') as string });
       expect(apply).toMatchObject({ code: 0, stdout: expect.stringContaining('both sides agree') as string });
       expect(verify).toMatchObject({ code: 0, stdout: expect.stringContaining('both sides agree') as string });
+    } finally {
+      await rm(place, { recursive: true, force: true });
+    }
+  });
+
+  it('run every command of their own from the bundle alone: nothing else is looked for at a start', async () => {
+    const place = await emptyFolder();
+    try {
+      const bare = join(place, 'keyferry');
+      for (const each of ['bin', 'bundle', 'package.json', 'oclif.manifest.json']) {
+        await cp(join(folder, 'installed/node_modules/keyferry', each), join(bare, each), { recursive: true });
+      }
+      const alone = program([process.execPath, join(bare, 'bin/keyferry.js')]);
+      const [plan, apply, verify] = await runExample(alone, place);
+      expect([plan?.code, apply?.code, verify?.code]).toEqual([0, 0, 0]);
+      // Named like this they are loaded, and then miss what they are about.
+      const { commands } = JSON.parse(await readFile(join(bare, 'oclif.manifest.json'), 'utf8')) as {
+        readonly commands: object;
+      };
+      for (const id of Object.keys(commands).filter((each) => !each.startsWith('lambda:'))) {
+        const { code, stderr } = await alone([...id.split(':'), '--no-such-flag'], place);
+        expect([id, code, stderr]).toEqual([id, 64, expect.stringContaining('--no-such-flag')]);
+      }
+      expect(await readFile(join(bare, 'bundle/THIRD-PARTY-LICENSES.txt'), 'utf8')).toContain('@oclif/core');
     } finally {
       await rm(place, { recursive: true, force: true });
     }

@@ -1,5 +1,5 @@
 /** Fields that stores on a network share: how to trust them, and who one is to them. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { certificate, privateKey, secret, text, userName } from './scalars.ts';
 
 export const tls = z

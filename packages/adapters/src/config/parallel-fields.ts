@@ -1,6 +1,6 @@
 /** The sections of strategy `parallel`: registries, load balancers, and the migration between them. */
 import { parallelPhases } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import { auth, tls } from './network-fields.ts';
 import { choice, duration, endpoint, expects, flag, secret, text } from './scalars.ts';
 

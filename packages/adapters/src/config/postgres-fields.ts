@@ -1,5 +1,5 @@
 /** A store of kind postgres: where it is, and what becomes of the rows of which tables. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { columnNamesIn, compileKeyTemplate } from '../postgres/key-template.ts';
 import { isTableName } from '../postgres/table-name.ts';
 import { auth, tls } from './network-fields.ts';

@@ -1,6 +1,6 @@
 /** The shape of a rule of a migration: a part of schema.ts. */
 import { compilePattern, compileTemplates, type JsonEdit } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ProgramConfig, RenameConfig, RuleConfig, ValueMapConfig } from './resolved-config.ts';
 import { choice, duration, expects, glob, text } from './scalars.ts';
 

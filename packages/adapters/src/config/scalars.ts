@@ -3,7 +3,7 @@
  * what it expects, and none repeats what it was given: that could be a secret in the wrong place.
  */
 import { parseDurationMs, parseRatePerSecond, parseSizeBytes } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import { compileGlob } from './glob.ts';
 
 export const missing = 'is missing';

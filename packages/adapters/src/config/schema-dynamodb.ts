@@ -1,5 +1,5 @@
 /** The part of a configuration that is about DynamoDB: where a table is, and a table as a store. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, duration, endpoint, expects, integer, text } from './scalars.ts';
 
 const tableNameWords = 'the name of a table, of 3 to 255 letters, digits, dots, dashes and underscores,';

@@ -3,7 +3,7 @@
  * JSON schema that editors use is generated from it. What one field says about another is in references.ts.
  */
 import type { Prices } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import { adapterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
 import { balancer, parallelMigration, registryThree, registryTwo } from './parallel-fields.ts';

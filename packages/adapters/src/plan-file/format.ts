@@ -7,7 +7,7 @@
  * add fields and entries; a newer major one is refused, because what it means is not known here.
  */
 import { KeyferryError, planFormat } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const manifestEntry = 'manifest.json';
 export const contentEntries = ['plan.json', 'changes.ndjson', 'chunks.ndjson', 'config.json'] as const;

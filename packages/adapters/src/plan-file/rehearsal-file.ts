@@ -1,7 +1,7 @@
 /** What `rehearse --json` printed, kept in a file: how long an import and a comparison took, for the plan of the real one. */
 import { readFile } from 'node:fs/promises';
 import { KeyferryError, type RehearsedFigures } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const milliseconds = z.number().min(0);
 const document = z.object({

@@ -1,6 +1,6 @@
 /** What must be empty says so by its own listings, of either release. */
 import { KeyferryError, type StopSignal } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RegistryApi } from './registry-api.ts';
 
 const count = z.object({ count: z.int() });

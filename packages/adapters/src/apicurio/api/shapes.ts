@@ -2,7 +2,7 @@
  * What the REST APIs of both releases answer, as far as it is read. 2.6 leaves out what is null, and the group of none is
  * absent in both.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { pathPart } from './registry-api.ts';
 
 export const text = z

@@ -2,7 +2,7 @@
  * What an export of Apicurio Registry 2.x holds, entity by entity, and how one is read from its JSON. A field that is there
  * is checked for its type; names of entries are never believed, as the servers do not write ids into them safely.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const text = z
   .string()

@@ -14,7 +14,7 @@ import {
   type RegistryFront,
   type StopSignal,
 } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpRequest } from '../../http/client.ts';
 import { parseRefusal, refusalError } from '../api/errors.ts';
 import { pathPart, RegistryApi, type RegistryConnection } from '../api/registry-api.ts';

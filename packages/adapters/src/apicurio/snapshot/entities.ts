@@ -1,5 +1,5 @@
 /** What an export of 3.x holds, entity by entity, with the names of its fields; the form is that of 2.6 (../archive/entities.ts). */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const text = z
   .string()

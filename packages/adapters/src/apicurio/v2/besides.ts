@@ -3,7 +3,7 @@
  * no archive although it is in one (properties of groups, a latest version that is not the newest).
  */
 import type { BesidesArchive, StopSignal } from '@keyferry/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Lanes } from '../../lanes.ts';
 import { pathPart, type RegistryApi } from '../api/registry-api.ts';
 import * as shapes from '../api/shapes.ts';

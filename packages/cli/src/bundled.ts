@@ -1,0 +1,31 @@
+/**
+ * The entry of the installed command line: a bundle, because to find and read a thousand files takes longer than most commands.
+ *
+ *     a command of our own ──► run-embedded.ts, from the few files of the bundle
+ *     anything else (help, completion, a wrong name, `lambda`) ──► index.ts, which oclif runs from the package as it lies
+ *
+ * `lambda` makes bundles of functions from the sources of the packages, and shares their modules with nobody.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Interfaces } from '@oclif/core';
+import { commandLoaders } from './command-loaders.ts';
+import { hasFlag } from './early-flags.ts';
+
+/** From the folder of the bundle. */
+const root = fileURLToPath(new URL('..', import.meta.url));
+const argv = process.argv.slice(2);
+
+function isOwnCommand(): boolean {
+  const [first = '', second = ''] = argv;
+  if (first.startsWith('lambda') || hasFlag(argv, '--help', '-h')) return false;
+  return first in commandLoaders || `${first}:${second}` in commandLoaders;
+}
+
+if (isOwnCommand()) {
+  const [{ main }, { runEmbedded }] = await Promise.all([import('./main.ts'), import('./run-embedded.ts')]);
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Interfaces.PJSON;
+  await main(argv, (all) => runEmbedded(all, { manifest, root, isDescribed: true, loaders: commandLoaders }));
+} else {
+  await import(new URL('../dist/src/index.js', import.meta.url).href);
+}
