@@ -1,7 +1,7 @@
 /**
  * Changing over: from one primary store to the other, in one command.
  *
- *     undo what a dead run held ─► catch up ─► prove a generation ─► roll call ─► hold … flip (hold.ts) ─► look for stray writes
+ *     undo what a dead run held ─► catch up ─► roll call ─► prove a generation ─► hold … flip (hold.ts) ─► look for stray writes
  *
  * Forward it is a cutover; back, the first half of a rollback. The long part, the proof of everything, comes before the hold.
  */
@@ -153,6 +153,8 @@ async function prove(
   try {
     await run.whileGoing(catchUp(following));
     const { tail } = run;
+    // Before the proof, since whatever changes after its beginning is compared in the hold; and once more behind it.
+    await run.whileGoing(instances.call(command, signal));
     const result = await proveOnce(following);
     if (result.verdict !== 'equal') {
       const { differencesTotal } = result;

@@ -1,13 +1,14 @@
 /**
  * Goal: an application whose instances register is led over as soon as they have acknowledged, long before a request's life
  * is over; one that died is passed over on an operator's word alone; and both ways nothing is lost (SPEC R100 to R105).
- * Method: the built binary and etcd 3.5; followers of the client package at full rate, whose own tally is the oracle, and
+ * Method: the built binary and etcd 3.5; followers of the client package at work, whose own tally is the oracle, and
  * a registration that nobody renews, as a killed process leaves one.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openEtcdV3PrimarySwitch } from '@keyferry/adapters/etcd-v3';
 import { followPrimary, type Follower } from '@keyferry/client';
@@ -21,6 +22,8 @@ const available = await serverOrSkip('etcd-3.5');
 /** Silence would hold writes for so long at least; round trips take a fraction of it, on a slow machine too. */
 const requestLifeMs = 8000;
 const waitMaxMs = 100_000;
+/** So that the programs under test have their share of a small machine. */
+const betweenWritesMs = 10;
 const prefixes: Readonly<Record<PrimarySide, string>> = { source: '/from/', target: '/to/' };
 const key = '_keyferry/switch';
 const dead = 'api-3.killed' as InstanceId;
@@ -60,6 +63,7 @@ class Worker {
       await this.follower.write(name, (primary) => this.etcd.put(`${prefixes[primary]}${name}`).value(value).exec());
       this.tally.set(name, value);
       this.writes += 1;
+      await pause(betweenWritesMs);
     }
   }
 }
