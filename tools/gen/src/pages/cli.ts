@@ -18,7 +18,7 @@ interface AnyFlag {
 }
 
 export function cliPage(): string {
-  const all = Object.entries(commands as Readonly<Record<string, Command.Class>>);
+  const all = Object.entries(commands);
   return page(
     'Command line',
     [
