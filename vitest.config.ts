@@ -35,7 +35,7 @@ export default defineConfig({
       project(
         'unit',
         ['packages/*/src/**/*.test.ts', 'packages/*/testing/**/*.test.ts', 'tools/**/*.test.ts'],
-        10_000,
+        30_000,
         [simulations, 'tools/tidy/**', 'tools/*/test/**'],
       ),
       project('tidy', ['tools/tidy/src/**/*.test.ts'], 120_000),

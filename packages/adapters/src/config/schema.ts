@@ -2,12 +2,12 @@
  * The shape of a configuration file. One definition: it checks, it fills in defaults, it gives the types, and the
  * JSON schema that editors use is generated from it. What one field says about another is in references.ts.
  */
-import type { Prices } from '@keyferry/core';
 import * as z from 'zod';
 import { adapterKinds } from './adapter-kinds.ts';
 import { auth, tls } from './network-fields.ts';
 import { balancer, parallelMigration, registryThree, registryTwo } from './parallel-fields.ts';
 import { postgresStore } from './postgres-fields.ts';
+import { prices } from './price-fields.ts';
 import type { StateConfig, SwitchPlaceConfig } from './resolved-config.ts';
 import { rule } from './rule-schema.ts';
 import { choice, duration, endpoint, expects, flag, glob, integer, name, rate, secret, size, text } from './scalars.ts';
@@ -358,25 +358,6 @@ const state = z
     const { table, region, endpoint: url = null, requestTimeout = null, eventsKept = null } = dynamodb;
     return { dynamodb: { table, region, endpoint: url, requestTimeoutMs: requestTimeout, eventsKeptMs: eventsKept } };
   });
-
-const price = (what: string) =>
-  z
-    .number({ error: expects('a number of dollars') })
-    .nonnegative('a price is no less than 0')
-    .describe(what);
-
-/** All of them or none: a sum of prices of several regions would be nobody's. */
-const prices = z
-  .strictObject({
-    region: text.describe('of which they are, or the name of a contract; the plan shows it'),
-    asOf: text.describe('when they were looked up; the plan shows it'),
-    writeUnits: price('of DynamoDB on demand, a million'),
-    readUnits: price('of DynamoDB on demand, a million'),
-    gigabyteSeconds: price('of Lambda on arm64, a million'),
-    invocations: price('of Lambda, a million'),
-    transitions: price('of Step Functions Standard, a million'),
-  })
-  .transform(({ region, asOf, ...perMillion }): Prices => ({ region, asOf, perMillion }));
 
 export const schema = z.strictObject({
   $schema: text.optional().describe('for editors, in a file that is JSON'),
