@@ -25,7 +25,8 @@ describe.skipIf(!nginxHere.ok)(`nginx${nginxHere.note}`, () => {
     writeFileSync(join(nginx.configDirectory, 'conf.d/site.conf'), site(nginx.ports[0], 'two'));
     execFileSync(nginx.command, ['-t'], { stdio: 'ignore' });
     execFileSync(nginx.command, ['-s', 'reload'], { stdio: 'ignore' });
-    expect(await waitUntil(async () => (await answer(url)) === 'two', 30_000)).toBe(true);
+    // A worker on its way out may close a connection that just came in.
+    expect(await waitUntil(async () => (await answer(url).catch(() => '')) === 'two', 30_000)).toBe(true);
     await nginx.stop();
     expect(existsSync(nginx.directory)).toBe(false);
     await expect(answer(url)).rejects.toThrow(/ECONNREFUSED/);
