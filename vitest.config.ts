@@ -46,7 +46,7 @@ export default defineConfig({
         ['tools/*/test/e2e/**'],
       ),
       project('sim', ['packages/engine/testing/sim/**/*.sim.test.ts', 'tools/{sim,online}/**/*.sim.test.ts'], 120_000),
-      project('e2e', ['packages/{cli,lambda}/test/e2e/**/*.test.ts', 'tools/online/test/e2e/**/*.test.ts'], 120_000),
+      project('e2e', ['packages/{cli,lambda}/test/e2e/**/*.test.ts', 'tools/online/test/e2e/**/*.test.ts'], 300_000),
       project('release', ['tools/release/test/**/*.test.ts'], 600_000),
     ],
   },
