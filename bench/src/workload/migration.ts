@@ -2,6 +2,7 @@
  * One migration of the built command line, in a folder of its own: `plan`, `apply` and `verify` as users run them, each
  * a process of its own, with what it used and, from its log, when each phase began.
  */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +39,8 @@ export interface MigrationSettings {
   readonly state?: Readonly<Record<string, unknown>>;
   /** By default keyferry's own. */
   readonly limits?: { readonly workers?: number; readonly chunkKeys?: number };
+  /** The strategy and what belongs to it. By default `offline`. */
+  readonly online?: Readonly<Record<string, unknown>>;
 }
 
 export interface ApplyPhases {
@@ -55,7 +58,8 @@ export class BenchMigration {
     this.folder = folder;
   }
 
-  static async create({ source, target, targetPrefix, state, limits }: MigrationSettings): Promise<BenchMigration> {
+  static async create(settings: MigrationSettings): Promise<BenchMigration> {
+    const { source, target, targetPrefix, state, limits, online = { strategy: 'offline' } } = settings;
     const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-'));
     const config = {
       version: 1,
@@ -65,7 +69,7 @@ export class BenchMigration {
         bench: {
           source: { store: 'source', prefix: benchPrefix },
           target: { store: 'target', prefix: targetPrefix ?? benchPrefix },
-          strategy: 'offline',
+          ...online,
           ...(limits === undefined ? {} : { limits }),
         },
       },
@@ -83,6 +87,29 @@ export class BenchMigration {
     const startedAtMs = Date.now();
     const run = await this.run(['apply', 'bench.kfplan', '--yes', '--log-file', log]);
     return { ...run, phases: phasesOf(await readFile(log, 'utf8'), startedAtMs, run.wallMs) };
+  }
+
+  /** Copies and carries until both sides were equal. */
+  async copyOnline(): Promise<void> {
+    await this.run(['apply', 'bench.kfplan', '--yes']);
+  }
+
+  /** Goes on carrying until it is killed or has to give way. */
+  follow(): ChildProcess {
+    const args = [keyferryProgram, 'apply', 'bench.kfplan', '--yes', '--follow', '--quiet', '--no-input'];
+    return spawn(process.execPath, args, { cwd: this.folder, stdio: 'ignore' });
+  }
+
+  /** @returns for how long writes were held, by its own account */
+  async cutOver(): Promise<number> {
+    const { stdout } = await this.run(['cutover', 'bench', '--yes', '--json']);
+    return (JSON.parse(stdout) as { readonly heldMs: number }).heldMs;
+  }
+
+  /** @returns for how long writes were held on the way back, by its own account */
+  async rollBack(): Promise<number> {
+    const { stdout } = await this.run(['rollback', 'bench', '--yes', '--json']);
+    return (JSON.parse(stdout) as { readonly ledBack: { readonly heldMs: number } }).ledBack.heldMs;
   }
 
   /** Of its plan, for state in DynamoDB. */
