@@ -10,6 +10,8 @@ import { cutoverPause } from './benchmarks/cutover-pause.ts';
 import { datadir } from './benchmarks/datadir.ts';
 import { datadirSnapshot } from './benchmarks/datadir-snapshot.ts';
 import { diff } from './benchmarks/diff.ts';
+import { dualReadOverhead } from './benchmarks/dual-read-overhead.ts';
+import { foregroundP99 } from './benchmarks/foreground-p99.ts';
 import { functions } from './benchmarks/functions.ts';
 import { losses } from './benchmarks/losses.ts';
 import { memory, memoryConsul } from './benchmarks/memory.ts';
@@ -37,6 +39,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'tail-lag': tailLag,
   'cutover-pause': cutoverPause,
   losses,
+  'dual-read-overhead': dualReadOverhead,
+  'foreground-p99': foregroundP99,
   functions,
 };
 const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;

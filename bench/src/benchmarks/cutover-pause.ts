@@ -9,7 +9,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdServer } from '@keyferry/servers';
 import { Samples, type Benchmark } from '../benchmark.ts';
-import { BenchApplication, instanceCount, lossesOf, type ApplicationRun } from '../workload/application.ts';
+import { spanOf, timesWithin, type Span } from '../measure/spans.ts';
+import { quantile } from '../measure/spread.ts';
+import { BenchApplication, instanceCount, lossesOf } from '../workload/application.ts';
 import { fillV3 } from '../workload/fill-v3.ts';
 import { kill, mirrorArguments, startMirror, untilCarried, untilFollowed } from '../workload/make-mirror.ts';
 import { createReplicate } from '../workload/replicate.ts';
@@ -19,11 +21,6 @@ const rate = 500;
 /** Writes without anything beside them, and between two steps. */
 const quietMs = 4000;
 const pauseWantedMs = 1000;
-
-interface Span {
-  readonly fromMs: number;
-  readonly untilMs: number;
-}
 
 export const cutoverPause: Benchmark = {
   rounds: 3,
@@ -83,9 +80,8 @@ async function measure(keys: number, follows: boolean, samples: Samples, lead: L
   await using application = await BenchApplication.start({ source, target, keys, rate, follows });
   const spans = new Map<string, Span>();
   const step = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-    const fromMs = Date.now();
-    const result = await work();
-    spans.set(what, { fromMs, untilMs: Date.now() });
+    const { span, result } = await spanOf(work);
+    spans.set(what, span);
     await sleep(quietMs);
     return result;
   };
@@ -97,9 +93,9 @@ async function measure(keys: number, follows: boolean, samples: Samples, lead: L
   if (lost + resurrected > 0) throw new Error(`${name}: ${lost} keys lost, ${resurrected} came back`);
   samples.add(`${name}, rate of the writers`, 'keys/s', run.writesPerSecond);
   for (const [what, span] of spans) {
-    const waits = waitsIn(run, span);
-    samples.add(`${name}, ${what}: longest wait`, 'ms', waits.at(-1) ?? Number.NaN);
-    samples.add(`${name}, ${what}: p99`, 'ms', waits[Math.floor(waits.length * 0.99)] ?? Number.NaN);
+    const waits = timesWithin(run.writes, span);
+    samples.add(`${name}, ${what}: longest wait`, 'ms', quantile(waits, 1));
+    samples.add(`${name}, ${what}: p99`, 'ms', quantile(waits, 0.99));
   }
 }
 
@@ -131,10 +127,4 @@ async function ledByHand(...[application, source, target, step]: Parameters<Lead
   } finally {
     await kill(mirror);
   }
-}
-
-/** Sorted; of the writes that were waited for at any time of it. */
-function waitsIn({ writes }: ApplicationRun, { fromMs, untilMs }: Span): readonly number[] {
-  const within = writes.filter(([atMs, waitedMs]) => atMs <= untilMs && atMs + waitedMs >= fromMs);
-  return within.map(([, waitedMs]) => waitedMs).toSorted((a, b) => a - b);
 }

@@ -3,13 +3,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { EtcdServer } from '@keyferry/servers';
 import type { ChildOptions } from '../children/measured.ts';
+import type { TimedRequest } from '../measure/spans.ts';
 import { pagesOf } from './fill-v3.ts';
 import { records } from './records.ts';
 import { endpointOf } from './servers.ts';
 
 export interface ApplicationRun {
-  /** Of each write: when it was asked for, in milliseconds since 1970, and how long its answer took. */
-  readonly writes: readonly (readonly [atMs: number, waitedMs: number])[];
+  readonly writes: readonly TimedRequest[];
   /** What was last written of each key that was; null: a delete. All were answered. */
   readonly last: readonly (readonly [key: string, value: string | null])[];
   readonly writesPerSecond: number;

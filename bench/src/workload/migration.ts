@@ -6,10 +6,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runNode, type NodeRun } from '../measure/run-node.ts';
 import { benchPrefix } from './records.ts';
 
 export const keyferryProgram = new URL('../../../packages/cli/bin/keyferry.js', import.meta.url).pathname;
+
+const logPollMs = 20;
 
 export type StoreSettings =
   | { readonly kind: 'etcd-v2' | 'etcd-v3' | 'consul'; readonly endpoints: readonly string[] }
@@ -38,7 +41,9 @@ export interface MigrationSettings {
   /** By default a file in the migration's folder. */
   readonly state?: Readonly<Record<string, unknown>>;
   /** By default keyferry's own. */
-  readonly limits?: { readonly workers?: number; readonly chunkKeys?: number };
+  readonly limits?: { readonly workers?: number; readonly chunkKeys?: number; readonly targetP99?: string };
+  /** That the strategy needs, by name. */
+  readonly otherStores?: Readonly<Record<string, StoreSettings>>;
   /** The strategy and what belongs to it. By default `offline`. */
   readonly online?: Readonly<Record<string, unknown>>;
 }
@@ -64,7 +69,7 @@ export class BenchMigration {
     const config = {
       version: 1,
       ...(state === undefined ? {} : { state }),
-      stores: { source, target },
+      stores: { source, target, ...settings.otherStores },
       migrations: {
         bench: {
           source: { store: 'source', prefix: benchPrefix },
@@ -94,10 +99,22 @@ export class BenchMigration {
     await this.run(['apply', 'bench.kfplan', '--yes']);
   }
 
+  /** For who looks at something else while it copies. */
+  startApply(): ChildProcess {
+    return this.start(['apply', 'bench.kfplan', '--yes', '--log-file', join(this.folder, 'apply.log')]);
+  }
+
+  /** Until its first chunk is claimed. */
+  async untilCopying(apply: ChildProcess): Promise<void> {
+    while (!(await readFile(join(this.folder, 'apply.log'), 'utf8').catch(() => '')).includes('"chunk.claimed"')) {
+      if (apply.exitCode !== null) throw new Error(`apply ended with ${apply.exitCode}`);
+      await sleep(logPollMs);
+    }
+  }
+
   /** Goes on carrying until it is killed or has to give way. */
   follow(): ChildProcess {
-    const args = [keyferryProgram, 'apply', 'bench.kfplan', '--yes', '--follow', '--quiet', '--no-input'];
-    return spawn(process.execPath, args, { cwd: this.folder, stdio: 'ignore' });
+    return this.start(['apply', 'bench.kfplan', '--yes', '--follow']);
   }
 
   /** @returns for how long writes were held, by its own account */
@@ -144,6 +161,11 @@ export class BenchMigration {
 
   remove(): Promise<void> {
     return rm(this.folder, { recursive: true, force: true });
+  }
+
+  private start(args: readonly string[]): ChildProcess {
+    const all = [keyferryProgram, ...args, '--quiet', '--no-input'];
+    return spawn(process.execPath, all, { cwd: this.folder, stdio: 'ignore' });
   }
 
   private run(args: readonly string[]): Promise<NodeRun> {
