@@ -106,8 +106,14 @@ async function ledByKeyferry(...[, source, target, step, samples]: Parameters<Le
       await migration.plan();
       await migration.copyOnline();
     });
-    samples.add('keyferry, cutover: held, as it says', 'ms', await step('cutover', () => migration.cutOver()));
-    samples.add('keyferry, rollback: held, as it says', 'ms', await step('rollback', () => migration.rollBack()));
+    const holds = {
+      cutover: await step('cutover', () => migration.cutOver()),
+      rollback: await step('rollback', () => migration.rollBack()),
+    };
+    for (const [what, { heldMs, compared }] of Object.entries(holds)) {
+      samples.add(`keyferry, ${what}: held, as it says`, 'ms', heldMs);
+      samples.add(`keyferry, ${what}: compared in the hold`, 'keys', compared);
+    }
     return source;
   } finally {
     await migration.remove();

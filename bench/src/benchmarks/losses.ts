@@ -2,11 +2,11 @@
  * What an application loses on its way from one etcd v3 to another: keys whose last acknowledged put is not there in the end, and
  * keys that were deleted and are there again.
  *
- * Each tool has the same load (four instances, puts and deletes) and the same fate: what follows is killed once and started again
- * two seconds later (make-mirror is also looked at without that), and then the application goes over. keyferry leads it (strategy `replicate`); beside the others its
- * instances change over one a second, as a rolling restart has it. The copy script lists and puts twice, the second time right before
- * the change. What the application was answered is counted against what the target holds in the end, by the same
- * lines for all.
+ * Each tool has the same load (four instances, puts and deletes) and the same fate: it is killed once it carries changes, and
+ * started again two seconds later (make-mirror is looked at without that, too); then the application goes over. keyferry leads
+ * it (strategy `replicate`). Beside the others its instances change over one a second, as a rolling restart has it. The copy
+ * script lists and puts twice, the second time right before the change; nothing kills it. What the application was
+ * answered is held against what is in the target in the end, by the same lines for all.
  */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -90,6 +90,7 @@ async function moveByKeyferry(...[, source, target]: Parameters<Move>): Promise<
     await migration.plan();
     const follower = await followedThroughKill(source, target, () => migration.follow());
     try {
+      await migration.untilProven(follower);
       await migration.cutOver();
       await sleep(aroundMs);
     } finally {

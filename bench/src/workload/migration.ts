@@ -56,6 +56,13 @@ export interface ApplyPhases {
   readonly verifyMs: number;
 }
 
+/** What a command says of the time in which it held writes. */
+export interface Hold {
+  readonly heldMs: number;
+  /** Records that changed while both sides were proven equal. */
+  readonly compared: number;
+}
+
 export class BenchMigration {
   private readonly folder: string;
 
@@ -117,16 +124,25 @@ export class BenchMigration {
     return this.start(['apply', 'bench.kfplan', '--yes', '--follow']);
   }
 
-  /** @returns for how long writes were held, by its own account */
-  async cutOver(): Promise<number> {
-    const { stdout } = await this.run(['cutover', 'bench', '--yes', '--json']);
-    return (JSON.parse(stdout) as { readonly heldMs: number }).heldMs;
+  /** Until both sides were proven equal once: what follows gives way to a cutover from then on. */
+  async untilProven(follower: ChildProcess): Promise<void> {
+    for (;;) {
+      if (follower.exitCode !== null) throw new Error(`apply --follow ended with ${follower.exitCode}`);
+      const { stdout } = await this.run(['status', 'bench', '--json']);
+      const { migrations } = JSON.parse(stdout) as { readonly migrations: readonly { readonly phase: string }[] };
+      if (migrations[0]?.phase === 'replicating') return;
+    }
   }
 
-  /** @returns for how long writes were held on the way back, by its own account */
-  async rollBack(): Promise<number> {
+  async cutOver(): Promise<Hold> {
+    const { stdout } = await this.run(['cutover', 'bench', '--yes', '--json']);
+    return JSON.parse(stdout) as Hold;
+  }
+
+  /** After a cutover: applications are led back first. */
+  async rollBack(): Promise<Hold> {
     const { stdout } = await this.run(['rollback', 'bench', '--yes', '--json']);
-    return (JSON.parse(stdout) as { readonly ledBack: { readonly heldMs: number } }).ledBack.heldMs;
+    return (JSON.parse(stdout) as { readonly ledBack: Hold }).ledBack;
   }
 
   /** Of its plan, for state in DynamoDB. */
