@@ -18,6 +18,7 @@ export interface MirrorRun {
 /** It never ends by itself: it goes on following the source. */
 const pollMs = 20;
 const carriedPollMs = 2;
+const carriedMaxMs = 120_000;
 
 export const mirrorArguments = (source: string, target: string): readonly string[] => [
   'make-mirror',
@@ -43,12 +44,14 @@ export async function untilFollowed(source: EtcdServer, target: EtcdServer, foll
 /** Until all that was written before is in the target: a follower says nothing of it, so a marker is put, and looked for. */
 export async function untilCarried(source: EtcdServer, target: EtcdServer, follower: ChildProcess): Promise<void> {
   const key = Buffer.from(`${benchPrefix}marker`);
-  const value = String(performance.now());
+  const startedAtMs = performance.now();
+  const value = String(startedAtMs);
   const [from, to] = [openPlainEtcd(endpointOf(source)), openPlainEtcd(endpointOf(target))];
   try {
     await from.kv.put({ key, value: Buffer.from(value) });
     while ((await to.kv.range({ key })).kvs[0]?.value.toString() !== value) {
       if (follower.exitCode !== null) throw new Error(`the follower ended with ${follower.exitCode}`);
+      if (performance.now() - startedAtMs > carriedMaxMs) throw new Error('the follower does not keep up');
       await sleep(carriedPollMs);
     }
   } finally {
