@@ -6,10 +6,14 @@ import { parseArgs } from 'node:util';
 import { copyConsul } from './benchmarks/copy-consul.ts';
 import { copyV2 } from './benchmarks/copy-v2.ts';
 import { copyV3 } from './benchmarks/copy-v3.ts';
+import { cutoverPause } from './benchmarks/cutover-pause.ts';
 import { datadir } from './benchmarks/datadir.ts';
 import { datadirSnapshot } from './benchmarks/datadir-snapshot.ts';
 import { diff } from './benchmarks/diff.ts';
+import { dualReadOverhead } from './benchmarks/dual-read-overhead.ts';
+import { foregroundP99 } from './benchmarks/foreground-p99.ts';
 import { functions } from './benchmarks/functions.ts';
+import { losses } from './benchmarks/losses.ts';
 import { memory, memoryConsul } from './benchmarks/memory.ts';
 import { readPostgres } from './benchmarks/read-postgres.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
@@ -33,6 +37,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   startup,
   'state-writes': stateWrites,
   'tail-lag': tailLag,
+  'cutover-pause': cutoverPause,
+  losses,
+  'dual-read-overhead': dualReadOverhead,
+  'foreground-p99': foregroundP99,
   functions,
 };
 const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;

@@ -8,17 +8,13 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdServer } from '@keyferry/servers';
 import { Samples, type Benchmark } from '../benchmark.ts';
 import type { ChildOptions } from '../children/measured.ts';
 import type { LagRun } from '../children/write-at-rate.ts';
 import { cpuSecondsOf } from '../measure/process-usage.ts';
 import { runNode } from '../measure/run-node.ts';
-import { openPlainEtcd } from '../workload/fill-v3.ts';
-import { mirrorArguments } from '../workload/make-mirror.ts';
-import { benchPrefix } from '../workload/records.ts';
+import { kill, mirrorArguments, startMirror, untilFollowed } from '../workload/make-mirror.ts';
 import { endpointOf, startBenchEtcd } from '../workload/servers.ts';
 
 const rates = [100, 1000, 3000] as const;
@@ -35,7 +31,7 @@ export const tailLag: Benchmark = {
       for (const rate of rates) {
         for (const [name, start] of [
           ['keyferry', startFollower],
-          ['make-mirror', startMirror],
+          ['make-mirror', followByMirror],
         ] as const) {
           note(`round ${round}: ${name} at ${rate}/s`);
           await measure(`${name} at ${rate}/s`, start, rate, Math.round(seconds * rate), samples);
@@ -91,10 +87,7 @@ async function measure(name: string, start: Start, rate: number, keys: number, s
     samples.add(`${name}, rate of the writer`, 'keys/s', run.writesPerSecond);
     samples.add(`${name}, CPU`, 'CPU s', cpuSecondsOf(follower.pid ?? 0));
   } finally {
-    if (follower.exitCode === null) {
-      follower.kill('SIGKILL');
-      await once(follower, 'exit');
-    }
+    await kill(follower);
   }
 }
 
@@ -109,25 +102,8 @@ async function startFollower(source: EtcdServer, target: EtcdServer): Promise<Ch
   return child;
 }
 
-/** It says nothing, so a key is put before until it comes through. */
-async function startMirror(source: EtcdServer, target: EtcdServer): Promise<ChildProcess> {
-  const program = join(source.programDirectory, 'etcdctl');
-  const child = spawn(program, mirrorArguments(endpointOf(source), endpointOf(target)), {
-    env: { ...process.env, ETCDCTL_API: '3' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const [from, to] = [openPlainEtcd(endpointOf(source)), openPlainEtcd(endpointOf(target))];
-  try {
-    for (let n = 0; ; n += 1) {
-      const key = Buffer.from(`${benchPrefix}first`);
-      await from.kv.put({ key, value: Buffer.from(String(n)) });
-      await sleep(100);
-      const { kvs } = await to.kv.range({ key });
-      // Put more than once: it came by the watch and not by the copy of what was there.
-      if (Number(kvs[0]?.value.toString() ?? 0) > 0) return child;
-    }
-  } finally {
-    from.close();
-    to.close();
-  }
+async function followByMirror(source: EtcdServer, target: EtcdServer): Promise<ChildProcess> {
+  const child = startMirror(source, target);
+  await untilFollowed(source, target, child);
+  return child;
 }

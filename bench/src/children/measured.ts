@@ -18,6 +18,10 @@ export interface ChildOptions {
   readonly targetFile: string;
   readonly dataDir: string;
   readonly join: boolean;
+  /** Of SQLite. */
+  readonly switchFile: string;
+  /** Whether a switch leads the application. */
+  readonly follows: boolean;
 }
 
 export function childOptions(): ChildOptions {

@@ -4,6 +4,7 @@
  */
 import { openEtcdV3Store } from '@keyferry/adapters/etcd-v3';
 import { keyFromText, prefixRange } from '@keyferry/core';
+import { quantile } from '../measure/spread.ts';
 import { openPlainEtcd } from '../workload/fill-v3.ts';
 import { benchPrefix, records } from '../workload/records.ts';
 import { childOptions } from './measured.ts';
@@ -76,9 +77,4 @@ async function write(): Promise<number> {
   }
   await Promise.all(open);
   return performance.now() - startedAtMs;
-}
-
-function quantile(samples: readonly number[], share: number): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

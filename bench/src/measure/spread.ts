@@ -13,3 +13,9 @@ export function spreadOf(samples: readonly number[]): Spread {
   const lower = sorted.length % 2 === 1 ? upper : (sorted[middle - 1] ?? upper);
   return { median: (lower + upper) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN };
 }
+
+/** @param share 0.5: the median; 1: the greatest */
+export function quantile(samples: readonly number[], share: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}

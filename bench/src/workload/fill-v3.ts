@@ -5,6 +5,7 @@ import { benchPrefix, records, type BenchRecord } from './records.ts';
 /** `--max-txn-ops` at its default. */
 export const transactionKeys = 128;
 const inFlight = 16;
+const pageKeys = 1000;
 
 export async function fillV3(endpoint: string, count: number): Promise<void> {
   const etcd = openPlainEtcd(endpoint);
@@ -38,6 +39,33 @@ export async function writeTransactions(etcd: Etcd3, source: Iterable<BenchRecor
   };
   await Promise.all(Array.from({ length: inFlight }, work));
   return written;
+}
+
+/** As most programs list: each page as the store is when it is asked for. */
+export async function* pagesOf(endpoint: string): AsyncGenerator<readonly BenchRecord[]> {
+  const etcd = openPlainEtcd(endpoint);
+  try {
+    let key = Buffer.from(benchPrefix);
+    for (;;) {
+      const page = await etcd.kv.range({ key, range_end: Buffer.from(endOfPrefix(benchPrefix)), limit: pageKeys });
+      yield page.kvs.map((each) => ({ key: each.key.toString(), value: each.value.toString() }));
+      const last = page.kvs.at(-1);
+      if (last === undefined || !page.more) return;
+      key = Buffer.concat([last.key, Buffer.from([0])]);
+    }
+  } finally {
+    etcd.close();
+  }
+}
+
+/** The plain copy script: lists and puts, page by page. */
+export async function copyByScript(from: string, to: string): Promise<void> {
+  const etcd = openPlainEtcd(to);
+  try {
+    for await (const page of pagesOf(from)) await writeTransactions(etcd, page);
+  } finally {
+    etcd.close();
+  }
 }
 
 export async function countV3(endpoint: string): Promise<number> {

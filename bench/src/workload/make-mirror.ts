@@ -1,5 +1,5 @@
 /** The peer for v3 → v3: `etcdctl make-mirror`, started, watched until the last key is there, and ended. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +17,8 @@ export interface MirrorRun {
 
 /** It never ends by itself: it goes on following the source. */
 const pollMs = 20;
+const carriedPollMs = 2;
+const carriedMaxMs = 120_000;
 
 export const mirrorArguments = (source: string, target: string): readonly string[] => [
   'make-mirror',
@@ -25,16 +27,51 @@ export const mirrorArguments = (source: string, target: string): readonly string
   target.replace(/^http:\/\//, ''),
 ];
 
+export function startMirror(source: EtcdServer, target: EtcdServer): ChildProcess {
+  const program = join(source.programDirectory, 'etcdctl');
+  return spawn(program, mirrorArguments(endpointOf(source), endpointOf(target)), {
+    env: { ...process.env, ETCDCTL_API: '3' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+/** Until it carries what changes in the source. The first marker may come with the copy of what was there, the second cannot. */
+export async function untilFollowed(source: EtcdServer, target: EtcdServer, follower: ChildProcess): Promise<void> {
+  await untilCarried(source, target, follower);
+  await untilCarried(source, target, follower);
+}
+
+/** Until all that was written before is in the target: a follower says nothing of it, so a marker is put, and looked for. */
+export async function untilCarried(source: EtcdServer, target: EtcdServer, follower: ChildProcess): Promise<void> {
+  const key = Buffer.from(`${benchPrefix}marker`);
+  const startedAtMs = performance.now();
+  const value = String(startedAtMs);
+  const [from, to] = [openPlainEtcd(endpointOf(source)), openPlainEtcd(endpointOf(target))];
+  try {
+    await from.kv.put({ key, value: Buffer.from(value) });
+    while ((await to.kv.range({ key })).kvs[0]?.value.toString() !== value) {
+      if (follower.exitCode !== null) throw new Error(`the follower ended with ${follower.exitCode}`);
+      if (performance.now() - startedAtMs > carriedMaxMs) throw new Error('the follower does not keep up');
+      await sleep(carriedPollMs);
+    }
+  } finally {
+    from.close();
+    to.close();
+  }
+}
+
+export async function kill(follower: ChildProcess): Promise<void> {
+  if (follower.exitCode !== null || follower.signalCode !== null) return;
+  follower.kill('SIGKILL');
+  await once(follower, 'exit');
+}
+
 /** @param lastKey it copies in key order, so the last key is there when all are */
 export async function runMakeMirror(source: EtcdServer, target: EtcdServer, lastKey: string): Promise<MirrorRun> {
   const etcd = openPlainEtcd(endpointOf(target));
   const key = Buffer.from(lastKey);
   const startedAt = performance.now();
-  const program = join(source.programDirectory, 'etcdctl');
-  const child = spawn(program, mirrorArguments(endpointOf(source), endpointOf(target)), {
-    env: { ...process.env, ETCDCTL_API: '3' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const child = startMirror(source, target);
   try {
     await once(child, 'spawn');
     const pid = child.pid ?? 0;
@@ -46,9 +83,6 @@ export async function runMakeMirror(source: EtcdServer, target: EtcdServer, last
     return { wallMs, cpuSeconds: cpuSecondsOf(pid), peakMiB: peakMiBOf(pid) };
   } finally {
     etcd.close();
-    if (child.exitCode === null) {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
+    await kill(child);
   }
 }

@@ -18,7 +18,7 @@ const prefixes = 32;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 export function recordAt(index: number): BenchRecord {
-  const next = bitsFrom(index);
+  const next = randomBits(index);
   const high = next();
   const segment = String(high % prefixes).padStart(2, '0');
   // The index is part of the key, mixed: no two records of a data set can have one key.
@@ -46,8 +46,8 @@ export function sortedRecords(count: number): BenchRecord[] {
 
 const hex = (value: number): string => value.toString(16).padStart(8, '0');
 
-/** splitmix32 (public domain): a stream of 32-bit numbers from a seed. */
-function bitsFrom(index: number): () => number {
+/** splitmix32 (public domain): a stream of 32-bit numbers, the same of each index on every machine. */
+export function randomBits(index: number): () => number {
   let state = (seed ^ Math.imul(index + 1, 0x85ebca6b)) >>> 0;
   return () => {
     state = (state + 0x9e3779b9) >>> 0;
