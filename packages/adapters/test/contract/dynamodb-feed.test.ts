@@ -1,18 +1,18 @@
 /**
  * Goal: the stream of a table is a feed like any other; its head is behind what was acknowledged, and what it cannot tell is
  * said before anything is written. Method: the contract suite on DynamoDB Local, on a table of strings and on one of binaries;
- * then what only a table does: items that are records no longer, marks, a stream that is off or of another type.
+ * then what only a table does: items that are records no longer, marks, a stream that is off, of another type, or late.
  */
 import type { StreamViewType } from '@aws-sdk/client-dynamodb';
-import { keyFromText, prefixRange, type MigrationId, type Position } from '@keyferry/core';
+import { keyFromText, prefixRange, type ChangeFeed, type MigrationId, type Position } from '@keyferry/core';
 import { feedContract, seedOf, type SeedRecord } from '@keyferry/core/testing';
-import { serverOrSkip } from '@keyferry/servers';
-import { describe, expect, it } from 'vitest';
+import { serverOrSkip, startFaultyDynamoDb, type FaultyDynamoDb } from '@keyferry/servers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Mapping } from '../../src/dynamodb/index.ts';
 import { tombstoneOf } from '../../src/dynamodb/mapping.ts';
 import { useDynamoDb } from './dynamodb-fixture.ts';
 import { openStoreFixture, plainTable, setStream, sortedTable, storeHarness } from './dynamodb-store-fixture.ts';
-import { briefly, changesSince, firstStep } from './read-feed.ts';
+import { briefly, changesSince, firstStep, readTo } from './read-feed.ts';
 
 const available = await serverOrSkip('dynamodb-local');
 
@@ -114,7 +114,83 @@ describe.skipIf(!available.ok)(`the stream of a table on DynamoDB Local${availab
     expect((await feed.foresee?.())?.lacks).toMatch(/ttl: endsAt/);
     const head = await feed.head();
     const elsewhere = head.replace(/-[0-9a-f]{8}:/, '-00000000:') as Position;
-    expect(await firstStep(feed, range, elsewhere)).toMatchObject({ kind: 'lost', why: expect.stringMatching(/is gone/) });
+    expect(await firstStep(feed, range, elsewhere)).toMatchObject({
+      kind: 'lost',
+      why: expect.stringMatching(/is gone/),
+    });
     await fixture.close();
+  });
+
+  describe('behind a proxy that does what the emulator never does', () => {
+    let proxy: FaultyDynamoDb;
+    let fixture: Awaited<ReturnType<typeof openFollowed>>;
+    let feed: ChangeFeed;
+    let from: Position;
+    beforeEach(async () => {
+      proxy = await startFaultyDynamoDb(bench().endpoint);
+      fixture = await openFollowed([]);
+      ({ feed } = await fixture.openAnother({ endpoint: proxy.endpoint }));
+      from = await fixture.store.feed.head();
+    });
+    afterEach(async () => {
+      expect(proxy.unspent(), 'faults that did not come to pass').toBe(0);
+      await fixture.close();
+      await proxy.close();
+    });
+
+    const toldUntil = async (head: Position) => {
+      const reader = await fixture.store.feed.open(range, from);
+      return briefly(await readTo(fixture.store.feed, reader, head));
+    };
+
+    it('has its head behind what was acknowledged, although the stream is late', async () => {
+      const late: unknown[] = [];
+      const withhold = (answer: Record<string, unknown>) => {
+        late.push(...(answer['Records'] as unknown[]));
+        return { ...answer, Records: [] };
+      };
+      const tell = (answer: Record<string, unknown>) => ({
+        ...answer,
+        Records: [...late, ...(answer['Records'] as unknown[])],
+      });
+      proxy.plant('GetRecords', { kind: 'edit-answer', edit: withhold }, 2);
+      proxy.plant('GetRecords', { kind: 'edit-answer', edit: tell });
+      await fixture.change([{ put: seed('a') }]);
+      const head = await feed.head();
+      expect(late).toHaveLength(1);
+      expect(await toldUntil(head)).toEqual(['contract/a = a']);
+    });
+
+    it('waits for the shard that follows one that ended, and marks it', async () => {
+      const ended = 'shardId-00000000000000000001-00000000';
+      const parent = {
+        ShardId: ended,
+        SequenceNumberRange: { StartingSequenceNumber: '1', EndingSequenceNumber: '1' },
+      };
+      const shardsAre = (shards: (real: object) => readonly object[]) => (answer: Record<string, unknown>) => {
+        const description = answer['StreamDescription'] as { readonly Shards: readonly object[] };
+        return { StreamDescription: { ...description, Shards: shards(description.Shards[0] ?? {}) } };
+      };
+      proxy.plant('DescribeStream', { kind: 'edit-answer', edit: shardsAre(() => [parent]) });
+      const both = shardsAre((real) => [parent, { ...real, ParentShardId: ended }]);
+      proxy.plant('DescribeStream', { kind: 'edit-answer', edit: both }, 2);
+      await fixture.change([{ put: seed('a') }]);
+      const head = await feed.head();
+      expect(head).not.toContain(ended);
+      expect(await toldUntil(head)).toEqual(['contract/a = a']);
+    });
+
+    it('is lost where records were trimmed, and only then', async () => {
+      await fixture.change([{ put: seed('a') }]);
+      proxy.plant('GetShardIterator', { kind: 'refuse', error: 'TrimmedDataAccessException' });
+      expect(await firstStep(feed, range, from)).toMatchObject({
+        kind: 'lost',
+        why: expect.stringMatching(/no longer/),
+      });
+      proxy.plant('GetRecords', { kind: 'refuse', error: 'ExpiredIteratorException' });
+      proxy.plant('DescribeStream', { kind: 'refuse', error: 'LimitExceededException' });
+      await expect(firstStep(feed, range, from)).rejects.toMatchObject({ code: 'store.throttled', retry: 'backoff' });
+      expect(await firstStep(feed, range, from)).toMatchObject({ changes: [{ kind: 'put', key: 'contract/a' }] });
+    });
   });
 });

@@ -207,7 +207,10 @@ class Looking {
   /** Another attempt finds the shards as they are then. */
   private moved(): KeyferryError {
     const { store, table } = this.context.api;
-    return new KeyferryError('store.timeout', { store, detail: `the shards of table ${table} moved while its head was read` });
+    return new KeyferryError('store.timeout', {
+      store,
+      detail: `the shards of table ${table} moved while its head was read`,
+    });
   }
 }
 

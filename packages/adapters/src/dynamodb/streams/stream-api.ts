@@ -1,10 +1,16 @@
 /**
- * The stream of a table, request by request. Its client is loaded with the first of them: whoever follows no table needs none.
+ * The stream of a table, request by request: the service has a client of its own for them.
  *
  * What is lost is an outcome here and no failure: records are kept for a day, and a shard for as long as its last ones.
  */
 import { DescribeTableCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { DynamoDBStreamsClient, GetShardIteratorCommandInput } from '@aws-sdk/client-dynamodb-streams';
+import {
+  DescribeStreamCommand,
+  DynamoDBStreamsClient,
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  type GetShardIteratorCommandInput,
+} from '@aws-sdk/client-dynamodb-streams';
 import { KeyferryError } from '@keyferry/core';
 import { clientOptions, type Connection, type ConnectionOptions } from '../connection.ts';
 import { toStoreError } from '../errors.ts';
@@ -43,7 +49,7 @@ export class StreamApi {
   readonly table: string;
   private readonly connection: Connection;
   private readonly options: ConnectionOptions;
-  private client: Promise<DynamoDBStreamsClient> | null = null;
+  private client: DynamoDBStreamsClient | null = null;
 
   constructor(connection: Connection, options: ConnectionOptions) {
     this.store = connection.name;
@@ -67,7 +73,6 @@ export class StreamApi {
   }
 
   async shards({ arn }: Stream): Promise<readonly ListedShard[]> {
-    const { DescribeStreamCommand } = await import('@aws-sdk/client-dynamodb-streams');
     const listed: ListedShard[] = [];
     let from: string | undefined;
     do {
@@ -86,7 +91,6 @@ export class StreamApi {
   }
 
   async iterator({ arn }: Stream, shard: string, begin: Begin): Promise<Outcome<{ readonly iterator: string }>> {
-    const { GetShardIteratorCommand } = await import('@aws-sdk/client-dynamodb-streams');
     const input: GetShardIteratorCommandInput = { StreamArn: arn, ShardId: shard, ...whereOf(begin) };
     const answer = await this.outcome((client) => client.send(new GetShardIteratorCommand(input)));
     if (typeof answer === 'string') return answer;
@@ -97,7 +101,6 @@ export class StreamApi {
   }
 
   async records(iterator: string, max: number): Promise<Outcome<RecordsPage>> {
-    const { GetRecordsCommand } = await import('@aws-sdk/client-dynamodb-streams');
     const input = { ShardIterator: iterator, Limit: Math.min(recordsMax, max) };
     const answer = await this.outcome((client) => client.send(new GetRecordsCommand(input)));
     if (typeof answer === 'string') return answer;
@@ -108,13 +111,17 @@ export class StreamApi {
         const detail = `a record of the stream (${eventName ?? 'of no name'}) has no keys, number or item`;
         throw new KeyferryError('store.answer-unexpected', { store: this.store, detail });
       }
-      return { keys: attributesOf(Keys), image: NewImage === undefined ? null : attributesOf(NewImage), sequence: SequenceNumber };
+      return {
+        keys: attributesOf(Keys),
+        image: NewImage === undefined ? null : attributesOf(NewImage),
+        sequence: SequenceNumber,
+      };
     });
     return { records, next: NextShardIterator ?? null };
   }
 
   close(): void {
-    void this.client?.then((client) => client.destroy());
+    this.client?.destroy();
   }
 
   private async describeTable(): Promise<Stream | { readonly detail: string; readonly command: string }> {
@@ -150,12 +157,9 @@ export class StreamApi {
   }
 
   private async send<T>(request: (client: DynamoDBStreamsClient) => Promise<T>): Promise<T> {
-    this.client ??= import('@aws-sdk/client-dynamodb-streams').then(
-      ({ DynamoDBStreamsClient: Client }) => new Client({ ...clientOptions(this.options), maxAttempts: 1 }),
-    );
-    const client = await this.client;
+    this.client ??= new DynamoDBStreamsClient({ ...clientOptions(this.options), maxAttempts: 1 });
     try {
-      return await request(client);
+      return await request(this.client);
     } catch (error) {
       // Of streams it says that requests come too fast (API reference, "DescribeStream").
       if (error instanceof Error && error.name === 'LimitExceededException') {
