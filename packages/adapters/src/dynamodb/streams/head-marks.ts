@@ -194,13 +194,18 @@ class Looking {
   private numberOf(shard: string | null): number {
     const free = [...this.homes].filter(([number]) => !this.unseen.has(number));
     const known = free.find(([, home]) => home === shard) ?? free.find(([, home]) => !this.reading.has(home));
-    let number = known?.[0] ?? 0;
-    while (known === undefined && (this.homes.has(number) || this.unseen.has(number))) number += 1;
+    const number = known?.[0] ?? this.firstNew();
     if (number >= marksMax) {
       const detail = `${marksMax} marks did not fall into each open shard of the stream of table ${this.context.api.table}`;
       throw new KeyferryError('store.unsupported', { store: this.context.api.store, detail });
     }
     this.unseen.add(number);
+    return number;
+  }
+
+  private firstNew(): number {
+    let number = 0;
+    while (this.homes.has(number) || this.unseen.has(number)) number += 1;
     return number;
   }
 

@@ -3,7 +3,7 @@
  * nobody can tell any more for lost. Method: the cases of a table that splits, then a stream that grows and is trimmed at random.
  */
 import type { Position } from '@keyferry/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { leavesOf, meetShards, placeOf, positionOf, reaches, type ListedShard, type Place } from './place.ts';
 

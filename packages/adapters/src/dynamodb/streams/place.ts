@@ -29,7 +29,7 @@ export interface ListedShard {
   readonly isClosed: boolean;
 }
 
-export type Met = { readonly kind: 'on'; readonly place: Place } | { readonly kind: 'lost'; readonly why: string };
+type Met = { readonly kind: 'on'; readonly place: Place } | { readonly kind: 'lost'; readonly why: string };
 
 /** Names and numbers of a place fit into every store that a tail writes to: 100 kB. */
 export const shardsMax = 1500;

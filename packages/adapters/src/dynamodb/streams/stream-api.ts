@@ -35,9 +35,6 @@ export interface RecordsPage {
   readonly next: string | null;
 }
 
-/** Where to begin in a shard. `latest`: behind what is there now. */
-export type Begin = ShardPlace | 'latest';
-
 /** `trimmed`: the shard, or what followed the place in it, is there no more. `expired`: ask for an iterator anew. */
 export type Outcome<T> = T | 'trimmed' | 'expired';
 
@@ -90,7 +87,8 @@ export class StreamApi {
     throw new KeyferryError('store.unsupported', { store: this.store, detail });
   }
 
-  async iterator({ arn }: Stream, shard: string, begin: Begin): Promise<Outcome<{ readonly iterator: string }>> {
+  /** @param begin a place in the shard; `latest`: behind what is there now */
+  async iterator({ arn }: Stream, shard: string, begin: ShardPlace): Promise<Outcome<{ readonly iterator: string }>> {
     const input: GetShardIteratorCommandInput = { StreamArn: arn, ShardId: shard, ...whereOf(begin) };
     const answer = await this.outcome((client) => client.send(new GetShardIteratorCommand(input)));
     if (typeof answer === 'string') return answer;
@@ -170,7 +168,7 @@ export class StreamApi {
   }
 }
 
-function whereOf(begin: Begin): Pick<GetShardIteratorCommandInput, 'ShardIteratorType' | 'SequenceNumber'> {
+function whereOf(begin: ShardPlace): Pick<GetShardIteratorCommandInput, 'ShardIteratorType' | 'SequenceNumber'> {
   if (begin === 'latest') return { ShardIteratorType: 'LATEST' };
   if (begin === 'begin') return { ShardIteratorType: 'TRIM_HORIZON' };
   return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: begin };
