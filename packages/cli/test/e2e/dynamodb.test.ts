@@ -263,7 +263,7 @@ describe.skipIf(available.some(({ ok }) => !ok))(`DynamoDB as a store${note}`, (
     expect(await target.read()).toEqual({});
     const { own } = await tableNow(table);
     expect(own.filter((id) => !id.startsWith('_keyferry/move/epoch/'))).toEqual([]);
-  }, 180_000);
+  }, 600_000);
 
   it('a table that is not there, or has other keys, is told with what is wrong', async () => {
     await createTable(servers.dynamo.endpoint, 'other-keys', { hash: 'pk' });
