@@ -150,7 +150,7 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
         form: null,
         capabilities: dynamoDbCapabilities(exampleMapping),
         permission:
-          'dynamodb:DescribeTable, DescribeTimeToLive and Scan on the table; write on TMPDIR, for a sorted scratch file',
+          'dynamodb:DescribeTable, DescribeTimeToLive and Scan on the table; to be followed, what a target needs, and DescribeStream, GetShardIterator and GetRecords on its stream; write on TMPDIR, for a sorted scratch file',
       },
     ],
     target: (['transactions', 'single'] as const).map((writes) => ({

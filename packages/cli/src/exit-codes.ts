@@ -116,6 +116,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'store.timeout': 'failed',
   'store.throttled': 'failed',
   'store.table-missing': 'failed',
+  'store.stream-unusable': 'failed',
   'store.no-leader': 'failed',
   'store.auth-failed': 'failed',
   'store.permission-denied': 'failed',

@@ -44,7 +44,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
   ]);
   const findings: Finding[] = [
     ...sameStoreFindings(spec, source, target),
-    ...sourceFindings(engine, source),
+    ...sourceFindings(engine, spec, source),
     ...targetFindings(engine),
   ];
   const members = await lookAtMembers(engine);
@@ -93,6 +93,7 @@ function sameStoreFindings({ rule }: MigrationSpec, source: StoreDescription, ta
 /** What a source cannot do, or cannot show whole. */
 function sourceFindings(
   { source: { capabilities } }: Engine,
+  spec: MigrationSpec,
   { cutShort, neverUsed, beingWritten }: StoreDescription,
 ): Finding[] {
   const findings: Finding[] = [];
@@ -123,7 +124,8 @@ function sourceFindings(
       }),
     );
   }
-  if (!capabilities.pinnedView) {
+  // Replication proves it otherwise: what was half seen, the feed tells.
+  if (!capabilities.pinnedView && spec.strategy !== 'replicate') {
     findings.push(
       finding('read.not-pinned', {
         count: 1,

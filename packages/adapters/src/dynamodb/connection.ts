@@ -68,18 +68,10 @@ export class Connection {
   private readonly client: DynamoDBClient;
   private readonly scanClient: DynamoDBClient;
 
-  constructor({ name, table, region, endpoint, requestTimeoutMs = 10_000 }: ConnectionOptions) {
-    this.name = name;
-    this.table = table;
-    const shared = {
-      region,
-      requestHandler: {
-        connectionTimeout: Math.min(requestTimeoutMs, 5000),
-        requestTimeout: requestTimeoutMs,
-        throwOnRequestTimeout: true,
-      },
-      ...(endpoint === undefined ? {} : { endpoint }),
-    };
+  constructor(options: ConnectionOptions) {
+    this.name = options.name;
+    this.table = options.table;
+    const shared = clientOptions(options);
     this.client = new DynamoDBClient({ ...shared, maxAttempts: 1 });
     this.scanClient = new DynamoDBClient({ ...shared, maxAttempts: scanTriesMax });
   }
@@ -201,6 +193,17 @@ export class Connection {
     return failureNamed(Code) === null ? toStoreError(this.name, cause) : toStoreError(this.name, named);
   }
 }
+
+/** What every client of the service is made with. */
+export const clientOptions = ({ region, endpoint, requestTimeoutMs = 10_000 }: ConnectionOptions) => ({
+  region,
+  requestHandler: {
+    connectionTimeout: Math.min(requestTimeoutMs, 5000),
+    requestTimeout: requestTimeoutMs,
+    throwOnRequestTimeout: true,
+  },
+  ...(endpoint === undefined ? {} : { endpoint }),
+});
 
 /** A reason without an item may mean that there is none, or that they were too many to tell: who cares looks itself. */
 const foundIn = ({ Item }: CancellationReason): Attributes | undefined => Item;

@@ -4,6 +4,7 @@
  *
  *     view    parallel scan ──► spool on disk, sorted ──► any number of scans          position: a digest of what was read
  *     write   conditional writes in fenced transactions, or single ones (guarded-writes.ts)
+ *     feed    the table's stream, shard by shard (streams/)
  */
 import { DescribeTableCommand, DescribeTimeToLiveCommand } from '@aws-sdk/client-dynamodb';
 import {
@@ -13,6 +14,7 @@ import {
   keyFromText,
   prefixRange,
   rangeHolds,
+  type ChangeFeed,
   type Key,
   type KeyRange,
   type MemberPosition,
@@ -40,13 +42,16 @@ import type { WriteMode } from './limits.ts';
 import { defaultReservedPrefix, type Mapping } from './mapping.ts';
 import { PositionDigest, scanTable } from './table-scan.ts';
 import { DynamoDbTailControl } from './tail.ts';
+import { DynamoDbFeed } from './streams/feed.ts';
+import { StreamApi } from './streams/stream-api.ts';
 import { readItems } from './target-context.ts';
 
 export type { Mapping } from './mapping.ts';
 
-/** Tails can write to it. */
+/** Tails can write to it, and it can be followed where the table has a stream. */
 export interface DynamoDb extends SourceStore, TargetStore {
   readonly capabilities: TargetCapabilities;
+  readonly feed: ChangeFeed;
   tail(migration: MigrationId): TailControl;
 }
 
@@ -90,12 +95,14 @@ export function openDynamoDbStore(options: DynamoDbOptions): DynamoDb {
 class DynamoDbStore implements DynamoDb {
   readonly capabilities: TargetCapabilities;
   readonly publication = null;
+  readonly feed: ChangeFeed;
   private readonly options: DynamoDbOptions;
   private readonly connection: Connection;
   private readonly items: Items;
   private readonly segments: number;
   private readonly writes: WriteMode;
   private readonly lanes = new Lanes(requestsAtOnce);
+  private readonly streams: StreamApi;
   /** One a migration: it remembers marks. */
   private readonly controls = new Map<MigrationId, DynamoDbControl>();
   private shapeChecked: Promise<StoreDescription> | null = null;
@@ -109,6 +116,9 @@ class DynamoDbStore implements DynamoDb {
     this.segments = segments;
     this.writes = writes;
     this.capabilities = dynamoDbTargetCapabilities(mapping, this.items.reservedPrefix, writes);
+    this.streams = new StreamApi(this.connection, options);
+    const { connection, items, lanes, streams: api } = this;
+    this.feed = new DynamoDbFeed({ connection, items, lanes, api });
   }
 
   /** @throws {KeyferryError} `store.unsupported` when the table's keys or its TTL are not those of the configuration */
@@ -217,6 +227,7 @@ class DynamoDbStore implements DynamoDb {
     this.closed = true;
     for (const control of this.controls.values()) await control.close();
     this.connection.close();
+    this.streams.close();
   }
 
   private controlItems(migration: MigrationId): ControlItems {

@@ -6,8 +6,10 @@ import {
   CreateTableCommand,
   DeleteItemCommand,
   PutItemCommand,
+  UpdateTableCommand,
   UpdateTimeToLiveCommand,
   type AttributeValue,
+  type StreamViewType,
 } from '@aws-sdk/client-dynamodb';
 import { keyFromText, type Key } from '@keyferry/core';
 import type { Change, SeedRecord, TargetFixture, TargetHarness } from '@keyferry/core/testing';
@@ -115,6 +117,12 @@ export async function openStoreFixture(
       for (const store of stores) await store.close();
     },
   };
+}
+
+/** Null: off. Turned on again it is another stream, and the table's history is gone. */
+export async function setStream({ client }: Bench, TableName: string, type: StreamViewType | null): Promise<void> {
+  const StreamSpecification = { StreamEnabled: type !== null, ...(type !== null && { StreamViewType: type }) };
+  await client.send(new UpdateTableCommand({ TableName, StreamSpecification }));
 }
 
 async function createTable({ client }: Bench, { hash, sort, ttl }: Mapping): Promise<string> {

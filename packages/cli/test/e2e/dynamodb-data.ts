@@ -48,6 +48,16 @@ export async function putItems(endpoint: string, TableName: string, items: reado
   for (const Item of items) await call(endpoint, 'PutItem', { TableName, Item });
 }
 
+export async function deleteItem(endpoint: string, TableName: string, Key: Item): Promise<void> {
+  await call(endpoint, 'DeleteItem', { TableName, Key });
+}
+
+/** Off and on again is another stream, with nothing of what was before. */
+export async function setStream(endpoint: string, TableName: string, StreamEnabled: boolean): Promise<void> {
+  const StreamSpecification = { StreamEnabled, ...(StreamEnabled && { StreamViewType: 'NEW_IMAGE' }) };
+  await call(endpoint, 'UpdateTable', { TableName, StreamSpecification });
+}
+
 /** @throws {TypeError} for a table whose partition key is not `id` */
 export async function itemsOf(endpoint: string, TableName: string): Promise<TableItems> {
   const records = new Map<string, Item>();

@@ -1,6 +1,7 @@
 /**
  * Goal: a DynamoDB table is a store like any other: what goes in from etcd v2 and out to etcd v3 is what was there, through
- * a kill, and going back leaves the table as it was; what is no record is said before anything is written.
+ * a kill, and going back leaves the table as it was; what is no record is said before anything is written. By its stream it
+ * is followed while an application writes, and no write is lost on the way to etcd v3 and back.
  * Method: the built binary between real servers; the tables are looked at with the SDK, beside keyferry.
  */
 import {
@@ -13,9 +14,10 @@ import {
 } from '@keyferry/servers';
 import type { CostRow } from '@keyferry/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createTable, itemsOf, putItems, type TableItems } from './dynamodb-data.ts';
+import { createTable, deleteItem, itemsOf, putItems, setStream, type TableItems } from './dynamodb-data.ts';
 import { readTexts } from './etcd-data.ts';
-import { findingsWith, MigrationFolder, type MigrationOptions } from './migration-folder.ts';
+import { findingsWith, MigrationFolder, until, type MigrationOptions } from './migration-folder.ts';
+import { Application, textAtV3, v3Store, type ApplicationStore } from './replicate-application.ts';
 
 const available = await Promise.all([
   serverOrSkip('etcd-3.4'),
@@ -203,6 +205,65 @@ describe.skipIf(available.some(({ ok }) => !ok))(`DynamoDB as a store${note}`, (
     expect(await run(folder, 'rollback', 'move', '--yes')).toMatchObject({ exitCode: 0 });
     expect((await tableNow(table)).records).toEqual(start.records);
   });
+
+  it('a table is followed by its stream, lost and found again, cut over to etcd v3, and back without a loss', async () => {
+    const { dynamo, current } = servers;
+    const [table, endpoint] = ['followed', current.endpoints[0] as string];
+    await createTable(dynamo.endpoint, table, { hash: 'id' });
+    const source: ApplicationStore = {
+      put: (name, value) => putItems(dynamo.endpoint, table, [{ id: { S: name }, value: { S: value } }]),
+      delete: (name) => deleteItem(dynamo.endpoint, table, { id: { S: name } }),
+      read: async () =>
+        Object.fromEntries(
+          [...(await tableNow(table)).records].map(([name, item]) => [name, String(item['value']?.['S'])]),
+        ),
+    };
+    const target = v3Store(endpoint, 'followed/');
+    const app = new Application({ source, target }, () => textAtV3(endpoint, 'switch/primary'));
+    const folder = await open({
+      source: plain(table, { value: { type: 'string' } }),
+      target: { kind: 'etcd-v3', endpoints: current.endpoints },
+      prefix: '',
+      targetPrefix: 'followed/',
+      settings: {
+        strategy: 'replicate',
+        replicate: { freeze: { switch: { store: 'new', key: 'switch' } }, pauseMax: '90s', requestLife: '2s' },
+        guards: { deleteShareMax: 1 },
+      },
+    });
+    for (let i = 0; i < 100; i += 1) {
+      await source.put(`seed/${i}`, `value ${i}`);
+      app.tally.set(`seed/${i}`, `value ${i}`);
+    }
+    await setStream(dynamo.endpoint, table, true);
+    app.start();
+    try {
+      expect(await run(folder, 'plan', 'move', '--out', 'move.kfplan')).toMatchObject({ exitCode: 0 });
+      const proven = { format: 'keyferry.replicate', outcome: 'proven', refusedTotal: 0 };
+      expect(await run(folder, 'apply', 'move.kfplan')).toMatchObject({ exitCode: 0, document: proven });
+      await setStream(dynamo.endpoint, table, false);
+      await source.delete('seed/7');
+      app.tally.delete('seed/7');
+      await setStream(dynamo.endpoint, table, true);
+      expect(await run(folder, 'apply', 'move.kfplan')).toMatchObject({
+        exitCode: 0,
+        document: { ...proven, carried: { reconciled: 1 } },
+      });
+      expect(await run(folder, 'cutover', 'move', '--yes')).toMatchObject({ exitCode: 0, document: { strays: [] } });
+      const before = app.writes;
+      await until(() => Promise.resolve(app.writes > before + 50));
+      const back = await run(folder, 'rollback', 'move', '--yes');
+      expect(back).toMatchObject({ exitCode: 0, document: { ledBack: { strays: [] }, left: 0 } });
+      const after = app.writes;
+      await until(() => Promise.resolve(app.writes > after + 20));
+    } finally {
+      await app.stop();
+    }
+    expect(await source.read()).toEqual(Object.fromEntries(app.tally));
+    expect(await target.read()).toEqual({});
+    const { own } = await tableNow(table);
+    expect(own.filter((id) => !id.startsWith('_keyferry/move/epoch/'))).toEqual([]);
+  }, 600_000);
 
   it('a table that is not there, or has other keys, is told with what is wrong', async () => {
     await createTable(servers.dynamo.endpoint, 'other-keys', { hash: 'pk' });

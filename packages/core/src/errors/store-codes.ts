@@ -23,6 +23,11 @@ export const storeCodes = {
     summary: 'store {store} has no such table: {detail}',
     remedy: 'make the table, or correct table and region of the store in the configuration',
   }),
+  'store.stream-unusable': entry<StoreDetails & { command: string }>({
+    retry: 'never',
+    summary: 'store {store} cannot be followed: {detail}; nothing was changed about it',
+    remedy: 'turn its stream on, and then run the command again:   {command}',
+  }),
   'store.no-leader': entry<StoreDetails>({
     retry: 'backoff',
     summary: 'store {store} has no leader or lost its quorum: {detail}',

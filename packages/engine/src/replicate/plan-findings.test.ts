@@ -42,9 +42,8 @@ describe('a plan of strategy replicate', () => {
     ).toBe(true);
   });
 
-  it('blocks a source that cannot be read at one position', async () => {
-    const found = await findingsOf({ source: { capabilities: { pinnedView: false } } });
-    expect(found.some((each) => each.startsWith('replicate.unable'))).toBe(true);
+  it('takes a source that shows no one state, for whatever is read too early or too late is told', async () => {
+    expect(await findingsOf({ source: { capabilities: { pinnedView: false } } })).toEqual([]);
   });
 
   it('asks before it takes equal records for its own', async () => {

@@ -87,7 +87,6 @@ function unableFindings(
   if (target.tail?.(migration) === undefined) lacks.push(`no tail can write to store ${targetStore}`);
   if (replicate?.back.tail?.(migration) === undefined)
     lacks.push(`no tail can write to store ${sourceStore}, for the way back`);
-  if (!source.capabilities.pinnedView) lacks.push(`store ${sourceStore} cannot be read at one position`);
   if (target.publication !== null) lacks.push(`store ${targetStore} is written once, as a whole`);
   for (const { store, lacks: why } of foreseen) if (why !== null) lacks.push(`store ${store}: ${why}`);
   if (lacks.length === 0) return [];

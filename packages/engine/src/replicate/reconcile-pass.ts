@@ -6,8 +6,9 @@
  *
  * The position comes first, so that whatever moves during the scan is told by the feed again (SPEC R44). Which keys were
  * deleted needs no memory: a cutover goes through only once both sides are equal, so what the follower has and the primary
- * has not was deleted there since, either way. Deletes follow only from a scan that shows one state of the primary, never from
- * an empty one, and past the plan's guards only if that was accepted by name.
+ * has not was deleted there since, either way. Deletes follow only from a scan that shows one state of the primary, or else from
+ * a look at each key by itself (SPEC R114); never from an empty one, and past the plan's guards only if that was accepted by
+ * name.
  */
 import {
   changedRecord,
@@ -20,7 +21,6 @@ import {
   type JoinVisitor,
   type Key,
   type MigrationSpec,
-  type ReadableStore,
   type StoredRecord,
   type TailChange,
 } from '@keyferry/core';
@@ -30,6 +30,7 @@ import { joinViews } from '../pages.ts';
 import { withRetry } from '../retry.ts';
 import { permanentRecord } from './permanent-source.ts';
 import type { TailRoute } from './route.ts';
+import { readBothSides } from './side-by-side.ts';
 import type { Tail } from './tail.ts';
 
 export interface ReconcileContext {
@@ -57,9 +58,8 @@ export async function reconcilePass(
   } finally {
     await views.close();
   }
-  const { deletes } = found;
-  const primary = tail.route.tail === 'forward' ? engine.source : engine.target;
-  assertDeletesAllowed(spec, found, primary, context.deletesAccepted);
+  const deletes = await provenDeletes(engine, spec, tail.route, found.deletes, context.signal);
+  assertDeletesAllowed(spec, found, deletes.length, context.deletesAccepted);
   await tail.applyAll([...found.takePuts(), ...deletes], position);
   tail.count({ reconciled: 1 });
   engine.host.emit({
@@ -68,11 +68,29 @@ export async function reconcilePass(
   });
 }
 
+/** Of a primary that shows no one state, those whose keys are gone when each is looked at; what came since is told by the feed. */
+async function provenDeletes(
+  engine: Engine,
+  spec: MigrationSpec,
+  { tail, targetKeyOf }: TailRoute,
+  deletes: readonly TailChange[],
+  signal: AbortSignal,
+): Promise<readonly TailChange[]> {
+  const primary = tail === 'forward' ? engine.source : engine.target;
+  if (primary.capabilities.pinnedView || deletes.length === 0) return deletes;
+  const keys = deletes.map(({ key }) => targetKeyOf(key));
+  const sides = await readBothSides(engine, spec, keys, signal);
+  const gone = new Set(
+    sides.filter((each) => (tail === 'forward' ? each.wanted : each.target) === null).map(({ targetKey }) => targetKey),
+  );
+  return deletes.filter((_, i) => gone.has(keys[i] as Key));
+}
+
 /** @throws {KeyferryError} `tail.deletes-guarded` */
 function assertDeletesAllowed(
   { migration, guards }: MigrationSpec,
-  { deletes: { length: deletes }, followerKeys: keys, primaryKeys }: Differing,
-  primary: ReadableStore,
+  { followerKeys: keys, primaryKeys }: Differing,
+  deletes: number,
   accepted: boolean,
 ): void {
   if (deletes === 0) return;
@@ -80,7 +98,6 @@ function assertDeletesAllowed(
     throw new KeyferryError('tail.deletes-guarded', { migration, deletes, keys, why });
   };
   if (primaryKeys === 0) refuse('the primary store shows no record at all, which is not taken for an answer');
-  if (!primary.capabilities.pinnedView) refuse('the primary store cannot be read at one position');
   if (accepted) return;
   if (deletes > guards.deletesMax) refuse(`the guard is ${countText(guards.deletesMax)} keys`);
   if (deletes > keys * guards.deleteShareMax) refuse(`the guard is a share of ${guards.deleteShareMax}`);

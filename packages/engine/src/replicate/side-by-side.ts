@@ -2,7 +2,8 @@
  * Both sides of single records: what stands in the target, and what should, as the source has it now.
  *
  * Which side is primary does not matter: a record is the same in both if the target holds what the rules make of the
- * source's. Ends are no part of it (permanent-source.ts). Read at or after the call, with the strongest consistency.
+ * source's. Ends are no part of it (permanent-source.ts). Read at or after the call, with the strongest consistency: in a
+ * view, or key by key where a view of the source shows no one state and would read all of it (SPEC R114).
  */
 import {
   imageRule,
@@ -13,12 +14,14 @@ import {
   type MigrationSpec,
   type StopSignal,
   type StoredRecord,
+  type TargetStore,
 } from '@keyferry/core';
 import { imageOf } from '../image-records.ts';
 import { spansOf } from '../image.ts';
 import type { Engine } from '../migration.ts';
 import { scanPages } from '../pages.ts';
 import { withRetry } from '../retry.ts';
+import { portsOf } from './direction.ts';
 import { permanentRecord } from './permanent-source.ts';
 
 export interface BothSides {
@@ -41,7 +44,7 @@ export async function readBothSides(
   const keys = [...targetKeys].toSorted();
   if (keys.length === 0) return [];
   const sources = await readSource(engine, spec, keys, signal);
-  const targets = await lookUpAll(engine, keys, signal);
+  const targets = await lookUpAll(engine, engine.target, keys, signal);
   return keys.map((targetKey, i) => {
     const source = sources.get(targetKey) ?? null;
     const target = targets[i] ?? null;
@@ -66,6 +69,13 @@ async function readSource(
 ): Promise<ReadonlyMap<Key, StoredRecord>> {
   const { rule } = imageRule(spec);
   const found = new Map<Key, StoredRecord>();
+  if (!engine.source.capabilities.pinnedView) {
+    const ours = keys.filter((key) => key.startsWith(rule.targetPrefix));
+    const sourceKeys = ours.map((key) => toSourceKey(rule, key));
+    const records = await lookUpAll(engine, portsOf(engine).back, sourceKeys, signal);
+    for (const [i, record] of records.entries()) if (record !== null) found.set(ours[i] as Key, record);
+    return found;
+  }
   const view = await withRetry(engine, 'open source', () => engine.source.openView(spansOf(spec).source), signal);
   try {
     for (const targetKey of keys) {
@@ -83,14 +93,15 @@ async function readSource(
 
 async function lookUpAll(
   engine: Engine,
+  store: TargetStore,
   keys: readonly Key[],
   signal?: StopSignal,
 ): Promise<readonly (StoredRecord | null)[]> {
-  const { batchKeysMax } = engine.target.capabilities;
+  const { batchKeysMax } = store.capabilities;
   const found: (StoredRecord | null)[] = [];
   for (let at = 0; at < keys.length; at += batchKeysMax) {
     const part = keys.slice(at, at + batchKeysMax);
-    found.push(...(await withRetry(engine, 'look up', () => engine.target.lookUp(part), signal)));
+    found.push(...(await withRetry(engine, 'look up', () => store.lookUp(part), signal)));
   }
   return found;
 }

@@ -178,8 +178,12 @@ describe('a range that goes at once', () => {
 });
 
 describe('a position that was lost', () => {
-  it('is made up for by a comparison, deletes included', async () => {
-    const stage = stageOf({ spec: { guards: { deleteShareMax: 0.5, deletesMax: 1000 } } });
+  /** What shows no one state of itself is looked at key by key before anything is deleted. */
+  const views = [{ pinnedView: true }, { pinnedView: false }] as const;
+
+  it.each(views)('is made up for by a comparison, deletes included, with $pinnedView', async (capabilities) => {
+    const guards = { deleteShareMax: 0.5, deletesMax: 1000 };
+    const stage = stageOf({ spec: { guards }, source: { capabilities } });
     stage.fillSource({ a: '1', b: '2', c: '3' });
     const plan = await stage.plan();
     await stage.replicate(plan);
@@ -193,8 +197,9 @@ describe('a position that was lost', () => {
     expect(stage.targetValues()).toEqual({ a: 'newer', c: 'newer' });
   });
 
-  it('is made up for on the way back too', async () => {
-    const stage = stageOf({ spec: { guards: { deleteShareMax: 0.5, deletesMax: 1000 } } });
+  it.each(views)('is made up for on the way back too, with $pinnedView', async (capabilities) => {
+    const guards = { deleteShareMax: 0.5, deletesMax: 1000 };
+    const stage = stageOf({ spec: { guards }, source: { capabilities }, target: { capabilities } });
     stage.fillSource({ a: '1', b: '2', c: '3', d: '4' });
     const plan = await stage.plan();
     await stage.replicate(plan);
@@ -214,6 +219,38 @@ describe('a position that was lost', () => {
     await stage.rollBackReplicate();
     expect(stage.sourceValues()).toEqual({ a: 'newer', d: 'last', e: 'born there' });
     expect(stage.targetValues()).toEqual({});
+  });
+
+  it('deletes nothing of a source that shows no one state that is there when it is looked at by itself', async () => {
+    const stage = stageOf({
+      spec: { guards: { deleteShareMax: 0.5, deletesMax: 1000 } },
+      source: { capabilities: { pinnedView: false } },
+    });
+    stage.fillSource({ a: '1', b: '2', c: '3' });
+    const plan = await stage.plan();
+    await stage.replicate(plan);
+    const app = writes(stage);
+    app.delete('a');
+    app.delete('b');
+    stage.source.compact();
+    app.put('c', 'newer');
+    // The scan has passed the place of `a` when that comes back.
+    const openView = stage.source.openView.bind(stage.source);
+    const close = async (view: Awaited<ReturnType<typeof openView>>) => {
+      stage.source.openView = openView;
+      app.put('a', 'back');
+      await view.close();
+    };
+    const result = await stage.replicate(plan, {
+      ...at('tail.lost', () => {
+        stage.source.openView = async (range) => {
+          const view = await openView(range);
+          return { ...view, close: () => close(view) };
+        };
+      }),
+    });
+    expect(result).toMatchObject({ outcome: 'proven', carried: { reconciled: 1, deletes: 1 } });
+    expect(stage.targetValues()).toEqual({ a: 'back', c: 'newer' });
   });
 
   it('deletes nothing past the guard unless that was accepted, and nothing for an empty source', async () => {
