@@ -14,7 +14,7 @@ import type { EtcdServer } from '@keyferry/servers';
 import { Samples, type Benchmark } from '../benchmark.ts';
 import { BenchApplication, instanceCount, lossesOf } from '../workload/application.ts';
 import { copyByScript, fillV3 } from '../workload/fill-v3.ts';
-import { kill, mirrorArguments, startMirror, untilFollowed } from '../workload/make-mirror.ts';
+import { kill, mirrorArguments, startMirror, untilCarried, untilFollowed } from '../workload/make-mirror.ts';
 import { createReplicate } from '../workload/replicate.ts';
 import { endpointOf, startBenchEtcd } from '../workload/servers.ts';
 
@@ -104,17 +104,19 @@ async function moveByKeyferry(...[, source, target]: Parameters<Move>): Promise<
 
 async function moveByMirror(...[application, source, target]: Parameters<Move>): Promise<void> {
   const mirror = await followedThroughKill(source, target, () => startMirror(source, target));
-  await leadFrom(mirror, application);
+  await leadFrom(mirror, application, source, target);
 }
 
 async function moveByLivingMirror(...[application, source, target]: Parameters<Move>): Promise<void> {
   const mirror = await followed(source, target, () => startMirror(source, target));
-  await leadFrom(mirror, application);
+  await leadFrom(mirror, application, source, target);
 }
 
-async function leadFrom(mirror: ChildProcess, application: BenchApplication): Promise<void> {
+async function leadFrom(mirror: ChildProcess, ...[application, source, target]: Parameters<Move>): Promise<void> {
   try {
     await leadOver(application);
+    // What it has not carried yet is late, and not lost.
+    await untilCarried(source, target, mirror);
     await sleep(aroundMs);
   } finally {
     await kill(mirror);
