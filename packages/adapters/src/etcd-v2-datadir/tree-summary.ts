@@ -2,7 +2,15 @@
 import { none, rootId, type NodeId, type NodeTable } from './node-table.ts';
 import type { V2Tree } from './v2-tree.ts';
 
-export interface TreeSummary {
+/** What of a tree is etcd's own, and not the user's. */
+export interface OwnNodes {
+  /** Nodes of /0: members, the version of the cluster. */
+  readonly internal: number;
+  /** Nodes of /2: users and roles of v2. */
+  readonly auth: number;
+}
+
+export interface TreeSummary extends OwnNodes {
   /** Of the user's keys: files, of which some are hidden or expire. */
   readonly files: number;
   readonly directories: number;
@@ -13,10 +21,6 @@ export interface TreeSummary {
   /** Sum of the bytes of keys and values of the files. */
   readonly bytes: number;
   readonly largest: { readonly key: string; readonly valueBytes: number } | null;
-  /** Nodes of /0: members, the version of the cluster. */
-  readonly internal: number;
-  /** Nodes of /2: users and roles of v2. */
-  readonly auth: number;
   /** Nodes of the user that an etcd 3.6 would refuse to start with: those that a listing shows. */
   readonly listed: number;
   /** Users and roles of v2, which it refuses as well. */
@@ -58,10 +62,18 @@ export function summarize({ nodes, users }: V2Tree): TreeSummary {
     bytes,
     largest:
       largest === none ? null : { key: pathBelow(nodes, users, largest), valueBytes: nodes.valueLength(largest) },
-    internal: countBelow(nodes, nodes.child(rootId, '0')),
-    auth: auth === none ? 0 : 1 + countBelow(nodes, auth),
+    ...countOwn({ nodes }),
     listed,
     authEntries: auth === none ? 0 : childrenOf(nodes, auth, 'users') + childrenOf(nodes, auth, 'roles'),
+  };
+}
+
+/** These alone: they are few, where the user's may be millions and lie anywhere in memory. */
+export function countOwn({ nodes }: Pick<V2Tree, 'nodes'>): OwnNodes {
+  const auth = nodes.child(rootId, '2');
+  return {
+    internal: countBelow(nodes, nodes.child(rootId, '0')),
+    auth: auth === none ? 0 : 1 + countBelow(nodes, auth),
   };
 }
 
