@@ -53,6 +53,9 @@ it('tells names apart that are alike but for the number of zero bytes at their e
 
 it('sorts names that are alike for longer than any stack is deep', () => {
   const front = 'x'.repeat(400_000);
-  const names = Array.from({ length: 30 }, (_, i) => `${front}${i % 2 === 0 ? '' : front}${String(i).padStart(2, '0')}`);
+  const names = Array.from(
+    { length: 30 },
+    (_, i) => `${front}${i % 2 === 0 ? '' : front}${String(i).padStart(2, '0')}`,
+  );
   expect(orderedNames(treeOf(names)).entries).toEqual(names.toSorted());
 });

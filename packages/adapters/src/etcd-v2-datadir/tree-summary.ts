@@ -2,15 +2,7 @@
 import { none, rootId, type NodeId, type NodeTable } from './node-table.ts';
 import type { V2Tree } from './v2-tree.ts';
 
-/** What of a tree is etcd's own, and not the user's. */
-export interface OwnNodes {
-  /** Nodes of /0: members, the version of the cluster. */
-  readonly internal: number;
-  /** Nodes of /2: users and roles of v2. */
-  readonly auth: number;
-}
-
-export interface TreeSummary extends OwnNodes {
+export interface TreeSummary {
   /** Of the user's keys: files, of which some are hidden or expire. */
   readonly files: number;
   readonly directories: number;
@@ -21,11 +13,18 @@ export interface TreeSummary extends OwnNodes {
   /** Sum of the bytes of keys and values of the files. */
   readonly bytes: number;
   readonly largest: { readonly key: string; readonly valueBytes: number } | null;
+  /** Nodes of /0: members, the version of the cluster. */
+  readonly internal: number;
+  /** Nodes of /2: users and roles of v2. */
+  readonly auth: number;
   /** Nodes of the user that an etcd 3.6 would refuse to start with: those that a listing shows. */
   readonly listed: number;
   /** Users and roles of v2, which it refuses as well. */
   readonly authEntries: number;
 }
+
+/** What of a tree is etcd's own, and not the user's. */
+export type OwnNodes = Pick<TreeSummary, 'internal' | 'auth'>;
 
 export function summarize({ nodes, users }: V2Tree): TreeSummary {
   let [files, directories, hiddenFiles, expiringFiles, bytes, listed] = [0, 0, 0, 0, 0, 0];
