@@ -64,6 +64,15 @@ export class NodeTable {
     this.makeDirectory(rootId);
   }
 
+  /** Rows that there are or were: each below this is a node, or removed. */
+  get rowCount(): number {
+    return this.rows;
+  }
+
+  isRemoved(node: NodeId): boolean {
+    return this.get(node, field.kind) === kinds.removed;
+  }
+
   /** The child of this name, the part of `text` from `from` to `end`; `none`: there is none. */
   child(parent: NodeId, text: string, from = 0, end = text.length): NodeId {
     let node = this.buckets[this.bucketOf(parent, text, from, end)] as number;
@@ -156,6 +165,36 @@ export class NodeTable {
 
   nameLength(node: NodeId): number {
     return this.get(node, field.nameLength);
+  }
+
+  /** The four bytes of the name from `at` on as a number, the first one highest; zero for what is behind its end. */
+  nameWord(node: NodeId, at: number): number {
+    const place = this.getDouble(node, double.namePlace);
+    const slab = this.slabs.slabOf(place);
+    const start = this.slabs.startOf(place);
+    const length = this.get(node, field.nameLength);
+    let word = 0;
+    for (let i = at; i < at + 4; i += 1) word = (word << 8) | (i < length ? (slab[start + i] as number) : 0);
+    return word >>> 0;
+  }
+
+  /** How many bytes two names begin with alike, at most `max`. */
+  sharedNameLength(a: NodeId, b: NodeId, max: number): number {
+    const [placeA, placeB] = [this.getDouble(a, double.namePlace), this.getDouble(b, double.namePlace)];
+    const [slabA, slabB] = [this.slabs.slabOf(placeA), this.slabs.slabOf(placeB)];
+    const [startA, startB] = [this.slabs.startOf(placeA), this.slabs.startOf(placeB)];
+    const end = Math.min(this.get(a, field.nameLength), this.get(b, field.nameLength), max);
+    let shared = 0;
+    while (shared < end && slabA[startA + shared] === slabB[startB + shared]) shared += 1;
+    return shared;
+  }
+
+  /** Below zero: `a` is before `b`. */
+  compareNames(a: NodeId, b: NodeId): number {
+    const shared = this.sharedNameLength(a, b, Infinity);
+    const [left, right] = [this.nameWord(a, shared), this.nameWord(b, shared)];
+    // A zero byte behind one name and none behind the other are one word.
+    return left === right ? this.nameLength(a) - this.nameLength(b) : left - right;
   }
 
   /** Whether it begins with an underscore. */
@@ -278,8 +317,7 @@ export class NodeTable {
   }
 
   private unchain(node: NodeId): void {
-    const name = this.name(node);
-    const bucket = this.bucketOf(this.parent(node), name, 0, name.length);
+    const bucket = this.bucketOfRow(node);
     const after = this.get(node, field.chain);
     let at = this.buckets[bucket] as number;
     if (at === node) {
@@ -304,7 +342,22 @@ export class NodeTable {
   private bucketOf(parent: NodeId, text: string, from: number, end: number): number {
     let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
     for (let i = from; i < end; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-    hash ^= hash >>> 15;
+    return this.bucketOfHash(hash);
+  }
+
+  /** The same over the name as it lies: growing makes no string of each. */
+  private bucketOfRow(node: NodeId): number {
+    const place = this.getDouble(node, double.namePlace);
+    const slab = this.slabs.slabOf(place);
+    const start = this.slabs.startOf(place);
+    const end = start + this.get(node, field.nameLength);
+    let hash = Math.imul(0x811c9dc5 ^ this.parent(node), 0x01000193);
+    for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (slab[i] as number), 0x01000193);
+    return this.bucketOfHash(hash);
+  }
+
+  private bucketOfHash(fnv: number): number {
+    let hash = fnv ^ (fnv >>> 15);
     hash = Math.imul(hash, 0x2c1b3c6d);
     hash ^= hash >>> 12;
     return hash & (this.buckets.length - 1);
@@ -314,8 +367,7 @@ export class NodeTable {
     this.buckets = new Int32Array(this.buckets.length * 2).fill(none);
     for (let node = rootId + 1; node < this.rows; node += 1) {
       if (this.get(node, field.kind) === kinds.removed) continue;
-      const name = this.name(node);
-      this.chain(node, this.bucketOf(this.parent(node), name, 0, name.length));
+      this.chain(node, this.bucketOfRow(node));
     }
   }
 

@@ -24,10 +24,11 @@ import { etcdV2DatadirCapabilities } from './capabilities.ts';
 import { compareMembers, type MemberPlace } from './compare-members.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
+import { OrderedTree } from './ordered-tree.ts';
 import { replay, type Replayed, type ReplayFacts, type ReplayOptions } from './replay.ts';
 import { serverOn, type ServerState } from './running-server.ts';
-import { summarize, type TreeSummary } from './tree-summary.ts';
-import { OrderedTree, TreeView, type HiddenNames } from './tree-view.ts';
+import { countOwn, type OwnNodes } from './tree-summary.ts';
+import { TreeView, type HiddenNames } from './tree-view.ts';
 
 export interface EtcdV2DatadirOptions extends ReplayOptions {
   /** The store's name in the configuration. */
@@ -63,7 +64,7 @@ interface Known {
   readonly facts: ReplayFacts;
   readonly position: Position;
   readonly members: number;
-  readonly summary: TreeSummary;
+  readonly own: OwnNodes;
   /** Nobody changes it any more: views show it as it is. */
   readonly tree: OrderedTree;
 }
@@ -152,13 +153,13 @@ function knownOf(fingerprint: string, server: ServerState, { tree, membership, f
     facts,
     position: String(tree.currentIndex) as Position,
     members: membership.list().length,
-    summary: summarize(tree),
+    own: countOwn(tree),
     tree: new OrderedTree(tree),
   };
 }
 
 /** `3.4.0 at entry 812; 14 nodes of etcd's own left out`: whatever was not taken from the files is said. */
-function versionText({ server, facts, members, summary: { internal, auth } }: Known): string {
+function versionText({ server, facts, members, own: { internal, auth } }: Known): string {
   const { clusterVersion, appliedIndex, log, uncommitted, brokenSnapshots, inOrderKeys } = facts;
   const remarks: string[] = [];
   if (server.kind === 'unknown') remarks.push('no telling here whether a server is at work on it');

@@ -23,6 +23,9 @@ export interface TreeSummary {
   readonly authEntries: number;
 }
 
+/** What of a tree is etcd's own, and not the user's. */
+export type OwnNodes = Pick<TreeSummary, 'internal' | 'auth'>;
+
 export function summarize({ nodes, users }: V2Tree): TreeSummary {
   let [files, directories, hiddenFiles, expiringFiles, bytes, listed] = [0, 0, 0, 0, 0, 0];
   let largest: NodeId = none;
@@ -58,10 +61,18 @@ export function summarize({ nodes, users }: V2Tree): TreeSummary {
     bytes,
     largest:
       largest === none ? null : { key: pathBelow(nodes, users, largest), valueBytes: nodes.valueLength(largest) },
-    internal: countBelow(nodes, nodes.child(rootId, '0')),
-    auth: auth === none ? 0 : 1 + countBelow(nodes, auth),
+    ...countOwn({ nodes }),
     listed,
     authEntries: auth === none ? 0 : childrenOf(nodes, auth, 'users') + childrenOf(nodes, auth, 'roles'),
+  };
+}
+
+/** These alone: they are few, where the user's may be millions and lie anywhere in memory. */
+export function countOwn({ nodes }: Pick<V2Tree, 'nodes'>): OwnNodes {
+  const auth = nodes.child(rootId, '2');
+  return {
+    internal: countBelow(nodes, nodes.child(rootId, '0')),
+    auth: auth === none ? 0 : 1 + countBelow(nodes, auth),
   };
 }
 

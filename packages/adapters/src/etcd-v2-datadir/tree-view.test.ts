@@ -5,7 +5,8 @@
 import { rangeHolds, type Key, type KeyRange, type Position } from '@keyferry/core';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { OrderedTree, TreeView } from './tree-view.ts';
+import { OrderedTree } from './ordered-tree.ts';
+import { TreeView } from './tree-view.ts';
 import type { V2Node } from './v2-node.ts';
 import { V2Tree } from './v2-tree.ts';
 

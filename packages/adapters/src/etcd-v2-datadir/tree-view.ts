@@ -4,7 +4,7 @@
  *     a   a-b   a/x   a/y   ab        '-' comes before '/': what is below a directory is not next to the directory itself
  *
  * So each directory stands twice among its siblings: as itself, by its name, and as what is below it, by its name and a
- * slash. Both are in order, and a walk takes whichever is next. Siblings are sorted once, when they are first walked.
+ * slash. Both are in order (ordered-tree.ts), and a walk takes whichever is next.
  *
  * What becomes of a node is as in the live adapter (etcd-v2/spool-tree.ts), so that a plan from either is the same one: files
  * become records, directories and what has expired are said not to be carried. What a listing over the API would hide is
@@ -28,50 +28,12 @@ import {
 import { byteString } from './byte-slabs.ts';
 import { directoryOf } from '../etcd-v2/directory.ts';
 import { none, type NodeId, type NodeTable } from './node-table.ts';
-import type { V2Tree } from './v2-tree.ts';
+import type { Order, OrderedTree } from './ordered-tree.ts';
 
 export type HiddenNames = 'leave-out' | 'carry';
 
 /** A page ends early where its values are large: a thousand values of 1 MiB would not be flat. */
 const pageBytesMax = 4 * 1024 * 1024;
-
-/** A tree that nobody changes any more, and the order of its nodes as far as somebody asked for it. */
-export class OrderedTree {
-  readonly nodes: NodeTable;
-  readonly users: NodeId | null;
-  private readonly orders = new Map<NodeId, Order>();
-
-  constructor({ nodes, users }: V2Tree) {
-    this.nodes = nodes;
-    this.users = users;
-  }
-
-  orderOf(directory: NodeId): Order {
-    const known = this.orders.get(directory);
-    if (known !== undefined) return known;
-    const { nodes } = this;
-    const byName = new Map<string, NodeId>();
-    const below: { readonly node: NodeId; readonly name: string }[] = [];
-    for (let node = nodes.firstChild(directory); node !== none; node = nodes.nextSibling(node)) {
-      const name = nodes.name(node);
-      byName.set(name, node);
-      if (nodes.isDirectory(node)) below.push({ node, name: `${name}/` });
-    }
-    // By the names alone: a sort that has to look into nodes takes three times as long.
-    const names = [...byName.keys()].toSorted();
-    const entries = new Int32Array(names.length);
-    for (let i = 0; i < names.length; i += 1) entries[i] = byName.get(names[i] as string) as NodeId;
-    const order: Order = { entries, below: below.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
-    this.orders.set(directory, order);
-    return order;
-  }
-}
-
-interface Order {
-  readonly entries: Int32Array;
-  /** Directories, by their name and a slash. */
-  readonly below: readonly { readonly node: NodeId; readonly name: string }[];
-}
 
 export interface TreeViewOptions {
   readonly position: Position;
