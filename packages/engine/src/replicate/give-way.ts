@@ -2,12 +2,13 @@
  * Giving way: a tail that follows holds the migration's lock for as long as it runs, so whoever comes to cut over asks it to
  * pause, as `runs pause` does, and lets others go on afterwards. If it dies before that, the pause ends by its age.
  */
-import { lockIsHeld, type MigrationId, type RunControl } from '@keyferry/core';
+import { lockIsHeld, type LockId, type MigrationId, type RunControl } from '@keyferry/core';
 import type { Environment } from '../migration.ts';
 import { requestControl } from '../run-control.ts';
 import { locksScope, readItem, readMigration } from '../state-items.ts';
 
 const givingWay = 'giving way to ';
+const lookEveryMs = 500;
 /** Longer than anybody waits for the lock. */
 const pauseMaxMs = 120_000;
 
@@ -27,7 +28,10 @@ export async function endStalePause(
   return (await requestControl(env, migration, { kind: 'resume' }, by)).control;
 }
 
-/** Runs `work`, which waits for the lock, while whoever holds it is paused. */
+/**
+ * Runs `work`, which waits for the lock, while whoever holds it is paused. Who holds it and does not follow yet, because it
+ * still copies or was not proven, is asked as soon as it does.
+ */
 export async function whileOthersGiveWay<T>(
   env: Environment,
   migration: MigrationId,
@@ -35,14 +39,34 @@ export async function whileOthersGiveWay<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const lock = await readItem(env, 'lock', locksScope, migration);
-  const entry = await readMigration(env, migration);
-  const phase = entry?.item.phase;
-  const follows = phase === 'replicating' || phase === 'cut-over';
-  if (!follows || lock === null || !lockIsHeld(lock.item, env.clock.nowMs())) return await work();
-  const { changed } = await requestControl(env, migration, { kind: 'pause' }, `${givingWay}${by}`);
+  if (lock === null || !lockIsHeld(lock.item, env.clock.nowMs())) return await work();
+  const over = new AbortController();
+  const asked = askOnceItFollows(env, migration, by, lock.item.lock, over.signal);
+  asked.catch(() => undefined); // who waits for the lock meets a state that fails, and says so
   try {
     return await work();
   } finally {
-    if (changed) await requestControl(env, migration, { kind: 'resume' }, by).catch(() => undefined);
+    over.abort();
+    if (await asked.catch(() => false))
+      await requestControl(env, migration, { kind: 'resume' }, by).catch(() => undefined);
   }
+}
+
+/** @returns whether it was asked, and has to be let go on afterwards */
+async function askOnceItFollows(
+  env: Environment,
+  migration: MigrationId,
+  by: string,
+  held: LockId,
+  signal: AbortSignal,
+): Promise<boolean> {
+  while (!signal.aborted) {
+    const phase = (await readMigration(env, migration))?.item.phase;
+    if (phase === 'replicating' || phase === 'cut-over')
+      return (await requestControl(env, migration, { kind: 'pause' }, `${givingWay}${by}`)).changed;
+    await env.clock.sleep(lookEveryMs, signal);
+    const lock = await readItem(env, 'lock', locksScope, migration);
+    if (lock?.item.lock !== held) return false;
+  }
+  return false;
 }
