@@ -23,7 +23,7 @@ import {
 import type { ConsulApi, Transaction } from './api.ts';
 import { cutBatch, type BatchContext, type PreparedChange } from './batch.ts';
 import { attemptValue } from './control-keys.ts';
-import { recordOf, versionOf, type ConsulEntry } from './entry.ts';
+import { noBytes, recordOf, versionOf, type ConsulEntry } from './entry.ts';
 import { lookUp } from './look-up.ts';
 import type { WriterMarks } from './marks.ts';
 import { plain } from './operations.ts';
@@ -194,8 +194,6 @@ export class ConsulChunkWriter implements ChunkWriter {
     return version === expected ? null : { kind: 'present', version, equal: false };
   }
 }
-
-const noBytes = new Uint8Array(0);
 
 /** The changes that the failed operations belong to. */
 function failedOf({ part, checksTombs }: Cut, failed: ReadonlySet<number>): readonly PreparedChange[] {

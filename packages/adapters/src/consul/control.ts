@@ -29,7 +29,7 @@ import type { Transaction } from './api.ts';
 import { operationsMax } from './capabilities.ts';
 import { ConsulChunkWriter, type WriterContext } from './chunk-writer.ts';
 import { fenceOf, fenceValue } from './control-keys.ts';
-import { indexOf, versionOf, type ConsulEntry } from './entry.ts';
+import { indexOf, noBytes, versionOf, type ConsulEntry } from './entry.ts';
 import { listingPrefix } from './key-form.ts';
 import { lookUp } from './look-up.ts';
 import { readMarks, WriterMarks } from './marks.ts';
@@ -223,8 +223,6 @@ export class ConsulControl implements TargetControl {
     }
   }
 }
-
-const noBytes = new Uint8Array(0);
 
 function indexOfEntry(entries: readonly ConsulEntry[], key: Key): number {
   return entries.find((entry) => entry.key === key)?.modifyIndex ?? 0;

@@ -52,4 +52,5 @@ export function isHeld(version: Version): boolean {
 }
 
 const heldMark = ' held';
-const noBytes = new Uint8Array(0);
+/** The value of an entry that says all it has to say by being there. */
+export const noBytes = new Uint8Array(0);

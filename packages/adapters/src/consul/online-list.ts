@@ -22,7 +22,7 @@ import { RecordSpool } from '../spool/record-spool.ts';
 import { assertTokenWhereNeeded } from './access.ts';
 import type { ConsulApi } from './api.ts';
 import type { ControlKeys } from './control-keys.ts';
-import { versionOf, type ConsulEntry } from './entry.ts';
+import { noBytes, versionOf, type ConsulEntry } from './entry.ts';
 import { listingPrefix } from './key-form.ts';
 import type { ValueForm } from './value-form.ts';
 
@@ -33,7 +33,6 @@ export interface ListContext {
 }
 
 const pageKeysMax = 500;
-const noBytes = new Uint8Array(0);
 /** Of a tombstone under which no record lies. */
 const noVersion = '' as Version;
 

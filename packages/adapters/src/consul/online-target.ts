@@ -41,7 +41,7 @@ import type { Transaction } from './api.ts';
 import { defaultReservedPrefix, defaultTransactionBytes, recordBytesMaxOf } from './capabilities.ts';
 import { connectionTo, type ConsulConnection, type ConsulConnectionOptions } from './connection.ts';
 import { ControlKeys } from './control-keys.ts';
-import { indexOf, versionOf, type ConsulEntry } from './entry.ts';
+import { indexOf, noBytes, versionOf, type ConsulEntry } from './entry.ts';
 import { unfitKey } from './key-form.ts';
 import { lookUp } from './look-up.ts';
 import { listEntries } from './online-list.ts';
@@ -82,7 +82,6 @@ interface State {
 }
 
 const defaultOnlineTimeoutMs = 5000;
-const noBytes = new Uint8Array(0);
 
 class ConsulOnlineTarget implements OnlineTarget {
   readonly role = 'target';

@@ -22,7 +22,7 @@ import {
 import type { Transaction } from './api.ts';
 import { operationsMax } from './capabilities.ts';
 import type { WriterContext } from './chunk-writer.ts';
-import { recordOf, type ConsulEntry } from './entry.ts';
+import { noBytes, recordOf, type ConsulEntry } from './entry.ts';
 import { lookUp } from './look-up.ts';
 import { readMarks } from './marks.ts';
 import { bytesOf, plain, type Operation } from './operations.ts';
@@ -182,5 +182,3 @@ export class Restorer {
     return (await this.context.writeUnder(epoch, wanted)).kind === 'done';
   }
 }
-
-const noBytes = new Uint8Array(0);

@@ -36,7 +36,7 @@ import {
 import { operationsMax, recordBytesMaxOf } from './capabilities.ts';
 import type { WriterContext } from './chunk-writer.ts';
 import { fenceOf } from './control-keys.ts';
-import { versionOf, type ConsulEntry } from './entry.ts';
+import { noBytes, versionOf, type ConsulEntry } from './entry.ts';
 import { unfitKey } from './key-form.ts';
 import { lookUp } from './look-up.ts';
 import { bytesOf, plain, type Operation } from './operations.ts';
@@ -280,8 +280,6 @@ function tailOf(store: string, entry: ConsulEntry | null): TailState | null {
   }
   return { fence, sent: Number(sent), position: rest.length === 0 ? null : (rest.join('\n') as Position) };
 }
-
-const noBytes = new Uint8Array(0);
 
 function indexIn(entries: readonly ConsulEntry[], key: Key): number {
   return entries.find((entry) => entry.key === key)?.modifyIndex ?? 0;
