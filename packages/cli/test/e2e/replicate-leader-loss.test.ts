@@ -92,8 +92,8 @@ describe.skipIf(!postgres.ok || !consul.ok)(`a Consul that loses its leader${not
     };
     /** Where the cluster had no leader for longer than a lock there lives, it lost its own, and said so. */
     const endsWhole = async ({ output }: LoggedRun) => {
-      const { exitCode, stderr } = await output;
-      if (exitCode !== 5 && exitCode !== 130) expect(stderr).toBe('');
+      const { exitCode, stdout, stderr } = await output;
+      if (exitCode !== 5 && exitCode !== 130) expect(`${exitCode}: ${stdout}${stderr}`).toBe('');
     };
     await succeeds(['plan', 'move', '--out', 'move.kfplan']);
 

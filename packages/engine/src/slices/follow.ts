@@ -4,6 +4,7 @@
  */
 import {
   KeyferryError,
+  lockIsHeld,
   nextStep,
   noCounts,
   standingOf,
@@ -19,7 +20,7 @@ import { summarizeChunks } from '../backfill-summary.ts';
 import { assertNotStopped, type Environment } from '../migration.ts';
 import { cancelledError } from '../run-control.ts';
 import { readStatus } from '../status.ts';
-import { attemptScope, currentId, listItems, readItem } from '../state-items.ts';
+import { attemptScope, currentId, listItems, locksScope, readItem } from '../state-items.ts';
 import type { ApplyResult } from '../strategies/offline.ts';
 import type { VerifyResult } from '../verify.ts';
 import { isSettleDue } from './online-moves.ts';
@@ -87,7 +88,9 @@ async function look(
   // Where applications take part it is over once they were led on, too.
   const isLedOn = plan.strategy !== 'dual-read' || !isSettleDue(state);
   if (phase !== 'applying' && (verification?.item.ended ?? null) !== null && isLedOn) {
-    return { ...(await resultOf(env, plan, attempt, counts ?? noCounts, startedAtMs)), backups: state.backups ?? [] };
+    const result = await resultOf(env, plan, attempt, counts ?? noCounts, startedAtMs);
+    if (await isStillHeld(env, migration, [result.run, state.run])) return null;
+    return { ...result, backups: state.backups ?? [] };
   }
   if (phase === 'applying') {
     const pace = {
@@ -108,6 +111,12 @@ async function look(
     env.host.emit({ code: 'verify.progress', data: { keys } });
   }
   return null;
+}
+
+/** Those that proved it and led applications on have the lock for a moment more: whatever command comes next would meet it. */
+async function isStillHeld(env: Environment, migration: MigrationId, runs: readonly string[]): Promise<boolean> {
+  const lock = await readItem(env, 'lock', locksScope, migration);
+  return lock !== null && runs.includes(lock.item.run) && lockIsHeld(lock.item, env.clock.nowMs());
 }
 
 function assertGoing(migration: MigrationId, control: RunControl, phase: string): void {

@@ -9,7 +9,9 @@ import {
   listPrices,
   newChunk,
   noCounts,
+  type LockState,
   type ReadableStore,
+  type RunId,
   type RunRecord,
   type StoreView,
   type TargetStore,
@@ -21,11 +23,12 @@ import { MemoryPlan } from '../../testing/sim/memory-plan.ts';
 import { readReport, readStatus, type Engine, type RunOptions } from '../index.ts';
 import { summarizeChunks } from '../backfill-summary.ts';
 import { withSession } from '../session.ts';
-import { attemptScope } from '../state-items.ts';
+import { attemptScope, locksScope } from '../state-items.ts';
 import { exportState } from '../transfer.ts';
 import { backfillSlice } from './backfill-slice.ts';
 import { Deadline } from './deadline.ts';
 import { dispatchSlice, spansOf } from './dispatch-slice.ts';
+import { followFunctions } from './follow.ts';
 import { SliceHome, type SliceRequest } from './slice.ts';
 import { readSubmission, submitPlan } from './submit.ts';
 import { sweepSlice } from './sweep-slice.ts';
@@ -274,6 +277,43 @@ describe('a submitted plan', () => {
       outcome: 'stopped',
       why: expect.stringContaining('compares no fences') as unknown,
     });
+  });
+});
+
+describe('whoever submitted a plan', () => {
+  /** Follows to the end, while a lock lies there that nobody renews. @returns virtual milliseconds until it came */
+  const followedFor = async (run: (last: string) => string): Promise<number> => {
+    const functions = await Serverless.planned();
+    await functions.begin();
+    await functions.backfill();
+    await functions.verify();
+    const { state, kernel, spec } = functions.stage;
+    const last = (await functions.stage.run((engine) => readReport(engine, spec.migration))).run?.run ?? '';
+    const lock: LockState = {
+      lock: 'lk-1' as LockState['lock'],
+      holder: 'function verify',
+      run: run(last) as RunId,
+      command: 'verify',
+      acquiredAtMs: kernel.nowMs,
+      heartbeatAtMs: kernel.nowMs,
+      leaseEndsAtMs: kernel.nowMs + leaseMs,
+    };
+    await state.write('lock', locksScope, spec.migration, lock, 'absent');
+    const beganAtMs = kernel.nowMs;
+    const { plan } = functions.plan.reader();
+    const signal = new AbortController().signal;
+    const ended = await functions.stage.run((engine) => followFunctions(engine, plan, { signal, deadLettersMax: 0 }));
+    expect(ended).toMatchObject({ outcome: 'done', run: last });
+    return kernel.nowMs - beganAtMs;
+  };
+  const leaseMs = 20_000;
+
+  it('hears of its end once the function that proved it has given its lock back, or has died with it', async () => {
+    expect(await followedFor((last) => last)).toBeGreaterThanOrEqual(leaseMs);
+  });
+
+  it('does not wait for a lock of somebody else', async () => {
+    expect(await followedFor(() => 'somebody')).toBeLessThan(leaseMs);
   });
 });
 

@@ -62,7 +62,14 @@ export class LocalCloud {
     this.functions = Object.fromEntries(names.map((name) => [name, functionOf(name)])) as LocalCloud['functions'];
   }
 
-  async invoke(name: FunctionName, event: unknown = {}): Promise<LocalInvocation> {
+  /** Is under way for `close` too, whether the caller waits for it or not. */
+  invoke(name: FunctionName, event: unknown = {}): Promise<LocalInvocation> {
+    const invocation = this.invokeOnce(name, event);
+    this.follow(invocation);
+    return invocation;
+  }
+
+  private async invokeOnce(name: FunctionName, event: unknown): Promise<LocalInvocation> {
     const { chaos = null, timeoutMs, onEnd } = this.options;
     const mayKill = chaos !== null && chaos() < 1 / 4;
     const invocation = this.functions[name].invoke(event);
@@ -84,7 +91,7 @@ export class LocalCloud {
     const calls: readonly FunctionName[] = this.follows ? ['tail'] : copying;
     for (const name of calls) {
       const times = chaos !== null && chaos() < 1 / 8 ? 2 : 1;
-      for (let i = 0; i < times; i += 1) this.start(name);
+      for (let i = 0; i < times; i += 1) void this.invoke(name);
     }
   }
 
@@ -114,10 +121,6 @@ export class LocalCloud {
   /** Ends all environments at once. */
   async abort(): Promise<void> {
     await Promise.all(Object.values(this.functions).map((each) => each.close()));
-  }
-
-  private start(name: FunctionName): void {
-    this.follow(this.invoke(name));
   }
 
   private follow(work: Promise<unknown>): void {
