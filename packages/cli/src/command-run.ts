@@ -203,7 +203,7 @@ export class CommandRun {
   end(exitCode: number, errorCode: string | null): void {
     this.ended = true;
     this.progress.end();
-    this.interrupt.dispose();
+    this.interrupt.end(exitCode);
     for (const stream of this.streams.splice(0)) stream.end(exitCode, errorCode);
   }
 

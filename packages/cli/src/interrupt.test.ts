@@ -33,10 +33,13 @@ describe('an interrupt', () => {
     expect(interrupt.signal.reason).toBe('timeout');
   });
 
-  it('leaves no listener behind', () => {
-    const { source, interrupt } = watch(60_000);
-    interrupt.dispose();
-    expect(source.eventNames()).toEqual([]);
+  it('changes nothing once the result stands; a second one does not wait for the rest of the process', () => {
+    const { source, stops, exits, interrupt } = watch(60_000);
+    interrupt.end(5);
+    source.emit('SIGINT');
+    expect([stops, exits]).toEqual([[], []]);
+    source.emit('SIGINT');
+    expect([stops, exits]).toEqual([[], [5]]);
   });
 });
 

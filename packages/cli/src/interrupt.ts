@@ -2,6 +2,8 @@
  * Interrupts: the first SIGINT or SIGTERM, or the end of `--timeout`, asks the run to stop at its next checkpoint; a
  * second signal ends the process at once. Both are safe: writes are guarded, and the next run goes on from the
  * checkpoint. After the second one the lock stays until its lease ends.
+ *
+ * A signal that comes when the result stands changes nothing of it: without a listener it would take the exit code away.
  */
 import { exitCodes } from './exit-codes.ts';
 
@@ -17,24 +19,21 @@ export interface InterruptOptions {
 
 interface SignalSource {
   on(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
-  off(signal: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
 }
 
 export class Interrupt {
   private readonly controller = new AbortController();
-  private readonly source: SignalSource;
   private readonly options: InterruptOptions;
   private readonly timer: NodeJS.Timeout | null;
-  private readonly onInt = (): void => this.receive('SIGINT');
-  private readonly onTerm = (): void => this.receive('SIGTERM');
+  /** What the process is to exit with once the command has come to its end; null before. */
+  private result: number | null = null;
 
   constructor(source: SignalSource, options: InterruptOptions) {
-    this.source = source;
     this.options = options;
     const { timeoutMs } = options;
     this.timer = timeoutMs === null ? null : setTimeout(() => this.stop('timeout'), timeoutMs);
-    source.on('SIGINT', this.onInt);
-    source.on('SIGTERM', this.onTerm);
+    source.on('SIGINT', () => this.receive('SIGINT'));
+    source.on('SIGTERM', () => this.receive('SIGTERM'));
   }
 
   /** Aborted with a `StopReason`. */
@@ -42,21 +41,21 @@ export class Interrupt {
     return this.controller.signal;
   }
 
-  dispose(): void {
+  /** The result stands. Signals are heard until the process is gone: one is ignored, a second one does not wait for the rest. */
+  end(exitCode: number): void {
     if (this.timer !== null) clearTimeout(this.timer);
-    this.source.off('SIGINT', this.onInt);
-    this.source.off('SIGTERM', this.onTerm);
+    this.result ??= exitCode;
   }
 
   private receive(signal: 'SIGINT' | 'SIGTERM'): void {
     if (!this.signal.aborted) this.stop(signal);
-    else this.options.exitNow(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
+    else this.options.exitNow(this.result ?? (signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated));
   }
 
   private stop(reason: StopReason): void {
     if (this.signal.aborted) return;
     this.controller.abort(reason);
-    this.options.onStop(reason);
+    if (this.result === null) this.options.onStop(reason);
   }
 }
 

@@ -2,7 +2,14 @@
  * Goal: of any number of hosts that share no state one works at a time, whoever waited knows how that ended, and nobody
  * tries again behind a failure. Method: commands side by side in virtual time, with a lock in memory beside the target.
  */
-import { isKeyferryError, type MigrationId, type Phase, type TargetLockNote } from '@keyferry/core';
+import {
+  isKeyferryError,
+  KeyferryError,
+  type MigrationId,
+  type Phase,
+  type TargetLock,
+  type TargetLockNote,
+} from '@keyferry/core';
 import { MemoryTargetLock } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
@@ -108,6 +115,45 @@ describe('a turn', () => {
       ]),
     );
     expect(await running).toEqual([{ status: 'fulfilled', value: true }]);
+  });
+
+  describe('in a target that is out of reach', () => {
+    /** Works through an outage, in virtual milliseconds. @returns whether the turn was lost meanwhile */
+    const workThrough = (outageMs: number, workMs: number): Promise<{ lost: boolean; tookMs: number }> => {
+      const { stage, lock } = new Hosts();
+      return stage.as(async (engine, options) => {
+        const beganAtMs = engine.clock.monotonicMs();
+        const acquire: TargetLock['acquire'] = async (shop, note) => {
+          const answer = await lock.acquire(shop, note);
+          if (answer.kind === 'held') return answer;
+          const { held } = answer;
+          const renew = async (): Promise<boolean> => {
+            if (engine.clock.monotonicMs() - beganAtMs > outageMs) return await held.renew();
+            throw new KeyferryError('store.unreachable', { store: 'new', detail: 'no leader' });
+          };
+          return { ...answer, held: { renew, release: (end) => held.release(end) } };
+        };
+        const target = Object.assign(Object.create(engine.target) as Engine['target'], { lock: { acquire } });
+        const work = async ({ turn }: RunOptions) => {
+          await engine.clock.sleep(workMs, turn?.lostSignal);
+          return turn?.lostSignal.aborted === true;
+        };
+        const lost = await withTurn({ ...engine, target }, stage.spec, options, work, () => 'done');
+        return { lost, tookMs: engine.clock.monotonicMs() - beganAtMs };
+      });
+    };
+
+    it('outlives minutes of that, and is given up after a quarter of an hour', async () => {
+      expect(await workThrough(3 * 60_000, 5 * 60_000)).toMatchObject({ lost: false });
+      expect(await workThrough(20 * 60_000, 20 * 60_000)).toMatchObject({ lost: true });
+    });
+
+    it('keeps nobody whose work has ended', async () => {
+      expect(await workThrough(5 * 60_000, 60_000)).toEqual({
+        lost: false,
+        tookMs: expect.closeTo(60_000, -4) as number,
+      });
+    });
   });
 
   it('of a process that is known to be gone is taken over at once, and was not waited for', async () => {

@@ -7,7 +7,8 @@
  *
  * It is taken before the lock in the state, and before a plan is made, so that whoever waits plans what the other left.
  * Where the target keeps no locks there is no turn, and the lock in the state holds alone. Losing it stops the run; what
- * keeps the data right meanwhile are the fences.
+ * keeps the data right meanwhile are the fences. A target that is out of reach takes no turn away: nobody else can write
+ * there either, or this host alone is cut off, and then it learns of it by its next renewal.
  */
 import {
   holderForPeople,
@@ -23,7 +24,7 @@ import {
 } from '@keyferry/core';
 import { lockLeaseMs } from './lock.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
-import { withRetry } from './retry.ts';
+import { patient, withRetry } from './retry.ts';
 import type { RunOptions } from './session.ts';
 
 const waitBetweenTriesMs = 1000;
@@ -63,9 +64,11 @@ export class Turn {
       await clock.sleep(lockLeaseMs / 4, this.stop.signal);
       if (this.stop.signal.aborted) return;
       try {
-        if (!(await withRetry(this.engine, 'keep the turn', () => this.held.renew()))) this.lost.abort();
+        const renew = () => this.held.renew();
+        if (!(await withRetry(patient(this.engine), 'keep the turn', renew, this.stop.signal))) this.lost.abort();
       } catch {
-        this.lost.abort(); // the target out of reach for longer than the retries last: its lock will end, so stop
+        // The target out of reach for longer than anybody waits for it. Work that ends meanwhile ends with the turn.
+        if (!this.stop.signal.aborted) this.lost.abort();
       }
     }
   }
