@@ -6,6 +6,7 @@ export * from './environment/index.ts';
 export { readFixtures, type FixtureCase } from './fixtures/read-fixtures.ts';
 export * from './plan-file/index.ts';
 export { checkUserCode, ruleModuleFiles } from './rule-modules/load-rule-modules.ts';
+export { etcdV2Access } from './wire-options.ts';
 export { wireRules } from './wire-spec.ts';
 export { wireBacklogs, type WiredBacklog } from './wire-postgres.ts';
 export { wireSwitch, type WiredOnline } from './wire-online.ts';

@@ -1,6 +1,13 @@
 /** What the adapters of servers are given, from a configuration: where to connect, whom to trust and who it is. Secrets are read here. */
 import { join } from 'node:path';
-import type { PlannedSettings, PostgresConfig, StoreConfig, SwitchPlaceConfig } from './config/resolved-config.ts';
+import type { Redactor } from './config/redactor.ts';
+import type {
+  PlannedSettings,
+  PostgresConfig,
+  ResolvedConfig,
+  StoreConfig,
+  SwitchPlaceConfig,
+} from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 
 /** What it takes to open a store of a migration. */
@@ -21,6 +28,14 @@ export async function networkOptions(
     ...(auth === null ? {} : { auth: await readAuth(auth, context) }),
     ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
   };
+}
+
+/** How members of a store of kind etcd-v2 are asked one by one. @returns null where the configuration has no such store */
+export async function etcdV2Access(config: ResolvedConfig, name: string, redactor: Redactor) {
+  const store = Object.hasOwn(config.stores, name) ? config.stores[name] : undefined;
+  if (store?.kind !== 'etcd-v2') return null;
+  const { endpoints: _, ...access } = await networkOptions(store, { directory: config.directory, redactor });
+  return access;
 }
 
 export async function consulOptions(store: Extract<StoreConfig, { readonly kind: 'consul' }>, context: SecretContext) {

@@ -9,6 +9,7 @@
  * member, or a directory of another cluster, leaves such ones behind, and nothing but a comparison shows it.
  */
 import { KeyferryError, type MemberPosition } from '@keyferry/core';
+import type { EtcdV2Options } from '../etcd-v2/source.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { listedDigestOf } from './listed-digest.ts';
@@ -26,6 +27,8 @@ export interface MemberPlace {
 /** A member at work, by a client URL of its own. */
 export interface LivePlace {
   readonly endpoint: string;
+  /** Whom to trust and who asks; absent: nobody but the platform's authorities, and nobody in particular. */
+  readonly access?: Pick<EtcdV2Options, 'tls' | 'auth' | 'requestTimeoutMs'> | undefined;
 }
 
 export interface ComparedMember extends MemberPosition {
@@ -49,7 +52,7 @@ export async function compareLiveMembers(
 ): Promise<readonly ComparedMember[]> {
   const read: { readonly member: Omit<ComparedMember, 'content'>; readonly listed: string }[] = [];
   for (const place of places) {
-    read.push('endpoint' in place ? await readLiveMember(place.endpoint) : await readListed(place));
+    read.push('endpoint' in place ? await readLiveMember(place) : await readListed(place));
   }
   assertOneCluster(read.map(({ member }) => member));
   const lowest = Math.min(...read.map(({ member }) => member.v2Index));

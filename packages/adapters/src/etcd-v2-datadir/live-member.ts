@@ -6,16 +6,19 @@ import { KeyferryError } from '@keyferry/core';
 import { EtcdV2Api } from '../etcd-v2/api.ts';
 import { TreeWalker } from '../etcd-v2/tree-walker.ts';
 import { HttpClient } from '../http/client.ts';
-import type { ComparedMember } from './compare-members.ts';
+import type { ComparedMember, LivePlace } from './compare-members.ts';
 import { ListedDigest } from './listed-digest.ts';
 
-const requestTimeoutMs = 15_000;
+const defaultTimeoutMs = 15_000;
 
 /** @throws {KeyferryError} `store.unreachable` and what else an etcd v2 that is asked may fail with. */
-export async function readLiveMember(
-  endpoint: string,
-): Promise<{ readonly member: Omit<ComparedMember, 'content'>; readonly listed: string }> {
-  const client = new HttpClient({ store: endpoint, endpoints: [endpoint], timeouts: { headersMs: requestTimeoutMs } });
+export async function readLiveMember({
+  endpoint,
+  access = {},
+}: LivePlace): Promise<{ readonly member: Omit<ComparedMember, 'content'>; readonly listed: string }> {
+  const { requestTimeoutMs = defaultTimeoutMs, ...trust } = access;
+  const timeouts = { headersMs: requestTimeoutMs };
+  const client = new HttpClient({ store: endpoint, endpoints: [endpoint], timeouts, ...trust });
   try {
     const api = new EtcdV2Api(endpoint, client, requestTimeoutMs);
     const [memberId, cluster] = [await api.readOwnId(endpoint), await api.readMembers()];

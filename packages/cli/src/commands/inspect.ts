@@ -3,11 +3,13 @@ import { Args, Flags } from '@oclif/core';
 import type { ComparedMember, DatadirReport } from '@keyferry/adapters/etcd-v2-datadir';
 import { membersVerdict } from '@keyferry/core';
 import { BaseCommand } from '../base-command.ts';
+import type { CommandRun } from '../command-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { archiveView, type ArchiveInspection } from '../views/inspect/archive.ts';
 import { inspectView } from '../views/inspect/index.ts';
 import { membersView } from '../views/inspect/members.ts';
 import { usageError } from '../usage-error.ts';
+import { loadAdapters, openConfig } from '../wiring.ts';
 
 /** The release that the import was tried on. */
 const newestTested = '3.3.3';
@@ -20,6 +22,7 @@ export default class Inspect extends BaseCommand {
     '<%= config.bin %> inspect backup/etcd-1 --json',
     '<%= config.bin %> inspect backup/etcd-1 --member backup/etcd-2 --member backup/etcd-3',
     '<%= config.bin %> inspect http://etcd-1:2379 --member http://etcd-2:2379 --member /backup/etcd-3',
+    '<%= config.bin %> inspect https://etcd-1:2379 --member https://etcd-2:2379 --store old',
     '<%= config.bin %> inspect export.zip --release 3.3.3',
     '<%= config.bin %> inspect export.zip --repaired repaired.zip',
   ];
@@ -42,6 +45,11 @@ export default class Inspect extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    store: Flags.string({
+      description:
+        'With URLs: how members are asked (TLS, user), as the configuration says of this store of kind etcd-v2.',
+      helpValue: 'NAME',
+    }),
     release: Flags.string({
       description: 'Of an export: the release of Apicurio Registry 3 that will import it.',
       helpValue: 'VERSION',
@@ -56,6 +64,9 @@ export default class Inspect extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Inspect);
     const { member: others = [] } = flags;
+    if (flags.store !== undefined && ![args.path, ...others].some(isUrl)) {
+      throw usageError('--store is for members at work, and no URL is named', 'leave it out, or name their URLs');
+    }
     if (await isFile(args.path)) {
       await this.inspectExport(flags, args.path);
       return;
@@ -110,7 +121,10 @@ export default class Inspect extends BaseCommand {
 
   /** Exits 7 when they do not agree. */
   private async compare(
-    flags: Parameters<Inspect['perform']>[0] & { readonly 'wal-dir'?: string | undefined },
+    flags: Parameters<Inspect['perform']>[0] & {
+      readonly 'wal-dir'?: string | undefined;
+      readonly store?: string | undefined;
+    },
     first: string,
     others: readonly string[],
   ): Promise<void> {
@@ -123,15 +137,27 @@ export default class Inspect extends BaseCommand {
       const { compareLiveMembers, compareMembers } = await import('@keyferry/adapters/etcd-v2-datadir');
       const paths = [first, ...others];
       const directory = (dataDir: string) => ({ dataDir, walDir: null });
+      const access = flags.store === undefined ? undefined : await accessOf(run, flags.store);
       const result = await run.reading(
         paths.some(isUrl)
-          ? compareLiveMembers(paths.map((path) => (isUrl(path) ? { endpoint: path } : directory(path))))
+          ? compareLiveMembers(paths.map((path) => (isUrl(path) ? { endpoint: path, access } : directory(path))))
           : compareMembers(paths.map(directory)),
       );
       const agree = membersVerdict(result as [ComparedMember, ...ComparedMember[]]).kind === 'converged';
       return { result, view: membersView, exitCode: agree ? exitCodes.done : exitCodes.deviated };
     });
   }
+}
+
+/** @throws {KeyferryError} `usage.invalid`, and what a configuration and its secrets may fail with */
+async function accessOf(run: CommandRun, store: string) {
+  const { config, redactor } = await openConfig(run);
+  const { etcdV2Access } = await loadAdapters();
+  const access = await etcdV2Access(config, store, redactor);
+  if (access !== null) return access;
+  const known = Object.keys(config.stores).filter((name) => config.stores[name]?.kind === 'etcd-v2');
+  const fix = known.length === 0 ? 'describe one under stores:' : `name one of these:   --store ${known.join(' | ')}`;
+  throw usageError(`the configuration has no store ${store} of kind etcd-v2`, fix);
 }
 
 const isUrl = (path: string): boolean => /^https?:\/\//.test(path);

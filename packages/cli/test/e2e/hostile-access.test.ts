@@ -129,6 +129,26 @@ describe.skipIf(!old.ok || !current.ok).concurrent(`stores that let in only some
     expect(files).toContain('.keyferry/state.db');
   });
 
+  it('members at work are asked as the configuration says of their store', async ({ expect }) => {
+    const auth = { user: 'root', password: { file: 'secrets/root.password' } };
+    const folder = await open({ ...sourceStore(), auth }, targetStore());
+    await folder.write('secrets/root.password', 'root');
+    const [url = ''] = source.endpoints;
+    const compare = ['inspect', url, '--member', url];
+    expect(await run(expect, folder, [...compare, '--store', 'old'])).toMatchObject({
+      exitCode: 0,
+      document: { verdict: 'converged' },
+    });
+    expect(await run(expect, folder, compare)).toMatchObject({
+      exitCode: 1,
+      document: { error: { code: 'store.tls-failed' } },
+    });
+    expect(await run(expect, folder, [...compare, '--store', 'new'])).toMatchObject({
+      exitCode: 64,
+      document: { error: { code: 'usage.invalid', remedy: expect.stringContaining('--store old') as unknown } },
+    });
+  });
+
   it.for<[string, () => readonly [Store, Store], string, RegExp]>([
     [
       'a CA that signed nothing here, for v2',
