@@ -34,7 +34,7 @@ export async function wireOnline(
 ): Promise<WiredOnline | null> {
   if (online === undefined) return null;
   const place = await openFollowed(online, stores, context, true);
-  const source = await openOnlineSource(from.store, stores, context);
+  const source = await openOnlineSource(from.store, migration, stores, context);
   const target = await openOnlineTarget(to.store, { migration, online, stores }, context);
   return {
     place,
@@ -115,7 +115,12 @@ async function openSwitch({ switch: place }: OnlineConfig, stores: Stores, conte
   }
 }
 
-async function openOnlineSource(name: string, stores: Stores, context: StoreContext): Promise<OnlineSource | null> {
+async function openOnlineSource(
+  name: string,
+  migration: string,
+  stores: Stores,
+  context: StoreContext,
+): Promise<OnlineSource | null> {
   const store = stores[name];
   switch (store?.kind) {
     case 'etcd-v2': {
@@ -125,7 +130,7 @@ async function openOnlineSource(name: string, stores: Stores, context: StoreCont
     case 'postgres': {
       const { openPostgresOnlineSource } = await import('./postgres/index.ts');
       const tables = await postgresTables(store);
-      return openPostgresOnlineSource({ name, tables, ...(await postgresConnection(store, context)) });
+      return openPostgresOnlineSource({ name, migration, tables, ...(await postgresConnection(store, context)) });
     }
     default:
       return null;

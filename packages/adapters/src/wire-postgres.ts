@@ -12,6 +12,7 @@ export async function openPostgres(
   store: PostgresConfig,
   context: StoreContext,
   side: 'source' | 'target',
+  feed: { readonly feedName?: string; readonly changes?: 'triggers' } = {},
 ): Promise<SourceStore & TargetStore> {
   const { openPostgresStore } = await import('./postgres/index.ts');
   return openPostgresStore({
@@ -24,7 +25,14 @@ export async function openPostgres(
     readTimeoutMs: store.readTimeoutMs ?? undefined,
     ...(await postgresConnection(store, context)),
     tables: await postgresTables(store),
+    ...feed,
   });
+}
+
+/** What applications that watch a table read, whatever the store says of tails. */
+async function watchFeedOf(migration: string): Promise<{ readonly feedName: string; readonly changes: 'triggers' }> {
+  const { watchFeedName } = await import('./postgres/index.ts');
+  return { feedName: watchFeedName(migration), changes: 'triggers' };
 }
 
 /** The tables of a store, as the adapter has them. */
@@ -47,7 +55,8 @@ export interface WiredBacklog {
 }
 
 /**
- * One for each side whose store keeps any; none where the strategy is another than `replicate`.
+ * One for each side whose store keeps any: for tails (strategy `replicate`), or for applications that watch the source
+ * (`dual-read`).
  * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`
  */
 export async function wireBacklogs(
@@ -56,15 +65,17 @@ export async function wireBacklogs(
   options: WireOptions,
 ): Promise<readonly WiredBacklog[]> {
   const { settings, stores } = planConfig(config, migration);
-  if (settings.replicate === undefined) return [];
+  const isWatched = settings.online !== undefined;
+  if (settings.replicate === undefined && !isWatched) return [];
   const nowMs = options.nowMs ?? (() => systemClock.nowMs());
   const context: StoreContext = { ...options, migration, directory: config.directory, nowMs, settings };
   const wired: WiredBacklog[] = [];
-  for (const side of ['source', 'target'] as const) {
+  for (const side of isWatched ? (['source'] as const) : (['source', 'target'] as const)) {
     const { store: name } = settings[side];
     const store = stores[name];
     if (store?.kind !== 'postgres') continue;
-    const opened = await openPostgres(name, store, context, side);
+    const watched = isWatched ? await watchFeedOf(migration) : {};
+    const opened = await openPostgres(name, store, context, side, watched);
     const read = async (): Promise<FeedBacklog | null> => (await opened.feed?.backlog?.()) ?? null;
     wired.push({ side, store: name, read, close: () => opened.close() });
   }

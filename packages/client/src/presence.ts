@@ -155,6 +155,12 @@ export class Presence<R extends Announced> {
     return ended.certain && !this.isGone;
   }
 
+  /** Asks the switch now. @returns what it says. @throws the switch's errors */
+  async ask(): Promise<R | null> {
+    await this.follow();
+    return this.announced;
+  }
+
   /** The switch is known to have moved. */
   lookNow(): void {
     this.wake();

@@ -9,6 +9,7 @@
  */
 import {
   applicationChange,
+  isCopied,
   KeyferryError,
   keyToText,
   watchSideAt,
@@ -24,6 +25,7 @@ import {
   type SourceMove,
   type TargetMove,
   type OnlineTargetRecord,
+  type SwitchRecord,
   type Token,
   type WatchVerdict,
 } from '@keyferry/core';
@@ -66,6 +68,8 @@ export class Watch implements ClientWatch {
   /** Of the source, read and not shown yet. */
   private kept: SourceMove[] = [];
   private keptBack = false;
+  /** Of a target that knows its state alone. */
+  private sawCopies: boolean;
   private readonly ending = new AbortController();
   /** Ends a wait: another mode may say something about what was read. */
   private interrupt = new AbortController();
@@ -77,19 +81,21 @@ export class Watch implements ClientWatch {
    */
   static async open(parts: WatchParts, prefix: string, range: KeyRange): Promise<Watch> {
     const { source, target, presence } = parts;
-    if (watchSideAt(presence.record) === 'source') {
+    const { record } = presence;
+    if (watchSideAt(record) === 'source') {
       const open = await movesOf(source).open(range, null);
-      return new Watch(parts, prefix, range, { side: 'source', open });
+      return new Watch(parts, prefix, range, { side: 'source', open }, false);
     }
     const open = await movesOf(target).open(range, null);
-    return new Watch(parts, prefix, range, { side: 'target', open });
+    return new Watch(parts, prefix, range, { side: 'target', open }, isCopied(record));
   }
 
-  private constructor(parts: WatchParts, prefix: string, range: KeyRange, moves: Moves) {
+  private constructor(parts: WatchParts, prefix: string, range: KeyRange, moves: Moves, sawCopies: boolean) {
     this.parts = parts;
     this.prefix = prefix;
     this.range = range;
     this.moves = moves;
+    this.sawCopies = sawCopies;
     this.unsubscribe = parts.presence.subscribe(() => this.interrupt.abort());
   }
 
@@ -116,14 +122,19 @@ export class Watch implements ClientWatch {
   /** None: nothing happened, or nothing that may be shown yet. */
   private async next(): Promise<readonly ClientChange[]> {
     const { presence } = this.parts;
+    const seesCopies = isCopied(presence.record);
     const step = await this.read();
     if (step === null) return [];
     if (step.kind === 'lost') throw this.lost(step.why);
     // Past the lease the mode may be another one by now.
     while (!presence.isCertain() && !this.ending.signal.aborted) await presence.changed(this.inMs(waitMs));
     const { side } = this.moves;
-    const verdict = watchVerdict({ side, keptBack: this.keptBack }, presence.record);
+    const knowsStateOnly = side === 'target' && this.parts.target.moves?.kind === 'state';
+    const known = knowsStateOnly && !this.sawCopies ? await this.askSwitch() : presence.record;
+    const course = { side, keptBack: this.keptBack, ...(knowsStateOnly && { sawCopies: this.sawCopies }) };
+    const verdict = watchVerdict(course, known);
     if (verdict.kind === 'lost') throw this.lost(verdict.why);
+    if (side === 'target') this.sawCopies ||= seesCopies;
     if (side === 'target') return (step.moves as readonly TargetMove<OnlineTargetRecord>[]).flatMap(ofTarget);
     this.kept.push(...(step.moves as readonly SourceMove[]));
     if (verdict.kind === 'hand-over') return this.handOver(verdict, step.position);
@@ -161,6 +172,20 @@ export class Watch implements ClientWatch {
       onProblem(error);
       await clock.sleep(repeatMs, this.ending.signal);
       return null;
+    }
+  }
+
+  /** What it says behind the read, and not what this instance last heard: others may be further on (SPEC R170). */
+  private async askSwitch(): Promise<SwitchRecord | null> {
+    const { presence, clock, onProblem } = this.parts;
+    for (;;) {
+      try {
+        return await presence.ask();
+      } catch (error) {
+        if (this.ending.signal.aborted) return presence.record;
+        onProblem(error);
+        await clock.sleep(repeatMs, this.ending.signal);
+      }
     }
   }
 

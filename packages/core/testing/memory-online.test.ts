@@ -18,9 +18,9 @@ const openSource = async () => {
   return { store, key: keyFromText, outlive, close: () => store.close() };
 };
 
-const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
+const openTarget = async (holdsSwitch: boolean, tells: 'log' | 'state' = 'log'): Promise<OnlineTargetFixture> => {
   const data = new MemorySwitchData();
-  const store = new MemoryOnlineTarget(() => nowMs, holdsSwitch ? data : null);
+  const store = new MemoryOnlineTarget(() => nowMs, holdsSwitch ? data : null, tells);
   return {
     store,
     key: keyFromText,
@@ -39,6 +39,7 @@ onlineSourceContract('memory', openSource);
 sourceMovesContract('memory', openSource);
 onlineTargetContract('memory', openTarget);
 targetMovesContract('memory', openTarget);
+targetMovesContract('memory that knows its state', (holdsSwitch) => openTarget(holdsSwitch, 'state'), 'state');
 
 // The same promises, of a memory store that the engine uses at the same time.
 onlineSourceContract('a memory store', async () => {

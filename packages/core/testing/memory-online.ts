@@ -29,6 +29,7 @@ import {
   type Version,
   type Write,
 } from '../src/index.ts';
+import { stateMoves, type TargetLook } from './memory-state-moves.ts';
 import type { MemorySwitchData } from './memory-switch.ts';
 
 interface Held {
@@ -81,6 +82,7 @@ class HeldRecords<H extends Held> {
   /** @param made of a move and the version that it made; a wait is the caller's */
   moves<M>(made: (move: Move<H>, at: Position) => readonly M[]): Moves<M> {
     return {
+      kind: 'log',
       hasReached: (position, mark) => Number(position) >= Number(mark),
       open: async (range, after) => {
         let at = after === null ? this.log.length : Number(after);
@@ -159,14 +161,19 @@ export class MemoryOnlineTarget implements OnlineTarget {
   readonly role = 'target';
   readonly moves: TargetMoves;
   private readonly records: HeldRecords<HeldInTarget>;
-  private readonly tombstones = new Set<Key>();
+  /** With the position at which it came. */
+  private readonly tombstones = new Map<Key, number>();
   private readonly heldSwitch: MemorySwitchData | null;
+  private hasOrigins = true;
 
-  /** @param held the switch that this store holds, if it does */
-  constructor(nowMs: () => number, held: MemorySwitchData | null = null) {
+  /**
+   * @param held the switch that this store holds, if it does
+   * @param tells what watchers are told: every change, or what differs from the last look
+   */
+  constructor(nowMs: () => number, held: MemorySwitchData | null = null, tells: 'log' | 'state' = 'log') {
     const records = new HeldRecords<HeldInTarget>(nowMs);
     this.records = records;
-    this.moves = records.moves((move) => [move]);
+    this.moves = tells === 'log' ? records.moves((move) => [move]) : stateMoves(() => this.look());
     this.heldSwitch = held;
   }
 
@@ -182,7 +189,7 @@ export class MemoryOnlineTarget implements OnlineTarget {
     if (!holds(pair, request.expect)) return { kind: 'unmet', pair };
     const entombed = request.tombstone === 'write' && !pair.tombstone;
     const version = this.records.write(key, request.write, (held) => ({ ...held, copiedFrom: null }), entombed);
-    if (request.tombstone === 'write') this.tombstones.add(key);
+    if (entombed) this.tombstones.set(key, Number(this.head()));
     if (request.tombstone === 'clear') this.tombstones.delete(key);
     return { kind: 'written', version, previous: pair };
   }
@@ -198,13 +205,14 @@ export class MemoryOnlineTarget implements OnlineTarget {
     this.records.write(key, { kind: 'put', value, ttlMs: null }, (held) => ({ ...held, copiedFrom: from }));
   }
 
-  /** What finalize does. */
+  /** What finalize does; no origin is left either, where watchers are told what differs. */
   dropTombstones(): void {
     this.tombstones.clear();
+    this.hasOrigins = false;
   }
 
   async *list(range: KeyRange): AsyncIterable<readonly TargetEntry<OnlineTargetRecord>[]> {
-    const keys = new Set([...this.records.keys(), ...this.tombstones]);
+    const keys = new Set([...this.records.keys(), ...this.tombstones.keys()]);
     const inRange = [...keys].filter((key) => rangeHolds(range, key)).toSorted(compareKeys);
     const entries = inRange.map((key) => {
       const record = this.records.get(key);
@@ -214,6 +222,17 @@ export class MemoryOnlineTarget implements OnlineTarget {
   }
 
   async close(): Promise<void> {}
+
+  private look(): TargetLook {
+    const keys = new Set([...this.records.keys(), ...this.tombstones.keys()]);
+    const seen = [...keys].map((key) => {
+      const held = this.records.get(key);
+      const copiedFrom = this.hasOrigins ? (held?.copiedFrom ?? null) : null;
+      const record = held === null ? null : { key, ...held, copiedFrom };
+      return [key, { record, entombedAt: this.tombstones.get(key) ?? null }] as const;
+    });
+    return { at: Number(this.head()), seen: new Map(seen) };
+  }
 
   private pairOf(key: Key): Pair<Uint8Array> {
     return { record: this.records.get(key), tombstone: this.tombstones.has(key) };

@@ -154,11 +154,21 @@ export class ConsulApi {
     });
   }
 
-  /**
-   * The index of a prefix: it moves when a key below it does, and may go back once the server has forgotten deletes. With
-   * `above` the answer waits until it is another one, or for about `waitMs`.
-   */
+  /** The index of a prefix, as `readPrefix` tells it. */
   async readPrefixIndex(prefix: Key, above: number | null, waitMs: number): Promise<number> {
+    return (await this.readPrefix(prefix, above, waitMs)).index;
+  }
+
+  /**
+   * The index of a prefix: it moves when a key below it does, and may go back once the server has forgotten deletes. Of one
+   * below which nothing lies it is that of the whole store. With `above` the answer waits until it is another one, or for
+   * about `waitMs`.
+   */
+  async readPrefix(
+    prefix: Key,
+    above: number | null,
+    waitMs: number,
+  ): Promise<{ readonly index: number; readonly isEmpty: boolean }> {
     await this.proveTenancy();
     const wait = above === null ? '' : `&index=${above}&wait=${Math.ceil(waitMs)}ms`;
     // The server adds up to a sixteenth (agent/consul/rpc.go, jitterFraction).
@@ -167,7 +177,7 @@ export class ConsulApi {
     return await this.client.read(request, async (answer) => {
       const index = Number(await this.indexOf(answer));
       answer.discard();
-      return index;
+      return { index, isEmpty: answer.status === 404 };
     });
   }
 

@@ -41,16 +41,10 @@ export async function* listEntries(
   context: ListContext,
   range: KeyRange,
 ): AsyncGenerator<readonly TargetEntry<OnlineTargetRecord>[]> {
-  const { api, keys } = context;
+  const { api } = context;
   await assertTokenWhereNeeded(api);
-  const prefix = listingPrefix(range);
-  // A tree of everything is not to be had, and keyferry's own keys must come as trees of their own.
-  if (keys.reservedPrefix.startsWith(prefix)) {
-    const detail = `a list of ${keyForDisplay(prefix) || 'everything'} would hold ${keyForDisplay(keys.reservedPrefix)}`;
-    throw new KeyferryError('store.request-refused', { store: api.store, detail });
-  }
-  const trees = [`${keys.origins}${prefix}` as Key, prefix, `${keys.tombs}${prefix}` as Key];
-  const spool = await api.readTrees(trees, async (feed) => {
+  const { origins, records, tombs } = treesOf(context, range);
+  const spool = await api.readTrees([origins, records, tombs], async (feed) => {
     const filled = new RecordSpool();
     try {
       await feed({ take: taker(context, range, filled), notText: () => undefined });
@@ -62,8 +56,8 @@ export async function* listEntries(
     }
   });
   try {
-    for await (const { records } of spool.scan(range, { pageKeysMax })) {
-      yield records.map(({ key, value, version, created = null }) => ({
+    for await (const page of spool.scan(range, { pageKeysMax })) {
+      yield page.records.map(({ key, value, version, created = null }) => ({
         key,
         record: version === noVersion ? null : { key, value, version, copiedFrom: created },
       }));
@@ -71,6 +65,23 @@ export async function* listEntries(
   } finally {
     spool.close();
   }
+}
+
+/**
+ * The prefixes below which all that a range holds lies. A tree of everything is not to be had, and keyferry's own keys must
+ * come as trees of their own.
+ * @throws {KeyferryError} `store.request-refused` for a range that holds keyferry's own keys
+ */
+export function treesOf(
+  { api, keys }: ListContext,
+  range: KeyRange,
+): Readonly<Record<'origins' | 'records' | 'tombs', Key>> {
+  const records = listingPrefix(range);
+  if (keys.reservedPrefix.startsWith(records)) {
+    const detail = `what lies below ${keyForDisplay(records) || 'everything'} would hold ${keyForDisplay(keys.reservedPrefix)}`;
+    throw new KeyferryError('store.request-refused', { store: api.store, detail });
+  }
+  return { origins: `${keys.origins}${records}` as Key, records, tombs: `${keys.tombs}${records}` as Key };
 }
 
 /** In the order of the trees: an origin is known before its record, and a record has its place before its tombstone. */

@@ -12,8 +12,7 @@
  *
  * An origin counts while it has the index of its record. A put of the value that is there already leaves the index as it is
  * [measured, 1.8.7], so applications' writes delete it too. Nothing in Consul ends by itself but by sessions, which end up to
- * twice as late and take locks with them: a put with a TTL is refused. Changes are not told one by one (feed.ts), so there
- * are no moves, and a watch is refused by the client.
+ * twice as late and take locks with them: a put with a TTL is refused. For watchers, see online-moves.ts.
  */
 import {
   keyForDisplay,
@@ -33,6 +32,7 @@ import {
   type SeenSwitch,
   type TargetEntry,
   type TargetExpectation,
+  type TargetMoves,
   type TargetRecord,
   type Version,
 } from '@keyferry/core';
@@ -45,6 +45,7 @@ import { indexOf, noBytes, versionOf, type ConsulEntry } from './entry.ts';
 import { unfitKey } from './key-form.ts';
 import { lookUp } from './look-up.ts';
 import { listEntries } from './online-list.ts';
+import { ConsulMoves } from './online-moves.ts';
 import { plain, type Operation } from './operations.ts';
 import { ValueForm } from './value-form.ts';
 
@@ -86,6 +87,7 @@ const defaultOnlineTimeoutMs = 5000;
 class ConsulOnlineTarget implements OnlineTarget {
   readonly role = 'target';
   readonly comparesSwitch: boolean;
+  readonly moves: TargetMoves;
   private readonly store: string;
   private readonly connection: ConsulConnection;
   private readonly keys: ControlKeys;
@@ -105,6 +107,10 @@ class ConsulOnlineTarget implements OnlineTarget {
     this.recordBytesMax = recordBytesMaxOf(options.transactionBytes ?? defaultTransactionBytes);
     this.switchRecord = switchKey === undefined ? null : keyFromText(`${switchKey}/record`);
     this.comparesSwitch = switchKey !== undefined;
+    this.moves = new ConsulMoves(() => connectionTo(options, defaultOnlineTimeoutMs), {
+      keys: this.keys,
+      form: this.form,
+    });
     this.looksMaxMs = options.requestTimeoutMs ?? defaultOnlineTimeoutMs;
   }
 

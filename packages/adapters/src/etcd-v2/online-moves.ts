@@ -24,6 +24,7 @@ import { EtcdV2Watcher } from './watch/watcher.ts';
 const root = '' as Directory;
 
 export class EtcdV2Moves implements SourceMoves {
+  readonly kind = 'log';
   private readonly store: string;
   private readonly client: HttpClient;
 

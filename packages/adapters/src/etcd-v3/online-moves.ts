@@ -33,6 +33,7 @@ import { EtcdWatcher } from './watch/watcher.ts';
 type Move = TargetMove<OnlineTargetRecord>;
 
 export class EtcdV3Moves implements TargetMoves {
+  readonly kind = 'log';
   private readonly client: EtcdClient;
   private readonly keys: ControlKeys;
 

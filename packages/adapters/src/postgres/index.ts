@@ -39,6 +39,7 @@ import { openTablesView } from './view.ts';
 
 export type { TableMapping } from './catalog.ts';
 export { controlSql } from './control-tables.ts';
+export { watchFeedName } from './online-moves.ts';
 export { openPostgresOnlineSource, type PostgresOnlineOptions } from './online-source.ts';
 export {
   openPostgresPlainSwitch,

@@ -8,8 +8,7 @@
  *
  * A row's version is the transaction that wrote it (xmin); a position is what a reader sees (position.ts), so whether a
  * version came after a position can be told from the two. Rows do not end by themselves: a put with a TTL is refused, and so
- * is a value that its row would not give back with the same bytes. Changes are told by a slot of the server each, which is
- * nothing to open for every watch of every instance: there are no moves, and a watch is refused by the client.
+ * is a value that its row would not give back with the same bytes. For watchers, see online-moves.ts.
  */
 import {
   keyForDisplay,
@@ -21,10 +20,13 @@ import {
   type OnlineSourceAnswer,
   type OnlineSourceRequest,
   type Position,
+  type SourceMoves,
   type SourceRecord,
   type Version,
 } from '@keyferry/core';
+import { defaultSchema } from './capabilities.ts';
 import type { ResolvedTable, TableMapping } from './catalog.ts';
+import { PostgresMoves } from './online-moves.ts';
 import { cameAfter, readPosition } from './position.ts';
 import { deleteRows, insertRows, lookAtRows, ownVersion, updateRows, type RowFound, type RowInput } from './rows.ts';
 import { Sessions, type PostgresConnectionOptions, type Session } from './session.ts';
@@ -34,6 +36,10 @@ import { openTablesView } from './view.ts';
 export interface PostgresOnlineOptions extends Omit<PostgresConnectionOptions, 'readTimeoutMs'> {
   /** As in the store's configuration. Each is a table that can be written, with a unique index on the columns of its key. */
   readonly tables: readonly TableMapping[];
+  /** The migration's name: watchers of it share an outbox. Default: changes are not told. */
+  readonly migration?: string | undefined;
+  /** Where keyferry's own tables are; `keyferry` by default. */
+  readonly schema?: string | undefined;
   /** For one statement. Default 5,000: an operation is up to six of them, so keep it well below the client's `requestLifeMs`. */
   readonly statementTimeoutMs?: number | undefined;
 }
@@ -53,14 +59,27 @@ const looksMax = 5;
 
 class PostgresOnlineSource implements OnlineSource {
   readonly role = 'source';
+  readonly moves?: SourceMoves;
   private readonly store: string;
   private readonly sessions: Sessions;
   private readonly tables: Tables;
 
-  constructor({ tables, statementTimeoutMs = defaultOnlineTimeoutMs, ...connecting }: PostgresOnlineOptions) {
-    this.store = connecting.name;
-    this.sessions = new Sessions({ ...connecting, statementTimeoutMs });
-    this.tables = new Tables(connecting.name, tables, true);
+  constructor(options: PostgresOnlineOptions) {
+    const {
+      tables: mappings,
+      statementTimeoutMs = defaultOnlineTimeoutMs,
+      migration,
+      schema = defaultSchema,
+    } = options;
+    const { name: store, database } = options;
+    const sessions = new Sessions({ ...options, statementTimeoutMs });
+    const tables = new Tables(store, mappings, true);
+    this.store = store;
+    this.sessions = sessions;
+    this.tables = tables;
+    if (migration === undefined) return;
+    const load = () => sessions.run('looking at its tables', (session) => tables.load(session));
+    this.moves = new PostgresMoves({ store, database, schema, sessions, tables, load }, migration);
   }
 
   async ask(key: Key, request: OnlineSourceRequest): Promise<OnlineSourceAnswer> {

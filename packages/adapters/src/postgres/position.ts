@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Position, Version } from '@keyferry/core';
+import { snapshotFromText, type Snapshot } from './feed/snapshot.ts';
 import type { Session } from './session.ts';
 
 /** A server with thousands of open transactions would have a position of as many numbers. */
@@ -25,7 +26,7 @@ function shortened(snapshot: string): string {
   return `${from}:${to}:sha256-${createHash('sha256').update(snapshot).digest('hex').slice(0, 32)}`;
 }
 
-const positionForm = /^\d+\/(\d+):(\d+):(.*)$/;
+const positionForm = /^(\d+)\/(\d+):(\d+):(.*)$/;
 /** Below it are numbers that no transaction has (postgresql.org/docs/15/routine-vacuuming.html). */
 const firstTransaction = 3n;
 
@@ -35,10 +36,18 @@ const firstTransaction = 3n;
  * too many transactions under way to name them, those among them count as before it.
  */
 export function cameAfter(version: Version, position: Position): boolean {
-  const [, , next, underWay = ''] = positionForm.exec(position) ?? [];
+  const [, , , next, underWay = ''] = positionForm.exec(position) ?? [];
   if (next === undefined || !/^\d+$/.test(version)) return false;
   const low = BigInt(version);
   if (low < firstTransaction) return false;
   const distance = BigInt.asIntN(32, low - BigInt(next));
   return distance >= 0n || underWay.split(',').includes(String(BigInt(next) + distance));
+}
+
+/** What a position sees, with its timeline; null: it is no position of tables. Of too many under way none is named. */
+export function snapshotOf(position: Position): { readonly timeline: number; readonly snapshot: Snapshot } | null {
+  const [, timeline, from, to, underWay = ''] = positionForm.exec(position) ?? [];
+  const named = /^[\d,]*$/.test(underWay) ? underWay : '';
+  const snapshot = timeline === undefined ? null : snapshotFromText(`${from}:${to}:${named}`);
+  return snapshot === null ? null : { timeline: Number(timeline), snapshot };
 }

@@ -177,6 +177,7 @@ describe.skipIf(!consul.ok)(`on Consul${consul.note}`, () => {
     };
   };
   onlineTargetContract('Consul', openTarget);
+  targetMovesContract('Consul', openTarget, 'state');
 
   it('lists of a target are of one state of the store, over several pages and of any size', async () => {
     const folder = `pages-${randomUUID()}/`;
@@ -242,12 +243,18 @@ describe.skipIf(!postgres.ok)(`on PostgreSQL${postgres.note}`, () => {
       port,
       database,
       auth: { user, password },
+      migration: table,
       tables: [mappingOf(table, `${table}/{name...}`, { value: value === 'row' ? 'row' : { column: value } })],
     });
     const key = (name: string): Key => keyFromText(`${table}/${name}`);
-    return { store, key, outlive, expires: false, table, close: () => store.close() };
+    const close = async () => {
+      await store.moves?.end?.();
+      await store.close();
+    };
+    return { store, key, outlive, expires: false, table, close };
   };
   onlineSourceContract('PostgreSQL', () => openTables('body bytea NOT NULL', 'body'));
+  sourceMovesContract('PostgreSQL', () => openTables('body bytea NOT NULL', 'body'), false);
 
   it('tells which rows came after a position, whoever was under way then', async () => {
     const { store, key, table, close } = await openTables('body text NOT NULL', 'body');

@@ -68,7 +68,8 @@ export default class Status extends BaseCommand {
               const online = await run.reading(
                 readOnlineStatus(env, { migration, place, instancesMin: min, followedBy }, status.state),
               );
-              all.push({ ...status, events, online, step: online.step });
+              const backlogs = await readBacklogs(run, await wireBacklogs(config, each, { redactor }));
+              all.push({ ...status, events, online, backlogs, step: online.step });
             } catch (error) {
               run.warn(
                 `the switch could not be read (${error instanceof KeyferryError ? error.code : String(error)}): ${place.where}`,

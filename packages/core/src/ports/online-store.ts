@@ -63,6 +63,11 @@ export interface OpenMoves<M> {
 }
 
 export interface Moves<M> {
+  /**
+   * `log`: every change. `state`: by comparing what is there with what was there; of several changes of a key between two
+   * reads the last one is told, and backfill's copies are left out. See watch-course.ts for what follows from that.
+   */
+  readonly kind: 'log' | 'state';
   /** Whether a reader that stands at `position` has been given everything up to `mark`. */
   hasReached(position: Position, mark: Position): boolean;
   /**
@@ -70,6 +75,8 @@ export interface Moves<M> {
    * resolved, and nothing that was acknowledged before the call.
    */
   open(range: KeyRange, after: Position | null): Promise<OpenMoves<M>>;
+  /** Takes away what the store keeps for whoever is told of its changes; absent: nothing. Nobody is told any more. */
+  end?(): Promise<void>;
 }
 
 export type SourceMoves = Moves<SourceMove>;

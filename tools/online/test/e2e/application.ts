@@ -35,12 +35,22 @@ export class Application {
     }
   }
 
-  /** Stops and leaves the switch. @returns all that must be there now */
-  async end(): Promise<ReadonlyMap<string, string>> {
+  /** Writes nothing any more. */
+  async stop(): Promise<void> {
     this.isOver = true;
     await this.working;
-    for (const client of this.clients) await client.close();
+  }
+
+  /** All that must be there once it has stopped. */
+  records(): ReadonlyMap<string, string> {
     return recordsOf(this.tallies, this.counter);
+  }
+
+  /** Stops and leaves the switch. @returns all that must be there now */
+  async end(): Promise<ReadonlyMap<string, string>> {
+    await this.stop();
+    for (const client of this.clients) await client.close();
+    return this.records();
   }
 
   private async keepWorking(client: OnlineClient, i: number): Promise<void> {

@@ -3,14 +3,14 @@
  * program: through a kill -9 in the middle of the backfill to the end, and, another time, from migrating back to where it
  * came from. Nothing is lost and nothing comes back; what the pair cannot do is refused by name.
  * Method: PostgreSQL 15 and Consul 1.8; instances of the real client work throughout, and what they did is the oracle, read
- * by psql and over Consul's HTTP API.
+ * by psql and over Consul's HTTP API; a watch from before the first mode to behind the last one is told enough to make it.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openConsulOnlineTarget, openConsulSwitch } from '@keyferry/adapters/consul';
 import { compileKeyTemplate, openPostgresOnlineSource, openPostgresSwitch } from '@keyferry/adapters/postgres';
-import { openClient } from '@keyferry/client';
+import { openClient, type ClientWatch } from '@keyferry/client';
 import {
   request,
   serverOrSkip,
@@ -89,10 +89,15 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
       await app.goOn(10);
       // Said by name, and nothing is written.
       await expect(client.put('forth/ends', 'x', { ttlMs: 1000 })).rejects.toMatchObject({ code: 'store.unsupported' });
-      await expect(client.watch('forth/')).rejects.toMatchObject({ code: 'capability.missing' });
+      const watch = await client.watch('forth/');
+      const seen = follow(watch, before);
       const planned = await keyferry(['plan', 'forth', '--out', 'forth.kfplan']);
       expect(planned).toMatchObject({ exitCode: 0, document: { applyable: true, strategy: 'dual-read' } });
       expect(planned.document).toMatchObject({ online: { instancesMin: instances, guardedBySwitch: true } });
+      // What watchers read is kept in the source, and said so.
+      expect(await keyferry(['status', 'forth'])).toMatchObject({
+        document: { migrations: [{ backlogs: [{ side: 'source', store: 'old' }] }] },
+      });
       await program.killBehind(2, ['apply', 'forth.kfplan', '--yes'], waitMaxMs);
       await app.goOn(10);
       await expect(client.put('forth/ends', 'x', { ttlMs: 1000 })).rejects.toMatchObject({ code: 'store.unsupported' });
@@ -111,14 +116,22 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
         document: { online: { mode: 'normal' } },
       });
       await app.goOn(10);
-      const wanted = new Map([...before, ...(await app.end())]);
+      await app.stop();
+      // What the watch showed, from legacy in one store to normal in the other, makes what is there now of what was there.
+      const wanted = new Map([...before, ...app.records()]);
+      await expect.poll(() => seen.records, { timeout: waitMaxMs }).toEqual(wanted);
+      expect([...seen.keys].filter((key) => before.has(key))).toEqual([]);
+      await app.end();
+      await seen.ended;
       expect(await inConsul('forth/')).toEqual(wanted);
+      expect(await source.psql(`SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'keyferry%'`)).toMatch(/^\s*0\s*$/);
       expect(await ownKeys('forth')).toEqual(['done', 'epoch', 'lock']);
     },
   );
 
   it('goes back from migrating with all that the application wrote', { timeout: testMaxMs }, async () => {
-    const { app, before } = await startApplication('back');
+    const { app, client, before } = await startApplication('back');
+    const seen = follow(await client.watch('back/'), before);
     await app.goOn(10);
     expect(await keyferry(['apply', 'back', '--yes', ...patience])).toMatchObject({
       exitCode: 0,
@@ -128,8 +141,13 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
     const rolledBack = await keyferry(['rollback', 'back', '--yes', ...patience]);
     expect(rolledBack).toMatchObject({ exitCode: 0, document: { online: { mode: 'legacy' } } });
     expect((rolledBack.document['drained'] as { put: number }).put).toBeGreaterThan(0);
+    await expect(seen.ended).rejects.toMatchObject({ code: 'client.watch-lost' });
+    const again = follow(await client.watch('back/'), new Map());
     await app.goOn(10);
+    await app.stop();
+    await expect.poll(() => again.keys.size, { timeout: waitMaxMs }).toBeGreaterThan(0);
     const wanted = new Map([...before, ...(await app.end())]);
+    await again.ended;
     expect(await inConsul('back/')).toEqual(new Map());
     expect(await ownKeys('back')).toEqual(['epoch', 'lock']);
     const rows = JSON.parse(
@@ -137,6 +155,24 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
     ) as readonly [string, string][];
     expect(new Map(rows)).toEqual(wanted);
   });
+
+  /** What a watch shows, put over what was there. */
+  function follow(watch: ClientWatch, before: ReadonlyMap<string, string>) {
+    const records = new Map(before);
+    const keys = new Set<string>();
+    const showing = async (): Promise<void> => {
+      for await (const page of watch) {
+        for (const change of page) {
+          keys.add(change.key);
+          if (change.kind === 'put') records.set(change.key, Buffer.from(change.value).toString('utf8'));
+          else records.delete(change.key);
+        }
+      }
+    };
+    const ended = showing();
+    ended.catch(() => undefined); // whoever waits for it is told
+    return { records, keys, ended };
+  }
 
   /** Records at rest, which no instance touches, and instances at work on others. */
   async function startApplication(name: 'forth' | 'back') {
@@ -155,7 +191,11 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
             name === 'forth'
               ? openConsulSwitch({ name: 'new', endpoints, key: switchKey })
               : openPostgresSwitch({ ...connection, key: switchKey }),
-          source: openPostgresOnlineSource({ ...connection, tables: [{ from: { table: `app.${name}` }, ...mapping }] }),
+          source: openPostgresOnlineSource({
+            ...connection,
+            tables: [{ from: { table: `app.${name}` }, ...mapping }],
+            migration: name,
+          }),
           target: openConsulOnlineTarget({
             name: 'new',
             endpoints,

@@ -118,8 +118,18 @@ const triggerNames = (trigger: string): readonly string[] => {
   return [plain, `${plain}_all`];
 };
 
+/** Whether the outbox is there, is for these tables, and told of all that was done to them since it was made. */
+export async function isWhole(
+  session: Session,
+  names: OutboxNames,
+  tables: readonly ResolvedTable[],
+): Promise<boolean> {
+  const standing = await readStanding(session, names);
+  return standing?.shape === shapeOf(names, tables) && (await whyIncomplete(session, names, tables)) === null;
+}
+
 /**
- * Makes the outbox anew, whatever is there of an older one; positions in that are lost.
+ * Makes the outbox anew unless it is whole, whatever is there of an older one; positions in that are lost.
  * @throws {KeyferryError} `store.permission-denied`, saying what whom to grant
  */
 export async function makeOutbox(
@@ -138,6 +148,11 @@ export async function makeOutbox(
     );
     await session.query(`BEGIN; SET LOCAL lock_timeout = ${triggerLockMs}`);
     await session.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`keyferry ${name}`]);
+    // Somebody else may have made it meanwhile: positions in that one are good.
+    if (await isWhole(session, names, tables)) {
+      await session.query('COMMIT');
+      return;
+    }
     await dropObjects(session, names);
     // A queue: what is written is deleted soon, so that it is vacuumed by the number of rows and not by a share.
     await session.query(`CREATE TABLE ${outbox} (
@@ -191,9 +206,9 @@ export async function whyUnable(
   return places[0]?.may === true ? null : `its user needs   CREATE SCHEMA ${quoteName(schema)} AUTHORIZATION …`;
 }
 
-/** Harmless to repeat. */
+/** Harmless to repeat. What is somebody else's is not touched, so that none of theirs needs to be allowed. */
 export async function dropOutbox(session: Session, names: OutboxNames): Promise<void> {
-  if (!(await hasRegister(session, names))) return;
+  if (!(await hasRegister(session, names)) || (await outboxBacklog(session, names)) === null) return;
   await session.query(`BEGIN; SET LOCAL lock_timeout = ${triggerLockMs}`);
   await dropObjects(session, names);
   await session.query(`DELETE FROM ${names.register} WHERE name = $1`, [names.name]);

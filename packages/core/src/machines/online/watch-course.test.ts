@@ -1,9 +1,9 @@
-/** Goal: watchers see what applications change, once, and nothing else (SPEC R61, R62). Method: the edges, as tables. */
+/** Goal: watchers see what applications change, once, and nothing else (SPEC R61, R62, R170). Method: the edges, as tables. */
 import { describe, expect, it } from 'vitest';
 import type { Key } from '../../model/key.ts';
 import type { Position } from '../../model/position.ts';
 import type { SwitchRecord } from './switch-record.ts';
-import { applicationChange, watchSideAt, watchVerdict } from './watch-course.ts';
+import { applicationChange, isCopied, watchSideAt, watchVerdict } from './watch-course.ts';
 
 type Known = Pick<SwitchRecord, 'mode' | 'heldFrom' | 'committed' | 'frozenAt' | 'watchFrom'>;
 
@@ -56,6 +56,34 @@ describe('a watch of the target', () => {
     { mode: 'legacy after a rollback', known: home, want: 'lost' },
     { mode: 'draining after a rollback', known: forward, want: 'lost' },
   ])('in $mode: $want', ({ known, want }) => expect(watchVerdict(target, known).kind).toBe(want));
+});
+
+describe('a watch of a target that knows its state alone', () => {
+  const settled: Known = { ...migrating, mode: 'settled' };
+  const normal: Known = { ...migrating, mode: 'normal', committed: 'normal' };
+  it.each([
+    { name: 'shows all while records are copied', known: migrating, sawCopies: false, want: 'show' },
+    { name: 'shows all when they are', known: settled, sawCopies: false, want: 'show' },
+    { name: 'shows all in normal if it had seen them', known: normal, sawCopies: true, want: 'show' },
+    { name: 'is lost in normal if it had not', known: normal, sawCopies: false, want: 'lost' },
+    {
+      name: 'is lost as well where normal was given up: some had been in it',
+      known: { ...settled, committed: 'normal' } as Known,
+      sawCopies: false,
+      want: 'lost',
+    },
+    { name: 'is lost on the way back', known: returning, sawCopies: true, want: 'lost' },
+  ])('$name', ({ known, sawCopies, want }) =>
+    expect(watchVerdict({ side: 'target', keptBack: false, sawCopies }, known).kind).toBe(want),
+  );
+
+  it.each([
+    { known: null, want: false },
+    { known: migrating, want: false },
+    { known: backward, want: false },
+    { known: settled, want: true },
+    { known: normal, want: true },
+  ])('knows whether all is copied: $want', ({ known, want }) => expect(isCopied(known)).toBe(want));
 });
 
 it.each([

@@ -9,6 +9,10 @@
  * `draining` has held, so an application made the change. In `draining` nobody knows yet: the controller may have gone on
  * already, and the reverse tail may be writing. With `migrating` comes the position at which it was decided (SPEC R61).
  *
+ * A target that knows its state alone tells a delete by the record that it saw before, or by the tombstone. `normal` leaves no
+ * tombstone, and finalize drops origins too, by which a copy is told from a change. So before the first instance may be in
+ * `normal` such a watch must have looked once when all copies were made, that is in `settled`, and else it is lost (SPEC R170).
+ *
  * In the target backfill and the controller write too; `applicationChange` tells their changes from those of applications
  * (SPEC R62). Pure.
  */
@@ -23,6 +27,8 @@ export interface WatchCourse {
   readonly side: WatchSide;
   /** Of the source: changes were kept back since a `draining` whose end is not known yet. */
   readonly keptBack: boolean;
+  /** Of a target that knows its state alone: whether all copies had been made when it was looked at. Absent: it has a log. */
+  readonly sawCopies?: boolean;
 }
 
 export type WatchVerdict =
@@ -42,9 +48,12 @@ export function watchSideAt(known: Known): WatchSide {
 }
 
 /** What becomes of changes that were just read. */
-export function watchVerdict({ side, keptBack }: WatchCourse, known: Known): WatchVerdict {
+export function watchVerdict({ side, keptBack, sawCopies }: WatchCourse, known: Known): WatchVerdict {
   const ahead = isAhead(known);
-  if (side === 'target') return ahead ? { kind: 'show' } : wentBack;
+  if (side === 'target') {
+    if (!ahead) return wentBack;
+    return sawCopies === false && known?.committed === 'normal' ? tooLate : { kind: 'show' };
+  }
   if (ahead) {
     const { frozenAt = null, watchFrom = null } = known ?? {};
     return frozenAt === null || watchFrom === null ? unpublished : { kind: 'hand-over', frozenAt, watchFrom };
@@ -54,6 +63,12 @@ export function watchVerdict({ side, keptBack }: WatchCourse, known: Known): Wat
   return keptBack && known?.committed === 'legacy' ? wentBack : { kind: 'show' };
 }
 
+/** Whether everything is copied by then; known before a look, it says so of what was seen. */
+export function isCopied(known: Known): boolean {
+  return known?.mode === 'settled' || known?.mode === 'normal';
+}
+
+const tooLate = { kind: 'lost', why: 'it had not seen all copies when the migration went on to its end' } as const;
 const wentBack = { kind: 'lost', why: 'the migration was taken back' } as const;
 const unpublished = { kind: 'lost', why: 'the switch does not say where the source was frozen' } as const;
 

@@ -76,6 +76,7 @@ export async function finalizeDualRead(
         const text = doneMarkerToText(state.done as DoneMarker);
         await withRetry(engine, 'done marker', () => control.writeDone(text, epoch));
         await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
+        await withRetry(engine, 'end of watches', async () => parts.source.moves?.end?.());
       },
     });
     const state = session.state as MigrationState;
