@@ -5,12 +5,20 @@
  */
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { crc32 } from 'node:zlib';
+import { crc32, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import type { KeyferryError } from '@keyferry/core';
+import { WindowedFile } from './windowed-file.ts';
 
 /** Of an entry that is read into memory as a whole. A plan's own document has some hundred KiB. */
 const documentBytesMax = 64 * 1024 ** 2;
+
+/** Up to so many bytes, packed and unpacked, an entry is read in one piece: a stream for each of some ten thousand is most of the time. */
+const pieceBytesMax = 256 * 1024;
+const [stored, deflated, localHeader] = [0, 8, 0x04034b50];
+/** Of a local header, besides the name; fields beyond `extraBytesMax` cost one more read. */
+const headerBytes = 30;
+const extraBytesMax = 256;
 
 export interface ZipOptions {
   /** What to fail with when it is not what it should be. */
@@ -21,18 +29,27 @@ export interface ZipOptions {
 
 export class ZipEntries {
   private readonly refuse: ZipOptions['refuse'];
+  /** Closed with `zip`. */
+  private readonly file: WindowedFile;
   private readonly zip: yauzl.ZipFile;
   private readonly entries: ReadonlyMap<string, yauzl.Entry>;
 
-  private constructor(refuse: ZipOptions['refuse'], zip: yauzl.ZipFile, entries: ReadonlyMap<string, yauzl.Entry>) {
+  private constructor(
+    refuse: ZipOptions['refuse'],
+    file: WindowedFile,
+    zip: yauzl.ZipFile,
+    entries: ReadonlyMap<string, yauzl.Entry>,
+  ) {
     this.refuse = refuse;
+    this.file = file;
     this.zip = zip;
     this.entries = entries;
   }
 
   /** @throws what `refuse` makes; an error of the filesystem or of the zip's own form as it is. */
   static async open(file: string, { refuse, strictFileNames = true }: ZipOptions): Promise<ZipEntries> {
-    const zip = await yauzl.openPromise(file, { autoClose: false, lazyEntries: true, strictFileNames });
+    const reader = await WindowedFile.open(file);
+    const zip = await zipOf(reader, strictFileNames);
     const entries = new Map<string, yauzl.Entry>();
     try {
       for await (const entry of zip.eachEntry()) {
@@ -43,7 +60,7 @@ export class ZipEntries {
       zip.close();
       throw error;
     }
-    return new ZipEntries(refuse, zip, entries);
+    return new ZipEntries(refuse, reader, zip, entries);
   }
 
   get names(): readonly string[] {
@@ -67,9 +84,16 @@ export class ZipEntries {
   async readDocument(name: string): Promise<Buffer> {
     const entry = this.entry(name);
     if (entry.uncompressedSize > documentBytesMax) throw this.refuse(`${name} is too large to be one`);
-    const bytes = await buffer(await this.stream(name));
+    const bytes = (await this.inOnePiece(entry)) ?? (await buffer(await this.stream(name)));
     if (crc32(bytes) !== entry.crc32) throw this.refuse(`${name} is damaged`);
     return bytes;
+  }
+
+  /** The bytes of an entry, in one piece where it is small. Whoever reads all of it compares its checksum with `crc32Of`. */
+  async *pieces(name: string): AsyncGenerator<Buffer, void, undefined> {
+    const whole = await this.inOnePiece(this.entry(name));
+    if (whole !== null) yield whole;
+    else yield* (await this.stream(name)) as AsyncIterable<Buffer>;
   }
 
   async stream(name: string): Promise<Readable> {
@@ -81,9 +105,41 @@ export class ZipEntries {
     this.zip.close();
   }
 
+  /** null: a large one, or one that is not as zips mostly are; the stream says what is wrong with it. */
+  private async inOnePiece(entry: yauzl.Entry): Promise<Buffer | null> {
+    const { compressedSize, uncompressedSize, compressionMethod, fileNameLength } = entry;
+    if (compressedSize > pieceBytesMax || uncompressedSize > pieceBytesMax || entry.isEncrypted()) return null;
+    if (compressionMethod !== stored && compressionMethod !== deflated) return null;
+    const at = entry.relativeOffsetOfLocalHeader;
+    const head = await this.file.bytesAt(at, headerBytes + fileNameLength + extraBytesMax + compressedSize);
+    if (head.byteLength < headerBytes || head.readUInt32LE(0) !== localHeader) return null;
+    const start = headerBytes + head.readUInt16LE(26) + head.readUInt16LE(28);
+    const end = start + compressedSize;
+    const packed =
+      end <= head.byteLength ? head.subarray(start, end) : await this.file.bytesAt(at + start, compressedSize);
+    if (packed.byteLength < compressedSize) return null;
+    if (compressionMethod === stored) return packed;
+    try {
+      const bytes = inflateRawSync(packed, { maxOutputLength: Math.max(1, uncompressedSize) });
+      return bytes.byteLength === uncompressedSize ? bytes : null;
+    } catch {
+      return null; // the stream fails too, in words
+    }
+  }
+
   private entry(name: string): yauzl.Entry {
     const entry = this.entries.get(name);
     if (entry === undefined) throw this.refuse(`${name} is missing`);
     return entry;
+  }
+}
+
+async function zipOf(reader: WindowedFile, strictFileNames: boolean): Promise<yauzl.ZipFile> {
+  try {
+    const options = { autoClose: false, lazyEntries: true, strictFileNames };
+    return await yauzl.fromRandomAccessReaderPromise(reader, reader.bytes, options);
+  } catch (error) {
+    await reader.abandon();
+    throw error;
   }
 }

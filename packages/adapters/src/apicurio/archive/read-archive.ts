@@ -184,11 +184,11 @@ class ArchiveReader {
     let bytes = 0;
     let sum = 0;
     const head: Buffer[] = [];
-    for await (const piece of await this.zip.stream(data)) {
-      hash.update(piece as Buffer);
-      sum = crc32(piece as Buffer, sum);
-      bytes += (piece as Buffer).byteLength;
-      if (bytes <= lookedAtBytesMax) head.push(piece as Buffer);
+    for await (const piece of this.zip.pieces(data)) {
+      hash.update(piece);
+      sum = crc32(piece, sum);
+      bytes += piece.byteLength;
+      if (bytes <= lookedAtBytesMax) head.push(piece);
     }
     if (sum !== this.zip.crc32Of(data)) throw new TypeError(`${data} is not what the zip says of it`);
     const sha256 = hash.copy().digest('hex');

@@ -94,9 +94,9 @@ async function contentOf(
   if (!zip.has(data)) throw invalid(file, `the bytes of ${entry} are missing`);
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const piece of await zip.stream(data)) {
-    hash.update(piece as Buffer);
-    bytes += (piece as Buffer).byteLength;
+  for await (const piece of zip.pieces(data)) {
+    hash.update(piece);
+    bytes += piece.byteLength;
   }
   return contentRecord(facts.contentId, { bytes, sha256: hash.digest('hex'), references: referencesOf(facts) });
 }
