@@ -42,18 +42,24 @@ class Carrier {
   }
 
   async role({ principal, name, role }: BesidesArchive['roles'][number]): Promise<void> {
+    const what = `role ${principal}`;
     const path = `/admin/roleMappings/${pathPart(principal)}`;
-    const held = await this.api.getUnless(
-      path,
-      shapes.role,
-      this.signal,
-      ({ status }) => status === 404 || status === 403,
-    );
-    if (held?.role === role) return this.done(`role ${principal}`);
-    const body = { role, principalName: name ?? principal };
-    await (held === null
-      ? this.write('POST', '/admin/roleMappings', { ...body, principalId: principal }, `role ${principal}`)
-      : this.write('PUT', path, { role }, `role ${principal}`));
+    const isNone = ({ status }: { readonly status: number }): boolean => status === 404 || status === 403;
+    const read = () => this.api.getUnless(path, shapes.role, this.signal, isNone);
+    const held = await read();
+    if (held?.role === role) return this.done(what);
+    const refused =
+      held === null
+        ? await this.refusalOf('POST', '/admin/roleMappings', {
+            role,
+            principalName: name ?? principal,
+            principalId: principal,
+          })
+        : await this.refusalOf('PUT', path, { role });
+    // No archive holds roles, so no comparison reads them: this one does.
+    const now = refused === null ? await read() : null;
+    if (now?.role === role) this.done(what);
+    else this.notCarried.push({ what, why: refused ?? `3.x has ${now?.role ?? 'none'} after it was written` });
   }
 
   async settings(settings: BesidesArchive['settings']): Promise<void> {
@@ -98,7 +104,7 @@ class Carrier {
     // Only what is on the branch can be put in order; what was lost was named before.
     const order = versions.filter((version) => held.includes(version));
     if (isSame(held, order)) this.done(what);
-    else await this.write('PUT', path, { versions: order.toReversed() }, what);
+    else await this.write('PUT', path, { versions: order }, what);
   }
 
   receipt(unreadable: BesidesArchive['unreadable']): CarriedReceipt {
@@ -117,15 +123,21 @@ class Carrier {
     this.notCarried.push({ what, why: 'it is not there: it was lost by the import' });
   }
 
-  /** A refusal is a fact for people; a registry that cannot be reached is a failure. */
-  private async write(method: 'PUT' | 'POST', path: string, body: object, what: string): Promise<void> {
+  private async write(method: 'PUT', path: string, body: object, what: string): Promise<void> {
+    const why = await this.refusalOf(method, path, body);
+    if (why === null) this.done(what);
+    else this.notCarried.push({ what, why });
+  }
+
+  /** A refusal is a fact for people; a registry that cannot be reached is a failure. null: it was taken. */
+  private async refusalOf(method: 'PUT' | 'POST', path: string, body: object): Promise<string | null> {
     const headers = { 'content-type': 'application/json' };
     const request = { method, path, headers, body: Buffer.from(JSON.stringify(body)) };
     const { status, doing, ...answer } = await this.api.send(request, this.signal);
-    if (status >= 200 && status < 300) return this.done(what);
+    if (status >= 200 && status < 300) return null;
     const refusal = { status, doing, ...parseRefusal(answer.body) };
     if (status >= 500 || status === 401) throw refusalError(this.api.store, refusal);
-    this.notCarried.push({ what, why: `3.x answered ${status}: ${refusal.message}` });
+    return `3.x answered ${status}: ${refusal.message}`;
   }
 }
 
