@@ -129,6 +129,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'registry.archive-invalid': 'failed',
   'registry.not-empty': 'notAllowed',
   'registry.import-refused': 'failed',
+  'registry.content-held': 'failed',
   'parallel.check-failed': 'failed',
   'rehearsal.server-failed': 'failed',
   'parallel.undone': 'failed',

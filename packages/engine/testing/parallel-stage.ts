@@ -11,6 +11,7 @@ import type {
   ImportReceipt,
   Message,
   MigrationId,
+  ParallelPhase,
   ParallelPlan,
   ParallelSettings,
   ParallelState,
@@ -24,6 +25,7 @@ import { finalizeParallel, rollBackParallel, type ParallelEndResult } from '../s
 import { planParallel } from '../src/strategies/parallel/plan.ts';
 import type { ParallelEngine } from '../src/strategies/parallel/ports.ts';
 import { rehearseParallel } from '../src/strategies/parallel/rehearse.ts';
+import { readParallelStatus } from '../src/strategies/parallel/status.ts';
 import { archives, StageFiles, workspace } from './parallel/files.ts';
 import { front, stageBalancer } from './parallel/fronts.ts';
 import { Gate, gatedState, type RunHooks } from './parallel/gate.ts';
@@ -45,6 +47,10 @@ export class ParallelStage {
   readonly settings: ParallelSettings;
   /** What 2.x cannot take of what 3.x accepted. */
   unfit: readonly RegistryDifference[] = [];
+  /** Why no delta can be made; null: it can. */
+  refusedDelta: string | null = null;
+  /** An export of 3.x leaves something out that its API shows. */
+  exportLacks = false;
   /** 3.x answers nobody. */
   targetDown = false;
   restored = new Set<string>();
@@ -107,6 +113,11 @@ export class ParallelStage {
 
   async course(): Promise<ParallelState | null> {
     return (await this.state.read('parallel', migration, 'current'))?.item ?? null;
+  }
+
+  async evidence(phase: ParallelPhase, name: string): Promise<unknown> {
+    const { evidence } = await readParallelStatus(this.process({}).engine, this.settings, []);
+    return evidence.find((each) => each.phase === phase && each.name === name)?.data ?? null;
   }
 
   /** Acknowledged writes that a registry does not hold. */

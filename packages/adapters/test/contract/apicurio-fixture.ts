@@ -138,3 +138,49 @@ async function entriesOf(archive: Buffer): Promise<{ readonly name: string; read
   }
   return entries;
 }
+
+const record = (name: string, ...fields: readonly string[]): string =>
+  JSON.stringify({ type: 'record', name, fields: fields.map((field) => ({ name: field, type: 'string' })) });
+
+/** What applications do to a 2.6 that was filled with hazards, while a first import into 3.x is under way: each kind of change. */
+export async function writeMeanwhile({ endpoint }: Pick<ApicurioServer, 'endpoint'>): Promise<void> {
+  const registry = new OldRegistry({ endpoint });
+  await registry.artifact('orders', 'order', '3b', record('Order', 'id', 'by'));
+  await registry.call('POST', '/groups/implied/artifacts/shares/versions/1/comments', { value: 'late' });
+  await registry.call('PUT', '/groups/implied/artifacts/proto/versions/1/state', { state: 'DEPRECATED' });
+  await registry.call('PUT', '/groups/default/artifacts/referring/versions/1/meta', { name: 'late', labels: ['l'] });
+  await registry.call('PUT', '/groups/default/artifacts/labelled/owner', { owner: 'late' });
+  await registry.call('DELETE', '/groups/hazards/artifacts/xml', null);
+  await registry.call('POST', '/groups/hazards/artifacts/property-too-long/rules', {
+    type: 'VALIDITY',
+    config: 'FULL',
+  });
+  // Made anew of the same name, under other ids, with a content that others have too.
+  await registry.call('DELETE', '/groups/hazards/artifacts/owner-moved', null);
+  await registry.artifact('hazards', 'owner-moved', '1', record('OwnerMoved', 'b'));
+  await registry.artifact('hazards', 'owner-moved', '2', record('Order', 'id'));
+  await registry.call('DELETE', '/groups/with-properties', null);
+  await registry.call('POST', '/groups', { id: 'with-properties', description: 'again', properties: { team: 'b' } });
+  await registry.artifact('with-properties', 'inside', '7', record('Inside', 'b'));
+  await registry.artifact('late', 'new', '1', record('Late', 'a'));
+  await registry.artifact('late', 'new', '2', record('Late', 'a', 'b'));
+  await registry.call('PUT', '/admin/rules/VALIDITY', { type: 'VALIDITY', config: 'FULL' });
+  await registry.call('POST', '/admin/rules', { type: 'INTEGRITY', config: 'NONE' });
+}
+
+/** After `writeMeanwhile`. */
+export async function writeMore({ endpoint }: Pick<ApicurioServer, 'endpoint'>): Promise<void> {
+  const registry = new OldRegistry({ endpoint });
+  await registry.artifact('late', 'new', '3', record('Late', 'a', 'c'));
+  await registry.call('POST', '/groups/late/artifacts/new/versions/1/comments', { value: 'more' });
+  await registry.call('PUT', '/groups/implied/artifacts/proto/versions/1/state', { state: 'ENABLED' });
+  await registry.call('DELETE', '/groups/hazards/artifacts/property-too-long/rules/VALIDITY', null);
+  await registry.call('DELETE', '/admin/rules/INTEGRITY', null);
+}
+
+/** 2.6 deletes a content with its last version, and gives it another id when it comes again. */
+export async function makeAnew({ endpoint }: Pick<ApicurioServer, 'endpoint'>): Promise<void> {
+  const registry = new OldRegistry({ endpoint });
+  await registry.call('DELETE', '/groups/late/artifacts/new', null);
+  await registry.artifact('late', 'new', '1', record('Late', 'a'));
+}

@@ -24,7 +24,7 @@ import { walkOld } from '../../src/apicurio/v2/walk.ts';
 import { walkNew } from '../../src/apicurio/v3/walk.ts';
 import { rewriteArchive } from '../apicurio-archive-writer.ts';
 import { startProxy } from './apicurio-proxy.ts';
-import { get, OldRegistry as OldFixture, put } from './apicurio-fixture.ts';
+import { get, put, writeMeanwhile, writeMore } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
 const signal = new AbortController().signal;
@@ -76,7 +76,7 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
       const times = failed.get(url) ?? 0;
       failed.set(url, times + 1);
       if (url.includes('/search/artifacts') && times === 0) return 'never';
-      return /meta|contentIds/.test(url) && times < 2 ? 503 : null;
+      return /comments|contentIds/.test(url) && times < 2 ? 503 : null;
     });
     const tries = 4;
     const repeat: Repeat = async (_what, call) => {
@@ -96,12 +96,12 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     await expect(impatient.walk(signal)).rejects.toMatchObject({ code: 'store.timeout' });
     const down = await startProxy(servers[0], ({ url = '' }) => {
       failed.set(url, (failed.get(url) ?? 0) + 1);
-      return url.includes('/meta') ? 503 : null;
+      return url.includes('/comments') ? 503 : null;
     });
     const refused = openOldRegistry({ ...behind, endpoints: [down.endpoint], repeat });
     failed.clear();
     await expect(refused.walk(signal)).rejects.toMatchObject({ code: 'store.unreachable' });
-    const asked = [...failed].filter(([url]) => url.includes('/meta')).map(([, times]) => times);
+    const asked = [...failed].filter(([url]) => url.includes('/comments')).map(([, times]) => times);
     expect(Math.max(...asked)).toBe(tries);
     expect(asked.length).toBeLessThanOrEqual(8); // the requests that were under way at once, and none after them
     await Promise.all([patient, impatient, refused].map((each) => each.close()));
@@ -187,28 +187,55 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     expect((await target.walk(signal)).sha256).toBe(before.sha256);
   });
 
-  it(
-    'come to the same end by an import before the freeze and a second one inside it',
-    { timeout: 120_000 },
-    async () => {
-      await writeDuringTheBulk(servers[0]);
-      const newer = join(folder, 'newer.zip');
-      const repairedNewer = join(folder, 'newer-repaired.zip');
-      await source.exportTo(newer, signal);
-      await registryArchives.repair(newer, repairedNewer);
-      besides = await source.readBesides(signal);
-      const before = await target.compare(repairedNewer, besides, signal);
-      expect(before.differencesTotal).toBeGreaterThan(8);
-      const receipt = await target.importFrom(repairedNewer, { into: 'again' }, signal);
-      // Those with a new version alone are added to, all others come anew.
-      expect(receipt.mended?.deletedFirst).toBe(5);
-      await target.carry(besides, signal);
-      const after = await target.compare(repairedNewer, besides, signal);
-      expect(after.differences).toEqual([]);
-      const setting = '/admin/config/properties/apicurio.rest.deletion.artifact.enabled';
-      expect(await get(servers[1], setting)).toMatchObject({ value: 'false' });
-    },
-  );
+  it('come to the same end by an import before the freeze and a delta inside it', { timeout: 120_000 }, async () => {
+    const [base, newer, delta] = [repaired, join(folder, 'newer.zip'), join(folder, 'delta.zip')];
+    const [of2, baseBesides] = [await source.walk(signal), besides];
+    await writeMeanwhile(servers[0]);
+    const exported = await source.exportTo(file, signal);
+    besides = await source.readBesides(signal);
+    await registryArchives.repair(file, newer);
+    // Contents that were read before are not read again, and the walk is the same.
+    const census = await source.walk(signal);
+    const { complete, census: known } = await source.proveComplete(file, signal, { contentsOf: base });
+    expect({ complete, sha256: known.sha256 }).toEqual({ complete: true, sha256: census.sha256 });
+    expect(known.requests).toBeLessThan(census.requests - of2.counts.content);
+    expect((await target.compare(newer, besides, signal)).differencesTotal).toBeGreaterThan(15);
+    const brought = { base, baseBesides, file: newer, besides };
+    const outcome = await target.importDelta(brought, delta, signal);
+    expect(outcome).toMatchObject({ kind: 'imported', receipt: { mended: { deletedFirst: 7 } } });
+    expect((await registryArchives.receipt(delta)).counts.version).toBeLessThan(exported.counts.version - 5);
+    const byExport = await target.compareByExport(brought, snapshot, signal);
+    expect(byExport.comparison.differences).toEqual([]);
+    const byWalk = await target.compare(newer, besides, signal);
+    expect(byWalk).toMatchObject({ differences: [], expected: byExport.comparison.expected });
+    expect(byExport.comparison.found).toEqual(byWalk.found);
+    const setting = '/admin/config/properties/apicurio.rest.deletion.artifact.enabled';
+    expect(await get(servers[1], setting)).toMatchObject({ value: 'false' });
+  });
+
+  it('show a delta that went wrong, in an export and by the API', async () => {
+    const brought = { base: repaired, baseBesides: besides, file: join(folder, 'newer.zip'), besides };
+    await put(servers[1], '/groups/late/artifacts/new/versions/2', { name: 'another', labels: {} });
+    await put(servers[1], '/groups/default/artifacts/labelled/versions/1/state', { state: 'DISABLED' });
+    const { comparison } = await target.compareByExport(brought, snapshot, signal);
+    expect(comparison.differences.map(({ name, what }) => `${name} ${what}`)).toEqual([
+      'default/labelled:1 has state "DISABLED", expected "ENABLED"',
+      'late/new:2 has name "another", expected "Late"',
+    ]);
+  });
+
+  it('come to the same end by importing again, whatever 3.3 holds by then', { timeout: 120_000 }, async () => {
+    await writeMore(servers[0]);
+    const [newest, repairedNewest] = [join(folder, 'newest.zip'), join(folder, 'newest-repaired.zip')];
+    await source.exportTo(newest, signal);
+    await registryArchives.repair(newest, repairedNewest);
+    besides = await source.readBesides(signal);
+    const receipt = await target.importFrom(repairedNewest, { into: 'again' }, signal);
+    // Those with a new version alone are added to, all others come anew.
+    expect(receipt.mended?.deletedFirst).toBe(4);
+    await target.carry(besides, signal);
+    expect((await target.compare(repairedNewest, besides, signal)).differences).toEqual([]);
+  });
 
   it('say what 3.3 took after the switch, and have it in 2.6 with its ids', { timeout: 120_000 }, async () => {
     await target.exportTo(snapshot, signal);
@@ -273,21 +300,6 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     expect((await source.walk(signal)).sha256).toBe(inOld.sha256);
   });
 });
-
-/** What applications do while the first import is under way. */
-async function writeDuringTheBulk({ endpoint }: ApicurioServer): Promise<void> {
-  const registry = new OldFixture({ endpoint });
-  await registry.artifact('orders', 'order', '3b', record('Order', 'id', 'by'));
-  await registry.call('POST', '/groups/implied/artifacts/shares/versions/1/comments', { value: 'late' });
-  await registry.call('PUT', '/groups/implied/artifacts/proto/versions/1/state', { state: 'DEPRECATED' });
-  await registry.call('PUT', '/groups/default/artifacts/referring/versions/1/meta', { name: 'late', labels: ['l'] });
-  await registry.call('DELETE', '/groups/hazards/artifacts/xml', null);
-  await registry.call('POST', '/groups/with-properties/artifacts/inside/rules', { type: 'VALIDITY', config: 'FULL' });
-  await registry.artifact('late', 'new', '1', record('Late', 'a'));
-  await registry.artifact('late', 'new', '2', record('Late', 'a', 'b'));
-  await registry.call('PUT', '/admin/rules/VALIDITY', { type: 'VALIDITY', config: 'FULL' });
-  await registry.call('POST', '/admin/rules', { type: 'INTEGRITY', config: 'NONE' });
-}
 
 async function factsOf(walk: typeof walkOld, api: RegistryApi): Promise<ReadonlyMap<string, string>> {
   const records = await walk(api, signal);

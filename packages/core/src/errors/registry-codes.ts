@@ -18,6 +18,12 @@ export const registryCodes = {
     summary: 'registry {store} refused the archive as a whole: {detail}',
     remedy: 'see what the archive holds against it:   keyferry inspect ARCHIVE   and the log of the registry',
   }),
+  'registry.content-held': entry<{ store: string; count: number; detail: string }>({
+    retry: 'never',
+    summary:
+      'registry {store} goes on holding {count} contents that 2.x deleted and made anew under other ids: {detail}; it takes one content once',
+    remedy: 'give 3.x an empty database, schema or topic, then plan again:   keyferry plan MIGRATION',
+  }),
   'balancer.unreachable': entry<BalancerDetails>({
     retry: 'backoff',
     summary: 'load balancer {balancer} cannot be reached: {detail}',

@@ -146,16 +146,25 @@ export interface CarriedReceipt {
   readonly notCarried: readonly { readonly what: string; readonly why: string }[];
 }
 
+/** What a walk may leave out. */
+export interface WalkOptions {
+  /**
+   * An archive of this registry that was held against a walk before, its contents found equal: those are not read again, as what
+   * the id of a content stands for never changes. The walk has the same `sha256` as one that reads all.
+   */
+  readonly contentsOf?: string;
+}
+
 /** The registry of release 2.x, reached directly. */
 export interface OldRegistry {
   /** For people. Holds no secret. */
   readonly where: string;
   system(signal: StopSignal): Promise<RegistrySystem>;
-  walk(signal: StopSignal): Promise<RegistryCensus>;
+  walk(signal: StopSignal, options?: WalkOptions): Promise<RegistryCensus>;
   /** Streams an export into `file`, whole or not at all (written beside and renamed). Replaces an older one of that name. */
   exportTo(file: string, signal: StopSignal): Promise<ArchiveReceipt>;
   /** Walks, and holds the archive against it. Only of a registry that is frozen is the answer a proof. */
-  proveComplete(file: string, signal: StopSignal): Promise<CompletenessProof>;
+  proveComplete(file: string, signal: StopSignal, options?: WalkOptions): Promise<CompletenessProof>;
   readBesides(signal: StopSignal): Promise<BesidesArchive>;
   /**
    * Writes into 2.x what was written to 3.x, with the same ids. Harmless to repeat: what is there as it should be is
@@ -175,10 +184,40 @@ export interface ImportReceipt {
   readonly mended?: { readonly deletedFirst: number; readonly requests: number };
 }
 
+/** Two archives of one 2.x, the older of which was imported before the freeze, carried, and found equal by `compare`. */
+export interface Delta {
+  readonly base: string;
+  readonly baseBesides: BesidesArchive;
+  readonly file: string;
+  readonly besides: BesidesArchive;
+}
+
+/** refused: what differs cannot be brought so that ids and everything else come out as by a whole import; nothing was written. */
+export type DeltaOutcome =
+  { readonly kind: 'imported'; readonly receipt: DeltaReceipt } | { readonly kind: 'refused'; readonly why: string };
+
+/** EVIDENCE. */
+export interface DeltaReceipt {
+  /** Of the archive that held only what differs; null: there was nothing to import. */
+  readonly sent: { readonly bytes: number; readonly sha256: string; readonly versions: number } | null;
+  /** Artifacts that were deleted, to come anew or for good, and requests for what no import changes. */
+  readonly mended: NonNullable<ImportReceipt['mended']>;
+  readonly carried: CarriedReceipt;
+  readonly tookMs: number;
+}
+
+/** EVIDENCE: `comparison` and `snapshot` each by itself. */
+export interface ComparedByExport {
+  readonly comparison: RegistryComparison;
+  readonly snapshot: ArchiveReceipt;
+  /** Artifacts that were read by the API besides. */
+  readonly walkedArtifacts: number;
+}
+
 export interface ImportOptions {
   /**
    * again: an import of this archive was begun before and nobody knows how far it came, or an older one was imported before
-   * the freeze. Afterwards all is as if this one had been imported alone, with what `carry` is to write anew. empty: refused with `registry.not-empty` when it holds contents or artifacts.
+   * the freeze and what it made is not known. Afterwards all is as if this one had been imported alone, with what `carry` is to write anew. empty: refused with `registry.not-empty` when it holds contents or artifacts.
    */
   readonly into: 'empty' | 'again';
 }
@@ -216,13 +255,26 @@ export interface NewRegistry {
   walk(signal: StopSignal): Promise<RegistryCensus>;
   /**
    * With both headers that preserve ids. Returns when the server answered; an answer that was lost means `again`.
-   * @throws {KeyferryError} `registry.not-empty`; `registry.import-refused` when the archive as a whole is refused
+   * @throws {KeyferryError} `registry.not-empty`; `registry.import-refused` when the archive as a whole is refused;
+   *   `registry.content-held` of an import `again`, and nothing was changed
    */
   importFrom(file: string, options: ImportOptions, signal: StopSignal): Promise<ImportReceipt>;
+  /**
+   * Imports what differs between two archives and nothing else, and carries over by the API what differs beside them. 3.x is
+   * not read for it; whoever does not know that it is as `delta.base` left it imports `again`.
+   * @param scratch a file for the archive of what differs; replaced
+   * @throws {KeyferryError} `registry.content-held`: no import into this 3.x can bring it; nothing was changed
+   */
+  importDelta(delta: Delta, scratch: string, signal: StopSignal): Promise<DeltaOutcome>;
   /** Harmless to repeat. */
   carry(besides: BesidesArchive, signal: StopSignal): Promise<CarriedReceipt>;
   /** @param file the archive that was imported, and what was foreseen of it; `carry` has been done */
   compare(file: string, besides: BesidesArchive, signal: StopSignal): Promise<RegistryComparison>;
+  /**
+   * The same after `importDelta`, in one request where `compare` takes several for each version: 3.x is read from its own export,
+   * into `snapshot`, and by the API only where the two archives differ. An export that leaves something out shows as a difference.
+   */
+  compareByExport(delta: Delta, snapshot: string, signal: StopSignal): Promise<ComparedByExport>;
   /** An export of 3.x: what later changes are told by. */
   exportTo(file: string, signal: StopSignal): Promise<ArchiveReceipt>;
   /**

@@ -1,10 +1,12 @@
 /** Registries that are sets of writes; their archives are files of the stage. */
 import {
   KeyferryError,
+  type DeltaOutcome,
   type NewRegistry,
   type OldRegistry,
   type RegistryCensus,
   type RegistryChanges,
+  type RegistryComparison,
   type RegistryCounts,
   type RegistryDifference,
 } from '@keyferry/core';
@@ -17,6 +19,10 @@ export interface RegistryWorld {
   readonly files: StageFiles;
   /** What 2.x cannot take of what 3.x accepted. */
   readonly unfit: readonly RegistryDifference[];
+  /** Why no delta can be made; null: it can. */
+  readonly refusedDelta: string | null;
+  /** An export of 3.x leaves something out that its API shows. */
+  readonly exportLacks: boolean;
   /** 3.x answers nobody. */
   readonly targetDown: boolean;
 }
@@ -65,28 +71,26 @@ export function newRegistry(world: RegistryWorld, gate: Gate): NewRegistry {
         for (const each of world.files.read(file)) world.fresh.add(each);
         return { sha256: world.files.digest(file), status: 204, tookMs: 1 };
       }),
-    carry: () => gate.pass('new.carry', () => ({ carried: [], carriedTotal: 0, notCarried: [] })),
-    compare: (file) =>
-      gate.pass('new.compare', () => {
-        const expected = new Set(world.files.read(file));
-        const differences = [...new Set([...expected, ...world.fresh])]
-          .filter((each) => !expected.has(each) || !world.fresh.has(each))
-          .map((name): RegistryDifference => ({
-            kind: 'version',
-            name,
-            what: 'is on one side',
-          }));
+    importDelta: ({ base, file }) =>
+      gate.pass('new.delta', (): DeltaOutcome => {
+        if (world.refusedDelta !== null) return { kind: 'refused', why: world.refusedDelta };
+        const [before, after] = [world.files.read(base), world.files.read(file)];
+        for (const each of before) if (!after.includes(each)) world.fresh.delete(each);
+        for (const each of after) if (!before.includes(each)) world.fresh.add(each);
+        const mended = { deletedFirst: 0, requests: 0 };
         return {
-          equal: differences.length === 0,
-          expected: census(expected).counts,
-          found: census(world.fresh).counts,
-          comparedVersions: expected.size,
-          lostAsForeseen: 0,
-          differences,
-          differencesTotal: differences.length,
-          tookMs: 1,
+          kind: 'imported',
+          receipt: { sent: null, mended, carried: { carried: [], carriedTotal: 0, notCarried: [] }, tookMs: 1 },
         };
       }),
+    carry: () => gate.pass('new.carry', () => ({ carried: [], carriedTotal: 0, notCarried: [] })),
+    compare: (file) => gate.pass('new.compare', () => comparison(world, file)),
+    compareByExport: ({ file }, snapshot) =>
+      gate.pass('new.compare-by-export', () => ({
+        comparison: comparison({ ...world, fresh: new Set([...world.fresh].slice(world.exportLacks ? 1 : 0)) }, file),
+        snapshot: world.files.store(snapshot, world.fresh),
+        walkedArtifacts: 0,
+      })),
     exportTo: (file) => gate.pass('new.export', () => world.files.store(file, world.fresh)),
     changesSince: (snapshot, now) =>
       gate.pass('new.changes', () =>
@@ -101,6 +105,23 @@ export function newRegistry(world: RegistryWorld, gate: Gate): NewRegistry {
         }),
       ),
     close: () => Promise.resolve(),
+  };
+}
+
+function comparison({ files, fresh }: RegistryWorld, file: string): RegistryComparison {
+  const expected = new Set(files.read(file));
+  const differences = [...new Set([...expected, ...fresh])]
+    .filter((each) => !expected.has(each) || !fresh.has(each))
+    .map((name): RegistryDifference => ({ kind: 'version', name, what: 'is on one side' }));
+  return {
+    equal: differences.length === 0,
+    expected: census(expected).counts,
+    found: census(fresh).counts,
+    comparedVersions: expected.size,
+    lostAsForeseen: 0,
+    differences,
+    differencesTotal: differences.length,
+    tookMs: 1,
   };
 }
 

@@ -33,25 +33,24 @@ export const artifacts2 = z.object({
   count: z.int(),
   artifacts: z.array(z.object({ ...listed, id: z.string(), groupId: text, type: z.string() })),
 });
-export const versions2 = z.object({
-  count: z.int(),
-  versions: z.array(z.object({ version: z.string(), globalId: z.int(), contentId: z.int(), state: text })),
-});
-export const versionMeta2 = z.object({
+const version2 = {
   ...listed,
-  description: text,
-  createdBy: text,
+  version: z.string(),
   globalId: z.int(),
   contentId: z.int(),
   type: text,
   state: text,
-  version: z.string(),
+  description: text,
+  createdBy: text,
   labels: z
     .array(z.string())
     .nullish()
     .transform((value) => value ?? []),
   properties: labels,
-});
+};
+/** The listing says of a version all that its own metadata say (seen on 2.6.13). */
+export const versions2 = z.object({ count: z.int(), versions: z.array(z.object(version2)) });
+export const versionMeta2 = z.object(version2);
 export const owner2 = z.object({ owner: text });
 export const comments2 = z.array(
   z.object({ commentId: z.string(), createdBy: text, createdOn: z.string(), value: text }),

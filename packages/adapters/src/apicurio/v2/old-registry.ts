@@ -5,6 +5,7 @@ import {
   type OldRegistry,
   type RegistryDifference,
   type StopSignal,
+  type WalkOptions,
 } from '@keyferry/core';
 import { RegistryApi, type RegistryConnection } from '../api/registry-api.ts';
 import { readSystem } from '../api/system.ts';
@@ -12,6 +13,7 @@ import { archivedRecords } from '../archive/archived-records.ts';
 import { archiveReceipt } from '../archive/archives.ts';
 import { readArchive, type RegistryArchive } from '../archive/read-archive.ts';
 import { compareRecords, describeDifference } from '../records/compare-records.ts';
+import { contentRecord, type RegistryRecord } from '../records/records.ts';
 import type { RecordSet } from '../records/record-set.ts';
 import { exportTo } from '../transfer/export.ts';
 import { readBesides } from './besides.ts';
@@ -30,8 +32,8 @@ export function openOldRegistry(connection: RegistryConnection): OldRegistry {
   return {
     where: api.endpoints.join(', '),
     system: (signal) => readSystem(api, health, signal),
-    walk: async (signal) => {
-      const { records, requests, tookMs } = await timedWalk(api, signal);
+    walk: async (signal, options) => {
+      const { records, requests, tookMs } = await timedWalk(api, signal, options);
       try {
         return await records.census(requests, tookMs);
       } finally {
@@ -44,7 +46,7 @@ export function openOldRegistry(connection: RegistryConnection): OldRegistry {
       const receipt = await archiveReceipt(await readArchive(file));
       return { ...receipt, tookMs: Math.round(performance.now() - startedAtMs) };
     },
-    proveComplete: (file, signal) => proveComplete(api, file, signal),
+    proveComplete: (file, signal, options) => proveComplete(api, file, signal, options),
     readBesides: (signal) => readBesides(api, signal),
     replay: (changes, scratch, signal) => replay(api, changes, scratch, signal),
     close: () => {
@@ -55,17 +57,28 @@ export function openOldRegistry(connection: RegistryConnection): OldRegistry {
   };
 }
 
-async function timedWalk(api: RegistryApi, signal: StopSignal) {
+async function timedWalk(api: RegistryApi, signal: StopSignal, { contentsOf }: WalkOptions = {}) {
   const [startedAtMs, requestsBefore] = [performance.now(), api.requests];
-  const records = await walkOld(api, signal);
+  const known = contentsOf === undefined ? undefined : await contentRecordsOf(contentsOf);
+  const records = await walkOld(api, signal, known);
   const tookMs = Math.round(performance.now() - startedAtMs);
   return { records, requests: api.requests - requestsBefore, tookMs };
 }
 
+async function contentRecordsOf(file: string): Promise<ReadonlyMap<number, RegistryRecord>> {
+  const { contents } = await readArchive(file);
+  return new Map(contents.map((content) => [content.contentId, contentRecord(content.contentId, content)]));
+}
+
 /** The export leaves out what it cannot write, and answers 200: only the registry itself can say what should be there. */
-async function proveComplete(api: RegistryApi, file: string, signal: StopSignal): Promise<CompletenessProof> {
+async function proveComplete(
+  api: RegistryApi,
+  file: string,
+  signal: StopSignal,
+  options?: WalkOptions,
+): Promise<CompletenessProof> {
   const archive = await readArchive(file);
-  const { records: walked, requests, tookMs } = await timedWalk(api, signal);
+  const { records: walked, requests, tookMs } = await timedWalk(api, signal, options);
   const archived = archivedRecords(archive);
   try {
     const missing = [...faultsOf(archive)];

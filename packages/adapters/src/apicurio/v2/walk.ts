@@ -1,6 +1,6 @@
 /**
- * Everything that the v2 API of a 2.6 shows, as records: listings page by page, then each version, comment, rule and content by
- * itself. A content is read by its id, which serves the ones of DISABLED versions too.
+ * Everything that the v2 API of a 2.6 shows, as records: listings page by page, then each version's comments, each rule and
+ * content by itself. A content is read by its id, which serves the ones of DISABLED versions too.
  *
  * The API has no list of contents: those of no version are not seen. It says nothing of branches, which 2.6 has not.
  */
@@ -18,6 +18,7 @@ import {
   mergedLabels,
   versionRecord,
   type Named,
+  type RegistryRecord,
 } from '../records/records.ts';
 import { RecordSet } from '../records/record-set.ts';
 
@@ -27,8 +28,15 @@ export type Version2 = z.infer<typeof shapes.versions2>['versions'][number];
 /** Requests under way at once: a registry opens 20 connections to its database at the least. */
 export const lanesMax = 8;
 
-/** @returns sealed; close it */
-export async function walkOld(api: RegistryApi, signal: StopSignal): Promise<RecordSet> {
+/**
+ * @param known contents that were read before, by their ids: 2.6 never changes what an id stands for, so they are not read again
+ * @returns sealed; close it
+ */
+export async function walkOld(
+  api: RegistryApi,
+  signal: StopSignal,
+  known: ReadonlyMap<number, RegistryRecord> = new Map(),
+): Promise<RecordSet> {
   const records = new RecordSet();
   const lanes = new Lanes(lanesMax);
   try {
@@ -45,7 +53,9 @@ export async function walkOld(api: RegistryApi, signal: StopSignal): Promise<Rec
     await lanes.untilFailed(await listArtifacts(api, signal), async (artifact) => {
       await walkArtifact(api, artifact, { records, contentIds }, signal);
     });
-    await lanes.untilFailed([...contentIds], async (id) => void records.add(await contentOf(api, id, signal)));
+    await lanes.untilFailed([...contentIds], async (id) => {
+      records.add(known.get(id) ?? (await contentOf(api, id, signal)));
+    });
     return records.seal();
   } catch (error) {
     records.close();
@@ -68,14 +78,13 @@ async function walkArtifact(
   const path = shapes.artifactPath(artifact);
   records.add(artifactRecord(artifact, { type }));
   for (const record of await readRules(api, [groupId, artifactId], signal)) records.add(record);
-  for (const { version } of await listVersions(api, artifact, signal)) {
-    const at = `${path}/versions/${pathPart(version)}`;
-    const meta = await api.get(`${at}/meta`, shapes.versionMeta2, signal);
-    const { createdBy: owner, labels, properties, ...facts } = meta;
+  for (const listed of await listVersions(api, artifact, signal)) {
+    const { createdBy: owner, labels, properties, ...facts } = listed;
     records.add(versionRecord({ ...facts, groupId, artifactId, owner, labels: mergedLabels(labels, properties) }));
-    contentIds.add(meta.contentId);
-    for (const { commentId, createdBy, ...comment } of await api.get(`${at}/comments`, shapes.comments2, signal)) {
-      records.add(commentRecord(meta.globalId, commentId, { ...comment, owner: createdBy }));
+    contentIds.add(facts.contentId);
+    const at = `${path}/versions/${pathPart(facts.version)}/comments`;
+    for (const { commentId, createdBy, ...comment } of await api.get(at, shapes.comments2, signal)) {
+      records.add(commentRecord(facts.globalId, commentId, { ...comment, owner: createdBy }));
     }
   }
 }

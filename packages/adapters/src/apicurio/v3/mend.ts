@@ -1,48 +1,44 @@
 /**
- * Makes a second import of a newer archive come out like a first one: the delta of a freeze, and the rest of an import that
- * was cut short.
+ * Makes a second import of a newer archive come out like a first one: the rest of an import that was cut short, or what came
+ * since another one whose outcome is not known.
  *
- *     walk, against the archive ──► artifacts that it would not bring up to date: deleted ──► import ──► rules, groups: written
+ *     walk, against the archive ──► what it would not bring up to date: deleted ──► import ──► rules, groups: written
  *
- * The importer adds what is absent and leaves what is there as it is: a changed state, label or rule, a deletion and a new comment
- * of a version that is there do not come over. So an artifact with any of these is taken out and imported anew, whole and with its
- * ids. Nobody reads a registry of 3.x at that time. What is left after that is the comparison's to find.
+ * What that is, ../delta/renewal.ts says. Nobody reads a registry of 3.x at that time. What is left after that is the
+ * comparison's to find.
  */
-import type { StopSignal } from '@keyferry/core';
+import { KeyferryError, type ImportReceipt, type StopSignal } from '@keyferry/core';
 import { parseRefusal, refusalError } from '../api/errors.ts';
 import { pathPart, type RegistryApi } from '../api/registry-api.ts';
 import * as shapes from '../api/shapes.ts';
 import { readSystem } from '../api/system.ts';
 import { readArchive } from '../archive/read-archive.ts';
+import { renewalOf, type Renewal } from '../delta/renewal.ts';
 import { expectedRecords } from '../foresee/expected-records.ts';
 import { foreseeImport } from '../foresee/foresee-import.ts';
-import { targetRelease } from '../foresee/target-release.ts';
-import { compareRecords, type RecordDifference } from '../records/compare-records.ts';
-import { keyOf, partsOf, type Json, type RegistryRecord } from '../records/records.ts';
-import type { RecordSet } from '../records/record-set.ts';
+import { targetRelease, type TargetRelease } from '../foresee/target-release.ts';
+import type { RecordDifference } from '../records/compare-records.ts';
 import { walkNew } from './walk.ts';
 
-export interface Mending {
-  /** Artifacts that were deleted, for the import to bring again. */
-  readonly deleted: number;
-  /** What is written once the import is over. @returns how many requests that took */
-  finish(): Promise<number>;
+export interface Mended<T> {
+  readonly brought: T;
+  readonly mended: NonNullable<ImportReceipt['mended']>;
 }
 
-/** @param file the archive that is imported next */
-export async function mendBeforeImport(api: RegistryApi, file: string, signal: StopSignal): Promise<Mending> {
-  const { version } = await readSystem(api, null, signal);
+/** @param file the archive that `bring` imports */
+export async function mendByWalk<T>(
+  api: RegistryApi,
+  file: string,
+  bring: () => Promise<T>,
+  signal: StopSignal,
+): Promise<Mended<T>> {
+  const release = targetRelease((await readSystem(api, null, signal)).version);
   const archive = await readArchive(file);
-  const expected = expectedRecords(archive, foreseeImport(archive, targetRelease(version)), null);
+  const expected = expectedRecords(archive, foreseeImport(archive, release), null);
   try {
     const found = await walkNew(api, signal);
     try {
-      const sorter = new DifferenceSorter();
-      for await (const difference of compareRecords(expected, found)) sorter.take(difference);
-      const artifacts = await sorter.artifactsToDelete(found);
-      const mender = new Mender(api, signal);
-      await mender.delete(artifacts);
-      return { deleted: artifacts.length, finish: () => mender.finish(sorter.rest) };
+      return await mend(api, { release, renewal: await renewalOf(expected, found) }, bring, signal);
     } finally {
       found.close();
     }
@@ -51,52 +47,28 @@ export async function mendBeforeImport(api: RegistryApi, file: string, signal: S
   }
 }
 
-class DifferenceSorter {
-  /** Of groups and global rules: no import changes one that is there. */
-  readonly rest: RecordDifference[] = [];
-  /** Their keys. */
-  private readonly artifacts = new Set<string>();
-  /** Of versions whose comments differ. */
-  private readonly globalIds = new Set<string>();
-
-  take(difference: RecordDifference): void {
-    if (difference.kind === 'rivals') return; // which of them is there is left as it is
-    const { kind, parts } = difference.kind === 'missing' ? difference.expected : difference.found;
-    if (kind === 'group' || kind === 'globalRule' || kind === 'groupRule') this.rest.push(difference);
-    else if (kind === 'comment') this.globalIds.add(parts[0] ?? '');
-    else if (kind !== 'content' && !isBroughtByImport(difference)) this.artifacts.add(artifactKey(parts));
+/**
+ * Around an import: what it would leave as it is goes before, and what no import writes is written after.
+ * @throws {KeyferryError} `registry.content-held`, and nothing was changed; `store.…`
+ */
+export async function mend<T>(
+  api: RegistryApi,
+  { release, renewal }: { readonly release: TargetRelease; readonly renewal: Renewal },
+  bring: () => Promise<T>,
+  signal: StopSignal,
+): Promise<Mended<T>> {
+  const { groups, artifacts, rest, otherIds } = renewal;
+  // A release that deletes what no version uses by the hour keeps it until then, and its hash with it.
+  if (release.deletesUnusedContents && otherIds.length > 0) {
+    const detail = otherIds.slice(0, 5).join('; ');
+    throw new KeyferryError('registry.content-held', { store: api.store, count: otherIds.length, detail });
   }
-
-  /** @param found what is there now: what is not needs no deleting */
-  async artifactsToDelete(found: RecordSet): Promise<readonly RegistryRecord['parts'][]> {
-    const there: string[] = [];
-    for await (const { kind, key, parts, body } of found.entries()) {
-      if (kind === 'version' && this.globalIds.has(JSON.stringify(body?.['globalId']))) {
-        this.artifacts.add(artifactKey(parts));
-      }
-      if (kind === 'artifact') there.push(key);
-    }
-    return there.filter((key) => this.artifacts.has(key)).map((key) => partsOf(key).parts);
-  }
-}
-
-/** New versions, also at the end of `latest`, what their artifact's row says of them, and what is carried over afterwards. */
-function isBroughtByImport(difference: RecordDifference): boolean {
-  if (difference.kind === 'missing') return difference.expected.kind !== 'artifactRule';
-  if (difference.kind !== 'changed') return false;
-  const { expected, found, fields } = difference;
-  if (found.kind === 'artifact') return !fields.includes('type');
-  if (found.kind !== 'branch') return false;
-  const [wanted, held] = [versionsOf(expected), versionsOf(found)];
-  return held.length < wanted.length && held.every((version, at) => version === wanted[at]);
-}
-
-function versionsOf({ body }: RegistryRecord): readonly Json[] {
-  return Array.isArray(body['versions']) ? (body['versions'] as readonly Json[]) : [];
-}
-
-function artifactKey([group = '', artifact = '']: RegistryRecord['parts']): string {
-  return keyOf({ kind: 'artifact', parts: [group, artifact] });
+  const mender = new Mender(api, signal);
+  await mender.deleteGroups(groups);
+  await mender.deleteArtifacts(artifacts);
+  const brought = await bring();
+  const requests = await mender.finish(rest);
+  return { brought, mended: { deletedFirst: groups.length + artifacts.length, requests } };
 }
 
 const deletionSetting = '/admin/config/properties/apicurio.rest.deletion.artifact.enabled';
@@ -112,7 +84,15 @@ class Mender {
     this.signal = signal;
   }
 
-  async delete(artifacts: readonly RegistryRecord['parts'][]): Promise<void> {
+  /** With all that is in them. */
+  async deleteGroups(groups: readonly string[]): Promise<void> {
+    if (groups.length === 0) return;
+    await this.whileOn(groupDeletionSetting, async () => {
+      for (const group of groups) await this.send('DELETE', `/groups/${pathPart(group)}`);
+    });
+  }
+
+  async deleteArtifacts(artifacts: Renewal['artifacts']): Promise<void> {
     if (artifacts.length === 0) return;
     await this.whileOn(deletionSetting, async () => {
       for (const [groupId = '', artifactId = ''] of artifacts) {

@@ -1,28 +1,16 @@
 /** A registry of 3.x, as strategy `parallel` speaks to it: the port's calls, each made of the files beside. */
-import {
-  registryNamedMax,
-  type BesidesArchive,
-  type Deletions,
-  type ImportReceipt,
-  type NewRegistry,
-  type RegistryComparison,
-  type RegistryDifference,
-  type StopSignal,
-} from '@keyferry/core';
+import type { Deletions, ImportReceipt, NewRegistry, StopSignal } from '@keyferry/core';
 import { assertEmpty } from '../api/assert-empty.ts';
 import { RegistryApi, type RegistryConnection } from '../api/registry-api.ts';
 import * as shapes from '../api/shapes.ts';
 import { readSystem } from '../api/system.ts';
-import { readArchive } from '../archive/read-archive.ts';
-import { expectedRecords } from '../foresee/expected-records.ts';
-import { foreseeImport, type Foreseen } from '../foresee/foresee-import.ts';
-import { targetRelease } from '../foresee/target-release.ts';
-import { compareRecords, describeDifference } from '../records/compare-records.ts';
 import { exportTo } from '../transfer/export.ts';
 import { importFrom } from '../transfer/import.ts';
 import { carry } from './carry.ts';
 import { changesSince, snapshotReceipt } from './changes.ts';
-import { mendBeforeImport } from './mend.ts';
+import { compare, compareByExport } from './compare.ts';
+import { importDelta } from './import-delta.ts';
+import { mendByWalk } from './mend.ts';
 import { walkNew } from './walk.ts';
 
 /**
@@ -65,8 +53,10 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
       );
       return await importFrom(api, file, '?requireEmptyRegistry=true', signal);
     },
+    importDelta: (delta, scratch, signal) => importDelta(api, delta, scratch, signal),
     carry: (besides, signal) => carry(api, besides, signal),
     compare: (file, besides, signal) => compare(api, file, besides, signal),
+    compareByExport: (delta, snapshot, signal) => compareByExport(api, delta, snapshot, signal),
     exportTo: exported,
     changesSince: async (snapshot, now, signal) => await changesSince(snapshot, await exported(now, signal)),
     close: () => {
@@ -79,11 +69,9 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
 
 async function importAgain(api: RegistryApi, file: string, signal: StopSignal): Promise<ImportReceipt> {
   const startedAtMs = performance.now();
-  const mending = await mendBeforeImport(api, file, signal);
-  const receipt = await importFrom(api, file, '?requireEmptyRegistry=false', signal);
-  const requests = await mending.finish();
-  const tookMs = Math.round(performance.now() - startedAtMs);
-  return { ...receipt, tookMs, mended: { deletedFirst: mending.deleted, requests } };
+  const bring = (): Promise<ImportReceipt> => importFrom(api, file, '?requireEmptyRegistry=false', signal);
+  const { brought, mended } = await mendByWalk(api, file, bring, signal);
+  return { ...brought, tookMs: Math.round(performance.now() - startedAtMs), mended };
 }
 
 /** Null: this user may not ask, or the release has no such settings. */
@@ -95,49 +83,4 @@ async function readDeletions(api: RegistryApi, signal: StopSignal): Promise<Dele
   );
   if (group === undefined || artifact === undefined || version === undefined) return null;
   return { group: group === 'true', artifact: artifact === 'true', version: version === 'true' };
-}
-
-async function compare(
-  api: RegistryApi,
-  file: string,
-  besides: BesidesArchive,
-  signal: StopSignal,
-): Promise<RegistryComparison> {
-  const startedAtMs = performance.now();
-  const { version } = await readSystem(api, null, signal);
-  const archive = await readArchive(file);
-  const foreseen = foreseeImport(archive, targetRelease(version));
-  const expected = expectedRecords(archive, foreseen, besides);
-  try {
-    const found = await walkNew(api, signal);
-    try {
-      const differences: RegistryDifference[] = [];
-      let differencesTotal = 0;
-      for await (const difference of compareRecords(expected, found)) {
-        const said = describeDifference(difference);
-        differencesTotal += said.length;
-        differences.push(...said.slice(0, registryNamedMax - differences.length));
-      }
-      return {
-        equal: differencesTotal === 0,
-        expected: expected.counts,
-        found: found.counts,
-        comparedVersions: Math.min(expected.counts.version, found.counts.version),
-        lostAsForeseen: lossesOf(foreseen),
-        differences,
-        differencesTotal,
-        tookMs: Math.round(performance.now() - startedAtMs),
-      };
-    } finally {
-      found.close();
-    }
-  } finally {
-    expected.close();
-  }
-}
-
-function lossesOf({ versions, artifactRules, comments }: Foreseen): number {
-  const lost = (fates: readonly { readonly fate: string }[]): number =>
-    fates.filter(({ fate }) => fate === 'lost').length;
-  return lost(versions) + lost(artifactRules) + lost(comments);
 }

@@ -29,42 +29,79 @@ type Version3 = z.infer<typeof shapes.versions3>['versions'][number];
 
 /** @returns sealed; close it */
 export async function walkNew(api: RegistryApi, signal: StopSignal): Promise<RecordSet> {
-  const records = new RecordSet();
-  const lanes = new Lanes(lanesMax);
-  const add = (found: Iterable<RegistryRecord>): void => {
-    for (const record of found) records.add(record);
-  };
-  try {
-    add(await readRules(api, [], signal));
-    await lanes.untilFailed(await listGroups(api, signal), async (id) => {
+  return await walking(api, signal, async (walk) => {
+    walk.add(await readRules(api, [], signal));
+    await walk.lanes.untilFailed(await listGroups(api, signal), async (id) => {
       const group = await api.get(`/groups/${pathPart(id)}`, shapes.group3, signal);
-      add([groupRecord(id, group)]);
-      add(await readRules(api, [id], signal));
+      walk.add([groupRecord(id, group)]);
+      walk.add(await readRules(api, [id], signal));
     });
+    await walk.artifacts(await listArtifacts(api, signal));
+  });
+}
+
+/** Of some artifacts alone: their rows, rules, branches, versions, comments and contents. @returns sealed; close it */
+export async function walkArtifacts(
+  api: RegistryApi,
+  artifacts: readonly Named[],
+  signal: StopSignal,
+): Promise<RecordSet> {
+  return await walking(api, signal, async (walk) => walk.artifacts(artifacts));
+}
+
+async function walking(api: RegistryApi, signal: StopSignal, work: (walk: Walk) => Promise<void>): Promise<RecordSet> {
+  const walk = new Walk(api, signal);
+  try {
+    await work(walk);
+    return walk.records.seal();
+  } catch (error) {
+    walk.records.close();
+    throw error;
+  }
+}
+
+class Walk {
+  readonly records = new RecordSet();
+  readonly lanes = new Lanes(lanesMax);
+  private readonly api: RegistryApi;
+  private readonly signal: StopSignal;
+
+  constructor(api: RegistryApi, signal: StopSignal) {
+    this.api = api;
+    this.signal = signal;
+  }
+
+  add(found: Iterable<RegistryRecord>): void {
+    for (const record of found) this.records.add(record);
+  }
+
+  async artifacts(artifacts: readonly Named[]): Promise<void> {
+    const { api, signal } = this;
     /** To the path of a version, of those that only DRAFT versions have. */
     const contents = new Map<number, string | undefined>();
-    await lanes.untilFailed(await listArtifacts(api, signal), async (artifact) => {
-      // Its row is listed, and every path to it is taken for one of the default group.
-      if (isMisspeltDefault(artifact.groupId)) return add([artifactRecord(artifact, {})]);
-      add([await readArtifact(api, artifact, signal)]);
-      add(await readRules(api, [artifact.groupId, artifact.artifactId], signal));
-      for (const branchId of await listBranches(api, artifact, signal)) {
-        add([branchRecord(artifact, branchId, await readBranch(api, artifact, branchId, signal))]);
-      }
-      for (const version of await listVersions(api, `${shapes.artifactPath(artifact)}/versions`, signal)) {
-        const { artifactType: type, ...facts } = version;
-        add([versionRecord({ ...facts, ...artifact, type })]);
-        const at = `${shapes.artifactPath(artifact)}/versions/${pathPart(version.version)}`;
-        if (version.state !== 'DRAFT') contents.set(version.contentId, undefined);
-        else if (!contents.has(version.contentId)) contents.set(version.contentId, at);
-        add(await commentsOf(api, artifact, version, signal));
-      }
-    });
-    await lanes.untilFailed([...contents], async ([id, draft]) => add([await contentOf(api, id, signal, draft)]));
-    return records.seal();
-  } catch (error) {
-    records.close();
-    throw error;
+    await this.lanes.untilFailed(artifacts, async (artifact) => await this.artifact(artifact, contents));
+    await this.lanes.untilFailed([...contents], async ([id, draft]) =>
+      this.add([await contentOf(api, id, signal, draft)]),
+    );
+  }
+
+  private async artifact(artifact: Named, contents: Map<number, string | undefined>): Promise<void> {
+    const { api, signal } = this;
+    // Its row is listed, and every path to it is taken for one of the default group.
+    if (isMisspeltDefault(artifact.groupId)) return this.add([artifactRecord(artifact, {})]);
+    this.add([await readArtifact(api, artifact, signal)]);
+    this.add(await readRules(api, [artifact.groupId, artifact.artifactId], signal));
+    for (const branchId of await listBranches(api, artifact, signal)) {
+      this.add([branchRecord(artifact, branchId, await readBranch(api, artifact, branchId, signal))]);
+    }
+    for (const version of await listVersions(api, `${shapes.artifactPath(artifact)}/versions`, signal)) {
+      const { artifactType: type, ...facts } = version;
+      this.add([versionRecord({ ...facts, ...artifact, type })]);
+      const at = `${shapes.artifactPath(artifact)}/versions/${pathPart(version.version)}`;
+      if (version.state !== 'DRAFT') contents.set(version.contentId, undefined);
+      else if (!contents.has(version.contentId)) contents.set(version.contentId, at);
+      this.add(await commentsOf(api, artifact, version, signal));
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { stepLines } from '../layout/commands.ts';
 import { textForDisplay } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
+import { freezeLines, freezeParts } from './freeze-table.ts';
 import { rollbackLines } from './rollback-table.ts';
 
 export const parallelStatusView: View<ParallelStatus> = {
@@ -20,6 +21,7 @@ export function statusBody({ state, plan, ...status }: ParallelStatus) {
     strategy: 'parallel',
     plan: plan?.plan ?? null,
     estimatedFreezeMs: plan?.freeze.totalMs ?? null,
+    freezeParts: freezeParts(plan, state),
     course: state?.course ?? null,
     phase: state?.phase ?? null,
     attempt: state?.attempt ?? 0,
@@ -55,6 +57,7 @@ export function statusLines(status: ParallelStatus, context: ViewContext): strin
     ...(failure === null ? [] : [`  ${palette.bad('failed')}  ${textForDisplay(failure.message)}`]),
     ...(phases.length === 0 ? [] : ['', palette.strong('Passed, and its evidence')]),
     ...indent(columns(phases, [{ align: 'left' }, { align: 'right' }, { align: 'left' }])),
+    ...freezeLines(status, context),
     '',
     palette.strong('Way back'),
     ...indent(rollbackLines(rollback)),

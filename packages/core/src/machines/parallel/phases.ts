@@ -45,8 +45,8 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   foresee: {
     traffic: 'v2-rw',
     checks:
-      'an export is complete as far as a registry in use lets it be, and nothing is lost that was not accepted by name',
-    evidence: ['archive', 'foresight'],
+      'an export is complete as far as a registry in use lets it be, and nothing is lost that was not accepted by name; with freeze.bulk, 3.x took it',
+    evidence: ['archive', 'completeness', 'foresight', 'repair', 'import', 'base'],
   },
   freeze: {
     traffic: 'v2-ro',
@@ -55,24 +55,25 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   },
   baseline: {
     traffic: 'v2-ro',
-    checks: 'two walks of 2.x agree, so that nobody writes past the balancers, and reads pass through each of them',
+    checks: 'all that 2.x shows was walked, and reads pass through each balancer',
     evidence: ['census', 'sample', 'reads'],
   },
   export: {
     traffic: 'v2-ro',
-    checks: 'the archive holds all that the walk shows, and nothing is lost that was not accepted by name',
+    checks:
+      'the archive holds all that a second walk shows, 2.x has stood still since the baseline, so that nobody writes past the balancers, and nothing is lost that was not accepted by name',
     evidence: ['archive', 'completeness', 'foresight', 'repair'],
   },
   import: {
     traffic: 'v2-ro',
-    checks: '3.x took the archive, and got by its API what no archive holds',
-    evidence: ['import', 'carried'],
+    checks: '3.x took the archive, or what came since the one before, and got by its API what no archive holds',
+    evidence: ['begun', 'way', 'delta', 'import', 'carried'],
   },
   compare: {
     traffic: 'v2-ro',
     checks:
       '3.x, read back whole, equals the archive less what was foreseen, and 2.x has stood still since the baseline',
-    evidence: ['comparison', 'stillness', 'snapshot'],
+    evidence: ['by-export', 'comparison', 'stillness', 'snapshot'],
   },
   'read-on-3': {
     traffic: 'v3-ro',

@@ -19,8 +19,9 @@ import {
 import { assertNotStopped } from '../../migration.ts';
 import { calling, leadTo, onEach, type PhaseContext } from './check.ts';
 import type { ParallelCourse } from './course.ts';
-import { files, originName } from './phases.ts';
+import { originName } from './phases.ts';
 import type { ParallelEngine } from './ports.ts';
+import { files } from './workspace-files.ts';
 
 /** Named at rollback, it lets writes of 3.x be lost that 2.x cannot take, or that 3.x cannot tell any more. */
 export const writesLost = 'registry.writes-lost';

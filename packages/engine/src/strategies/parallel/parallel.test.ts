@@ -4,15 +4,18 @@
  * Method: clients write through both balancers before every call; every call of a whole run is killed once before and once
  * after its effect, and the migration then ended, or led back, by another process.
  */
-import { parallelPhases, type ParallelPhase } from '@keyferry/core';
+import { parallelPhases, type ParallelPhase, type ParallelSettings } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { isKilled, type Fault, type RunHooks } from '../../../testing/parallel/gate.ts';
 import { ParallelStage } from '../../../testing/parallel-stage.ts';
 import { failureOf } from '../../../testing/stage.ts';
 
 /** What a run of that kind calls, with nobody in its way. */
-async function callsOf(run: (stage: ParallelStage) => Promise<unknown>): Promise<number> {
-  const stage = new ParallelStage();
+async function callsOf(
+  run: (stage: ParallelStage) => Promise<unknown>,
+  settings: Partial<ParallelSettings> = {},
+): Promise<number> {
+  const stage = new ParallelStage(settings);
   await run(stage);
   return stage.calls.length;
 }
@@ -48,18 +51,22 @@ describe('applyParallel', () => {
     expect((await stage.finalize()).state.course).toBe('over');
   });
 
-  it('goes on after a kill at any call, and loses no write', { timeout: 120_000 }, async () => {
-    const calls = await callsOf(async (stage) => stage.apply(await stage.plan()));
-    expect(calls).toBeGreaterThan(100);
-    for (const kill of faultsOf(calls)) {
-      const stage = new ParallelStage();
-      const plan = await stage.plan();
-      const killed = await failureOf(stage.apply(plan, { kill }));
-      const { state } = await stage.apply(plan);
-      const found = { kill, wasKilled: isKilled(killed), phase: state.phase, ...lossesOf(stage, 'fresh') };
-      expect(found).toEqual({ kill, wasKilled: true, phase: 'decommission', ...noLosses });
-    }
-  });
+  it.each([{ bulk: false }, { bulk: true }])(
+    'goes on after a kill at any call, and loses no write (bulk $bulk)',
+    { timeout: 120_000 },
+    async ({ bulk }) => {
+      const calls = await callsOf(async (stage) => stage.apply(await stage.plan()), { bulk });
+      expect(calls).toBeGreaterThan(100);
+      for (const kill of faultsOf(calls)) {
+        const stage = new ParallelStage({ bulk });
+        const plan = await stage.plan();
+        const killed = await failureOf(stage.apply(plan, { kill }));
+        const { state } = await stage.apply(plan);
+        const found = { kill, wasKilled: isKilled(killed), phase: state.phase, ...lossesOf(stage, 'fresh') };
+        expect(found).toEqual({ kill, wasKilled: true, phase: 'decommission', ...noLosses });
+      }
+    },
+  );
 
   it('is led back after a kill at any call, with every write in 2.x and the balancers as they were', async () => {
     const calls = await callsOf(async (stage) => stage.apply(await stage.plan()));
@@ -159,14 +166,62 @@ describe('applyParallel', () => {
     ]);
   });
 
-  it('imports before the freeze what is there already, and the rest inside it', async () => {
+  it('imports before the freeze what is there already, and inside it only what came since', async () => {
     const stage = new ParallelStage({ bulk: true });
     await stage.apply(await stage.plan());
-    const imports = stage.calls.flatMap((name, index) => (name === 'new.import' ? [index] : []));
+    const at = (name: string): readonly number[] =>
+      stage.calls.flatMap((each, index) => (each === name ? [index] : []));
     const freeze = stage.calls.indexOf('shift v2-ro');
-    expect(imports).toHaveLength(2);
-    expect(imports[0]).toBeLessThan(freeze);
-    expect(imports[1]).toBeGreaterThan(freeze);
+    const within = ['new.import', 'new.compare', 'new.delta', 'new.compare-by-export'].map((name) =>
+      at(name).map((index) => index > freeze),
+    );
+    expect(within).toEqual([[false], [false], [true], [true]]);
+    expect(stage.missingIn('fresh')).toEqual([]);
+  });
+
+  it('tries a delta once: after a kill in it all is imported again, and 3.x is read whole', async () => {
+    const stage = new ParallelStage({ bulk: true });
+    const plan = await stage.plan();
+    await stage.apply(plan);
+    const call = stage.calls.indexOf('new.delta') + 1;
+    for (const moment of ['before', 'after'] as const) {
+      const killed = new ParallelStage({ bulk: true });
+      const same = await killed.plan();
+      expect(isKilled(await failureOf(killed.apply(same, { kill: { call, moment } })))).toBe(true);
+      await killed.apply(same);
+      const imports = killed.calls.filter((name) => /^new\.(import|delta|compare)/.test(name));
+      expect({ moment, imports }).toEqual({ moment, imports: ['new.import', 'new.compare'] });
+      expect(killed.missingIn('fresh')).toEqual([]);
+    }
+  });
+
+  it.each([
+    { name: 'what cannot be expressed as one', hooks: { refusedDelta: 'it is one of several' }, why: 'one of several' },
+    { name: 'a base that 3.x did not hold as it was', hooks: { strayBefore: true }, why: 'differed' },
+  ] as const)('does not try a delta of $name, says so, and imports all again', async ({ hooks, why }) => {
+    const stage = new ParallelStage({ bulk: true });
+    if ('refusedDelta' in hooks) stage.refusedDelta = hooks.refusedDelta;
+    const plan = await stage.plan();
+    let isFrozen = false;
+    const stray = (name: string): void => {
+      isFrozen ||= name === 'shift v2-ro';
+      if (name === 'new.compare' && 'strayBefore' in hooks && !isFrozen) stage.fresh.add('stray');
+      else stage.fresh.delete('stray');
+    };
+    await stage.apply(plan, { onCall: stray });
+    expect(stage.calls.filter((name) => name === 'new.import')).toHaveLength(2);
+    expect(stage.calls).not.toContain('new.compare-by-export');
+    expect(await stage.evidence('import', 'way')).toMatchObject({ way: 'again', why: expect.stringContaining(why) });
+    expect(stage.missingIn('fresh')).toEqual([]);
+  });
+
+  it('has the API judge what an export of 3.x does not show', async () => {
+    const stage = new ParallelStage({ bulk: true });
+    stage.exportLacks = true;
+    await stage.apply(await stage.plan());
+    const freeze = stage.calls.indexOf('shift v2-ro');
+    const judged = stage.calls.slice(freeze).filter((name) => /^new\.(compare|export)/.test(name));
+    expect(judged).toEqual(['new.compare-by-export', 'new.compare', 'new.export']);
     expect(stage.missingIn('fresh')).toEqual([]);
   });
 

@@ -2,18 +2,18 @@
  * The phases up to the soak: what each does, checks and leaves. Every one may be repeated from its beginning, because
  * whoever did it before may have been killed anywhere in it.
  */
-import {
-  judgedFindings,
-  type ArchiveReceipt,
-  type BalancerOrigin,
-  type BesidesArchive,
-  type Foresight,
-  type FrontReceipt,
-  type ParallelPhase,
-  type RegistryCensus,
-  type RepairReceipt,
+import type {
+  ArchiveReceipt,
+  BalancerOrigin,
+  BesidesArchive,
+  FrontReceipt,
+  ParallelPhase,
+  RegistryCensus,
 } from '@keyferry/core';
 import { calling, failCheck, leadTo, onEach, probeFronts, type PhaseContext } from './check.ts';
+import { foreseeArchive } from './foresee-archive.ts';
+import { bringAll, compareDelta, importBase, knownContents } from './imports.ts';
+import { files } from './workspace-files.ts';
 
 type Doing = (context: PhaseContext) => Promise<void>;
 
@@ -24,23 +24,13 @@ export const phaseActs: Readonly<Record<Exclude<ParallelPhase, 'soak' | 'decommi
   freeze: lead,
   baseline,
   export: exportWhole,
-  import: importWhole,
+  import: importAll,
   compare,
   'read-on-3': readOnThree,
   switch: lead,
   verify,
   smoke,
 };
-
-export const files = {
-  foreseen: 'foreseen.zip',
-  exported: 'export.zip',
-  repaired: 'repaired.zip',
-  besides: 'besides.json',
-  snapshot: 'snapshot-3.zip',
-  collected: 'collected-3.zip',
-  changes: 'changes.json',
-} as const;
 
 async function prepare(context: PhaseContext): Promise<void> {
   const { engine, course, signal } = context;
@@ -81,34 +71,10 @@ export const originName = (balancer: string): string => `origins ${balancer}`;
 async function foresee(context: PhaseContext): Promise<void> {
   const { engine, course, settings, signal } = context;
   const { source, workspace } = engine.parallel;
+  if (settings.bulk) return await importBase(context);
   const archive = await calling(context, 'export', () => source.exportTo(workspace.path(files.foreseen), signal));
   await course.keep('foresee', 'archive', archive);
-  const chosen = await foreseeArchive(context, archive);
-  if (!settings.bulk) return;
-  await importArchive(context, chosen);
-}
-
-/** @returns the archive to import: the repaired one, where the configuration asks for that */
-async function foreseeArchive(context: PhaseContext, archive: ArchiveReceipt): Promise<ArchiveReceipt> {
-  const { engine, course, settings, phase } = context;
-  const { archives, workspace } = engine.parallel;
-  const { version } = await course.needed<{ readonly version: string }>('prepare', 'target');
-  let chosen = archive;
-  if (settings.repair) {
-    await workspace.remove(files.repaired);
-    const repaired: RepairReceipt = await archives.repair(archive.file, workspace.path(files.repaired));
-    await course.keep(phase, 'repair', repaired);
-    chosen = repaired.into;
-  }
-  const foresight: Foresight = await archives.foresee(chosen.file, version);
-  await course.keep(phase, 'foresight', foresight);
-  const judged = judgedFindings(foresight.findings, settings.losses, { inUse: phase === 'foresee' });
-  const blocking = judged.filter(({ level }) => level === 'blocking');
-  if (blocking.length > 0) {
-    const named = blocking.map(({ code, count }) => `${code} (${count})`).join(', ');
-    failCheck(context, `the import would lose what nobody accepted: ${named}`);
-  }
-  return chosen;
+  await foreseeArchive(context, archive, files.foreseenRepaired);
 }
 
 /** The act of the phases that do nothing but move traffic; where it goes is in the table of phases. */
@@ -131,11 +97,8 @@ async function keepLed(
 async function baseline(context: PhaseContext): Promise<void> {
   const { engine, course, signal } = context;
   const { source } = engine.parallel;
-  const first = await calling(context, 'walk 2.x', () => source.walk(signal));
-  const census = await calling(context, 'walk 2.x', () => source.walk(signal));
-  if (first.sha256 !== census.sha256) {
-    failCheck(context, `${source.where} was written to between two walks, past the balancers: stop whoever does`);
-  }
+  const known = await knownContents(context);
+  const census = await calling(context, 'walk 2.x', () => source.walk(signal, known));
   await course.keep('baseline', 'census', census);
   const [balancer] = engine.parallel.balancers;
   const { front } = engine.parallel;
@@ -149,8 +112,10 @@ async function exportWhole(context: PhaseContext): Promise<void> {
   const { source, workspace } = engine.parallel;
   const file = workspace.path(files.exported);
   const archive = await calling(context, 'export', () => source.exportTo(file, signal));
-  const proof = await calling(context, 'prove the export', () => source.proveComplete(file, signal));
+  const known = await knownContents(context);
+  const proof = await calling(context, 'prove the export', () => source.proveComplete(file, signal, known));
   await course.keep('export', 'completeness', proof);
+  await assertStill(context, proof.census);
   if (!proof.complete) {
     const [first] = proof.missing;
     const named = first === undefined ? '' : `: ${first.kind} ${first.name} ${first.what}`;
@@ -158,7 +123,14 @@ async function exportWhole(context: PhaseContext): Promise<void> {
   }
   const besides = await calling(context, 'read what no archive holds', () => source.readBesides(signal));
   await workspace.writeJson(files.besides, besides);
-  await course.keep('export', 'archive', await foreseeArchive(context, archive));
+  await course.keep('export', 'archive', await foreseeArchive(context, archive, files.repaired));
+}
+
+async function assertStill(context: PhaseContext, now: RegistryCensus): Promise<void> {
+  const { sha256 } = await context.course.needed<RegistryCensus>('baseline', 'census');
+  if (now.sha256 === sha256) return;
+  const { where } = context.engine.parallel.source;
+  failCheck(context, `${where} was written to since the baseline, past the balancers: stop whoever does`);
 }
 
 /** What was exported, as it was; exported once more where this machine does not have it. 2.x stands still, so it is the same. */
@@ -177,27 +149,9 @@ async function besidesAtHand({ engine }: PhaseContext): Promise<BesidesArchive> 
   return (await engine.parallel.workspace.readJson(files.besides)) as BesidesArchive;
 }
 
-async function importWhole(context: PhaseContext): Promise<void> {
-  const { engine, course, signal } = context;
+async function importAll(context: PhaseContext): Promise<void> {
   const archive = await archiveAtHand(context);
-  await importArchive(context, archive);
-  const besides = await besidesAtHand(context);
-  const carried = await calling(context, 'carry what no archive holds', () =>
-    engine.parallel.target.carry(besides, signal),
-  );
-  await course.keep('import', 'carried', carried);
-}
-
-/** That it was begun is in the state before it is: afterwards 3.x may hold a part of it, and is asked to take the rest. */
-async function importArchive(context: PhaseContext, archive: ArchiveReceipt): Promise<void> {
-  const { engine, course, phase, signal } = context;
-  const begun = await course.evidence<{ readonly sha256: string }>('import', 'begun');
-  await course.keep('import', 'begun', { sha256: archive.sha256 });
-  const into = begun === null ? 'empty' : 'again';
-  const receipt = await calling(context, 'import', () =>
-    engine.parallel.target.importFrom(archive.file, { into }, signal),
-  );
-  await course.keep(phase, 'import', receipt);
+  await bringAll(context, archive, await besidesAtHand(context));
 }
 
 async function compare(context: PhaseContext): Promise<void> {
@@ -205,7 +159,8 @@ async function compare(context: PhaseContext): Promise<void> {
   const { source, target, workspace } = engine.parallel;
   const archive = await archiveAtHand(context);
   const besides = await besidesAtHand(context);
-  const compared = await calling(context, 'compare', () => target.compare(archive.file, besides, signal));
+  const byExport = await compareDelta(context, archive, besides);
+  const compared = byExport ?? (await calling(context, 'compare', () => target.compare(archive.file, besides, signal)));
   await course.keep('compare', 'comparison', compared);
   if (!compared.equal) {
     const [first] = compared.differences;
@@ -215,12 +170,13 @@ async function compare(context: PhaseContext): Promise<void> {
       `3.x differs from the archive in ${compared.differencesTotal} entities that nobody foresaw${named}`,
     );
   }
+  const known = await knownContents(context);
+  const now = await calling(context, 'walk 2.x', () => source.walk(signal, known));
   const before = await course.needed<RegistryCensus>('baseline', 'census');
-  const now = await calling(context, 'walk 2.x', () => source.walk(signal));
   await course.keep('compare', 'stillness', { before: before.sha256, now: now.sha256 });
-  if (before.sha256 !== now.sha256)
-    failCheck(context, `${source.where} was written to since the baseline, past the balancers`);
+  await assertStill(context, now);
   // Before 3.x takes a first write: what is written later is known by it.
+  if (byExport !== null) return;
   const snapshot = await calling(context, 'export 3.x', () => target.exportTo(workspace.path(files.snapshot), signal));
   await course.keep('compare', 'snapshot', snapshot);
 }

@@ -18,6 +18,7 @@ import {
   type StopSignal,
 } from '@keyferry/core';
 import { withRetry } from '../../retry.ts';
+import { exportInUse } from './export-in-use.ts';
 import type { ParallelEngine } from './ports.ts';
 
 export interface ParallelPlanOptions {
@@ -65,13 +66,16 @@ export async function planParallel(
       fresh.version,
       foresight.expected.version,
     )) ?? null;
-  const walkMs = completeness?.census.tookMs ?? held.tookMs;
+  // As it will be within the freeze: contents that were read before it are not read again.
+  const walked =
+    settings.bulk && completeness !== null
+      ? await calling('walk 2.x', () => source.walk(signal, { contentsOf: file }))
+      : completeness?.census;
   const freeze = estimateFreeze({
-    walkMs,
+    walkMs: walked?.tookMs ?? held.tookMs,
     exportMs: archive.tookMs,
     versions: archive.counts.version,
     balancers: balancers.length,
-    drainMs: settings.freeze.drainMs,
     rehearsed,
     bulk: settings.bulk,
   });
@@ -108,28 +112,6 @@ export async function planParallel(
     findings,
     applyable: !findings.some(({ level }) => level === 'blocking'),
   };
-}
-
-const exportTriesMax = 3;
-
-/**
- * Of a registry that is in use, so what the walk shows may be newer than the archive: what is lacking counts only where it is
- * lacking each time.
- */
-async function exportInUse(engine: ParallelEngine, file: string, signal: StopSignal) {
-  const { source } = engine.parallel;
-  let lacking: CompletenessProof['missing'] | null = null;
-  for (let tries = 1; ; tries += 1) {
-    const archive = await withRetry(engine, 'export', () => source.exportTo(file, signal), signal);
-    const proof = await withRetry(engine, 'prove the export', () => source.proveComplete(file, signal), signal);
-    const names = new Set(proof.missing.map(({ kind, name }) => `${kind} ${name}`));
-    const missing: CompletenessProof['missing'] =
-      lacking?.filter(({ kind, name }) => names.has(`${kind} ${name}`)) ?? proof.missing;
-    lacking = missing;
-    if (proof.complete || tries === exportTriesMax) {
-      return { archive, completeness: { ...proof, missing, missingTotal: missing.length } };
-    }
-  }
 }
 
 async function chosenArchive(
@@ -178,13 +160,15 @@ function completenessFindings(proof: CompletenessProof | null): readonly Finding
   ];
 }
 
-function freezeFindings(totalMs: number, { freeze: { maxMs } }: ParallelSettings): readonly Finding[] {
+function freezeFindings(totalMs: number, { freeze: { maxMs }, bulk }: ParallelSettings): readonly Finding[] {
   if (totalMs <= maxMs) return [];
   return [
     finding('registry.freeze-long', {
       count: 1,
       detail: `about ${totalMs} ms, and freeze.max is ${maxMs} ms: it would be undone then`,
-      fix: 'raise freeze.max, or set freeze.bulk to import before the freeze what is there already',
+      fix: bulk
+        ? 'raise freeze.max'
+        : 'raise freeze.max, or set freeze.bulk to import before the freeze what is there already',
     }),
   ];
 }

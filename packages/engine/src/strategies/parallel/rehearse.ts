@@ -146,7 +146,8 @@ function evidenceOf({ evidence }: ParallelStatus, phase: string, name: string): 
 }
 
 function freezeOf(there: ParallelStatus, plan: ParallelPlan): Rehearsal['freeze'] {
-  const imported = evidenceOf(there, 'import', 'import') as ImportReceipt | null;
+  const of = (name: string) => evidenceOf(there, 'import', name) as Pick<ImportReceipt, 'tookMs'> | null;
+  const imported = of('import') ?? of('delta');
   const compared = there.state?.passed.find(({ phase }) => phase === 'compare');
   if (there.frozenMs === null || imported === null || compared === undefined) return null;
   return {
