@@ -26,14 +26,11 @@ resource "aws_lambda_event_source_mapping" "stream" {
   maximum_record_age_in_seconds  = -1
   bisect_batch_on_function_error = false
 
-  dynamic "filter_criteria" {
-    for_each = each.value.hash_key == null ? [] : [each.value.hash_key]
-    content {
-      filter {
-        pattern = jsonencode({
-          dynamodb = { Keys = { (filter_criteria.value) = { S = [{ anything-but = { prefix = "_keyferry/" } }] } } }
-        })
-      }
+  # tail acknowledges its own marks at once; those that it need not be called for cost nothing. By the attribute that they
+  # have (packages/adapters/src/dynamodb/streams/head-marks.ts), as filters of a mapping know no "does not begin with".
+  filter_criteria {
+    filter {
+      pattern = jsonencode({ dynamodb = { NewImage = { _keyferryHead = { S = [{ exists = false }] } } } })
     }
   }
 

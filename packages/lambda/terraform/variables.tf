@@ -26,11 +26,10 @@ variable "follows" {
 }
 
 variable "streams" {
-  description = "With follows: streams of the DynamoDB tables that are followed, the source's, and the target's for the way back (stream_arn of each table). tail may read them. wakes: a change calls tail at once, beside its tick; hash_key, the table's partition key if it is a string, then keeps keyferry's own items from calling it."
+  description = "With follows: streams of the DynamoDB tables that are followed, the source's, and the target's for the way back (stream_arn of each table). tail may read them. wakes: a change calls tail at once, beside its tick."
   type = list(object({
-    arn      = string
-    wakes    = optional(bool, false)
-    hash_key = optional(string)
+    arn   = string
+    wakes = optional(bool, false)
   }))
   default = []
 

@@ -11,7 +11,7 @@
  * head that a slice goes up to is found after the call, so one that is done has carried whatever it was called for.
  *
  * keyferry's own items, and the log of the store that is not followed, call for nothing (R142). Without that, the marks by
- * which a head is found would call the next function, for ever.
+ * which a head is found would call the next function, for ever (ADR 40).
  */
 import type { FeedNotice, MigrationSpec, MigrationState, Phase, PrimarySide } from '@keyferry/core';
 import type { Engine } from '../migration.ts';

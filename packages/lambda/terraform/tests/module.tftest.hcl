@@ -317,7 +317,7 @@ run "woken_by_a_stream" {
     source_tables = ["arn:aws:dynamodb:eu-west-1:123456789012:table/old"]
     target_tables = ["arn:aws:dynamodb:eu-west-1:123456789012:table/new"]
     streams = [
-      { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/old/stream/2026-11-28T10:22:00.633", wakes = true, hash_key = "id" },
+      { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/old/stream/2026-11-28T10:22:00.633", wakes = true },
       { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/new/stream/2026-11-28T10:23:00.017" },
     ]
   }
@@ -336,9 +336,9 @@ run "woken_by_a_stream" {
   assert {
     condition = alltrue([
       for mapping in aws_lambda_event_source_mapping.stream :
-      jsondecode(one(one(mapping.filter_criteria).filter).pattern).dynamodb.Keys.id.S == [{ "anything-but" = { prefix = "_keyferry/" } }]
+      jsondecode(one(one(mapping.filter_criteria).filter).pattern).dynamodb.NewImage._keyferryHead.S == [{ exists = false }]
     ])
-    error_message = "keyferry's own items call nobody."
+    error_message = "keyferry's own marks call nobody."
   }
   assert {
     condition     = keys(aws_scheduler_schedule.tick) == ["tail-0"] && aws_lambda_function.function["tail"].reserved_concurrent_executions == 2
