@@ -138,10 +138,10 @@ class Course {
     const untilMs = startedAtMs + writingMs;
     kernel.at(untilMs, () => weather.change(calm));
     const from = stores.source.revision();
-    const busy = Promise.all([this.application(untilMs), this.person(untilMs)]).then(() => {
-      this.isQuiet = true;
-    });
-    await Promise.all([busy, this.log(from, startedAtMs + patienceMs)]);
+    const called = this.log(from, startedAtMs + patienceMs);
+    await Promise.all([this.application(untilMs), this.person(untilMs)]);
+    this.isQuiet = true;
+    await called;
     if (!this.violations.has('never-ends')) this.judge(stores.source.revision());
   }
 
