@@ -6,6 +6,7 @@ import {
   rangeHolds,
   type ChangeFeed,
   type FeedCapabilities,
+  type FeedNotice,
   type FeedReadOptions,
   type FeedStep,
   type KeyRange,
@@ -15,7 +16,7 @@ import {
 } from '../src/index.ts';
 import type { MemoryData } from './memory-data.ts';
 
-export type FeedOperation = 'feedHead' | 'feedOpen' | 'feedRead';
+export type FeedOperation = 'feedHead' | 'feedOpen' | 'feedRead' | 'feedUnread';
 
 type Run = <T>(operation: FeedOperation, effect: () => T) => T;
 
@@ -25,10 +26,13 @@ export class MemoryFeed implements ChangeFeed {
     rangeDeletes: true,
     retention: { changesMax: null, ageMsMax: null },
   };
+  private readonly log: string;
   private readonly data: MemoryData;
   private readonly run: Run;
 
-  constructor(data: MemoryData, run: Run) {
+  /** @param log its name, as notices have it */
+  constructor(log: string, data: MemoryData, run: Run) {
+    this.log = log;
     this.data = data;
     this.run = run;
   }
@@ -43,6 +47,18 @@ export class MemoryFeed implements ChangeFeed {
 
   changesBetween(position: Position, mark: Position): number {
     return Math.max(0, Number(mark) - Number(position));
+  }
+
+  async unread(position: Position | null, notices: readonly FeedNotice[]): Promise<readonly FeedNotice[]> {
+    return this.run('feedUnread', () =>
+      notices.filter(({ log, number }) => log === this.log && Number(number) > Number(position ?? 0)),
+    );
+  }
+
+  /** What the log tells whoever is called by it, from a revision on. */
+  noticesAfter(revision: number): readonly FeedNotice[] {
+    const logged = this.data.changesAfter(revision) ?? [];
+    return logged.map((each) => ({ log: this.log, number: String(each.revision), keys: {} }));
   }
 
   async open(range: KeyRange, after: Position): Promise<OpenFeed> {

@@ -120,7 +120,7 @@ export class MemoryStore implements SourceStore, TargetStore {
     this.members = options.members ?? (() => null);
     this.data = options.sharedWith?.data ?? new MemoryData(options.nowMs ?? (() => 0));
     this.controls = options.sharedWith?.controls ?? new Map<MigrationId, ControlData>();
-    this.feed = new MemoryFeed(this.data, (operation, effect) => this.run(operation, effect));
+    this.feed = new MemoryFeed(options.name ?? 'memory', this.data, (operation, effect) => this.run(operation, effect));
   }
 
   async describe(): Promise<StoreDescription> {

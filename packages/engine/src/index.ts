@@ -65,6 +65,7 @@ export { dispatchSlice, type ChunkSpan, type DispatchSlice } from './slices/disp
 export { verifySlice, type VerifySlice } from './slices/verify-slice.ts';
 export { sweepSlice, type SweepSlice } from './slices/sweep-slice.ts';
 export { tailSlice, type TailSlice } from './slices/tail-slice.ts';
+export { wokenTailSlice, type WokenTailSlice } from './slices/woken-tail-slice.ts';
 export { followFunctions, type FollowResult } from './slices/follow.ts';
 export { readSubmission, submitPlan } from './slices/submit.ts';
 export { lookEveryMs } from './run-watch.ts';

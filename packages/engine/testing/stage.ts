@@ -8,6 +8,7 @@ import {
   keyToText,
   unlimited,
   type DeadLetter,
+  type FeedNotice,
   type LockState,
   type Message,
   type MigrationId,
@@ -41,6 +42,7 @@ import {
   tailSlice,
   verify,
   verifyApplied,
+  wokenTailSlice,
   type ApplyResult,
   type ControlChange,
   type ControlRequest,
@@ -49,6 +51,7 @@ import {
   type RunOptions,
   type RetryResult,
   type TailSlice,
+  type WokenTailSlice,
 } from '../src/index.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
@@ -203,14 +206,21 @@ export class Stage {
 
   /** As `tailSlice`, for use inside `run`, beside others. */
   startTailSlice(hooks: RunHooks = {}, timeoutMs = 60_000): Promise<TailSlice> {
-    return this.startAs(async (engine, { holder, command }) => {
-      const deadline = new Deadline(engine.clock, timeoutMs);
-      try {
-        return await tailSlice(engine, { ...this.spec, ...hooks.spec }, { deadline, holder, command });
-      } finally {
-        await deadline.close();
-      }
-    }, hooks);
+    return this.startSlice(hooks, timeoutMs, (engine, request) =>
+      tailSlice(engine, { ...this.spec, ...hooks.spec }, request),
+    );
+  }
+
+  /** One invocation that the log of a store called for. */
+  wokenTailSlice(notices: readonly FeedNotice[], hooks: RunHooks = {}, timeoutMs = 60_000): Promise<WokenTailSlice> {
+    return this.kernel.run(() => this.startWokenTailSlice(notices, hooks, timeoutMs));
+  }
+
+  /** As `wokenTailSlice`, for use inside `run`, beside others. */
+  startWokenTailSlice(notices: readonly FeedNotice[], hooks: RunHooks = {}, timeoutMs = 60_000) {
+    return this.startSlice(hooks, timeoutMs, (engine, request) =>
+      wokenTailSlice(engine, { ...this.spec, ...hooks.spec }, request, notices),
+    );
   }
 
   cutOver(hooks: RunHooks & Pick<CutoverOptions, 'rules' | 'confirmGone'> = {}) {
@@ -289,6 +299,21 @@ export class Stage {
 
   async deadLetters(): Promise<readonly DeadLetter[]> {
     return (await this.status()).deadLetters;
+  }
+
+  private startSlice<T>(
+    hooks: RunHooks,
+    timeoutMs: number,
+    work: (engine: Engine, request: { deadline: Deadline; holder: string; command: string }) => Promise<T>,
+  ): Promise<T> {
+    return this.startAs(async (engine, { holder, command }) => {
+      const deadline = new Deadline(engine.clock, timeoutMs);
+      try {
+        return await work(engine, { deadline, holder, command });
+      } finally {
+        await deadline.close();
+      }
+    }, hooks);
   }
 
   private command(hooks: RunHooks) {

@@ -27,29 +27,39 @@ locals {
   }]
 
   # packages/adapters/src/dynamodb/README.md
+  writes = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+  ]
+  # One that is followed is marked, and after a cutover written by the reverse tail.
   source_statements = length(var.source_tables) == 0 ? [] : [{
     Sid      = "Source"
     Effect   = "Allow"
-    Action   = ["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:Scan"]
+    Action   = concat(["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:Scan"], var.follows ? local.writes : [])
     Resource = var.source_tables
   }]
 
   target_statements = length(var.target_tables) == 0 ? [] : [{
-    Sid    = "Target"
-    Effect = "Allow"
-    Action = [
-      "dynamodb:BatchGetItem",
-      "dynamodb:BatchWriteItem",
-      "dynamodb:ConditionCheckItem",
-      "dynamodb:DeleteItem",
-      "dynamodb:DescribeTable",
-      "dynamodb:DescribeTimeToLive",
-      "dynamodb:GetItem",
-      "dynamodb:PutItem",
-      "dynamodb:Scan",
-      "dynamodb:UpdateItem",
-    ]
+    Sid      = "Target"
+    Effect   = "Allow"
+    Action   = concat(["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:Scan"], local.writes)
     Resource = var.target_tables
+  }]
+
+  # ListStreams is what Lambda asks for, to read a stream in the function's name.
+  stream_statements = length(var.streams) == 0 ? [] : [{
+    Sid    = "Streams"
+    Effect = "Allow"
+    Action = concat(
+      ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+      length(local.waking) == 0 ? [] : ["dynamodb:ListStreams"],
+    )
+    Resource = [for stream in var.streams : stream.arn]
   }]
 
   secret_statements = concat(
@@ -87,7 +97,12 @@ locals {
     Resource = ["*"]
   }]
 
-  store_statements = concat(local.source_statements, local.target_statements, local.secret_statements)
+  store_statements = concat(
+    local.source_statements,
+    local.target_statements,
+    local.stream_statements,
+    local.secret_statements,
+  )
 }
 
 resource "aws_iam_role" "function" {

@@ -11,9 +11,10 @@ locals {
     verify   = { memory = var.memory, timeout = var.timeout, reserved = var.functions, scratch = var.scratch }
     sweep    = { memory = 512, timeout = 60, reserved = 1, scratch = 512 }
   }
-  # One at a time: a tick that finds it at work is refused, and the next one carries what came since.
+  # One at a time: a tick that finds it at work is refused, and the next one carries what came since. Where a stream calls it
+  # too, a second one has a place, so that a tick is not kept away by calls that come again; the tail's lease keeps them apart.
   following = {
-    tail = { memory = var.memory, timeout = var.timeout, reserved = 1, scratch = var.scratch }
+    tail = { memory = var.memory, timeout = var.timeout, reserved = length(local.waking) == 0 ? 1 : 2, scratch = var.scratch }
   }
   functions = { for name, needs in merge(local.copying, local.following) : name => needs if(name == "tail") == var.follows }
 

@@ -25,6 +25,24 @@ variable "follows" {
   default     = false
 }
 
+variable "streams" {
+  description = "With follows: streams of the DynamoDB tables that are followed, the source's, and the target's for the way back (stream_arn of each table). tail may read them. wakes: a change calls tail at once, beside its tick."
+  type = list(object({
+    arn   = string
+    wakes = optional(bool, false)
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for stream in var.streams : !strcontains(stream.arn, "*") && strcontains(stream.arn, "/stream/")])
+    error_message = "Name each stream with its label, as stream_arn of its table has it."
+  }
+  validation {
+    condition     = length(var.streams) == 0 || var.follows
+    error_message = "Streams are followed with follows = true."
+  }
+}
+
 variable "functions" {
   description = "Functions that may copy at once: limits.functions of the migration."
   type        = number
@@ -105,7 +123,7 @@ variable "state_table_name" {
 }
 
 variable "source_tables" {
-  description = "ARNs of DynamoDB tables that are the source of the migration."
+  description = "ARNs of DynamoDB tables that are the source of the migration. With follows, tail also writes to them: marks by which it finds the end of the stream, and after a cutover what the target changes."
   type        = list(string)
   default     = []
 

@@ -4,7 +4,7 @@
  * provider's calls are mocked, its schema judges. Skipped where there is no terraform, or no provider without a network.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +45,15 @@ function knownRuntime(versions: readonly string[]): string {
 
 /** An archive without entries: what is deployed is no matter here. */
 const emptyZip = Buffer.from(['504b0506', '00'.repeat(18)].join(''), 'hex');
+
+it('filters marks out of a stream by the attribute that they have', () => {
+  const marks = readFileSync(join(module, '../../adapters/src/dynamodb/streams/head-marks.ts'), 'utf8');
+  const attribute = /tokenAttribute = '(\w+)'/.exec(marks)?.[1];
+  expect(attribute).toBeDefined();
+  expect(readFileSync(join(module, 'stream.tf'), 'utf8')).toContain(
+    `${attribute ?? ''} = { S = [{ exists = false }] }`,
+  );
+});
 
 describe.skipIf(skipped !== '')(`the Terraform module${skipped}`, () => {
   let folder: string;

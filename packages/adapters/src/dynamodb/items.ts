@@ -92,6 +92,11 @@ export class Items {
     return JSON.stringify([parts?.hash, parts?.sort]);
   }
 
+  /** Whether an item, or what has its key, is one of keyferry's own. */
+  isOwn(item: Attributes): boolean {
+    return partsOfItem(this.mapping, item)?.hash.startsWith(this.reservedPrefix) === true;
+  }
+
   /** The attributes of an item that belong to no record. */
   restOf(item: Attributes): Attributes {
     return Object.fromEntries(Object.entries(item).filter(([name]) => this.mapping.leaveOut.has(name)));

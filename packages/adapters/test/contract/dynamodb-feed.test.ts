@@ -4,7 +4,14 @@
  * then what only a table does: items that are records no longer, marks, a stream that is off, of another type, or late.
  */
 import type { StreamViewType } from '@aws-sdk/client-dynamodb';
-import { keyFromText, prefixRange, type ChangeFeed, type MigrationId, type Position } from '@keyferry/core';
+import {
+  keyFromText,
+  prefixRange,
+  type ChangeFeed,
+  type FeedNotice,
+  type MigrationId,
+  type Position,
+} from '@keyferry/core';
 import { feedContract, seedOf, type SeedRecord } from '@keyferry/core/testing';
 import { serverOrSkip, startFaultyDynamoDb, type FaultyDynamoDb } from '@keyferry/servers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -13,6 +20,7 @@ import { tombstoneOf } from '../../src/dynamodb/mapping.ts';
 import { useDynamoDb } from './dynamodb-fixture.ts';
 import { openStoreFixture, plainTable, setStream, sortedTable, storeHarness } from './dynamodb-store-fixture.ts';
 import { briefly, changesSince, firstStep, readTo } from './read-feed.ts';
+import { noticesOf } from './stream-notices.ts';
 
 const available = await serverOrSkip('dynamodb-local');
 
@@ -118,6 +126,46 @@ describe.skipIf(!available.ok)(`the stream of a table on DynamoDB Local${availab
       kind: 'lost',
       why: expect.stringMatching(/is gone/),
     });
+    await fixture.close();
+  });
+
+  it.each([
+    { name: 'strings', mapping: plainTable },
+    { name: 'binaries and a sort key', mapping: sortedTable },
+  ])('knows of what its stream told others what was read, and what is its own: $name', async ({ mapping }) => {
+    const { key: keyOf, open } = followed(mapping);
+    const fixture = await open([]);
+    const { feed } = fixture.store;
+    const unread = (position: Position | null, notices: readonly FeedNotice[]) => feed.unread?.(position, notices);
+    const before = await feed.head();
+    await fixture.change([{ put: seedOf({ key: keyOf }, 'a') }]);
+    const between = await feed.head();
+    await fixture.change([{ put: seedOf({ key: keyOf }, 'b') }]);
+    const after = await feed.head();
+    const told = await noticesOf(bench(), fixture.table);
+    // Three heads marked it, around two records; whoever has read nothing has not read those two.
+    expect(told).toHaveLength(5);
+    const records = (await unread(null, told)) ?? [];
+    expect(records).toHaveLength(2);
+    const [, second] = records;
+    expect(await unread(before, told)).toEqual(records);
+    expect(await unread(between, told)).toEqual([second]);
+    expect(await unread(after, told)).toEqual([]);
+    expect(await unread(after, told.toReversed())).toEqual([]);
+    // Of another table nothing is to be carried; of a stream that was made anew nothing was read.
+    const of = (log: (arn: string) => string) => told.map((each) => ({ ...each, log: log(each.log) }));
+    expect(
+      await unread(
+        before,
+        of((arn) => arn.replace(/table\/[^/]+/, 'table/another')),
+      ),
+    ).toEqual([]);
+    expect(
+      await unread(
+        after,
+        of((arn) => arn.replace(/[^/]+$/, '2000-01-01T00:00:00.000')),
+      ),
+    ).toHaveLength(2);
     await fixture.close();
   });
 

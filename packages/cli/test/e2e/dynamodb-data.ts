@@ -13,13 +13,13 @@ export interface TableItems {
 const authorization =
   'AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=none';
 
-async function call<T>(endpoint: string, operation: string, input: object): Promise<T> {
+async function call<T>(endpoint: string, operation: string, input: object, api = 'DynamoDB_20120810'): Promise<T> {
   const answer = await fetch(endpoint, {
     method: 'POST',
     headers: {
       authorization,
       'content-type': 'application/x-amz-json-1.0',
-      'x-amz-target': `DynamoDB_20120810.${operation}`,
+      'x-amz-target': `${api}.${operation}`,
     },
     body: JSON.stringify(input),
   });
@@ -56,6 +56,51 @@ export async function deleteItem(endpoint: string, TableName: string, Key: Item)
 export async function setStream(endpoint: string, TableName: string, StreamEnabled: boolean): Promise<void> {
   const StreamSpecification = { StreamEnabled, ...(StreamEnabled && { StreamViewType: 'NEW_IMAGE' }) };
   await call(endpoint, 'UpdateTable', { TableName, StreamSpecification });
+}
+
+/** A record as Lambda hands it on, but for the ARN of its stream. */
+export interface StreamedRecord {
+  readonly eventSource: string;
+  readonly dynamodb: { readonly SequenceNumber: string; readonly Keys: Item };
+}
+
+interface StreamShard {
+  readonly arn: string;
+  /** The one that the emulator has. */
+  readonly shard: string;
+}
+
+const streams = 'DynamoDBStreams_20120810';
+
+export async function streamOf(endpoint: string, TableName: string): Promise<StreamShard> {
+  const { Table } = await call<{ readonly Table: { readonly LatestStreamArn: string } }>(endpoint, 'DescribeTable', {
+    TableName,
+  });
+  const StreamArn = Table.LatestStreamArn;
+  const { StreamDescription } = await call<{
+    readonly StreamDescription: { readonly Shards: readonly { readonly ShardId: string }[] };
+  }>(endpoint, 'DescribeStream', { StreamArn }, streams);
+  return { arn: StreamArn, shard: StreamDescription.Shards[0]?.ShardId ?? '' };
+}
+
+/** @returns what reads on, up to so many records at a time */
+export async function readStream(
+  endpoint: string,
+  { arn, shard }: StreamShard,
+  ShardIteratorType: 'LATEST' | 'TRIM_HORIZON',
+): Promise<(Limit: number) => Promise<readonly StreamedRecord[]>> {
+  const from = { StreamArn: arn, ShardId: shard, ShardIteratorType };
+  let { ShardIterator } = await call<{ ShardIterator: string }>(endpoint, 'GetShardIterator', from, streams);
+  return async (Limit) => {
+    const page = await call<{ readonly Records: readonly StreamedRecord[]; readonly NextShardIterator: string }>(
+      endpoint,
+      'GetRecords',
+      { ShardIterator, Limit },
+      streams,
+    );
+    ShardIterator = page.NextShardIterator;
+    return page.Records;
+  };
 }
 
 /** @throws {TypeError} for a table whose partition key is not `id` */

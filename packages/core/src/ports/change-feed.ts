@@ -103,12 +103,28 @@ export interface ChangeFeed {
   changesBetween(position: Position, mark: Position): number | null;
   /** What came after `after`, in `range`. A position that was lost is told by the first read. */
   open(range: KeyRange, after: Position): Promise<OpenFeed>;
+  /**
+   * Of what the store's own log told somebody else, all that a reader who stands at `position` may not have been given yet,
+   * in the same order; null: nobody has read anything. What holds nothing to carry is never among it: keyferry's own keys,
+   * and the log of another store. Absent: nobody is called by this store's log.
+   */
+  unread?(position: Position | null, notices: readonly FeedNotice[]): Promise<readonly FeedNotice[]>;
   /** What asking for its head will need and make: for plans, which write nothing. Absent: neither. */
   foresee?(): Promise<FeedForesight>;
   /** What the store keeps for the feed until it is confirmed; null: nothing yet. Absent: it never does. */
   backlog?(): Promise<FeedBacklog | null>;
   /** Takes away what the feed made in the store for itself; every position is lost then. Harmless to repeat. */
   end?(): Promise<void>;
+}
+
+/** One record of a store's log, as somebody who reads that log was told of it: that something happened, and never what. */
+export interface FeedNotice {
+  /** The log, by the store's own name for it. */
+  readonly log: string;
+  /** Of the record: in order within each part of the log. */
+  readonly number: string;
+  /** What names the record that changed, as JSON of the store. */
+  readonly keys: Readonly<Record<string, unknown>>;
 }
 
 /** Remainders of sentences; they hold no secret. */

@@ -4,34 +4,12 @@
  * Method: the real engine on memory stores in virtual time (testing/stage.ts); the application writes between invocations
  * and within them.
  */
-import { keyFromText, type Message } from '@keyferry/core';
+import { keyFromText } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
-import { bytes, Stage, type RunHooks, type StageOptions } from '../../testing/stage.ts';
+import { dieAt, following, replicate } from '../../testing/following.ts';
+import { bytes, Stage } from '../../testing/stage.ts';
 
-const replicate = { pauseMaxMs: 10_000, requestLifeMs: 2000 };
 const minuteMs = 60_000;
-
-/** Copied and proven by apply, so that functions go on from there. */
-async function following(options: StageOptions = {}) {
-  const stage = new Stage({ ...options, spec: { strategy: 'replicate', replicate, ...options.spec } });
-  stage.fillSource({ a: '1', b: '2', c: '3' });
-  const plan = await stage.plan();
-  await stage.replicate(plan);
-  const put = (name: string, value: string): void =>
-    void stage.source.put(keyFromText(`src/${name}`), bytes(value), null);
-  const remove = (name: string): void => void stage.source.delete(keyFromText(`src/${name}`));
-  return { stage, plan, put, remove };
-}
-
-const dieAt = (code: Message['code'], nth = 1): Pick<RunHooks, 'during'> => {
-  let seen = 0;
-  return {
-    during: (message) => {
-      if (message.code === code) seen += 1;
-      if (message.code === code && seen === nth) throw new Error('killed');
-    },
-  };
-};
 
 describe('a function that follows', () => {
   it('carries what changed since the last one, and ends', async () => {

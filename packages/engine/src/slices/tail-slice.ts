@@ -65,7 +65,7 @@ export async function tailSlice(engine: Engine, spec: MigrationSpec, request: Ta
     const outcome = outcomeOf(error);
     if (outcome === null || !(error instanceof KeyferryError)) throw error;
     const state = (await readMigration(engine, migration))?.item ?? null;
-    return { ...nothing, ...endOf(spec, state, outcome, error.message) };
+    return endOfTail(spec, state, outcome, error.message);
   }
 }
 
@@ -92,6 +92,16 @@ const left: readonly Code[] = [
   'tail.too-many-refused',
 ];
 
+/** Of a slice that carried nothing. */
+export function endOfTail(
+  spec: MigrationSpec,
+  state: MigrationState | null,
+  outcome: SliceOutcome,
+  why: string,
+): TailSlice {
+  return { ...nothing, ...endOf(spec, state, outcome, why) };
+}
+
 function endOf(
   { migration }: MigrationSpec,
   state: MigrationState | null,
@@ -111,10 +121,7 @@ async function carry(
 ): Promise<TailSlice> {
   const { migration } = spec;
   const { state } = session;
-  const idle = (outcome: 'idle' | 'stopped', why: string): TailSlice => ({
-    ...nothing,
-    ...endOf(spec, state, outcome, why),
-  });
+  const idle = (outcome: 'idle' | 'stopped', why: string): TailSlice => endOfTail(spec, state, outcome, why);
   if (state === null) return idle('idle', 'no plan was applied yet');
   if (state.phase !== 'replicating' && state.phase !== 'cut-over') {
     return idle('idle', `it is ${state.phase}: changes are carried once apply has copied and proven it`);

@@ -116,6 +116,7 @@ function reading(store: MemoryStore, via: Via): ReadableStore {
     feed: {
       capabilities: feed.capabilities,
       head: () => via('feedHead', () => feed.head()),
+      unread: (position, notices) => via('feedUnread', () => feed.unread(position, notices)),
       hasReached: (position, mark) => feed.hasReached(position, mark),
       changesBetween: (position, mark) => feed.changesBetween(position, mark),
       open: async (range, after) => {

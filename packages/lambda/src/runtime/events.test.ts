@@ -1,11 +1,21 @@
 /**
  * Goal: every form in which work reaches a function names the same chunks, and a message is taken off its queue only when
- * its chunks are done.
+ * its chunks are done; a record of a stream only when it is carried.
  * Method: events as their senders write them, malformed ones among them.
  */
 import type { SQSEvent, SQSRecord } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { flagOf, isQueueEvent, parseItem, queueAnswer, queuedItems, textsOf } from './events.ts';
+import {
+  flagOf,
+  isQueueEvent,
+  isStreamEvent,
+  parseItem,
+  queueAnswer,
+  queuedItems,
+  streamAnswer,
+  streamNotices,
+  textsOf,
+} from './events.ts';
 
 const record = (messageId: string, body: string) => ({ messageId, body, eventSource: 'aws:sqs' }) as SQSRecord;
 const queue = (...Records: SQSRecord[]): SQSEvent => ({ Records });
@@ -71,5 +81,54 @@ describe('a message of a queue', () => {
   it('is told from other records', () => {
     expect(isQueueEvent({ Records: [{ eventSource: 'aws:dynamodb' }] })).toBe(false);
     expect([isQueueEvent({}), isQueueEvent(null), isQueueEvent(queue())]).toEqual([false, false, true]);
+  });
+});
+
+describe('a batch of a stream', () => {
+  const log = 'arn:aws:dynamodb:eu-west-1:123456789012:table/flags/stream/2026-11-28T10:22:00.633';
+  const changed = (number: string, id: string) => ({
+    eventID: 'c4ca4238a0b923820dcc509a6f75849b',
+    eventName: 'MODIFY' as const,
+    eventVersion: '1.1',
+    eventSource: 'aws:dynamodb',
+    awsRegion: 'eu-west-1',
+    dynamodb: {
+      ApproximateCreationDateTime: 1_795_861_320,
+      Keys: { id: { S: id } },
+      NewImage: { id: { S: id }, value: { S: 'secret' } },
+      SequenceNumber: number,
+      SizeBytes: 26,
+      StreamViewType: 'NEW_AND_OLD_IMAGES' as const,
+    },
+    eventSourceARN: log,
+  });
+  const event = { Records: [changed('111000000000000000001', 'a'), changed('111000000000000000002', 'b')] };
+
+  it('says what changed and nothing of what it holds', () => {
+    expect(isStreamEvent(event)).toBe(true);
+    expect(streamNotices(event)).toEqual([
+      { log, number: '111000000000000000001', keys: { id: { S: 'a' } } },
+      { log, number: '111000000000000000002', keys: { id: { S: 'b' } } },
+    ]);
+  });
+
+  it('is answered with what is left, and with nothing where all is carried', () => {
+    expect(streamAnswer(streamNotices(event).slice(1))).toEqual({
+      batchItemFailures: [{ itemIdentifier: '111000000000000000002' }],
+    });
+    expect(streamAnswer([])).toEqual({ batchItemFailures: [] });
+  });
+
+  it('is told from other records, and refused where it cannot be answered', () => {
+    expect([{}, null, { Records: [] }, queue(record('a', '{}'))].some(isStreamEvent)).toBe(false);
+    const [first] = event.Records;
+    for (const part of [
+      { eventSourceARN: undefined },
+      { dynamodb: {} },
+      { dynamodb: { Keys: {}, SequenceNumber: 'x' } },
+    ]) {
+      const broken = { Records: [{ ...first, ...part }] } as typeof event;
+      expect(() => streamNotices(broken)).toThrow(TypeError);
+    }
   });
 });

@@ -7,11 +7,12 @@
  *     Distributed Map         { first, last }                 an item: chunks one after another, both ends included
  *                             { Items: [item, …] }            with an ItemBatcher
  *     SQS                     { Records: [{ body: item }] }   answered record by record
+ *     a stream of DynamoDB    { Records: [{ dynamodb }] }     a tail is woken; answered record by record
  *
  * Items name chunks; truth stays in the state. So an item that comes twice, late, or for another plan does no harm.
  */
-import { chunkId, type ChunkId } from '@keyferry/core';
-import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { chunkId, type ChunkId, type FeedNotice } from '@keyferry/core';
+import type { DynamoDBBatchResponse, DynamoDBStreamEvent, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 
 /** Chunks by name, for a plan if it is named: of another one there is nothing to do. */
 export interface WorkItem {
@@ -71,6 +72,26 @@ export function queuedItems({ Records }: SQSEvent): readonly QueuedItem[] {
 export function queueAnswer(items: readonly QueuedItem[], isDone: (item: WorkItem) => boolean): SQSBatchResponse {
   const failed = items.filter(({ item }) => item === null || !isDone(item));
   return { batchItemFailures: failed.map(({ record }) => ({ itemIdentifier: record.messageId })) };
+}
+
+export function isStreamEvent(event: unknown): event is DynamoDBStreamEvent {
+  const records = (event as Partial<DynamoDBStreamEvent> | null)?.Records;
+  return Array.isArray(records) && records.length > 0 && records.every((each) => each.eventSource === 'aws:dynamodb');
+}
+
+/** Of each record no more than that it is there. @throws {TypeError} for a record without stream, number or key */
+export function streamNotices({ Records }: DynamoDBStreamEvent): readonly FeedNotice[] {
+  return Records.map(({ eventSourceARN: log, dynamodb }) => {
+    const { SequenceNumber: number = '', Keys: keys } = dynamodb ?? {};
+    if (log === undefined || !/^\d{1,40}$/.test(number) || keys === undefined)
+      throw new TypeError('a record of a stream has an ARN, a sequence number and the keys of an item');
+    return { log, number, keys: { ...keys } };
+  });
+}
+
+/** What is left comes again, from the first of it on; an empty answer acknowledges all. */
+export function streamAnswer(left: readonly FeedNotice[]): DynamoDBBatchResponse {
+  return { batchItemFailures: left.map(({ number }) => ({ itemIdentifier: number })) };
 }
 
 /** A flag of a direct call. */

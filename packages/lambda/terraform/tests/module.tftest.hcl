@@ -278,6 +278,91 @@ run "follows" {
   }
 }
 
+run "follows_a_table" {
+  command = plan
+
+  variables {
+    follows       = true
+    source_tables = ["arn:aws:dynamodb:eu-west-1:123456789012:table/old"]
+    streams       = [{ arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/old/stream/2026-11-28T10:22:00.633" }]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.function["tail"].policy).Statement : statement if statement.Sid == "Streams"] == [{
+      Sid      = "Streams"
+      Effect   = "Allow"
+      Action   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+      Resource = ["arn:aws:dynamodb:eu-west-1:123456789012:table/old/stream/2026-11-28T10:22:00.633"]
+    }]
+    error_message = "It may read the stream that was named, and nothing else of streams."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.function["tail"].policy).Statement :
+      statement.Sid == "Source" && contains(statement.Action, "dynamodb:PutItem") && contains(statement.Action, "dynamodb:ConditionCheckItem")
+    ])
+    error_message = "It may mark the table that it follows, and write to it on the way back."
+  }
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.stream) == 0 && aws_lambda_function.function["tail"].reserved_concurrent_executions == 1
+    error_message = "Nothing but its tick calls it, unless that was asked for."
+  }
+}
+
+run "woken_by_a_stream" {
+  command = plan
+
+  variables {
+    follows       = true
+    source_tables = ["arn:aws:dynamodb:eu-west-1:123456789012:table/old"]
+    target_tables = ["arn:aws:dynamodb:eu-west-1:123456789012:table/new"]
+    streams = [
+      { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/old/stream/2026-11-28T10:22:00.633", wakes = true },
+      { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/new/stream/2026-11-28T10:23:00.017" },
+    ]
+  }
+
+  assert {
+    condition     = [for mapping in aws_lambda_event_source_mapping.stream : mapping.event_source_arn] == ["arn:aws:dynamodb:eu-west-1:123456789012:table/old/stream/2026-11-28T10:22:00.633"]
+    error_message = "Only the stream that is to wake it calls it."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.stream :
+      mapping.function_response_types == toset(["ReportBatchItemFailures"]) && mapping.maximum_retry_attempts == -1 && mapping.maximum_record_age_in_seconds == -1 && !mapping.bisect_batch_on_function_error
+    ])
+    error_message = "What is not carried comes again, for as long as the stream has it."
+  }
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.stream :
+      jsondecode(one(one(mapping.filter_criteria).filter).pattern).dynamodb.NewImage._keyferryHead.S == [{ exists = false }]
+    ])
+    error_message = "keyferry's own marks call nobody."
+  }
+  assert {
+    condition     = keys(aws_scheduler_schedule.tick) == ["tail-0"] && aws_lambda_function.function["tail"].reserved_concurrent_executions == 2
+    error_message = "Its tick stays, and has a place beside it."
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.function["tail"].policy).Statement :
+      statement.Sid == "Streams" && contains(statement.Action, "dynamodb:ListStreams") && length(statement.Resource) == 2
+    ])
+    error_message = "Lambda may read the stream in its name."
+  }
+}
+
+run "refuses_streams_that_nobody_follows" {
+  command = plan
+
+  variables {
+    streams = [{ arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/old" }]
+  }
+
+  expect_failures = [var.streams]
+}
+
 run "switched_off" {
   command = plan
 

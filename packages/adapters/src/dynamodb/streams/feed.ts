@@ -16,6 +16,7 @@ import {
   type ChangeFeed,
   type FeedCapabilities,
   type FeedForesight,
+  type FeedNotice,
   type FeedReadOptions,
   type FeedStep,
   type Key,
@@ -27,7 +28,8 @@ import {
 import { systemClock } from '../../environment/system-clock.ts';
 import type { Items } from '../items.ts';
 import { HeadMarks, type MarkContext } from './head-marks.ts';
-import { meetShards, placeOf, positionOf, reaches, type ListedShard, type Place } from './place.ts';
+import { keysOf, streamOf } from './notices.ts';
+import { hasRead, meetShards, placeOf, positionOf, reaches, type ListedShard, type Place } from './place.ts';
 import type { Outcome, RecordsPage, Stream, StreamApi, StreamRecord } from './stream-api.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -79,6 +81,23 @@ export class DynamoDbFeed implements ChangeFeed {
     const { api, items, lanes } = this;
     const hear = (shards: readonly ListedShard[]) => this.hear(shards);
     return new OpenStream({ api, items, lanes, hear, range }, placeOf(api.store, after));
+  }
+
+  /** One request, for the shards that there are; none where the notices are of no concern, or of a stream that is no more. */
+  async unread(position: Position | null, notices: readonly FeedNotice[]): Promise<readonly FeedNotice[]> {
+    const { api, items } = this;
+    const told = notices.flatMap((notice) => {
+      const stream = streamOf(notice, api.table);
+      return stream === null || items.isOwn(keysOf(notice)) ? [] : [{ notice, stream }];
+    });
+    const place = position === null ? null : placeOf(api.store, position);
+    const current = told.find(({ stream }) => stream.label === place?.stream)?.stream;
+    if (place === null || current === undefined) return told.map(({ notice }) => notice);
+    const listed = await api.shards(current);
+    this.hear(listed);
+    const isRead = ({ notice: { number }, stream: { label } }: (typeof told)[number]): boolean =>
+      hasRead(place, { stream: label, number }, listed, this.parents);
+    return told.filter((each) => !isRead(each)).map(({ notice }) => notice);
   }
 
   async foresee(): Promise<FeedForesight> {

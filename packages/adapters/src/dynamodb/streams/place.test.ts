@@ -5,7 +5,7 @@
 import type { Position } from '@keyferry/core';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { leavesOf, meetShards, placeOf, positionOf, reaches, type ListedShard, type Place } from './place.ts';
+import { hasRead, leavesOf, meetShards, placeOf, positionOf, reaches, type ListedShard, type Place } from './place.ts';
 
 const label = '2026-11-28T10:22:00.633';
 const at = (shards: Record<string, string>): Place => ({ stream: label, shards: new Map(Object.entries(shards)) });
@@ -126,5 +126,37 @@ describe('reaching a mark', () => {
   it('ends in those without children', () => {
     const listed = [shard('p', null, true), shard('c1', 'p'), shard('c2', 'p')];
     expect(leavesOf(listed).map(({ id }) => id)).toEqual(['c1', 'c2']);
+  });
+});
+
+describe('a record of a number whose shard nobody names', () => {
+  const listed = [shard('p', null, true), shard('c1', 'p'), shard('c2', 'p')];
+  const isRead = (place: Record<string, string>, number: string, shards = listed) =>
+    hasRead(at(place), { stream: label, number }, shards, parentsOf(shards));
+
+  it.each([
+    {
+      name: 'of a number whose shard nobody names is read where each open shard was read that far',
+      place: { c1: '21', c2: '22' },
+      number: '21',
+      is: true,
+    },
+    { name: 'is not where one was not', place: { c1: '21', c2: '20' }, number: '21', is: false },
+    { name: 'is not where one was not begun', place: { c1: '21', c2: 'begin' }, number: '21', is: false },
+    {
+      name: 'is not where a shard has ended, and what follows it may not be listed',
+      place: { c1: '21', c2: 'end' },
+      number: '5',
+      is: false,
+    },
+    { name: 'is not in a shard that follows the one that is read', place: { p: '17' }, number: '18', is: false },
+    { name: 'counts digits, and compares no text', place: { c1: '100', c2: '100' }, number: '99', is: true },
+  ])('$name', ({ place, number, is }) => {
+    expect(isRead(place as unknown as Record<string, string>, number)).toBe(is);
+  });
+
+  it('is not where no shard is listed, and not of another stream', () => {
+    expect(isRead({ c1: '21' }, '5', [])).toBe(false);
+    expect(hasRead(at({ c1: '21' }), { stream: 'other', number: '5' }, [shard('c1', null)], new Map())).toBe(false);
   });
 });

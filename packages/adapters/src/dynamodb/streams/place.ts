@@ -95,6 +95,22 @@ export function reaches(place: Place, mark: Place, parents: ReadonlyMap<string, 
   });
 }
 
+/**
+ * Whether a reader at `place` was given a record of which nobody names the shard: in each one that it may lie in, one of its
+ * number or a higher one was read, or all. Numbers of several shards have no common order, so this may be false of one that
+ * was; it is never true of one that was not, as numbers grow along a line of descent.
+ */
+export function hasRead(
+  place: Place,
+  { stream, number }: { readonly stream: string; readonly number: string },
+  listed: readonly ListedShard[],
+  parents: ReadonlyMap<string, string | null>,
+): boolean {
+  // What comes after a shard that ended is not listed yet.
+  if (listed.length === 0 || [...place.shards.values()].includes('end')) return false;
+  return reaches(place, { stream, shards: new Map(listed.map(({ id }) => [id, number])) }, parents);
+}
+
 /** Those without a child among them: together they are where the line of every key ends. */
 export function leavesOf(listed: readonly ListedShard[]): readonly ListedShard[] {
   const parents = new Set(listed.map(({ parent }) => parent));
