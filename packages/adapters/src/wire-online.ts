@@ -179,6 +179,17 @@ async function openOnlineTarget(
         ...(await consulOptions(store, context)),
       });
     }
+    case 'postgres': {
+      const { openPostgresOnlineTarget } = await import('./postgres/index.ts');
+      const tables = await postgresTables(store);
+      return openPostgresOnlineTarget({
+        name,
+        migration,
+        tables,
+        ...held,
+        ...(await postgresConnection(store, context)),
+      });
+    }
     default:
       return null;
   }

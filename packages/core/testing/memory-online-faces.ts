@@ -3,6 +3,7 @@
  * run both on the very same records, as on a real server.
  */
 import {
+  isExpected,
   rangeHolds,
   type Key,
   type KeyRange,
@@ -17,7 +18,6 @@ import {
 } from '../src/index.ts';
 import type { ControlData } from './memory-control.ts';
 import type { MemoryData } from './memory-data.ts';
-import { holds } from './memory-online.ts';
 import type { MemorySwitchData } from './memory-switch.ts';
 
 export function onlineSourceOn(data: MemoryData): OnlineSource {
@@ -60,7 +60,7 @@ export function onlineTargetOn(
       const pair = pairOf(key);
       if (request.kind === 'read') return { kind: 'read', pair };
       if (held !== null && (held.texts.get('record')?.version ?? null) !== seen.version) return { kind: 'epoch-moved' };
-      if (!holds(pair, request.expect)) return { kind: 'unmet', pair };
+      if (!isExpected(pair, request.expect)) return { kind: 'unmet', pair };
       const version = writeInto(data, key, request.write);
       if (request.tombstone === 'write') tombstones.add(key);
       if (request.tombstone === 'clear') tombstones.delete(key);

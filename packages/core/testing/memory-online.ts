@@ -4,6 +4,7 @@
  */
 import {
   compareKeys,
+  isExpected,
   rangeHolds,
   type FeedReadOptions,
   type Key,
@@ -186,7 +187,7 @@ export class MemoryOnlineTarget implements OnlineTarget {
     if (request.kind === 'read') return { kind: 'read', pair };
     if (this.heldSwitch !== null && (this.heldSwitch.texts.get('record')?.version ?? null) !== seen.version)
       return { kind: 'epoch-moved' };
-    if (!holds(pair, request.expect)) return { kind: 'unmet', pair };
+    if (!isExpected(pair, request.expect)) return { kind: 'unmet', pair };
     const entombed = request.tombstone === 'write' && !pair.tombstone;
     const version = this.records.write(key, request.write, (held) => ({ ...held, copiedFrom: null }), entombed);
     if (entombed) this.tombstones.set(key, Number(this.head()));
@@ -237,13 +238,4 @@ export class MemoryOnlineTarget implements OnlineTarget {
   private pairOf(key: Key): Pair<Uint8Array> {
     return { record: this.records.get(key), tombstone: this.tombstones.has(key) };
   }
-}
-
-export function holds(
-  { record, tombstone }: Pair<Uint8Array>,
-  expect: Extract<OnlineTargetRequest, { kind: 'write' }>['expect'],
-): boolean {
-  if (expect === 'any') return true;
-  if (expect === 'absent') return record === null;
-  return expect === 'fresh' ? record === null && !tombstone : record?.version === expect.version;
 }

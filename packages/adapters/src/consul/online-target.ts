@@ -15,6 +15,7 @@
  * twice as late and take locks with them: a put with a TTL is refused. For watchers, see online-moves.ts.
  */
 import {
+  isExpected,
   keyForDisplay,
   keyFromText,
   KeyferryError,
@@ -31,7 +32,6 @@ import {
   type Pair,
   type SeenSwitch,
   type TargetEntry,
-  type TargetExpectation,
   type TargetMoves,
   type TargetRecord,
   type Version,
@@ -136,7 +136,7 @@ class ConsulOnlineTarget implements OnlineTarget {
       const state = await this.read(key, this.switchRecord);
       if (this.switchRecord !== null && switchVersionOf(state) !== seen.version) return { kind: 'epoch-moved' };
       const pair = this.pairOf(state);
-      if (!isMet(request.expect, pair)) return { kind: 'unmet', pair };
+      if (!isExpected(pair, request.expect, hasSameIndex)) return { kind: 'unmet', pair };
       if (systemClock.monotonicMs() >= giveUpAtMs) {
         const detail = `${keyForDisplay(key)} was changed by others each time that it was to be written; it was not`;
         throw new KeyferryError('store.timeout', { store: this.store, detail });
@@ -224,11 +224,8 @@ function copiedFrom(record: ConsulEntry, origin: ConsulEntry | null): Version | 
 
 const switchVersionOf = ({ held }: State): string | null => (held === null ? null : String(held.modifyIndex));
 
-function isMet(expect: TargetExpectation, { record, tombstone }: Pair<Uint8Array>): boolean {
-  if (expect === 'any') return true;
-  if (typeof expect === 'object') return record !== null && indexOf(record.version) === indexOf(expect.version);
-  return record === null && (expect === 'absent' || !tombstone);
-}
+/** A version also says whether the key is held as a lock, which is no other record. */
+const hasSameIndex = (held: Version, wanted: Version): boolean => indexOf(held) === indexOf(wanted);
 
 function writtenVersion(answer: Extract<Transaction, { kind: 'done' }>, key: Key): Version {
   const entry = answer.entries.findLast((each) => each.key === key);

@@ -17,6 +17,7 @@ export function postgresCapabilities(unfit: Unfit): TargetCapabilities {
     hidesKeys: null,
     lossyText: false,
     fencing: true,
+    origins: true,
     // Not PostgreSQL's limits: what a batch changes is locked until it ends, and others may wait for it.
     batchKeysMax: 500,
     batchBytesMax: 8 * 1024 * 1024,

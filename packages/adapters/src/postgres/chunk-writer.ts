@@ -26,7 +26,7 @@ import {
 import type { ResolvedTable } from './catalog.ts';
 import type { ControlContext } from './control-tables.ts';
 import { isRecordsFault, refusalOf } from './errors.ts';
-import { memoryOf, readMemory, writeDeletions, writeMarks, type KeyMemory } from './marks.ts';
+import { memoryOf, readMemory, writeDeletions, writeMarks, writeOrigins, type KeyMemory } from './marks.ts';
 import {
   byTable,
   deleteRows,
@@ -116,6 +116,7 @@ async function writeBatch(
     }
   }
   const marks: { readonly key: Entry['key']; readonly created: boolean }[] = [];
+  const origins: { readonly key: Entry['key']; readonly origin: Version }[] = [];
   const deleted: Entry['key'][] = [];
   for (let looks = 1; left.length > 0; looks += 1) {
     const memory = await readMemory(
@@ -147,15 +148,20 @@ async function writeBatch(
         return done;
       };
       const written: ChangeOutcome = { kind: 'written', version: ownVersion };
-      for (const entry of inserts)
-        if (settle(entry, inserted.has(entry.key), written)) marks.push({ key: entry.key, created: true });
-      for (const entry of updates)
-        if (settle(entry, updated.has(entry.ord), written)) marks.push({ key: entry.key, created: false });
+      const settlePut = (entry: Entry, done: boolean, created: boolean): void => {
+        if (!settle(entry, done, written)) return;
+        const { key, change } = entry;
+        marks.push({ key, created });
+        if (change.kind === 'put' && change.origin !== undefined) origins.push({ key, origin: change.origin });
+      };
+      for (const entry of inserts) settlePut(entry, inserted.has(entry.key), true);
+      for (const entry of updates) settlePut(entry, updated.has(entry.ord), false);
       for (const entry of deletes) if (settle(entry, gone.has(entry.ord), { kind: 'deleted' })) deleted.push(entry.key);
     }
     left = again;
   }
   await writeMarks(session, control, fence.attempt, ownVersion, marks);
+  await writeOrigins(session, control, ownVersion, origins);
   await writeDeletions(session, control, fence.attempt, deleted);
   return outcomes.map((outcome) => {
     invariant(outcome !== undefined, 'a change without an outcome');

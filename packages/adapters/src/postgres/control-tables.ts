@@ -9,7 +9,7 @@ import { quoteName } from './sql.ts';
 import type { Session } from './session.ts';
 
 const format = 1;
-const names = ['epochs', 'fences', 'marks', 'deletions', 'tombstones', 'tails', 'done', 'format'] as const;
+const names = ['epochs', 'fences', 'marks', 'deletions', 'tombstones', 'origins', 'tails', 'done', 'format'] as const;
 
 export type ControlTables = Readonly<Record<(typeof names)[number], string>>;
 
@@ -30,7 +30,7 @@ export function controlSql(schema: string): string {
 }
 
 function tablesSql(schema: string): string {
-  const { epochs, fences, marks, deletions, tombstones, tails, done, format: formats } = controlTables(schema);
+  const { epochs, fences, marks, deletions, tombstones, origins, tails, done, format: formats } = controlTables(schema);
   return `CREATE TABLE IF NOT EXISTS ${epochs} (
   migration text PRIMARY KEY, attempt bigint NOT NULL, token bigint NOT NULL
 );
@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS ${deletions} (
   migration text, key bytea, attempt bigint NOT NULL, PRIMARY KEY (migration, key)
 );
 CREATE TABLE IF NOT EXISTS ${tombstones} (migration text, key bytea, PRIMARY KEY (migration, key));
+CREATE TABLE IF NOT EXISTS ${origins} (
+  migration text, key bytea, version text NOT NULL, origin text NOT NULL, PRIMARY KEY (migration, key)
+);
 CREATE TABLE IF NOT EXISTS ${tails} (
   migration text, tail text, attempt bigint NOT NULL, token bigint NOT NULL, position text, sequence bigint NOT NULL,
   answer json NOT NULL, PRIMARY KEY (migration, tail)

@@ -143,7 +143,14 @@ export class PostgresControl implements TargetControl {
     const { tables, migration } = this.context;
     return this.own.write('dropping control rows', async (session) => {
       await assertEpoch(session, this.context, epoch);
-      for (const table of [tables.fences, tables.marks, tables.deletions, tables.tombstones, tables.tails]) {
+      for (const table of [
+        tables.fences,
+        tables.marks,
+        tables.deletions,
+        tables.tombstones,
+        tables.origins,
+        tables.tails,
+      ]) {
         await session.query(`DELETE FROM ${table} WHERE migration = $1`, [migration]);
       }
     });

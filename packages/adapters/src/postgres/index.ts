@@ -41,6 +41,7 @@ export type { TableMapping } from './catalog.ts';
 export { controlSql } from './control-tables.ts';
 export { watchFeedName } from './online-moves.ts';
 export { openPostgresOnlineSource, type PostgresOnlineOptions } from './online-source.ts';
+export { openPostgresOnlineTarget, type PostgresOnlineTargetOptions } from './online-target.ts';
 export {
   openPostgresPlainSwitch,
   openPostgresPrimarySwitch,

@@ -3,7 +3,7 @@
  *
  * A mark holds the version that the migration wrote: a row is its own, and untouched since, if and only if both agree.
  */
-import { keyFromBytes, type Key, type RecordOrigin } from '@keyferry/core';
+import { keyFromBytes, type Key, type RecordOrigin, type Version } from '@keyferry/core';
 import { byteaArray } from './arrays.ts';
 import { keysParameter, type ControlContext } from './control-tables.ts';
 import type { Session } from './session.ts';
@@ -81,6 +81,21 @@ export async function writeMarks(
      ON CONFLICT (migration, key) DO UPDATE
        SET attempt = excluded.attempt, version = excluded.version, created = excluded.created`,
     [migration, attempt, version, keysParameter(marks.map(({ key }) => key)), marks.map(({ created }) => created)],
+  );
+}
+
+/** Each counts as long as the row has the version that it came with. */
+export async function writeOrigins(
+  session: Session,
+  { migration, tables }: ControlContext,
+  version: string,
+  origins: readonly { readonly key: Key; readonly origin: Version }[],
+): Promise<void> {
+  if (origins.length === 0) return;
+  await session.query(
+    `INSERT INTO ${tables.origins} SELECT $1, key, $2, origin FROM unnest($3::bytea[], $4::text[]) AS i(key, origin)
+     ON CONFLICT (migration, key) DO UPDATE SET version = excluded.version, origin = excluded.origin`,
+    [migration, version, keysParameter(origins.map(({ key }) => key)), origins.map(({ origin }) => origin)],
   );
 }
 

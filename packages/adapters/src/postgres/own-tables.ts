@@ -3,11 +3,13 @@ import { ensureControlTables, hasControlTables } from './control-tables.ts';
 import type { Session } from './session.ts';
 import type { PostgresTarget } from './target-context.ts';
 
+type Home = Pick<PostgresTarget, 'store' | 'schema' | 'sessions' | 'load'>;
+
 export class OwnTables {
-  private readonly target: PostgresTarget;
+  private readonly target: Home;
   private ensured = false;
 
-  constructor(target: PostgresTarget) {
+  constructor(target: Home) {
     this.target = target;
   }
 

@@ -76,6 +76,24 @@ function switchTableSql(schema: string): string {
 CREATE TABLE IF NOT EXISTS ${table} (name text COLLATE "C" PRIMARY KEY, version bigint NOT NULL, body text NOT NULL);`;
 }
 
+/** Where the record of a switch lies: its table, and the name of its row. */
+export function recordPlace(schema: string, key: string): { readonly table: string; readonly name: string } {
+  return { table: namesIn(schema).table, name: `${key}/record` };
+}
+
+/** Whether the table of switches is there, and whether who says so is a standby. */
+export async function findSwitches(
+  session: Session,
+  schema: string,
+): Promise<{ readonly there: boolean; readonly standby: boolean } | undefined> {
+  const { rows } = await session.query<{ readonly there: boolean; readonly standby: boolean }>(
+    `SELECT pg_is_in_recovery() AS standby, EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND c.relname = 'switches') AS there`,
+    [schema],
+  );
+  return rows[0];
+}
+
 function namesIn(schema: string) {
   const own = (name: string): string => `${quoteName(schema)}.${quoteName(name)}`;
   return { table: own('switches'), sequence: own('switch_versions') };
@@ -187,13 +205,9 @@ class PostgresCells implements Cells {
   }
 
   private async findTable(session: Session): Promise<boolean> {
-    const { rows } = await session.query<{ readonly there: boolean; readonly standby: boolean }>(
-      `SELECT pg_is_in_recovery() AS standby, EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = $1 AND c.relname = 'switches') AS there`,
-      [this.schema],
-    );
-    this.assertPrimary(rows);
-    return rows[0]?.there === true;
+    const found = await findSwitches(session, this.schema);
+    this.assertPrimary(found === undefined ? [] : [found]);
+    return found?.there === true;
   }
 
   private assertPrimary(rows: readonly { readonly standby: boolean }[]): void {

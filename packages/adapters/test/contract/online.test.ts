@@ -9,7 +9,10 @@ import {
   type Fence,
   type Key,
   type MigrationId,
+  type SwitchEpoch,
   type SwitchVersion,
+  type TargetControl,
+  type Version,
 } from '@keyferry/core';
 import {
   onlineSourceContract,
@@ -34,12 +37,33 @@ import { openEtcdV2OnlineSource } from '../../src/etcd-v2/index.ts';
 import { keyToBuffer } from '../../src/etcd-v3/codec.ts';
 import { ControlKeys } from '../../src/etcd-v3/control.ts';
 import { openEtcdV3OnlineTarget } from '../../src/etcd-v3/index.ts';
-import { openPostgresOnlineSource } from '../../src/postgres/index.ts';
+import { openPostgresOnlineSource, openPostgresOnlineTarget, switchSql } from '../../src/postgres/index.ts';
 import { readPosition } from '../../src/postgres/position.ts';
 import { ConsulApplication } from './consul-fixture.ts';
-import { connectTo, mappingOf } from './postgres-fixture.ts';
+import { connectTo, mappingOf, openStore } from './postgres-fixture.ts';
 
 const outlive = (ttlMs: number): Promise<void> => sleep(ttlMs);
+
+/** The writer of a backfill itself. */
+function copierOf(control: TargetControl): OnlineTargetFixture['copy'] {
+  const epoch: Fence = { attempt: 1, token: 1 };
+  let claims = 0;
+  return async (key, text, from) => {
+    claims += 1;
+    await control.raiseEpoch(epoch);
+    const claimed = await control.claimChunk('c1' as ChunkId, { attempt: 1, token: claims }, epoch);
+    const put = {
+      kind: 'put',
+      key,
+      value: Buffer.from(text),
+      expiresAtMs: null,
+      expect: 'absent',
+      origin: from,
+    } as const;
+    const outcomes = claimed.kind === 'claimed' ? await claimed.writer.write([put]) : [];
+    expect(outcomes).toMatchObject([{ kind: 'written' }]);
+  };
+}
 
 for (const version of ['3.3', '3.4', '3.5'] as const) {
   const available = await serverOrSkip(`etcd-${version}`);
@@ -142,29 +166,13 @@ describe.skipIf(!consul.ok)(`on Consul${consul.note}`, () => {
     const store = openConsulOnlineTarget({ name: 'new', endpoints, migration, ...(holdsSwitch && { switchKey }) });
     const backfill = openConsulTarget({ name: 'new', endpoints, nowMs: () => Date.now() });
     const control = backfill.control(migration as MigrationId);
-    let [claims, moves] = [0, 0];
+    let moves = 0;
     return {
       store,
       key: (name) => keyFromText(`online-${folder}/${name}`),
       outlive,
       expires: false,
-      // The writer of a backfill itself.
-      copy: async (key, text, from) => {
-        const epoch: Fence = { attempt: 1, token: 1 };
-        claims += 1;
-        await control.raiseEpoch(epoch);
-        const claimed = await control.claimChunk('c1' as ChunkId, { attempt: 1, token: claims }, epoch);
-        const put = {
-          kind: 'put',
-          key,
-          value: Buffer.from(text),
-          expiresAtMs: null,
-          expect: 'absent',
-          origin: from,
-        } as const;
-        const outcomes = claimed.kind === 'claimed' ? await claimed.writer.write([put]) : [];
-        expect(outcomes).toMatchObject([{ kind: 'written' }]);
-      },
+      copy: copierOf(control),
       moveSwitch: async () => {
         moves += 1;
         await application.call('PUT', `kv/${switchKey}/record`, `moved ${moves}`);
@@ -274,6 +282,55 @@ describe.skipIf(!postgres.ok)(`on PostgreSQL${postgres.note}`, () => {
     }
     expect(came).toEqual({ before: false, 'under way': true, after: true });
     await Promise.all([open.end(), reader.end(), close()]);
+  });
+
+  const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
+    const folder = randomUUID();
+    const migration = `m-${folder}`;
+    const switchKey = `switches/${folder}`;
+    made += 1;
+    const table = `online_${made}`;
+    await server.psql(`CREATE TABLE ${table} (name text COLLATE "C" PRIMARY KEY, body bytea NOT NULL);
+      ${switchSql('keyferry')}`);
+    const { host, port, database, user, password } = server;
+    const tables = [mappingOf(table, `${table}/{name...}`, { value: { column: 'body' } })];
+    const connection = { name: 'new', host, port, database, auth: { user, password }, tables };
+    const store = openPostgresOnlineTarget({ ...connection, migration, ...(holdsSwitch && { switchKey }) });
+    const backfill = openStore(server, { tables });
+    const sql = `INSERT INTO keyferry.switches VALUES ('${switchKey}/record', nextval('keyferry.switch_versions'), 'moved')
+      ON CONFLICT (name) DO UPDATE SET version = excluded.version RETURNING version`;
+    return {
+      store,
+      key: (name) => keyFromText(`${table}/${name}`),
+      outlive,
+      expires: false,
+      copy: copierOf(backfill.control(migration as MigrationId)),
+      moveSwitch: async () => (await server.psql(sql)).trim().split(/\s/)[0] as SwitchVersion,
+      close: async () => {
+        await Promise.all([store.close(), backfill.close()]);
+      },
+    };
+  };
+  onlineTargetContract('PostgreSQL', openTarget);
+
+  it('lets a delete and the copy of the same key meet in any way, and never both come through', async () => {
+    const fixture = await openTarget(false);
+    const { store, key } = fixture;
+    const gone = { kind: 'write', write: { kind: 'delete' }, expect: 'any', tombstone: 'write' } as const;
+    const seen = { epoch: 1 as SwitchEpoch, version: null };
+    const keys = Array.from({ length: 60 }, (_, i) => key(`k${i}`));
+    // One copy after the other, as a chunk worker does, under deletes by several instances.
+    const copying = (async () => {
+      // Refused where the tombstone is there already.
+      for (const each of keys) await fixture.copy(each, 'v', '7' as Version).catch(() => undefined);
+    })();
+    await Promise.all(keys.map((each) => store.ask(each, gone, seen)));
+    await copying;
+    for (const each of keys) {
+      const pair = { record: null, tombstone: true };
+      expect(await store.ask(each, { kind: 'read' }, seen)).toEqual({ kind: 'read', pair });
+    }
+    await fixture.close();
   });
 
   it('refuses a value that its row would not give back, and a row that is no record', async () => {

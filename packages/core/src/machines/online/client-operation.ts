@@ -72,6 +72,20 @@ export type SourceAnswer<V> =
 /** fresh: neither key nor tombstone. absent: no key, tombstone or not. */
 export type TargetExpectation = 'any' | 'fresh' | 'absent' | { readonly version: Version };
 
+/**
+ * Whether what is there is what was expected; for stores that look first and decide by themselves.
+ * @param isSame tells versions that are written in two ways for one and the same; by default they are equal
+ */
+export function isExpected<V>(
+  { record, tombstone }: Pair<V>,
+  expect: TargetExpectation,
+  isSame: (held: Version, wanted: Version) => boolean = (held, wanted) => held === wanted,
+): boolean {
+  if (expect === 'any') return true;
+  if (typeof expect === 'object') return record !== null && isSame(record.version, expect.version);
+  return record === null && (expect === 'absent' || !tombstone);
+}
+
 export type TargetRequest<V> =
   /** Linearizable, and one snapshot of both. */
   | { readonly kind: 'read' }
@@ -206,8 +220,8 @@ function compareInSource<V>(operation: CompareOperation<V>, rules: ModeRules, an
   const { record } = answer;
   if (answer.kind === 'unmet') return unmet(ofSource(record));
   // The target was asked first, and had neither key nor tombstone.
-  const isExpected = (record?.version ?? null) === (operation.expect?.version ?? null);
-  if (isExpected) return writeTarget(operation.write, 'fresh', rules, start);
+  const isAsExpected = (record?.version ?? null) === (operation.expect?.version ?? null);
+  if (isAsExpected) return writeTarget(operation.write, 'fresh', rules, start);
   return record === null ? lookAgain() : unmet(ofSource(record));
 }
 
