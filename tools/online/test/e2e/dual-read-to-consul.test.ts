@@ -110,6 +110,11 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
         exitCode: 0,
         document: { online: { mode: 'settled', writesHeldMs: null }, verify: { verdict: 'agree' } },
       });
+      // The second is shown by a look that began when the first had been: in settled, as it must (SPEC R170).
+      for (const value of ['first', 'second']) {
+        await client.put('forth/mark', value);
+        await expect.poll(() => seen.records.get('forth/mark'), { timeout: waitMaxMs }).toBe(value);
+      }
       await app.goOn(10);
       expect(await keyferry(['finalize', 'forth', '--yes', ...patience])).toMatchObject({
         exitCode: 0,
@@ -118,7 +123,7 @@ describe.skipIf(!old.ok || !current.ok)(`dual-read from PostgreSQL to Consul${no
       await app.goOn(10);
       await app.stop();
       // What the watch showed, from legacy in one store to normal in the other, makes what is there now of what was there.
-      const wanted = new Map([...before, ...app.records()]);
+      const wanted = new Map([...before, ...app.records(), ['forth/mark', 'second']]);
       await expect.poll(() => seen.records, { timeout: waitMaxMs }).toEqual(wanted);
       expect([...seen.keys].filter((key) => before.has(key))).toEqual([]);
       await app.end();
