@@ -81,7 +81,7 @@ export async function knownContents({ engine, course }: PhaseContext): Promise<W
 
 /** The import of the freeze. */
 export async function bringAll(context: PhaseContext, archive: ArchiveReceipt, besides: BesidesArchive): Promise<void> {
-  if (await isDeltaBrought(context, archive, besides)) return;
+  if (await bringDelta(context, archive, besides)) return;
   const { engine, course, signal } = context;
   await importArchive(context, archive);
   const carried = await calling(context, 'carry what no archive holds', () =>
@@ -90,11 +90,8 @@ export async function bringAll(context: PhaseContext, archive: ArchiveReceipt, b
   await course.keep('import', 'carried', carried);
 }
 
-async function isDeltaBrought(
-  context: PhaseContext,
-  archive: ArchiveReceipt,
-  besides: BesidesArchive,
-): Promise<boolean> {
+/** @returns false: none was to be had, which is in the state with the reason */
+async function bringDelta(context: PhaseContext, archive: ArchiveReceipt, besides: BesidesArchive): Promise<boolean> {
   const { course, settings } = context;
   if (!settings.bulk) return false;
   const way = (why: string | null): Promise<void> =>
