@@ -108,7 +108,7 @@ class PrimaryFollower implements Follower {
     // Nothing that it does can take effect, so no hold has to wait for it.
     presence.end(operation, true);
     const answer = await work(primaryStanding(record).primary);
-    if (!presence.isCertain()) throw presence.notServing();
+    if (!presence.isCertain(operation)) throw presence.notServing();
     return answer;
   }
 

@@ -319,6 +319,30 @@ const cases: readonly Case[] = [
     },
   },
   {
+    without: 'doubt about what ran while the lease was over',
+    seen: 'a stale read by an instance that slept and renewed: the target had been cleared meanwhile',
+    scenario: {
+      ...back,
+      ...lapsing,
+      kinds: ['get', 'put-ttl'],
+      goals: ['apply', 'rollback'],
+      lastAtAnyTime: false,
+      protocol: { lapseIsRemembered: false },
+    },
+  },
+  {
+    without: 'a look at the switch after a renewal that came too late',
+    seen: 'a stale read by an instance that slept and renewed, in the mode that it had known',
+    scenario: {
+      ...back,
+      ...lapsing,
+      kinds: ['get', 'put-ttl'],
+      goals: ['apply', 'rollback'],
+      lastAtAnyTime: false,
+      protocol: { looksAfterLapse: false },
+    },
+  },
+  {
     without: 'a look at the lease after each operation',
     seen: 'a write that was answered and lost, once a live instance was named gone',
     scenario: { ...forward, ...lapsing, protocol: { namedIsGone: false, checksAfter: false } },

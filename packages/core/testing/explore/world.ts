@@ -43,6 +43,8 @@ export interface Running {
   /** Null: it was refused as a whole because the epoch had moved, and begins again in the next mode. */
   readonly request: StoreRequest<Value> | null;
   readonly stage: Stage<Value>;
+  /** Its lease ended while it ran. */
+  readonly doubted?: true;
   /** Where a rule is off and one request takes two steps: the first of them is done. */
   readonly half?: { readonly record: TargetRecord<Value> | null };
 }
@@ -62,6 +64,8 @@ export interface Client {
   readonly seen: { readonly id: Id; readonly token: Token } | null;
   /** running: fine. lapsed: past its lease, perhaps stopped. dead: its process is gone; named: and an operator said so. */
   readonly life: 'running' | 'lapsed' | 'dead' | 'named';
+  /** It renewed when its lease was over, and has not read the switch since. */
+  readonly mustLook: boolean;
   /** Both stores refuse what it writes. */
   readonly revoked: boolean;
 }
