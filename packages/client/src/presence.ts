@@ -20,7 +20,6 @@ import {
   KeyferryError,
   renewLease,
   type Clock,
-  type Gate,
   type InstanceId,
   type OpenOperation,
   type RegistrationRecord,

@@ -117,7 +117,7 @@ export interface Budget {
  * States share most of their parts, so a part's key is made once for each object.
  * Distinct keys get short numbers: the keys of states are what memory is spent on.
  */
-function numbered<T extends object>(keyOf: (part: T) => string): (part: T) => number {
+export function numbered<T extends object>(keyOf: (part: T) => string): (part: T) => number {
   const known = new WeakMap<T, number>();
   const numbers = new Map<string, number>();
   return (part) => {

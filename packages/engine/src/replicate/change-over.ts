@@ -113,14 +113,18 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     const released = await run.release();
     session.lock.assertHeld();
     assertNotStopped(migration, options.signal);
-    await moveTo(over, session.after(event, spec, command));
     const { primary } = portsOf(engine);
+    // In this order: one that sleeps here, and is followed by others, fails on the state or on the switch (SPEC R45).
     const entry = await withRetry(engine, 'read switch', () => primary.read());
+    await moveTo(over, session.after(event, spec, command));
     const parts = { engine, spec, session, tail: released, to, kept, expiring, rules, instances, proof };
     const hold = new Hold(parts, entry);
     let end: HoldEnd | null = null;
     try {
       end = await hold.run();
+    } catch (error) {
+      await hold.giveUp();
+      throw error;
     } finally {
       if (end?.outcome !== 'flipped') await released.giveUp();
     }

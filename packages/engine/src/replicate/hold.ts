@@ -100,8 +100,8 @@ export class Hold {
 
   /**
    * Runs to the flip, or to its undoing.
-   * @throws {KeyferryError} `switch.taken` when somebody else moved the switch; what a store fails with: writes are then
-   *   still held, and the next run undoes that.
+   * @throws {KeyferryError} `switch.taken` when somebody else moved the switch; `fence.lost`, `state.conflict` when another run
+   *   took its place; what a store fails with. Writes are then still held (`giveUp`).
    */
   async run(): Promise<HoldEnd> {
     for (;;) {
@@ -111,7 +111,8 @@ export class Hold {
         case 'done':
           return await this.end('flipped', null);
         case 'undo':
-          await this.announce({ primary: otherSide(this.parts.to), writes: 'open' });
+          // As it is: a run that slept may find the hold of a later command, and that one's way may be the other one.
+          await this.announce({ ...this.facts().announced, writes: 'open' });
           return await this.end('undone', step.why);
         case 'hold':
           await this.hold();
@@ -138,6 +139,16 @@ export class Hold {
           if (await this.isStillQuiet()) await this.announce({ primary: this.parts.to, writes: 'open' });
       }
     }
+  }
+
+  /**
+   * After a failure: ends the hold, if it is still this run's; as long as that fails too, the next run does it. Nobody may be
+   * left to: a run that slept may hold writes when another one has taken the migration back.
+   */
+  async giveUp(): Promise<void> {
+    const { announced, isOurs } = this.facts();
+    if (!isOurs || announced.writes === 'open') return;
+    await this.announce({ ...announced, writes: 'open' }).catch(() => undefined); // what came before is what counts
   }
 
   private facts(): CutoverFacts {
