@@ -16,7 +16,8 @@ import type { Protocol } from './protocol.ts';
 import type { Step } from './search.ts';
 import type { Client, Running, Value, World } from './world.ts';
 
-export type OperationKind = 'get' | 'put' | 'put-ttl' | 'delete' | 'take' | 'create' | 'compare' | 'compare-delete';
+export type OperationKind =
+  'get' | 'put' | 'put-ttl' | 'delete' | 'delete-tree' | 'take' | 'create' | 'compare' | 'compare-delete';
 
 export interface ClientOptions {
   readonly kinds: readonly OperationKind[];
@@ -80,7 +81,9 @@ function begin(context: Context): void {
     const turn = beginTurn(made.operation, rules);
     if (turn.kind !== 'ask') continue;
     const { request, stage } = turn;
-    const running = { number, operation: made.operation, mode: client.rung.mode, epoch: client.epoch, request, stage };
+    const { mode } = client.rung;
+    const part = kind === 'delete-tree' ? ({ part: 'list' } as const) : {};
+    const running = { number, operation: made.operation, mode, epoch: client.epoch, request, stage, ...part };
     step(
       context,
       `begins ${kind} (${number}) in ${client.rung.mode}`,
@@ -107,6 +110,8 @@ function makeOperation(
         operation: { kind: 'write', write: put(kind === 'put' ? null : 1000), previous: false },
         asked: { kind: 'put', id },
       };
+    case 'delete-tree':
+      return { operation: { kind: 'get' }, asked: { kind: 'delete' } };
     case 'delete':
     case 'take':
       return { operation: { kind: 'write', write: remove, previous: kind === 'take' }, asked: { kind } };
@@ -128,12 +133,12 @@ function makeOperation(
   }
 }
 
-/** Refused as a whole because the epoch had moved: in the mode of now. */
+/** Refused as a whole because the epoch had moved, or the delete of what a list found: in the mode of now. */
 function beginAgain(context: Context): void {
   const { client, options } = context;
   const { running } = context.client;
   const mayBegin = client.life === 'running' && !client.mustLook;
-  if (running === null || client.epoch <= running.epoch || !mayBegin) return;
+  if (running === null || !mayBegin || (client.epoch <= running.epoch && running.part !== 'delete')) return;
   const { mode } = client.rung;
   const turn = beginTurn(running.operation, options.protocol.ladder.table[mode]);
   if (turn.kind !== 'ask') return;
@@ -190,7 +195,7 @@ function turnOn(context: Context, running: Running, answer: StoreAnswer<Value>, 
 
 function end(
   context: Context,
-  { number, operation, doubted }: Running,
+  { number, operation, mode, epoch, stage, part, doubted }: Running,
   result: OperationResult<Value>,
   name: string,
 ): void {
@@ -203,7 +208,13 @@ function end(
     step(context, `${name}, tells nobody`, { running: null }, { history: next });
     return;
   }
-  const said = saidOf(result);
+  if (part === 'list' && result.kind === 'read' && result.record !== null) {
+    const write = { kind: 'write', write: { kind: 'delete' }, previous: false } as const;
+    const next: Running = { number, operation: write, mode, epoch, request: null, stage, part: 'delete' };
+    step(context, `${name}, finds what to delete`, { running: next });
+    return;
+  }
+  const said = part === 'list' ? 'done' : saidOf(result);
   if (said === null || isExcused(operation, result, client)) {
     step(context, `${name}, cannot tell`, { running: null }, { history: withdrawn(history, number) });
     return;

@@ -51,6 +51,16 @@ const cases: readonly Case[] = [
     scenario: { ...forward, ...small, protocol: withModes({ migrating: { tombstones: false } }) },
   },
   {
+    without: 'tombstones of what the delete of a tree found',
+    seen: 'a record of a tree that was deleted comes back',
+    scenario: {
+      ...forward,
+      ...small,
+      kinds: ['get', 'delete-tree'],
+      protocol: withModes({ migrating: { tombstones: false } }),
+    },
+  },
+  {
     without: 'deletes in the target alone',
     seen: 'a record that was deleted in both stores comes back by a copier that had read it before',
     scenario: { ...forward, ...small, protocol: { deletesInTarget: false } },

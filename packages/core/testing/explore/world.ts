@@ -43,6 +43,8 @@ export interface Running {
   /** Null: it was refused as a whole because the epoch had moved, and begins again in the next mode. */
   readonly request: StoreRequest<Value> | null;
   readonly stage: Stage<Value>;
+  /** Of the delete of a tree: a read so far, which is over before the delete of what it found is begun. */
+  readonly part?: 'list' | 'delete';
   /** Its lease ended while it ran. */
   readonly doubted?: true;
   /** Where a rule is off and one request takes two steps: the first of them is done. */

@@ -215,7 +215,7 @@ function act(context: Context, pastDeadline: boolean): void {
     case 'grant':
       return came(context, 'has nothing to grant', { kind: 'granted' });
     case 'fence':
-      return fence(context);
+      return raiseEpoch(context);
     case 'anchor':
       return anchor(context);
     case 'flip':
@@ -321,7 +321,7 @@ function drain(context: Context): void {
 }
 
 /** The state, and with it the next epoch, is the current run's to write. */
-function fence(context: Context): void {
+function raiseEpoch(context: Context): void {
   const { run, world } = context;
   if (!run.isCurrent || !owns(context)) return end(context, 'finds that another one took its place');
   const stateEpoch = world.stateEpoch + 1;
