@@ -202,7 +202,8 @@ function end(
   const { world, client, options } = context;
   const { history, over } = world;
   const { checksAfter, lapseIsRemembered } = options.protocol;
-  if ((client.life !== 'running' && checksAfter) || (doubted === true && lapseIsRemembered)) {
+  const hasLapsed = client.life !== 'running' || (doubted === true && lapseIsRemembered);
+  if (hasLapsed && checksAfter) {
     // It tells nobody; a write may have happened, and stays open.
     const next = operation.kind === 'get' ? withdrawn(history, number) : history;
     step(context, `${name}, tells nobody`, { running: null }, { history: next });
