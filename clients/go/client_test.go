@@ -20,7 +20,11 @@ func TestGateStartsNothingPastItsLease(t *testing.T) {
 	if g.begin(now) != nil {
 		t.Error("it began without a lease")
 	}
-	g.renewed(now, time.Second)
+	g.renewed(now, now, time.Second)
+	if g.begin(now) != nil {
+		t.Error("it began before it had read the switch")
+	}
+	g.mustLook = false
 	running := g.begin(now.Add(time.Second - 1))
 	if running == nil {
 		t.Fatal("it did not begin within its lease")
@@ -33,10 +37,31 @@ func TestGateStartsNothingPastItsLease(t *testing.T) {
 	}
 }
 
+func TestGateDoubtsWhatRanWhileItsLeaseWasOver(t *testing.T) {
+	now := time.Now()
+	g := gate{open: map[*openOperation]struct{}{}}
+	g.renewed(now, now, time.Second)
+	g.mustLook = false
+	running := g.begin(now)
+	// Asked for in time, and answered too late: nobody knows when it took effect.
+	g.renewed(now.Add(time.Second/2), now.Add(time.Second), time.Second)
+	if g.end(running, true, now.Add(time.Second+1), time.Minute) {
+		t.Error("a renewal made what ran before it certain")
+	}
+	if g.begin(now.Add(time.Second)) != nil {
+		t.Error("it began before it had read the switch again")
+	}
+	g.mustLook = false
+	if next := g.begin(now.Add(time.Second)); !g.end(next, true, now.Add(time.Second+1), time.Minute) {
+		t.Error("what began after the renewal was doubted")
+	}
+}
+
 func TestGateAcknowledgesWhatEverythingRunsIn(t *testing.T) {
 	now := time.Now()
 	g := gate{epoch: 3, open: map[*openOperation]struct{}{}}
-	g.renewed(now, time.Hour)
+	g.renewed(now, now, time.Hour)
+	g.mustLook = false
 	old := g.begin(now)
 	g.epoch = 4
 	equal(t, "with one of epoch 3 running", g.acknowledgeable(now), uint64(3))

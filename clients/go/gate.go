@@ -9,33 +9,45 @@ import "time"
 type gate struct {
 	epoch     uint64
 	leaseEnds time.Time
-	open      map[*openOperation]struct{}
+	// lapses counts the renewals that came when the lease was over.
+	lapses uint64
+	// mustLook: after such a renewal, until the switch was read: the mode may be another one by now.
+	mustLook bool
+	open     map[*openOperation]struct{}
 }
 
 type openOperation struct {
 	epoch uint64
 	// over is when it can no longer take effect; zero: it runs.
 	over time.Time
+	// lapses is that of the gate when it began.
+	lapses uint64
 }
 
-// begin returns nil past the lease: nothing may be started then.
+// begin returns nil where it is not serving: nothing may be started then.
 func (g *gate) begin(now time.Time) *openOperation {
-	if !now.Before(g.leaseEnds) {
+	if !g.isServing(now) {
 		return nil
 	}
-	begun := &openOperation{epoch: g.epoch}
+	begun := &openOperation{epoch: g.epoch, lapses: g.lapses}
 	g.open[begun] = struct{}{}
 	return begun
 }
 
-// end returns whether the outcome may be told as it is: not past the end of the lease, whatever was answered.
+// isServing tells whether the lease runs, and the switch was read since it last began to.
+func (g *gate) isServing(now time.Time) bool {
+	return now.Before(g.leaseEnds) && !g.mustLook
+}
+
+// end returns whether the outcome may be told as it is: not where the lease has ended since it began, whatever was answered
+// and whoever renewed it. A barrier may have passed over this instance meanwhile.
 func (g *gate) end(begun *openOperation, known bool, now time.Time, requestLife time.Duration) bool {
 	if known {
 		delete(g.open, begun)
 	} else {
 		begun.over = now.Add(requestLife)
 	}
-	return known && now.Before(g.leaseEnds)
+	return known && now.Before(g.leaseEnds) && begun.lapses == g.lapses
 }
 
 // acknowledgeable is the highest epoch in which, or after which, everything runs.
@@ -53,8 +65,12 @@ func (g *gate) hasOpen(now time.Time) bool {
 	return len(g.open) > 0
 }
 
-// renewed counts from before the request that renewed was sent.
-func (g *gate) renewed(asked time.Time, lease time.Duration) {
+// renewed counts from before the request that renewed was sent. Until it was answered others could see a lease that was over.
+func (g *gate) renewed(asked, now time.Time, lease time.Duration) {
+	if !now.Before(g.leaseEnds) {
+		g.lapses++
+		g.mustLook = true
+	}
 	if ends := asked.Add(lease); ends.After(g.leaseEnds) {
 		g.leaseEnds = ends
 	}

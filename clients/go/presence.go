@@ -117,17 +117,10 @@ func (p *presence) end(operation *openOperation, known bool) bool {
 	return certain && !p.isGone
 }
 
-// isCertain tells, in the middle of an operation, whether answers may still be told.
-func (p *presence) isCertain() bool {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return !p.isGone && time.Now().Before(p.gate.leaseEnds)
-}
-
 func (p *presence) status() (mode Mode, epoch uint64, serving bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	return p.mode, p.gate.epoch, !p.isGone && time.Now().Before(p.gate.leaseEnds)
+	return p.mode, p.gate.epoch, !p.isGone && p.gate.isServing(time.Now())
 }
 
 // changes is closed with the next change of the mode or the lease. Take it before looking, so that none is missed.
@@ -215,29 +208,41 @@ func (p *presence) look(ctx context.Context) error {
 	p.mutex.Lock()
 	isDue := p.gate.acknowledgeable(now) > p.registration.Acknowledged || !now.Before(p.renewDue)
 	p.mutex.Unlock()
-	if !isDue {
+	if isDue {
+		if err := p.renew(ctx); err != nil {
+			return err
+		}
+	}
+	p.mutex.Lock()
+	hasLapsed := p.gate.mustLook
+	p.mutex.Unlock()
+	if !hasLapsed {
 		return nil
 	}
-	return p.renew(ctx)
+	// What it read before may be long over.
+	return p.follow(ctx)
 }
 
 func (p *presence) follow(ctx context.Context) error {
 	cell, err := p.place.ReadCell(ctx, recordPlace)
-	if err != nil || cell == nil {
-		return err
-	}
-	record, err := SwitchRecordFromText(cell.Text)
 	if err != nil {
 		return err
 	}
+	var record SwitchRecord
+	if cell != nil {
+		if record, err = SwitchRecordFromText(cell.Text); err != nil {
+			return err
+		}
+	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	if record.Epoch < p.gate.epoch {
-		return nil // a switch that goes back is not followed
+	isNew := record.Epoch > p.gate.epoch || p.gate.mustLook
+	p.gate.mustLook = false
+	// A switch that goes back is not followed.
+	if cell != nil && record.Epoch >= p.gate.epoch {
+		p.gate.epoch, p.mode, p.seen = record.Epoch, record.Mode, cell.Version
+		p.numbers = numbers{record.FrozenAt, record.IndexOffset}
 	}
-	isNew := record.Epoch > p.gate.epoch
-	p.gate.epoch, p.mode, p.seen = record.Epoch, record.Mode, cell.Version
-	p.numbers = numbers{record.FrozenAt, record.IndexOffset}
 	if isNew {
 		p.notify()
 	}
@@ -272,7 +277,7 @@ func (p *presence) renew(ctx context.Context) error {
 	defer p.mutex.Unlock()
 	p.inDoubt, p.version, p.registration = false, version, next
 	p.renewDue = asked.Add(p.settings.lease / renewalsALease)
-	p.gate.renewed(asked, p.settings.lease)
+	p.gate.renewed(asked, time.Now(), p.settings.lease)
 	p.notify()
 	return nil
 }

@@ -237,9 +237,11 @@ class Client implements OnlineClient {
           ? source.list(range)
           : mergedPages(target.list(range), () => (reads === 'target' ? nothing() : source.list(range)));
       for await (const page of pages) {
-        if (!presence.isCertain()) throw presence.notServing();
+        if (!presence.isCertain(begun.operation)) throw presence.notServing();
         yield page.flatMap((record) => listedOf(record, reads === 'source'));
       }
+      // That nothing more is there is an answer too.
+      if (!presence.isCertain(begun.operation)) throw presence.notServing();
     } finally {
       presence.end(begun.operation, true);
     }

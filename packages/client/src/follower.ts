@@ -10,6 +10,7 @@
  */
 import {
   KeyferryError,
+  primaryStanding,
   type Clock,
   type InstanceId,
   type PrimaryRecord,
@@ -98,7 +99,7 @@ class PrimaryFollower implements Follower {
 
   get status(): FollowerStatus {
     const { presence } = this.runner;
-    return { instance: presence.instance, ...standing(presence.record), ...presence.status };
+    return { instance: presence.instance, ...primaryStanding(presence.record), ...presence.status };
   }
 
   async read<T>(work: (primary: PrimarySide) => Promise<T>): Promise<T> {
@@ -106,8 +107,8 @@ class PrimaryFollower implements Follower {
     const { operation, record } = await presence.beginWithin(clock.monotonicMs() + waitMaxMs);
     // Nothing that it does can take effect, so no hold has to wait for it.
     presence.end(operation, true);
-    const answer = await work(standing(record).primary);
-    if (!presence.isCertain()) throw presence.notServing();
+    const answer = await work(primaryStanding(record).primary);
+    if (!presence.isCertain(operation)) throw presence.notServing();
     return answer;
   }
 
@@ -116,7 +117,7 @@ class PrimaryFollower implements Follower {
     const untilMs = clock.monotonicMs() + waitMaxMs;
     for (;;) {
       const { operation, record } = await presence.beginWithin(untilMs);
-      const { primary, writes } = standing(record);
+      const { primary, writes } = primaryStanding(record);
       if (writes === 'open') return await this.run(key, operation, () => work(primary));
       presence.end(operation, true);
       if (clock.monotonicMs() >= untilMs) throw new KeyferryError('client.write-held', { key, mode: 'held' });
@@ -146,12 +147,6 @@ class PrimaryFollower implements Follower {
     throw new KeyferryError('client.outcome-unknown', { key });
   }
 }
-
-/** Before anything was announced the source is primary. */
-const standing = (record: PrimaryRecord | null): Pick<PrimaryRecord, 'primary' | 'writes'> => ({
-  primary: record?.primary ?? 'source',
-  writes: record?.writes ?? 'open',
-});
 
 const part: Part<PrimaryRecord> = {
   holdsWrites: (record) => record?.writes === 'held',

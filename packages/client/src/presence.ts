@@ -12,12 +12,14 @@
 import {
   acknowledgeable,
   beginOperation,
+  closedGate,
   endOperation,
+  isCertain,
+  isServing,
   followSwitch,
   KeyferryError,
   renewLease,
   type Clock,
-  type Gate,
   type InstanceId,
   type OpenOperation,
   type RegistrationRecord,
@@ -69,7 +71,7 @@ export class Presence<R extends Announced> {
   private readonly onProblem: (error: unknown) => void;
   private readonly holdsWrites: Part<R>['holdsWrites'];
   private readonly stopping = new AbortController();
-  private gate: Gate = { epoch: noEpoch, leaseEndsAtMs: Number.NEGATIVE_INFINITY, open: [] };
+  private gate = closedGate(noEpoch);
   private seen: SwitchVersion | null = null;
   private announced: R | null = null;
   private registration: RegistrationRecord;
@@ -101,7 +103,7 @@ export class Presence<R extends Announced> {
   }
 
   get status(): { readonly epoch: SwitchEpoch; readonly serving: boolean } {
-    return { epoch: this.gate.epoch, serving: this.isCertain() };
+    return { epoch: this.gate.epoch, serving: this.isServing() };
   }
 
   /** What the switch says, as this instance follows it; null: nothing was ever announced. */
@@ -166,9 +168,14 @@ export class Presence<R extends Announced> {
     this.wake();
   }
 
-  /** Whether answers may still be told, in the middle of an operation. */
-  isCertain(): boolean {
-    return !this.isGone && this.clock.monotonicMs() < this.gate.leaseEndsAtMs;
+  /** Whether answers may still be told, in the middle of an operation: the lease ran ever since it began. */
+  isCertain(operation: OpenOperation): boolean {
+    return !this.isGone && isCertain(this.gate, operation, this.clock.monotonicMs());
+  }
+
+  /** Within the lease, and the switch was read in it. */
+  isServing(): boolean {
+    return !this.isGone && isServing(this.gate, this.clock.monotonicMs());
   }
 
   /** Until the mode or the lease has changed, or the time has come. */
@@ -220,6 +227,8 @@ export class Presence<R extends Announced> {
         const nowMs = this.clock.monotonicMs();
         const mayAcknowledge = acknowledgeable(this.gate, nowMs) > this.registration.acknowledged;
         if (mayAcknowledge || nowMs >= this.renewDueAtMs) await this.renew();
+        // It had lapsed: what it read before may be long over.
+        if (this.gate.mustLook) await this.follow();
       } catch (error) {
         this.onProblem(error);
       }
@@ -228,12 +237,13 @@ export class Presence<R extends Announced> {
 
   private async follow(): Promise<void> {
     const entry = await this.place.read();
-    if (entry === null || entry.value.epoch < this.gate.epoch) return;
-    const isNew = entry.value.epoch > this.gate.epoch;
-    this.gate = followSwitch(this.gate, entry.value.epoch);
-    this.seen = entry.version;
-    this.announced = entry.value;
-    if (isNew) this.notify();
+    const before = this.gate;
+    this.gate = followSwitch(before, entry?.value.epoch ?? null);
+    if (entry !== null && entry.value.epoch >= before.epoch) {
+      this.seen = entry.version;
+      this.announced = entry.value;
+    }
+    if (this.gate !== before) this.notify();
   }
 
   private async renew(): Promise<void> {
@@ -250,7 +260,7 @@ export class Presence<R extends Announced> {
     if (outcome.kind === 'lost') return this.adopt(outcome.current);
     this.version = outcome.version;
     this.registration = next;
-    this.gate = renewLease(this.gate, askedAtMs, leaseMs);
+    this.gate = renewLease(this.gate, { askedAtMs, nowMs: this.clock.monotonicMs(), leaseMs });
     this.renewDueAtMs = askedAtMs + leaseMs / renewalsALease;
     this.notify();
   }

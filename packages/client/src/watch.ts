@@ -127,7 +127,7 @@ export class Watch implements ClientWatch {
     if (step === null) return [];
     if (step.kind === 'lost') throw this.lost(step.why);
     // Past the lease the mode may be another one by now.
-    while (!presence.isCertain() && !this.ending.signal.aborted) await presence.changed(this.inMs(waitMs));
+    while (!presence.isServing() && !this.ending.signal.aborted) await presence.changed(this.inMs(waitMs));
     const { side } = this.moves;
     const knowsStateOnly = side === 'target' && this.parts.target.moves?.kind === 'state';
     const known = knowsStateOnly && !this.sawCopies ? await this.askSwitch() : presence.record;

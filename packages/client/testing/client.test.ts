@@ -204,31 +204,59 @@ describe('an outcome that nobody knows', () => {
   });
 });
 
+/** A switch that an instance cannot reach while it is cut off. */
+function cutOffSwitch(data: MemorySwitchData) {
+  const cut = { isOff: false };
+  const place = new Proxy(new MemorySwitch(data), {
+    get: (of, name) => {
+      const member: unknown = Reflect.get(of, name);
+      if (typeof member !== 'function') return member;
+      return (...given: unknown[]) =>
+        cut.isOff
+          ? Promise.reject(fault('store.timeout'))
+          : (member as (...args: unknown[]) => unknown).apply(of, given);
+    },
+  });
+  return { place, cut };
+}
+
 describe('past its lease, an instance', () => {
   it('starts nothing, tells nothing as certain, and serves again once it has renewed', async () => {
     const stage = new Stage();
-    let isCut = false;
-    const place = new MemorySwitch(stage.data);
-    const cutOff = new Proxy(place, {
-      get: (of, name) => {
-        const member: unknown = Reflect.get(of, name);
-        if (typeof member !== 'function') return member;
-        return (...given: unknown[]) =>
-          isCut ? Promise.reject(fault('store.timeout')) : (member as (...args: unknown[]) => unknown).apply(of, given);
-      },
-    });
+    const { place, cut } = cutOffSwitch(stage.data);
     const source = stalled(stage.source, stage.clock, 4000);
-    const client = await stage.open({ switch: cutOff, source });
-    isCut = true;
+    const client = await stage.open({ switch: place, source });
+    cut.isOff = true;
     const begunBefore = client.put('/k', 'v').catch((error: unknown) => error);
     await stage.clock.advance(3500);
     expect(client.status.serving).toBe(false);
     const begunAfter = client.get('/k').catch((error: unknown) => error);
     expect(await stage.run(begunBefore)).toMatchObject({ code: 'client.outcome-unknown' });
     expect(await stage.run(begunAfter)).toMatchObject({ code: 'client.not-serving' });
-    isCut = false;
+    cut.isOff = false;
     expect(textOf(await stage.run(client.get('/k')))).toBe('v');
     expect(client.status.serving).toBe(true);
+  });
+
+  // It read a target that had been cleared behind its back, and told that a key was gone that was always there.
+  it('tells nothing of what ran while its lease was over, though it has renewed since', async () => {
+    const stage = new Stage();
+    const { place, cut } = cutOffSwitch(stage.data);
+    const source = stalled(stage.source, stage.clock, 4000, ['read', 'write']);
+    const client = await stage.open({ switch: place, source });
+    cut.isOff = true;
+    const begunBefore = [client.get('/k'), client.put('/k', 'v')].map((work) => work.catch((error: unknown) => error));
+    const listed = stage.listed(client, '/').catch((error: unknown) => error); // nothing is there
+    await stage.clock.advance(3500);
+    cut.isOff = false;
+    await stage.clock.advance(300);
+    expect(client.status.serving).toBe(true);
+    expect(await stage.run(Promise.all(begunBefore))).toMatchObject([
+      { code: 'client.not-serving' },
+      { code: 'client.outcome-unknown' },
+    ]);
+    expect(textOf(await stage.run(client.get('/k')))).toBe('v');
+    expect(await stage.run(listed)).toMatchObject({ code: 'client.not-serving' });
   });
 
   it('that was named gone never serves again', async () => {
@@ -267,15 +295,23 @@ describe('a registration', () => {
   });
 });
 
-function stalled(source: MemoryOnlineSource, clock: VirtualClock, ms: number): OnlineSource {
+function stalled(
+  source: MemoryOnlineSource,
+  clock: VirtualClock,
+  ms: number,
+  kinds: readonly ('read' | 'write')[] = ['write'],
+): OnlineSource {
   return {
     role: 'source',
     ask: async (key, request) => {
-      if (request.kind === 'write') await clock.sleep(ms);
+      if (kinds.includes(request.kind)) await clock.sleep(ms);
       return source.ask(key, request);
     },
     cameAfter: () => false,
-    list: (range) => source.list(range),
+    list: async function* list(range) {
+      if (kinds.includes('read')) await clock.sleep(ms);
+      yield* source.list(range);
+    },
     close: () => source.close(),
   };
 }

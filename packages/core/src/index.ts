@@ -84,6 +84,7 @@ export * from './machines/online/switch-record.ts';
 export * from './machines/online/marker-text.ts';
 export * from './machines/online/primary-record.ts';
 export * from './machines/online/cutover.ts';
+export * from './machines/online/hold-course.ts';
 export * from './machines/online/roll-call.ts';
 export * from './machines/online/tail-state.ts';
 

@@ -26,7 +26,11 @@ export type SwitchOperation = Exclude<keyof Switch, 'where' | 'close'>;
 interface Text {
   readonly text: string;
   readonly version: SwitchVersion;
+  /** What the text says, once somebody has read it: instances poll, and a text that did not change says the same. */
+  read?: Read;
 }
+
+type Read = SwitchRecord | RegistrationRecord;
 
 /** What several switches share, as processes share a store. */
 export class MemorySwitchData {
@@ -93,12 +97,15 @@ export class MemorySwitch implements Switch {
 
   async close(): Promise<void> {}
 
-  private entry<T>(name: string, from: (text: string) => T): SwitchEntry<T> | null {
+  private entry<T extends Read>(name: string, from: (text: string) => T): SwitchEntry<T> | null {
     const found = this.data.texts.get(name);
-    return found === undefined ? null : { value: from(found.text), version: found.version };
+    if (found === undefined) return null;
+    // A name is always read as the same kind.
+    const value = (found.read ??= from(found.text)) as T;
+    return { value, version: found.version };
   }
 
-  private change<T>(
+  private change<T extends Read>(
     name: string,
     expected: SwitchVersion | 'absent',
     text: string | null,

@@ -88,6 +88,8 @@ export class OnlineWorld {
   readonly seen = new Map<string, number>();
   /** Instances whose process is dead, and that nobody has named gone yet. */
   readonly dead = new Set<string>();
+  /** Begun so far: each may have cleared the target. */
+  rollbacks = 0;
   readonly processes = new Map<string, SimProcess>();
   private readonly climate: Climate;
   private readonly limbo: Limbo;

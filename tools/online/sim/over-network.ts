@@ -11,21 +11,29 @@ const local = new Set<PropertyKey>(['control', 'cameAfter', 'close']);
 const paged = new Set<PropertyKey>(['list', 'scan', 'listCreated', 'listRegistrations']);
 
 export function overNetwork<T extends object>(process: SimProcess, store: StoreName, port: T): T {
+  // Ports are asked for the same few methods again and again.
+  const known = new Map<PropertyKey, Method>();
   return new Proxy(port, {
     get(target, name) {
+      const before = known.get(name);
+      if (before !== undefined) return before;
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
-      const method = member.bind(target) as Method;
-      if (name === 'close') return () => Promise.resolve();
-      if (local.has(name)) return (...args: readonly unknown[]) => held(process, store, method(...args));
-      if (store !== 'state' && paged.has(name))
-        return (...args: readonly unknown[]) => pages(process, store, method, String(name), args);
-      return async (...args: readonly unknown[]) => {
-        const answer = await process.call(store, String(name), async () => await method(...args));
-        return held(process, store, answer);
-      };
+      const method = asked(process, store, name, member.bind(target) as Method);
+      known.set(name, method);
+      return method;
     },
   });
+}
+
+function asked(process: SimProcess, store: StoreName, name: PropertyKey, method: Method): Method {
+  if (name === 'close') return () => Promise.resolve();
+  if (local.has(name)) return (...args) => held(process, store, method(...args));
+  if (store !== 'state' && paged.has(name)) return (...args) => pages(process, store, method, String(name), args);
+  return async (...args) => {
+    const answer = await process.call(store, String(name), async () => await method(...args));
+    return held(process, store, answer);
+  };
 }
 
 function pages(

@@ -182,6 +182,7 @@ class Scenario {
         await finalizeDualRead(engine, spec, { ...options, by: process.name });
         return true;
       case 'rollback':
+        world.rollbacks += 1;
         await rollBackDualRead(engine, spec, options);
         this.archive = null;
         return true;

@@ -13,14 +13,11 @@ import {
 import { answered, asked, nothing, withdrawn, type Asked, type Id, type Said } from './history.ts';
 import { effectsOf } from './model-stores.ts';
 import type { Protocol } from './protocol.ts';
+import type { Step } from './search.ts';
 import type { Client, Running, Value, World } from './world.ts';
 
-export type OperationKind = 'get' | 'put' | 'put-ttl' | 'delete' | 'take' | 'create' | 'compare' | 'compare-delete';
-
-export interface Step {
-  readonly label: string;
-  readonly world: World;
-}
+export type OperationKind =
+  'get' | 'put' | 'put-ttl' | 'delete' | 'delete-tree' | 'take' | 'create' | 'compare' | 'compare-delete';
 
 export interface ClientOptions {
   readonly kinds: readonly OperationKind[];
@@ -28,15 +25,15 @@ export interface ClientOptions {
 }
 
 /** @param at index of the client */
-export function clientSteps(world: World, at: number, options: ClientOptions): Step[] {
+export function clientSteps(world: World, at: number, options: ClientOptions): Step<World>[] {
   const client = world.clients[at] as Client;
-  const steps: Step[] = [];
+  const steps: Step<World>[] = [];
   const context: Context = { world, at, client, options, steps };
   if (client.status !== 'serving') startUp(context);
   else {
     if (client.running?.request === null) beginAgain(context);
     else if (client.running !== null) runOn(context);
-    else if (client.life === 'running' && client.left > 0) begin(context);
+    else if (client.life === 'running' && client.left > 0 && !client.mustLook) begin(context);
     if (client.life === 'running') follow(context);
     fallBehind(context);
   }
@@ -49,7 +46,7 @@ interface Context {
   readonly at: number;
   readonly client: Client;
   readonly options: ClientOptions;
-  readonly steps: Step[];
+  readonly steps: Step<World>[];
 }
 
 function step(
@@ -84,7 +81,9 @@ function begin(context: Context): void {
     const turn = beginTurn(made.operation, rules);
     if (turn.kind !== 'ask') continue;
     const { request, stage } = turn;
-    const running = { number, operation: made.operation, mode: client.rung.mode, epoch: client.epoch, request, stage };
+    const { mode } = client.rung;
+    const part = kind === 'delete-tree' ? ({ part: 'list' } as const) : {};
+    const running = { number, operation: made.operation, mode, epoch: client.epoch, request, stage, ...part };
     step(
       context,
       `begins ${kind} (${number}) in ${client.rung.mode}`,
@@ -111,6 +110,8 @@ function makeOperation(
         operation: { kind: 'write', write: put(kind === 'put' ? null : 1000), previous: false },
         asked: { kind: 'put', id },
       };
+    case 'delete-tree':
+      return { operation: { kind: 'get' }, asked: { kind: 'delete' } };
     case 'delete':
     case 'take':
       return { operation: { kind: 'write', write: remove, previous: kind === 'take' }, asked: { kind } };
@@ -132,11 +133,12 @@ function makeOperation(
   }
 }
 
-/** Refused as a whole because the epoch had moved: in the mode of now. */
+/** Refused as a whole because the epoch had moved, or the delete of what a list found: in the mode of now. */
 function beginAgain(context: Context): void {
   const { client, options } = context;
   const { running } = context.client;
-  if (running === null || client.epoch <= running.epoch || client.life !== 'running') return;
+  const mayBegin = client.life === 'running' && !client.mustLook;
+  if (running === null || !mayBegin || (client.epoch <= running.epoch && running.part !== 'delete')) return;
   const { mode } = client.rung;
   const turn = beginTurn(running.operation, options.protocol.ladder.table[mode]);
   if (turn.kind !== 'ask') return;
@@ -191,16 +193,29 @@ function turnOn(context: Context, running: Running, answer: StoreAnswer<Value>, 
   else if (turn.kind === 'end') end(context, running, turn.result, name);
 }
 
-function end(context: Context, { number, operation }: Running, result: OperationResult<Value>, name: string): void {
+function end(
+  context: Context,
+  { number, operation, mode, epoch, stage, part, doubted }: Running,
+  result: OperationResult<Value>,
+  name: string,
+): void {
   const { world, client, options } = context;
   const { history, over } = world;
-  if (client.life !== 'running' && options.protocol.checksAfter) {
+  const { checksAfter, lapseIsRemembered } = options.protocol;
+  const hasLapsed = client.life !== 'running' || (doubted === true && lapseIsRemembered);
+  if (hasLapsed && checksAfter) {
     // It tells nobody; a write may have happened, and stays open.
     const next = operation.kind === 'get' ? withdrawn(history, number) : history;
     step(context, `${name}, tells nobody`, { running: null }, { history: next });
     return;
   }
-  const said = saidOf(result);
+  if (part === 'list' && result.kind === 'read' && result.record !== null) {
+    const write = { kind: 'write', write: { kind: 'delete' }, previous: false } as const;
+    const next: Running = { number, operation: write, mode, epoch, request: null, stage, part: 'delete' };
+    step(context, `${name}, finds what to delete`, { running: next });
+    return;
+  }
+  const said = part === 'list' ? 'done' : saidOf(result);
   if (said === null || isExcused(operation, result, client)) {
     step(context, `${name}, cannot tell`, { running: null }, { history: withdrawn(history, number) });
     return;
@@ -253,13 +268,14 @@ function follow(context: Context): void {
   const isBehind = client.epoch < world.epoch;
   if (isBehind && !mayLook) return;
   const { rung, epoch } = world;
-  if (!isBehind && client.acknowledged === epoch) return;
+  if (!isBehind && !client.mustLook && client.acknowledged === epoch) return;
   const acknowledged = acknowledgedBy(client, epoch, protocol);
-  if (!isBehind && acknowledged === client.acknowledged) return;
+  if (!isBehind && !client.mustLook && acknowledged === client.acknowledged) return;
   step(context, `follows to ${rung.mode}${acknowledged === epoch ? ', acknowledges' : ''}`, {
     rung,
     epoch,
     acknowledged,
+    mustLook: false,
   });
 }
 
@@ -277,9 +293,11 @@ function fallBehind(context: Context): void {
   const { protocol } = options;
   if (at === 0 && client.life === 'running' && world.budget.lapses > 0) {
     const budget = { ...world.budget, lapses: world.budget.lapses - 1 };
-    step(context, 'is past its lease', { life: 'lapsed' }, { budget });
+    const running = client.running && ({ ...client.running, doubted: true } as const);
+    step(context, 'is past its lease', { life: 'lapsed', running }, { budget });
   }
   if (client.life === 'lapsed') {
+    if (!client.revoked) step(context, 'renews again', { life: 'running', mustLook: protocol.looksAfterLapse });
     if (!client.revoked) step(context, 'is refused by the stores from now on', { revoked: true });
     if (!protocol.namedIsGone) step(context, 'is named gone', { life: 'named' });
     const { running } = client;

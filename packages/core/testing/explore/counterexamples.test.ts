@@ -51,6 +51,16 @@ const cases: readonly Case[] = [
     scenario: { ...forward, ...small, protocol: withModes({ migrating: { tombstones: false } }) },
   },
   {
+    without: 'tombstones of what the delete of a tree found',
+    seen: 'a record of a tree that was deleted comes back',
+    scenario: {
+      ...forward,
+      ...small,
+      kinds: ['get', 'delete-tree'],
+      protocol: withModes({ migrating: { tombstones: false } }),
+    },
+  },
+  {
     without: 'deletes in the target alone',
     seen: 'a record that was deleted in both stores comes back by a copier that had read it before',
     scenario: { ...forward, ...small, protocol: { deletesInTarget: false } },
@@ -316,6 +326,30 @@ const cases: readonly Case[] = [
       kinds: ['get', 'put-ttl'],
       goals: ['apply', 'rollback'],
       protocol: { checksAfter: false },
+    },
+  },
+  {
+    without: 'doubt about what ran while the lease was over',
+    seen: 'a stale read by an instance that slept and renewed: the target had been cleared meanwhile',
+    scenario: {
+      ...back,
+      ...lapsing,
+      kinds: ['get', 'put-ttl'],
+      goals: ['apply', 'rollback'],
+      lastAtAnyTime: false,
+      protocol: { lapseIsRemembered: false },
+    },
+  },
+  {
+    without: 'a look at the switch after a renewal that came too late',
+    seen: 'a stale read by an instance that slept and renewed, in the mode that it had known',
+    scenario: {
+      ...back,
+      ...lapsing,
+      kinds: ['get', 'put-ttl'],
+      goals: ['apply', 'rollback'],
+      lastAtAnyTime: false,
+      protocol: { looksAfterLapse: false },
     },
   },
   {

@@ -28,6 +28,8 @@ const cases: readonly Case[] = [
     kinds: expiring,
     initially: ['record-ttl'],
   },
+  { name: 'forward: deletes of trees', ...forward, operations: [1, 1], kinds: ['get', 'put', 'delete-tree'] },
+  { name: 'back from anywhere: deletes of trees', ...back, operations: [1, 1], kinds: ['put', 'delete-tree'] },
   { name: 'forward: barriers given up', ...forward, operations: [1, 1], kinds: basic, budget: { giveUps: 1 } },
   { name: 'forward: outcomes unknown', ...forward, operations: [1, 1], kinds: basic, budget: { unknowns: 1 } },
   { name: 'forward: a late starter', ...forward, operations: [1, 1], late: [1], kinds: basic },

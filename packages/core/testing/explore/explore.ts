@@ -1,17 +1,14 @@
 /**
- * Looks at every state that a scenario can come to, nearest first, and says what is wrong with the first bad one.
- *
- *     take a state ─► every step that anybody may take ─► its histories still have an explanation? ─► new? put it in line
- *
- * Breadth first, so a counterexample is a shortest one. Ends only when nothing is left: the result is for all
- * interleavings, not for a sample.
+ * The space of a dual-read: two clients, copiers and a controller on one key, whose every state search.ts looks at; and what
+ * no state of it may be.
  */
 import { firstRung, type InstanceId, type Mode, type Version } from '../../src/index.ts';
-import { clientSteps, type OperationKind, type Step } from './client-steps.ts';
+import { clientSteps, type OperationKind } from './client-steps.ts';
 import { mayHold, newHistory, nothing } from './history.ts';
 import { firstEpoch, noTail } from './model-stores.ts';
 import { controllerSteps, copierSteps, tailSteps, timeSteps, type Course } from './other-steps.ts';
 import { soundProtocol, type Protocol } from './protocol.ts';
+import { search, type Found, type SearchOptions, type Step } from './search.ts';
 import { worldKeys, type Budget, type Cell, type Client, type World } from './world.ts';
 
 export interface Scenario extends Course {
@@ -27,71 +24,30 @@ export interface Scenario extends Course {
   readonly protocol?: Partial<Protocol>;
 }
 
-export interface Counterexample {
-  readonly what: string;
-  readonly steps: readonly string[];
-}
-
-export interface Exploration {
-  readonly states: number;
-  /** Modes in which the ladder stood in any of them. */
+export interface Exploration extends Found {
+  /** Modes in which the ladder stood in any of the states. */
   readonly modesSeen: ReadonlySet<Mode>;
-  /** States in which nothing can follow. */
-  readonly ends: number;
-  readonly counterexample: Counterexample | null;
 }
 
-interface Seen {
-  readonly world: World;
-  readonly label: string;
-  readonly from: Seen | null;
-}
-
-export interface ExploreOptions {
-  /** Only what is wrong in these words counts; by default anything. */
-  readonly looksFor?: RegExp;
-  /** More states than this are an error: an exploration that nobody waits for proves nothing. */
-  readonly statesMax?: number;
-}
-
-export function explore(
-  scenario: Scenario,
-  { looksFor = /^/, statesMax = 2_000_000 }: ExploreOptions = {},
-): Exploration {
+export function explore(scenario: Scenario, options?: SearchOptions): Exploration {
   const protocol = { ...soundProtocol, ...scenario.protocol };
-  const known = new Set<string>();
-  const keyOf = worldKeys();
   const modesSeen = new Set<Mode>();
-  let line: Seen[] = [];
-  let ends = 0;
-  const meet = (met: World, label: string, from: Seen | null): void => {
-    const world = atRest(met);
-    const key = keyOf(world);
-    if (known.has(key)) return;
-    known.add(key);
-    modesSeen.add(world.rung.mode);
-    line.push({ world, label, from });
-  };
-  for (const world of firstWorlds(scenario, protocol)) meet(world, 'the beginning', null);
-  while (line.length > 0) {
-    const now = line;
-    line = [];
-    for (const seen of now) {
-      if (known.size > statesMax) throw new RangeError(`more than ${statesMax} states`);
-      const steps = stepsOf(seen.world, scenario, protocol);
-      const what = wrongWith(seen.world, scenario, steps.length === 0);
-      if (what !== null && looksFor.test(what)) {
-        return { states: known.size, modesSeen, ends, counterexample: { what, steps: pathTo(seen) } };
-      }
-      if (seen.world.history.possible.length === 0) continue;
-      if (steps.length === 0) ends += 1;
-      for (const { label, world } of steps) meet(world, label, seen);
-    }
-  }
-  return { states: known.size, modesSeen, ends, counterexample: null };
+  const found = search<World>(
+    {
+      first: firstWorlds(scenario, protocol),
+      keyOf: worldKeys(),
+      stepsFrom: (world) => stepsOf(world, scenario, protocol),
+      wrongWith: (world, isIdle) => wrongWith(world, scenario, isIdle),
+      isSpoilt: ({ history }) => history.possible.length === 0,
+      atRest,
+      meet: ({ rung }) => modesSeen.add(rung.mode),
+    },
+    options,
+  );
+  return { ...found, modesSeen };
 }
 
-function stepsOf(world: World, scenario: Scenario, protocol: Protocol): Step[] {
+function stepsOf(world: World, scenario: Scenario, protocol: Protocol): Step<World>[] {
   const { kinds } = scenario;
   return [
     ...world.clients.flatMap((_, at) => clientSteps(world, at, { kinds, protocol })),
@@ -113,8 +69,8 @@ function atRest(world: World): World {
   const clients = world.clients.map((client) => {
     if (!isThrough(client)) return client;
     const isBehind = budget.giveUps === 0 && client.epoch < epoch;
-    if (!isBehind && client.seen === null) return client;
-    return { ...client, seen: null, ...(isBehind && { rung, epoch, acknowledged: epoch }) };
+    if (!isBehind && client.seen === null && !client.mustLook) return client;
+    return { ...client, seen: null, mustLook: false, ...(isBehind && { rung, epoch, acknowledged: epoch }) };
   });
   return { ...world, clients };
 
@@ -145,12 +101,6 @@ function hasExcuse({ clients }: World): boolean {
   return clients.some(({ life, running }) => (life !== 'running' && life !== 'named') || running?.request === null);
 }
 
-function pathTo(seen: Seen): readonly string[] {
-  const path: string[] = [];
-  for (let at: Seen | null = seen; at !== null; at = at.from) path.unshift(at.label);
-  return path;
-}
-
 function firstWorlds(scenario: Scenario, protocol: Protocol): readonly World[] {
   const { operations, late = [], initially = ['record', 'nothing'], copiers = 1, tail = false, budget = {} } = scenario;
   const clients = operations.map((left, at): Client => ({
@@ -164,6 +114,7 @@ function firstWorlds(scenario: Scenario, protocol: Protocol): readonly World[] {
     strays: [],
     seen: null,
     life: 'running',
+    mustLook: false,
     revoked: false,
   }));
   return initially.map((what): World => {

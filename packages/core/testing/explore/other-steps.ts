@@ -11,10 +11,10 @@ import {
   type SwitchEpoch,
   type Version,
 } from '../../src/index.ts';
-import type { Step } from './client-steps.ts';
 import { nothing } from './history.ts';
 import { changeSource, noted } from './model-stores.ts';
 import type { Protocol } from './protocol.ts';
+import type { Step } from './search.ts';
 import type { Cell, Copier, World } from './world.ts';
 
 export interface Course {
@@ -23,8 +23,8 @@ export interface Course {
   readonly lastAtAnyTime: boolean;
 }
 
-export function controllerSteps(world: World, { goals, lastAtAnyTime }: Course, protocol: Protocol): Step[] {
-  const steps: Step[] = [];
+export function controllerSteps(world: World, { goals, lastAtAnyTime }: Course, protocol: Protocol): Step<World>[] {
+  const steps: Step<World>[] = [];
   const last = goals.length - 1;
   const goal = goals[world.goal];
   if (goal === undefined) return steps;
@@ -124,9 +124,9 @@ function isCovered({ source, target, tombstone }: World): boolean {
   return source === null || target !== null || tombstone;
 }
 
-export function copierSteps(world: World, at: number, protocol: Protocol): Step[] {
+export function copierSteps(world: World, at: number, protocol: Protocol): Step<World>[] {
   const copier = world.copiers[at] as Copier;
-  const steps: Step[] = [];
+  const steps: Step<World>[] = [];
   const push = (label: string, change: Partial<World>): void => {
     steps.push({ label: `copier ${at} ${label}`, world: { ...world, ...change } });
   };
@@ -155,7 +155,7 @@ export function copierSteps(world: World, at: number, protocol: Protocol): Step[
 
 const tailed = new Set(['migrating', 'settled', 'draining']);
 
-export function tailSteps(world: World, protocol: Protocol): Step[] {
+export function tailSteps(world: World, protocol: Protocol): Step<World>[] {
   const [change, ...untailed] = world.untailed;
   const isOn = tailed.has(world.rung.mode) && world.rung.heldFrom !== 'legacy';
   if (change === undefined || !isOn) return [];
@@ -167,9 +167,9 @@ export function tailSteps(world: World, protocol: Protocol): Step[] {
 }
 
 /** Time: TTLs end, and stores drop what they ended, each when it comes to it. */
-export function timeSteps(world: World): Step[] {
+export function timeSteps(world: World): Step<World>[] {
   const { source, target, over } = world;
-  const steps: Step[] = [];
+  const steps: Step<World>[] = [];
   for (const cell of new Set([source, target])) {
     if (cell?.ttl === true && !over.includes(cell.id)) {
       steps.push({

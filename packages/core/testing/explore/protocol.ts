@@ -55,6 +55,10 @@ export interface Protocol {
   readonly namedIsGone: boolean;
   /** What ends past the own lease is not told as certain. */
   readonly checksAfter: boolean;
+  /** Nor is what ran when it ended, however soon it was renewed. */
+  readonly lapseIsRemembered: boolean;
+  /** After a renewal that came too late the switch is read before anything begins. */
+  readonly looksAfterLapse: boolean;
   /** Barriers pass over a lapsed instance that would write in the target, because the target compares the epoch. */
   readonly passesByEpoch: boolean;
   /** Writes in the target compare the switch's epoch; for targets that hold the switch. */
@@ -87,6 +91,8 @@ export const soundProtocol: Protocol = {
   requestLifeIsWaitedFor: true,
   namedIsGone: true,
   checksAfter: true,
+  lapseIsRemembered: true,
+  looksAfterLapse: true,
   passesByEpoch: false,
   epochCompare: false,
 };

@@ -43,6 +43,10 @@ export interface Running {
   /** Null: it was refused as a whole because the epoch had moved, and begins again in the next mode. */
   readonly request: StoreRequest<Value> | null;
   readonly stage: Stage<Value>;
+  /** Of the delete of a tree: a read so far, which is over before the delete of what it found is begun. */
+  readonly part?: 'list' | 'delete';
+  /** Its lease ended while it ran. */
+  readonly doubted?: true;
   /** Where a rule is off and one request takes two steps: the first of them is done. */
   readonly half?: { readonly record: TargetRecord<Value> | null };
 }
@@ -62,6 +66,8 @@ export interface Client {
   readonly seen: { readonly id: Id; readonly token: Token } | null;
   /** running: fine. lapsed: past its lease, perhaps stopped. dead: its process is gone; named: and an operator said so. */
   readonly life: 'running' | 'lapsed' | 'dead' | 'named';
+  /** It renewed when its lease was over, and has not read the switch since. */
+  readonly mustLook: boolean;
   /** Both stores refuse what it writes. */
   readonly revoked: boolean;
 }
@@ -113,7 +119,7 @@ export interface Budget {
  * States share most of their parts, so a part's key is made once for each object.
  * Distinct keys get short numbers: the keys of states are what memory is spent on.
  */
-function numbered<T extends object>(keyOf: (part: T) => string): (part: T) => number {
+export function numbered<T extends object>(keyOf: (part: T) => string): (part: T) => number {
   const known = new WeakMap<T, number>();
   const numbers = new Map<string, number>();
   return (part) => {

@@ -10,6 +10,8 @@ import {
   KeyferryError,
   keyForDisplay,
   keyToJson,
+  leftAtSwitch,
+  otherSide,
   type CutoverRules,
   type HoldProof,
   type Generation,
@@ -30,7 +32,7 @@ import { assertNotStopped, type Engine } from '../migration.ts';
 import { withRetry } from '../retry.ts';
 import type { RunOptions, Session } from '../session.ts';
 import { attemptScope, currentId, readItem } from '../state-items.ts';
-import { claimTail, otherSide, portsOf, routeTo } from './direction.ts';
+import { claimTail, portsOf, routeTo } from './direction.ts';
 import { catchUp, proveOnce, type Following } from './follow.ts';
 import { changedSince, Hold, type HoldEnd } from './hold.ts';
 import { keysIn } from './range-deletes.ts';
@@ -111,14 +113,18 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     const released = await run.release();
     session.lock.assertHeld();
     assertNotStopped(migration, options.signal);
-    await moveTo(over, session.after(event, spec, command));
     const { primary } = portsOf(engine);
+    // In this order: one that sleeps here, and is followed by others, fails on the state or on the switch (SPEC R45).
     const entry = await withRetry(engine, 'read switch', () => primary.read());
+    await moveTo(over, session.after(event, spec, command));
     const parts = { engine, spec, session, tail: released, to, kept, expiring, rules, instances, proof };
     const hold = new Hold(parts, entry);
     let end: HoldEnd | null = null;
     try {
       end = await hold.run();
+    } catch (error) {
+      await hold.giveUp();
+      throw error;
     } finally {
       if (end?.outcome !== 'flipped') await released.giveUp();
     }
@@ -191,27 +197,27 @@ async function endWhatWasLeft(over: ChangeOver, isResumed: boolean): Promise<Cha
   const { primary } = portsOf(engine);
   const entry = await withRetry(engine, 'read switch', () => primary.read());
   const now = entry?.value ?? null;
-  if (now !== null && now.migration !== migration && now.writes === 'held') {
-    throw new KeyferryError('switch.taken', { where: primary.where, migration, now: `${now.migration} holds writes` });
+  const left = leftAtSwitch(now, { migration, to, isResumed });
+  if (left === 'taken') {
+    const what =
+      now?.writes === 'held'
+        ? `${now.migration} holds writes`
+        : `${to} is primary already, and this migration did not make it so`;
+    throw new KeyferryError('switch.taken', { where: primary.where, migration, now: what });
   }
-  if (now?.writes === 'held') {
-    const undone = { ...now, writes: 'open' as const, epoch: (now.epoch + 1) as SwitchEpoch, deadlineAt: null };
-    const outcome = await withRetry(engine, 'undo hold', () =>
-      primary.write(undone, (entry as NonNullable<typeof entry>).version),
-    );
+  if (left === 'hold') {
+    const held = entry as NonNullable<typeof entry>;
+    const epoch = (held.value.epoch + 1) as SwitchEpoch;
+    const undone = { ...held.value, writes: 'open', epoch, deadlineAt: null } as const;
+    const outcome = await withRetry(engine, 'undo hold', () => primary.write(undone, held.version));
     const isSo = outcome.kind === 'written' || outcome.current?.value.epoch === undone.epoch;
     if (!isSo) throw new KeyferryError('switch.taken', { where: primary.where, migration, now: 'it moved' });
     engine.host.emit({ code: 'cutover.ended', data: { outcome: 'undone', heldMs: 0, why: 'left-behind' } });
     if (isResumed) await moveTo(over, session.after('undone', spec, ways[to].command));
     return null;
   }
-  const isThere = (now?.primary ?? 'source') === to;
   if (now !== null) await withRetry(engine, 'tell switch', () => primary.tell(now));
-  if (isThere) {
-    if (!isResumed) {
-      const what = `${to} is primary already, and this migration did not make it so`;
-      throw new KeyferryError('switch.taken', { where: primary.where, migration, now: what });
-    }
+  if (left === 'flip') {
     const end: HoldEnd = { outcome: 'flipped', why: null, heldMs: 0, compared: 0, differing: [], missing: [] };
     const { attempt } = session.state as MigrationState;
     const kept = await readKeptKeys(engine, migration, attempt);

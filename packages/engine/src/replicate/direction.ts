@@ -8,6 +8,7 @@ import {
   compareFences,
   invariant,
   KeyferryError,
+  primaryStanding,
   type Fence,
   type Key,
   type MigrationSpec,
@@ -28,8 +29,6 @@ export function portsOf(engine: Engine): ReplicatePorts {
   invariant(engine.replicate !== undefined, 'strategy replicate was wired without its ports');
   return engine.replicate;
 }
-
-export const otherSide = (side: PrimarySide): PrimarySide => (side === 'source' ? 'target' : 'source');
 
 /** The route that fills `side`. */
 export function routeTo(side: PrimarySide, engine: Engine, spec: MigrationSpec, kept: ReadonlySet<Key>): TailRoute {
@@ -80,7 +79,8 @@ export async function ensureEpochOf(
 export async function assertPrimary(engine: Engine, { migration }: MigrationSpec, side: PrimarySide): Promise<void> {
   const { primary } = portsOf(engine);
   const entry = await withRetry(engine, 'read switch', () => primary.read());
-  const { primary: now, writes, migration: whose } = entry?.value ?? { primary: 'source', writes: 'open', migration };
+  const { primary: now, writes } = primaryStanding(entry?.value ?? null);
+  const whose = entry?.value.migration ?? migration;
   if (now === side && writes === 'open' && whose === migration) return;
   const what = `${whose === migration ? '' : `${whose}: `}${now} is primary, writes are ${writes}`;
   throw new KeyferryError('switch.taken', { where: primary.where, migration, now: what });

@@ -1,11 +1,17 @@
 /**
  * Following: a tail under way, caught up, and proven in generations; until one is proven, or until somebody ends it.
  */
-import { type Generation, type Key, type MigrationSpec, type PlanDocument, type PrimarySide } from '@keyferry/core';
+import {
+  otherSide,
+  type Generation,
+  type Key,
+  type MigrationSpec,
+  type PlanDocument,
+  type PrimarySide,
+} from '@keyferry/core';
 import { assertNotStopped, type Engine } from '../migration.ts';
 import { withRetry } from '../retry.ts';
 import { proveGeneration, type GenerationResult } from './generation.ts';
-import { otherSide } from './direction.ts';
 import type { TailRun } from './tail-run.ts';
 
 /** Between the end of one generation and the beginning of the next. */

@@ -8,15 +8,20 @@
  */
 import {
   acknowledgedBy,
+  afterHoldEvent,
   cutoverStep,
   imageRule,
   instantText,
   KeyferryError,
+  nothingKnown,
+  otherSide,
+  primaryStanding,
   toSourceKey,
   writersAreStill,
   type Barrier,
   type CutoverFacts,
   type CutoverRules,
+  type HoldEvent,
   type HoldProof,
   type Key,
   type KeyRange,
@@ -36,7 +41,7 @@ import type { Engine } from '../migration.ts';
 import { imageOf } from '../image-records.ts';
 import { withRetry } from '../retry.ts';
 import type { Session } from '../session.ts';
-import { claimTail, ensureEpochOf, otherSide, portsOf, routeTo } from './direction.ts';
+import { claimTail, ensureEpochOf, portsOf, routeTo } from './direction.ts';
 import type { Instances } from './instances.ts';
 import { CutoverItem } from './cutover-item.ts';
 import { keysIn } from './range-deletes.ts';
@@ -74,30 +79,11 @@ export interface HoldEnd {
   readonly missing: readonly Missing[];
 }
 
-/** What is known while writes are held; a step changes it, and the next one is chosen from it. */
-interface Known {
-  isQuiet: boolean;
-  isDrained: boolean;
-  compared: CutoverFacts['compared'];
-  isGranted: boolean;
-  isFenced: boolean;
-  isAnchored: boolean;
-}
-
-const nothingKnown: Known = {
-  isQuiet: false,
-  isDrained: false,
-  compared: 'not-yet',
-  isGranted: false,
-  isFenced: false,
-  isAnchored: false,
-};
-
 export class Hold {
   private readonly parts: HoldParts;
   private readonly item: CutoverItem;
   private entry: SwitchEntry<PrimaryRecord> | null;
-  private known: Known = { ...nothingKnown };
+  private known = nothingKnown;
   private heldAtMs: number | null = null;
   private ourEpoch: SwitchEpoch | null = null;
   private barrier: Barrier | null = null;
@@ -114,8 +100,8 @@ export class Hold {
 
   /**
    * Runs to the flip, or to its undoing.
-   * @throws {KeyferryError} `switch.taken` when somebody else moved the switch; what a store fails with: writes are then
-   *   still held, and the next run undoes that.
+   * @throws {KeyferryError} `switch.taken` when somebody else moved the switch; `fence.lost`, `state.conflict` when another run
+   *   took its place; what a store fails with. Writes are then still held (`giveUp`).
    */
   async run(): Promise<HoldEnd> {
     for (;;) {
@@ -125,7 +111,8 @@ export class Hold {
         case 'done':
           return await this.end('flipped', null);
         case 'undo':
-          await this.announce({ primary: otherSide(this.parts.to), writes: 'open' });
+          // As it is: a run that slept may find the hold of a later command, and that one's way may be the other one.
+          await this.announce({ ...this.facts().announced, writes: 'open' });
           return await this.end('undone', step.why);
         case 'hold':
           await this.hold();
@@ -154,22 +141,35 @@ export class Hold {
     }
   }
 
+  /**
+   * After a failure: ends the hold, if it is still this run's; as long as that fails too, the next run does it. Nobody may be
+   * left to: a run that slept may hold writes when another one has taken the migration back.
+   */
+  async giveUp(): Promise<void> {
+    const { announced, isOurs } = this.facts();
+    if (!isOurs || announced.writes === 'open') return;
+    await this.announce({ ...announced, writes: 'open' }).catch(() => undefined); // what came before is what counts
+  }
+
   private facts(): CutoverFacts {
     const { to, engine, spec } = this.parts;
-    const record = this.entry?.value;
-    const { primary = 'source', writes = 'open' } = record ?? {};
+    const record = this.entry?.value ?? null;
     const heldMs = this.heldAtMs === null ? 0 : engine.clock.monotonicMs() - this.heldAtMs;
-    const isOurs = record !== undefined && record.epoch === this.ourEpoch;
+    const isOurs = record !== null && record.epoch === this.ourEpoch;
     const pastDeadline = heldMs > (spec.replicate?.pauseMaxMs ?? 0);
-    const announced = { primary, writes };
+    const announced = primaryStanding(record);
     return { to, announced, isOurs, pastDeadline, acknowledged: acknowledgedBy(this.barrier), ...this.known };
+  }
+
+  private came(event: HoldEvent): void {
+    this.known = afterHoldEvent(this.known, event);
   }
 
   private async hold(): Promise<void> {
     const { engine, spec, to, proof } = this.parts;
     const pauseMaxMs = spec.replicate?.pauseMaxMs ?? 0;
     this.ourEpoch = ((this.entry?.value.epoch ?? 0) + 1) as SwitchEpoch;
-    this.known = { ...nothingKnown };
+    this.known = nothingKnown;
     await this.item.write({ epoch: this.ourEpoch, heldAtMs: engine.clock.nowMs(), proof });
     // Counted from before the request: applications may hold their writes from then on.
     this.heldAtMs = engine.clock.monotonicMs();
@@ -189,7 +189,8 @@ export class Hold {
     const requestLifeMs = spec.replicate?.requestLifeMs ?? 0;
     const { barrier } = this;
     // By when this look began: what came after it is the next one's to find.
-    this.known.isQuiet = writersAreStill({ proof, barrier, silentForMs: readAtMs - since, requestLifeMs }, rules);
+    const isStill = writersAreStill({ proof, barrier, silentForMs: readAtMs - since, requestLifeMs }, rules);
+    this.came({ kind: 'looked', isStill });
     const spentMs = clock.monotonicMs() - readAtMs;
     if (!this.known.isQuiet && step === 'idle' && spentMs < waitMs) await clock.sleep(waitMs - spentMs);
   }
@@ -208,7 +209,7 @@ export class Hold {
     const { engine, tail } = this.parts;
     const expand = (range: Parameters<typeof keysIn>[2]) => keysIn(engine, tail.route.written, range);
     const step = await tail.step(waitMs, expand);
-    if (step.kind === 'lost') this.known.compared = 'differ'; // what moved cannot be told any more
+    if (step.kind === 'lost') this.came({ kind: 'lost' });
     return step.kind;
   }
 
@@ -223,25 +224,22 @@ export class Hold {
       if (step === 'lost') return;
       if (step === 'idle') await engine.clock.sleep(1);
     }
-    // Of those who acknowledged, nothing can come behind that head; of others, whatever came begins their silence anew.
-    if (proof === 'acknowledgements' || tail.lastChangeAtMs === before) {
-      this.known.isDrained = true;
-      this.from = head;
-    } else this.known.isQuiet = false;
+    this.from = head;
+    this.came({ kind: 'drained', proof, hasMoved: tail.lastChangeAtMs !== before });
   }
 
   private async compare(): Promise<void> {
     const { engine, spec, tail, kept } = this.parts;
     const { touched } = tail;
     if (touched === null) {
-      this.known.compared = 'differ';
+      this.came({ kind: 'lost' });
       return;
     }
     const keys = [...touched].filter((key) => !kept.has(key) && spec.inScope(key));
     const sides = await readBothSides(engine, spec, keys);
     this.comparedCount = keys.length;
     this.differing = sides.filter(({ isEqual }) => !isEqual).map(({ targetKey }) => targetKey);
-    this.known.compared = this.differing.length === 0 ? 'equal' : 'differ';
+    this.came({ kind: 'compared', isEqual: this.differing.length === 0 });
   }
 
   /** Records that end get their ends, as they are now (SPEC R41). */
@@ -265,7 +263,7 @@ export class Hold {
       }
       await tail.applyAll(changes, null);
     }
-    this.known.isGranted = true;
+    this.came({ kind: 'granted' });
   }
 
   /** One epoch up in the store that was filled: its tail, and whatever else of the migration wrote there, can write no more. */
@@ -276,7 +274,7 @@ export class Hold {
     const epoch = { attempt: state.attempt, token: state.epochToken + 1 };
     await session.write({ ...state, epochToken: epoch.token, changedAtMs: engine.clock.nowMs() });
     await ensureEpochOf(engine, spec, to, epoch);
-    this.known.isFenced = true;
+    this.came({ kind: 'fenced' });
   }
 
   /** Where the tail the other way begins: before any application can write to the store that is to be primary. */
@@ -291,7 +289,7 @@ export class Hold {
       await reverse.end();
     }
     await this.item.write({ from: this.from, anchor: this.anchor, compared: this.comparedCount });
-    this.known.isAnchored = true;
+    this.came({ kind: 'anchored' });
   }
 
   /** Nothing changed since it was drained: one more look, that carries nothing. */
@@ -300,7 +298,7 @@ export class Hold {
     if (!rules.quiet) return true;
     const { keys, ranges } = await changedSince(engine, tail, tail.position);
     if (keys.length + ranges.length === 0) return true;
-    this.known.isQuiet = false;
+    this.came({ kind: 'moved' });
     return false;
   }
 
@@ -326,7 +324,7 @@ export class Hold {
     const isOurs =
       current !== null && current.value.epoch === epoch && current.value.announcedAt === record.announcedAt;
     if (!isOurs) {
-      const { primary: where = 'source', writes = 'open' } = current?.value ?? {};
+      const { primary: where, writes } = primaryStanding(current?.value ?? null);
       const now = `${where} is primary, writes are ${writes}`;
       throw new KeyferryError('switch.taken', { where: primary.where, migration, now });
     }

@@ -1,5 +1,11 @@
 /** Where applications are led under `replicate`, and which instances have acknowledged that. One look, which changes nothing. */
-import type { MigrationId, PrimaryRecord, PrimarySwitch, SwitchEpoch } from '@keyferry/core';
+import {
+  primaryStanding,
+  type MigrationId,
+  type PrimaryRecord,
+  type PrimarySwitch,
+  type SwitchEpoch,
+} from '@keyferry/core';
 import { instanceStatuses, type InstanceStatus } from '../instance-status.ts';
 import type { Environment } from '../migration.ts';
 import { withRetry } from '../retry.ts';
@@ -20,7 +26,8 @@ export async function readPrimaryStatus(
   const { instances } = place;
   const listed = instances === null ? [] : await withRetry(env, 'read registrations', () => instances.registrations());
   // Another migration's word says where applications are, and nothing of what this one announced.
-  const { primary, writes, epoch } = entry?.value ?? { primary: 'source', writes: 'open', epoch: 0 as SwitchEpoch };
+  const { primary, writes } = primaryStanding(entry?.value ?? null);
+  const epoch = entry?.value.epoch ?? (0 as SwitchEpoch);
   return {
     where: place.where,
     primary,

@@ -17,6 +17,9 @@ const usualEventsMax = 150_000;
 
 const stepsATurn = 64;
 
+/** Characters of the trace that are hashed at once: a call of the hash costs more than a line of it. */
+const hashedAtOnce = 16_384;
+
 interface Event {
   readonly atMs: number;
   readonly order: number;
@@ -32,6 +35,7 @@ export class Kernel {
   readonly lines: string[] = [];
   private readonly keepLines: boolean;
   private readonly hash = createHash('sha256');
+  private unhashed = '';
   private readonly heap: Event[] = [];
   private events = 0;
   private orders = 0;
@@ -58,11 +62,13 @@ export class Kernel {
 
   trace(line: string): void {
     const whole = `${this.nowMs - startMs} ${line}`;
-    this.hash.update(`${whole}\n`);
+    this.unhashed += `${whole}\n`;
+    if (this.unhashed.length >= hashedAtOnce) this.hashTheRest();
     if (this.keepLines) this.lines.push(whole);
   }
 
   traceHash(): string {
+    this.hashTheRest();
     return this.hash.copy().digest('hex');
   }
 
@@ -99,6 +105,11 @@ export class Kernel {
       };
       for (let left = stepsATurn; left > 0; left -= 1) setImmediate(step, left === 1);
     });
+  }
+
+  private hashTheRest(): void {
+    this.hash.update(this.unhashed);
+    this.unhashed = '';
   }
 
   private step(): void {

@@ -6,10 +6,10 @@
 import {
   acknowledgeable,
   beginOperation,
+  closedGate,
   endOperation,
   followSwitch,
   renewLease,
-  type Gate,
   type InstanceId,
   type PrimaryRecord,
   type PrimarySide,
@@ -40,7 +40,7 @@ export class SimInstance {
   readonly instance: InstanceId;
   isDead = false;
   private readonly app: SimApplication;
-  private gate: Gate = { epoch: 0 as SwitchEpoch, leaseEndsAtMs: Number.NEGATIVE_INFINITY, open: [] };
+  private gate = closedGate(0 as SwitchEpoch);
   private record: PrimaryRecord | null = null;
   private registration: RegistrationRecord;
   private version: SwitchVersion | 'absent' = 'absent';
@@ -72,7 +72,7 @@ export class SimInstance {
     if (prng.chance(stallChance)) this.stillUntilMs = kernel.nowMs + prng.between(500, 20_000);
     if (kernel.nowMs >= this.stillUntilMs) {
       this.record = this.app.primary.record;
-      if (this.record !== null) this.gate = followSwitch(this.gate, this.record.epoch);
+      this.gate = followSwitch(this.gate, this.record?.epoch ?? null);
       await this.renew();
       if (prng.chance(0.12) && this.record?.writes !== 'held') this.begin(this.record?.primary ?? 'source');
     }
@@ -117,6 +117,6 @@ export class SimInstance {
     }
     this.version = outcome.version;
     this.registration = next;
-    this.gate = renewLease(this.gate, nowMs, leaseMs);
+    this.gate = renewLease(this.gate, { askedAtMs: nowMs, nowMs: kernel.nowMs, leaseMs });
   }
 }

@@ -10,7 +10,8 @@
  *
  * The lease is counted by the own monotonic clock from *before* the request that renewed it. Past its end nothing is
  * started, and what ends then has no certain outcome: the process may have been stopped for any time between check and
- * write (SPEC R28). What others do about that is in barrier.ts. Pure; times are passed in, all of one monotonic clock.
+ * write (SPEC R28). A renewal does not heal that. A barrier may have passed over this instance while its lease was over:
+ * what ran then stays uncertain, and before anything else begins the switch is read once more, as at the start. What others do about that is in barrier.ts. Pure; times are passed in, all of one monotonic clock.
  */
 import { invariant } from '../../errors/invariant.ts';
 import type { SwitchEpoch } from './barrier.ts';
@@ -20,6 +21,8 @@ export interface OpenOperation {
   readonly epoch: SwitchEpoch;
   /** Null: it runs. Else its outcome is unknown, and from this time on it can no longer take effect. */
   readonly overAtMs: number | null;
+  /** Of the gate when it began. */
+  readonly lapses: number;
 }
 
 export interface Gate {
@@ -27,6 +30,10 @@ export interface Gate {
   readonly epoch: SwitchEpoch;
   /** Nothing is started from this time on. */
   readonly leaseEndsAtMs: number;
+  /** How often a renewal came when the lease was over. */
+  readonly lapses: number;
+  /** After such a renewal, until the switch was read: the mode may be another one by now. */
+  readonly mustLook: boolean;
   readonly open: readonly OpenOperation[];
 }
 
@@ -42,19 +49,30 @@ export function acknowledgeable(gate: Gate, nowMs: number): SwitchEpoch {
   return Math.min(...open.map(({ epoch }) => epoch)) as SwitchEpoch;
 }
 
-/** @returns the gate with the operation begun, or null when the lease has ended: nothing may be started then */
+/** A gate before the first registration. */
+export function closedGate(epoch: SwitchEpoch): Gate {
+  return { epoch, leaseEndsAtMs: Number.NEGATIVE_INFINITY, lapses: 0, mustLook: true, open: [] };
+}
+
+/** Whether anything may begin: the lease runs, and the switch was read since it last began to. */
+export function isServing({ leaseEndsAtMs, mustLook }: Gate, nowMs: number): boolean {
+  return nowMs < leaseEndsAtMs && !mustLook;
+}
+
+/** @returns the gate with the operation begun, or null where it is not serving: nothing may be started then */
 export function beginOperation(
   gate: Gate,
   nowMs: number,
 ): { readonly gate: Gate; readonly begun: OpenOperation } | null {
-  if (nowMs >= gate.leaseEndsAtMs) return null;
-  const begun: OpenOperation = { epoch: gate.epoch, overAtMs: null };
+  if (!isServing(gate, nowMs)) return null;
+  const begun: OpenOperation = { epoch: gate.epoch, overAtMs: null, lapses: gate.lapses };
   return { gate: { ...gate, open: [...stillOpen(gate.open, nowMs), begun] }, begun };
 }
 
 /**
  * @param known whether its outcome is known (an answer, or a write that was found when read back)
- * @returns `certain`: whether the outcome may be told as it is. False past the end of the lease, whatever was answered.
+ * @returns `certain`: whether the outcome may be told as it is. False where the lease has ended since it began, whatever was
+ *   answered and whoever renewed it.
  */
 export function endOperation(
   gate: Gate,
@@ -64,18 +82,40 @@ export function endOperation(
   const at = gate.open.indexOf(begun);
   invariant(at >= 0, 'an operation ended that had not begun');
   const others = stillOpen(gate.open.toSpliced(at, 1), nowMs);
-  const open = known ? others : [...others, { epoch: begun.epoch, overAtMs: nowMs + requestLifeMs }];
-  return { gate: { ...gate, open }, certain: known && nowMs < gate.leaseEndsAtMs };
+  const open = known ? others : [...others, { ...begun, overAtMs: nowMs + requestLifeMs }];
+  return { gate: { ...gate, open }, certain: known && isCertain(gate, begun, nowMs) };
 }
 
-/** @param askedAtMs before the request that renewed was sent */
-export function renewLease(gate: Gate, askedAtMs: number, leaseMs: number): Gate {
-  return { ...gate, leaseEndsAtMs: Math.max(gate.leaseEndsAtMs, askedAtMs + leaseMs) };
+/** Whether what an operation has found so far may be told: the lease ran all the time. */
+export function isCertain(gate: Gate, { lapses }: Pick<OpenOperation, 'lapses'>, nowMs: number): boolean {
+  return nowMs < gate.leaseEndsAtMs && lapses === gate.lapses;
 }
 
-/** Operations begin in `epoch` from now on. A switch that goes back is not followed. */
-export function followSwitch(gate: Gate, epoch: SwitchEpoch): Gate {
-  return epoch > gate.epoch ? { ...gate, epoch } : gate;
+export interface Renewal {
+  /** Before the request that renewed was sent: the lease counts from then. */
+  readonly askedAtMs: number;
+  /** When it was answered. */
+  readonly nowMs: number;
+  readonly leaseMs: number;
+}
+
+export function renewLease(gate: Gate, { askedAtMs, nowMs, leaseMs }: Renewal): Gate {
+  // By the answer, and not by the question: until it took effect others could see a lease that was over.
+  const hasLapsed = nowMs >= gate.leaseEndsAtMs;
+  const lapses = hasLapsed ? gate.lapses + 1 : gate.lapses;
+  const mustLook = gate.mustLook || hasLapsed;
+  return { ...gate, lapses, mustLook, leaseEndsAtMs: Math.max(gate.leaseEndsAtMs, askedAtMs + leaseMs) };
+}
+
+/**
+ * Operations begin in `epoch` from now on. A switch that goes back is not followed.
+ * @param epoch as it was read, linearizably and by a request that was sent after the last renewal was answered; null: nothing
+ *   was ever announced
+ */
+export function followSwitch(gate: Gate, epoch: SwitchEpoch | null): Gate {
+  const isNew = epoch !== null && epoch > gate.epoch;
+  if (!isNew && !gate.mustLook) return gate;
+  return { ...gate, mustLook: false, epoch: isNew ? epoch : gate.epoch };
 }
 
 function stillOpen(open: readonly OpenOperation[], nowMs: number): readonly OpenOperation[] {

@@ -28,6 +28,15 @@ export interface PrimaryRecord {
   readonly deadlineAt: string | null;
 }
 
+export const otherSide = (side: PrimarySide): PrimarySide => (side === 'source' ? 'target' : 'source');
+
+/** Where applications read, and whether they may write. Before anything was announced the source is primary. */
+export function primaryStanding(
+  record: Pick<PrimaryRecord, 'primary' | 'writes'> | null,
+): Pick<PrimaryRecord, 'primary' | 'writes'> {
+  return { primary: record?.primary ?? 'source', writes: record?.writes ?? 'open' };
+}
+
 const format = 'keyferry.primary';
 const formatVersion = '1.0';
 
