@@ -11,6 +11,9 @@ import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
 import { commandLoaders } from './command-loaders.ts';
 import { hasFlag } from './early-flags.ts';
+import { growYoung } from './young-generation.ts';
+
+growYoung();
 
 /** From the folder of the bundle. */
 const root = fileURLToPath(new URL('..', import.meta.url));

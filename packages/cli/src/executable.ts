@@ -3,6 +3,9 @@ import type { Interfaces } from '@oclif/core';
 import { commandLoaders, type CommandLoader } from './command-loaders.ts';
 import { main } from './main.ts';
 import { runEmbedded } from './run-embedded.ts';
+import { growYoung } from './young-generation.ts';
+
+growYoung();
 
 /** The package.json of this package; put in by the bundler. */
 declare const embeddedManifest: Interfaces.PJSON;

@@ -3,17 +3,17 @@
  * a program that cannot load) takes the same form here.
  */
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 import { Errors, run, settings } from '@oclif/core';
 import { KeyferryError } from '@keyferry/core';
 import { CommandRun } from './command-run.ts';
 import { exitCodes } from './exit-codes.ts';
 import { codedError, showFailure } from './failure.ts';
 import { withoutSilenced } from './terminal/node-warnings.ts';
+import { holdYoungIfGrown } from './young-generation.ts';
 
 /** @param runCommand finds the command and runs it; of an installed package, from its files */
 export async function main(argv: readonly string[], runCommand = runInstalled): Promise<void> {
-  keepMemoryFlat();
+  holdYoungIfGrown();
   process.emitWarning = withoutSilenced(process.emitWarning.bind(process));
   const resultLost = watchStreams();
   const bug = (thrown: unknown): void => {
@@ -38,14 +38,6 @@ export async function main(argv: readonly string[], runCommand = runInstalled): 
   if (resultLost()) process.exitCode ||= exitCodes.failed;
   // Connections that a driver keeps open must not keep the program waiting.
   process.exit();
-}
-
-/**
- * Pages live for a moment. In a young generation that grows, as V8's does by default, they stay until some of them count
- * as old, and memory grows by 100 MiB for no gain in speed (bench `memory`).
- */
-function keepMemoryFlat(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 async function runInstalled(argv: readonly string[]): Promise<void> {

@@ -14,10 +14,17 @@ import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapt
 import type { Engine, Environment, ReplicatePorts, RunOptions, WhoIsTold } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
 import { personToTell } from './person-to-tell.ts';
+import { holdYoung, holdYoungIfGrown } from './young-generation.ts';
 import { holderIsGone, holderText, thisMachine } from './lock-holder.ts';
 
-export const loadAdapters = () => import('@keyferry/adapters');
-export const loadEngine = () => import('@keyferry/engine');
+export const loadAdapters = async () => {
+  holdYoungIfGrown();
+  return await import('@keyferry/adapters');
+};
+export const loadEngine = async () => {
+  holdYoungIfGrown();
+  return await import('@keyferry/engine');
+};
 
 /** Reads the configuration; secrets that turn up from now on are known to the output. */
 export async function openConfig(run: CommandRun) {
@@ -83,6 +90,7 @@ export async function withMigration<T>(
         ...(online === undefined ? {} : { online }),
         ...(replicate === null ? {} : { replicate }),
       };
+      holdYoung();
       return await work({ engine, spec, planConfig, review }, config);
     } finally {
       await wired.close();

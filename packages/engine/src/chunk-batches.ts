@@ -8,8 +8,10 @@
 import {
   DigestSum,
   keyToJson,
+  PackedPage,
   sourceKeyOf,
   recordBytes,
+  recordCount,
   toSourceKey,
   toTargetKey,
   type ChunkProgress,
@@ -86,13 +88,18 @@ export class ChunkBatches {
   *cut(page: RecordPage, now: () => number): Generator<Batch> {
     const skipped = new Skipped(page, this.rule);
     const draft = new Draft();
-    for (const record of page.records) {
+    const packed = page instanceof PackedPage ? page : null;
+    const count = recordCount(page);
+    for (let index = 0; index < count; index += 1) {
+      const record = packed === null ? (page.records[index] as StoredRecord) : packed.recordAt(index);
       const key = toTargetKey(this.rule, record.key);
       yield* this.deletes(draft, skipped, key, false);
       const size = recordBytes(record);
       if (this.isFull(draft, size)) yield this.close(draft, skipped);
       draft.lastKey = record.key;
-      if (record.expiresAtMs === null) this.digest.add(this.hasher.hash(record));
+      if (record.expiresAtMs === null) {
+        this.digest.add((packed && this.hasher.hashPacked(packed, index)) ?? this.hasher.hash(record));
+      }
       const guard = this.guards.at(key);
       if (guard?.action === 'delete') draft.spared.push(key);
       if (record.expiresAtMs !== null && record.expiresAtMs <= now()) {
@@ -118,10 +125,11 @@ export class ChunkBatches {
     if (draft.lastKey !== null) yield this.close(draft, nothing);
   }
 
-  private putOf({ value, expiresAtMs, version }: StoredRecord, key: Key, guard: Guard | null): GuardedChange {
+  private putOf(record: StoredRecord, key: Key, guard: Guard | null): GuardedChange {
+    const { value, expiresAtMs } = record;
     const expect = guard?.action === 'overwrite' ? { version: guard.version } : 'absent';
     const put = { kind: 'put', key, value, expiresAtMs, expect } as const;
-    return this.form === 'plain' ? put : { ...put, origin: version };
+    return this.form === 'plain' ? put : { ...put, origin: record.version };
   }
 
   private *deletes(draft: Draft, skipped: Skipped, upTo: Key | null, isIncluded: boolean): Generator<Batch> {

@@ -5,6 +5,7 @@
 import {
   bytesEqual,
   changedRecord,
+  bucketOfPacked,
   BucketSums,
   differencesNamed,
   DigestSum,
@@ -19,6 +20,7 @@ import {
   type JoinVisitor,
   type Key,
   type NamedDifferences,
+  type PackedPage,
   type PlanDocument,
   type StoredRecord,
   type Unplaced,
@@ -60,6 +62,18 @@ export class Comparison implements JoinVisitor {
     }
     this.sourceSum.add(source.key, this.hasher.hash(source));
     this.differences.add(targetKey, 'missing in the target');
+  }
+
+  /** What is equal and stays, which is most of what there is, costs no object. */
+  matchedPacked(source: PackedPage, sourceIndex: number, target: PackedPage, targetIndex: number): boolean {
+    if (!source.samePermanentValue(sourceIndex, target, targetIndex)) return false;
+    const hash = this.hasher.hashPacked(source, sourceIndex);
+    if (hash === null) return false;
+    const bucket = bucketOfPacked(source, sourceIndex);
+    this.sourceSum.addTo(bucket, hash);
+    this.targetSum.addTo(bucket, hash);
+    this.permanentSum.add(hash);
+    return true;
   }
 
   matched(source: StoredRecord, target: StoredRecord): void {

@@ -147,13 +147,18 @@ class ChunkRun {
       const oldest = underWay.shift();
       if (oldest !== undefined) await this.settle(oldest.batch, await oldest.outcomes);
     };
-    const whileHeldBack = async (): Promise<void> => {
+    const settleAnswered = async (): Promise<void> => {
       while (underWay[0]?.answered === true) await settleOldest();
+    };
+    const whileHeldBack = async (): Promise<void> => {
+      await settleAnswered();
       await this.keepLease();
     };
     const send = async (ready: Iterable<Batch>): Promise<void> => {
       for (const batch of ready) {
         if (signal.aborted) return;
+        // Records of a settled batch are nobody's any more: kept, they would be moved as old ones with each collection.
+        await settleAnswered();
         if (underWay.length >= inFlightMax) await settleOldest();
         await pace.pass(batch.changes.length, signal, whileHeldBack);
         if (signal.aborted) return;

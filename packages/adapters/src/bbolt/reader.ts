@@ -6,6 +6,7 @@
  * in bytes of another page or in keys out of order. A value that was changed in its place cannot be seen from here: who
  * needs that has a checksum over the file, as etcd's snapshots do.
  */
+import { compareBytes } from './compare-bytes.ts';
 import { bucketElementFlag, bucketHeaderBytes, elementBytes, pageFlags, pageHeaderBytes, readMeta } from './format.ts';
 import type { Meta } from './format.ts';
 import { PageReader, type ByteSource } from './page-reader.ts';
@@ -179,7 +180,7 @@ export class Leaf implements LeafEntry {
     for (let i = 0; i < this.count; i += 1) {
       const { keyStart, keyEnd, valueEnd } = this.entry(i);
       if (keyStart < data || valueEnd > this.end) throw new BoltDamage(offset, `entry ${i} of page ${id} lies outside`);
-      if (lastStart >= 0 && bytes.compare(bytes, lastStart, lastEnd, keyStart, keyEnd) <= 0) {
+      if (lastStart >= 0 && compareBytes(bytes, lastStart, lastEnd, bytes, keyStart, keyEnd) >= 0) {
         throw new BoltDamage(offset, `the keys of page ${id} do not ascend`);
       }
       [lastStart, lastEnd] = [keyStart, keyEnd];

@@ -36,6 +36,13 @@ export function byteString(bytes: Buffer, start: number, end: number): string {
   return start === end ? '' : (bytes as Buffer & Latin1).latin1Slice(start, end);
 }
 
+/** Into a buffer that has room for it. */
+export function copyBytes(from: Buffer, start: number, end: number, into: Buffer, at: number): void {
+  const length = end - start;
+  if (length > loopBytesMax) from.copy(into, at, start, end);
+  else for (let i = 0; i < length; i += 1) into[at + i] = from[start + i] as number;
+}
+
 export class ByteSlabs {
   private readonly slabs: Buffer[] = [noBytes];
   private used = 0;
@@ -66,9 +73,15 @@ export class ByteSlabs {
     const length = end - from;
     const slab = this.slabFor(length);
     const start = this.used;
-    if (length > loopBytesMax) bytes.copy(slab, start, from, end);
-    else for (let i = 0; i < length; i += 1) slab[start + i] = bytes[from + i] as number;
+    copyBytes(bytes, from, end, slab, start);
     return this.took(length);
+  }
+
+  /** Into a buffer that has room for it; @returns where it ends there */
+  copyTo(place: Place, length: number, into: Buffer, at: number): number {
+    const start = this.startOf(place);
+    copyBytes(this.slabOf(place), start, start + length, into, at);
+    return at + length;
   }
 
   /** What was kept is nobody's any more. */

@@ -155,12 +155,7 @@ export class NodeTable {
 
   /** Writes the name into a buffer that has room for it; @returns where it ends there */
   writeName(node: NodeId, into: Buffer, at: number): number {
-    const place = this.getDouble(node, double.namePlace);
-    const slab = this.slabs.slabOf(place);
-    const start = this.slabs.startOf(place);
-    const length = this.get(node, field.nameLength);
-    for (let i = 0; i < length; i += 1) into[at + i] = slab[start + i] as number;
-    return at + length;
+    return this.slabs.copyTo(this.getDouble(node, double.namePlace), this.get(node, field.nameLength), into, at);
   }
 
   nameLength(node: NodeId): number {
@@ -208,6 +203,11 @@ export class NodeTable {
     const place = this.getDouble(node, double.valuePlace);
     const start = this.slabs.startOf(place);
     return this.slabs.slabOf(place).subarray(start, start + this.get(node, field.valueLength));
+  }
+
+  /** As `writeName`. */
+  writeValue(node: NodeId, into: Buffer, at: number): number {
+    return this.slabs.copyTo(this.getDouble(node, double.valuePlace), this.get(node, field.valueLength), into, at);
   }
 
   valueLength(node: NodeId): number {

@@ -21,14 +21,13 @@ import {
   type Position,
   type RecordPage,
   type ScanOptions,
-  type StoredRecord,
   type StoreView,
-  type Version,
 } from '@keyferry/core';
 import { byteString } from './byte-slabs.ts';
 import { directoryOf } from '../etcd-v2/directory.ts';
 import { none, type NodeId, type NodeTable } from './node-table.ts';
 import type { Order, OrderedTree } from './ordered-tree.ts';
+import { RecordPacker } from '../record-packer.ts';
 
 export type HiddenNames = 'leave-out' | 'carry';
 
@@ -65,26 +64,29 @@ export class TreeView implements StoreView {
     const { nodes, users } = this.tree;
     if (range === null || users === null) return;
     const walk = new Walk(this.tree, users, range.start, (path, name) => this.isHidden(path, name));
+    let records: RecordPacker | null = null;
     for (;;) {
-      const records: StoredRecord[] = [];
+      records = new RecordPacker(records);
       const notCarried: NotCarried[] = [];
-      let bytes = 0;
+      let notCarriedBytes = 0;
       let isLast = false;
-      while (records.length + notCarried.length < pageKeysMax && bytes < pageBytesMax) {
+      while (records.count + notCarried.length < pageKeysMax && records.size + notCarriedBytes < pageBytesMax) {
         const found = walk.next();
-        if (found === none || (range.end !== null && walk.path >= range.end)) {
+        if (found === none || (range.end !== null && walk.isAtOrBehind(range.end))) {
           isLast = true;
           break;
         }
-        const key = walk.path as Key;
         const reason = this.reasonNotToCarry(found, walk);
-        bytes += key.length + nodes.valueLength(found);
-        if (reason !== null) notCarried.push({ key, reason });
-        else records.push(recordOf(nodes, found, key, walk.expiresAtMs));
+        if (reason === null) pack(records, nodes, found, walk);
+        else {
+          const key = walk.path as Key;
+          notCarried.push({ key, reason });
+          notCarriedBytes += key.length;
+        }
       }
       // All of it is synchronous: without a turn of the loop a pair of embedded stores would starve signals and leases.
       await turnOfTheLoop();
-      if (records.length + notCarried.length > 0) yield { records, notCarried };
+      if (records.count + notCarried.length > 0) yield records.page(notCarried);
       if (isLast) return;
     }
   }
@@ -121,8 +123,8 @@ interface Level {
 
 /** Nodes from a path on, in byte order. Without recursion: a path may be as deep as a request is long. */
 class Walk {
-  /** Of the node that `next` found. */
-  path = '';
+  /** Of the path of the node that `next` found. */
+  pathLength = 0;
   /** The earliest of its own and of the directories above. */
   expiresAtMs: number | null = null;
   isHidden = false;
@@ -141,6 +143,26 @@ class Walk {
     this.enter(top, '/', this.expiryMs(top), false, from);
   }
 
+  /** Of the node that `next` found. */
+  get path(): string {
+    return byteString(this.bytes, 0, this.pathLength);
+  }
+
+  isAtOrBehind(path: string): boolean {
+    const { bytes, pathLength } = this;
+    const length = Math.min(pathLength, path.length);
+    for (let i = 0; i < length; i += 1) {
+      const order = (bytes[i] as number) - path.charCodeAt(i);
+      if (order !== 0) return order > 0;
+    }
+    return pathLength >= path.length;
+  }
+
+  writePath(into: Buffer, at: number): void {
+    const { bytes, pathLength } = this;
+    for (let i = 0; i < pathLength; i += 1) into[at + i] = bytes[i] as number;
+  }
+
   /** `none` behind the last one. */
   next(): NodeId {
     for (let level = this.levels.at(-1); level !== undefined; level = this.levels.at(-1)) {
@@ -149,7 +171,7 @@ class Walk {
       const below = order.below[level.below];
       if (entry !== undefined && (below === undefined || this.nodes.name(entry) < below.name)) {
         level.entry += 1;
-        this.path = this.pathOf(prefixLength, entry);
+        this.find(prefixLength, entry);
         this.expiresAtMs = earlier(level.expiresAtMs, this.expiryMs(entry));
         this.isHidden =
           level.isHidden || (this.nodes.isHiddenName(entry) && this.hides(this.path, this.nodes.name(entry)));
@@ -158,7 +180,8 @@ class Walk {
       if (below === undefined) this.levels.pop();
       else {
         level.below += 1;
-        const path = this.pathOf(prefixLength, below.node);
+        this.find(prefixLength, below.node);
+        const { path } = this;
         const isHidden = level.isHidden || this.hides(path, below.name);
         this.enter(below.node, `${path}/`, earlier(level.expiresAtMs, this.expiryMs(below.node)), isHidden, '');
       }
@@ -195,9 +218,9 @@ class Walk {
     );
   }
 
-  private pathOf(prefixLength: number, node: NodeId): string {
+  private find(prefixLength: number, node: NodeId): void {
     this.makeRoom(prefixLength + this.nodes.nameLength(node));
-    return byteString(this.bytes, 0, this.nodes.writeName(node, this.bytes, prefixLength));
+    this.pathLength = this.nodes.writeName(node, this.bytes, prefixLength);
   }
 
   private makeRoom(length: number): void {
@@ -233,14 +256,12 @@ function hasListedChild(nodes: NodeTable, directory: NodeId, hides: boolean): bo
   return false;
 }
 
-function recordOf(nodes: NodeTable, node: NodeId, key: Key, expiresAtMs: number | null): StoredRecord {
-  return {
-    key,
-    value: nodes.value(node),
-    version: String(nodes.modifiedIndex(node)) as Version,
-    created: String(nodes.createdIndex(node)) as Version,
-    expiresAtMs,
-  };
+function pack(records: RecordPacker, nodes: NodeTable, node: NodeId, walk: Walk): void {
+  const { pathLength, expiresAtMs } = walk;
+  const [version, created] = [nodes.modifiedIndex(node), nodes.createdIndex(node)];
+  const at = records.reserve(pathLength, nodes.valueLength(node), { version, created, expiresAtMs });
+  walk.writePath(records.bytes, at);
+  nodes.writeValue(node, records.bytes, at + pathLength);
 }
 
 function earlier(a: number | null, b: number | null): number | null {

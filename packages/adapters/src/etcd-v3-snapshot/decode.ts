@@ -1,12 +1,15 @@
 /** Reads what `key` and `lease` of a snapshot hold. Nothing of it is trusted; see key-value.ts for the form. */
 import type { Key } from '@keyferry/core';
 import type { LeafEntry } from '../bbolt/reader.ts';
+import { byteString, noBytes } from '../etcd-v2-datadir/byte-slabs.ts';
 import { FieldReader, Malformed } from '../etcd-v2-datadir/protobuf.ts';
 import { readRevision } from './key-value.ts';
 
 /** One revision of one key; one object is filled again and again. */
 export class KeyValueReader {
-  key = '' as Key;
+  /** Of the key, in the bytes that it was read from. */
+  keyStart = 0;
+  keyEnd = 0;
   /** Of the value, in the bytes that it was read from. */
   valueStart = 0;
   valueEnd = 0;
@@ -14,6 +17,11 @@ export class KeyValueReader {
   /** In decimal digits; null: none. */
   lease: string | null = null;
   isDeletion = false;
+  private bytes: Buffer = noBytes;
+
+  get key(): Key {
+    return byteString(this.bytes, this.keyStart, this.keyEnd) as Key;
+  }
 
   /** @throws {Malformed} */
   read({ bytes, keyStart, keyEnd, valueEnd, isBucket }: LeafEntry): this {
@@ -21,15 +29,19 @@ export class KeyValueReader {
     if (revision === null) throw new Malformed('an entry of "key" is no revision');
     this.revision = revision.main;
     this.isDeletion = revision.isDeletion;
+    this.bytes = bytes;
     this.valueStart = 0;
     this.valueEnd = 0;
     this.lease = null;
-    let key: string | null = null;
+    let hasKey = false;
     const message = new FieldReader(bytes, keyEnd, valueEnd);
     while (message.next()) {
       switch (message.field) {
         case 1:
-          key = message.byteString();
+          message.byteLength();
+          this.keyStart = message.start;
+          this.keyEnd = message.end;
+          hasKey = true;
           break;
         case 3:
           if (message.number() !== revision.main) throw new Malformed('a record states another revision than its own');
@@ -47,8 +59,7 @@ export class KeyValueReader {
         default: // create_revision, version
       }
     }
-    if (key === null) throw new Malformed('a record has no key');
-    this.key = key as Key;
+    if (!hasKey) throw new Malformed('a record has no key');
     return this;
   }
 }

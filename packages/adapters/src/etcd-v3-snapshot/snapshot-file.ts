@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { KeyferryError, type Key, type Position } from '@keyferry/core';
+import { compareBytes } from '../bbolt/compare-bytes.ts';
 import { bytesOfFile } from '../bbolt/page-reader.ts';
 import { BoltDamage, BoltReader, type Bucket, type Leaf } from '../bbolt/reader.ts';
 import { Malformed } from '../etcd-v2-datadir/protobuf.ts';
@@ -92,15 +93,19 @@ export class SnapshotFile {
       const ids: number[] = [];
       const firstKeys: Key[] = [];
       const reader = new KeyValueReader();
-      let last: Key | null = null;
+      // The last key: in the leaf at hand, or what was kept of the one before it.
+      let [last, lastStart, lastEnd]: [Buffer | null, number, number] = [null, 0, 0];
       for (const leaf of this.bolt.leaves(this.keys, 'forwards')) {
         if (leaf.count > 0) ids.push(leaf.id);
         for (let i = 0; i < leaf.count; i += 1) {
-          const { key, isDeletion } = this.entry(reader, leaf, i);
-          if (isDeletion || (last !== null && key <= last)) return null;
-          if (i === 0) firstKeys.push(key);
-          last = key;
+          const { keyStart, keyEnd, isDeletion } = this.entry(reader, leaf, i);
+          if (isDeletion) return null;
+          if (last !== null && compareBytes(last, lastStart, lastEnd, leaf.bytes, keyStart, keyEnd) >= 0) return null;
+          if (i === 0) firstKeys.push(reader.key);
+          [last, lastStart, lastEnd] = [leaf.bytes, keyStart, keyEnd];
         }
+        if (last !== null)
+          [last, lastStart, lastEnd] = [Buffer.from(last.subarray(lastStart, lastEnd)), 0, lastEnd - lastStart];
       }
       return this.keys.kind === 'page' ? { ids, firstKeys } : null;
     });

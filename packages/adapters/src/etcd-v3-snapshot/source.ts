@@ -12,6 +12,7 @@
 import { basename } from 'node:path';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import {
+  prefixEnd,
   rangeHolds,
   type Key,
   type KeyRange,
@@ -25,6 +26,8 @@ import {
   type StoreView,
   type Version,
 } from '@keyferry/core';
+import { copyBytes } from '../etcd-v2-datadir/byte-slabs.ts';
+import { RecordPacker } from '../record-packer.ts';
 import { openSpooledView } from '../spool/spooled-view.ts';
 import { etcdV3SnapshotCapabilities, reservedPrefix } from './capabilities.ts';
 import type { KeyValueReader } from './decode.ts';
@@ -149,35 +152,48 @@ class OrderedView implements StoreView {
 
   async *scan(range: KeyRange, { pageKeysMax }: ScanOptions): AsyncGenerator<RecordPage, void, undefined> {
     const { ids, firstKeys } = this.index;
-    let records: StoredRecord[] = [];
-    let bytes = 0;
+    const full: RecordPacker[] = [];
+    let records = new RecordPacker();
+    let isWhole = false;
     const take = (found: KeyValueReader, from: Buffer): void => {
-      if (!rangeHolds(range, found.key) || isReserved(found.key)) return;
-      const record = recordOf(found, from, this.expiries);
-      records.push(record);
-      bytes += record.key.length + record.value.length;
+      if (!isWhole && (!rangeHolds(range, found.key) || isReserved(found.key))) return;
+      if (records.count === pageKeysMax || records.size >= pageBytesMax) {
+        full.push(records);
+        records = new RecordPacker(records);
+      }
+      pack(records, found, from, this.expiries.of(found));
     };
     for (let at = leafFor(firstKeys, range.start); at < ids.length; at += 1) {
       const first = firstKeys[at] as Key;
       if (range.end !== null && first >= range.end) break;
+      isWhole = isInside(first, firstKeys[at + 1] ?? null, range);
       this.snapshot.eachOfLeaf(ids[at] as number, take);
-      if (records.length < pageKeysMax && bytes < pageBytesMax) continue;
-      // A leaf holds some hundred records at the most, so what is over a page is little.
-      for (let from = 0; from < records.length; from += pageKeysMax) {
+      for (const each of full.splice(0)) {
         await turnOfTheLoop(); // reads are synchronous: signals and leases have their turn
-        yield { records: records.slice(from, from + pageKeysMax), notCarried: [] };
+        yield each.page();
       }
-      [records, bytes] = [[], 0];
     }
-    for (let from = 0; from < records.length; from += pageKeysMax) {
-      yield { records: records.slice(from, from + pageKeysMax), notCarried: [] };
-    }
+    if (records.count > 0) yield records.page();
     await this.snapshot.assertUnchanged();
   }
 
   close(): Promise<void> {
     return this.snapshot.close();
   }
+}
+
+/** Whether all keys of a leaf are of the range and nobody's own, so that none has to be looked at. `next`: the leaf behind it begins there. */
+function isInside(first: Key, next: Key | null, range: KeyRange): boolean {
+  if (next === null || first < range.start || (range.end !== null && next > range.end)) return false;
+  return next <= reservedPrefix || first >= (prefixEnd(reservedPrefix) ?? first);
+}
+
+function pack(records: RecordPacker, found: KeyValueReader, from: Buffer, expiresAtMs: number | null): void {
+  const { keyStart, keyEnd, valueStart, valueEnd, revision: version } = found;
+  const keyLength = keyEnd - keyStart;
+  const at = records.reserve(keyLength, valueEnd - valueStart, { version, expiresAtMs });
+  copyBytes(from, keyStart, keyEnd, records.bytes, at);
+  copyBytes(from, valueStart, valueEnd, records.bytes, at + keyLength);
 }
 
 /** The last leaf that begins at or before the key. */

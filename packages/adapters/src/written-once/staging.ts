@@ -68,6 +68,8 @@ export interface PublishedRow {
 const busyTimeoutMs = 5000;
 const everything: KeyRange = prefixRange('' as Key);
 const names = tableNames('', 'records');
+/** For a file that holds no page yet; else nothing. Packs are large, and each page of one costs two calls of its own. */
+const largePages = 'PRAGMA page_size = 16384';
 const createPublished = `CREATE TABLE IF NOT EXISTS keyferry_published (
   migration TEXT NOT NULL PRIMARY KEY, phase TEXT NOT NULL, digest TEXT NOT NULL
 ) WITHOUT ROWID`;
@@ -277,7 +279,10 @@ export class Staging {
 
   private connect(readOnly: boolean): Connection {
     const { name } = this.options;
-    return new Connection({ file: this.path, readOnly, busyTimeoutMs, toError: (error) => storeErrorOf(name, error) });
+    const toError = (error: unknown): unknown => storeErrorOf(name, error);
+    const connection = new Connection({ file: this.path, readOnly, busyTimeoutMs, toError });
+    if (!readOnly) connection.script(largePages);
+    return connection;
   }
 
   /** A plan has found these before; here they come only from what changed since. */

@@ -1,6 +1,10 @@
 /** Goal: a digest changes with every change of the set, and with nothing else. Method: known vectors, then laws. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Key } from '../model/key.ts';
+import { PackedPage } from '../model/packed-page.ts';
+import type { Version } from '../model/record.ts';
+import { bucketOf, bucketOfPacked } from './buckets.ts';
 import { addDigests, digestsEqual, DigestSum, emptyDigest, RecordHasher, type DigestedRecord } from './digest.ts';
 import { Hasher, hashPieceBytes, lanes, lanesFromHex, lanesToHex } from './hash128.ts';
 
@@ -115,5 +119,58 @@ describe('digests', () => {
     const sum = new DigestSum(digestOf([base]));
     sum.add(new RecordHasher(salt).hash({ ...base, key: 'z' }));
     expect(sum.value()).toEqual(digestOf([base, { ...base, key: 'z' }]));
+  });
+});
+
+describe('a record of a packed page', () => {
+  const anyPacked = fc.record({
+    key: fc.string({ unit: anyByte, maxLength: 20 }),
+    value: fc.uint8Array({ maxLength: 40 }),
+    expiresAtMs: fc.option(fc.nat()),
+    gap: fc.nat(1),
+  });
+
+  it('law: has the hash and the bucket that it has by itself, or none that is made where it lies', () =>
+    fc.assert(
+      fc.property(anyPacked, ({ key, value, expiresAtMs, gap }) => {
+        const bytes = Buffer.concat([Buffer.from('#'), Buffer.from(key, 'latin1'), Buffer.alloc(gap), value]);
+        const [start, keyEnd] = [1, 1 + key.length];
+        const page = new PackedPage({
+          bytes,
+          count: 1,
+          spans: Uint32Array.of(start, keyEnd, keyEnd + gap, bytes.length),
+          keyOf: () => key as Key,
+          valueOf: () => value,
+          versionOf: () => '1' as Version,
+          expiresAtMsOf: () => expiresAtMs,
+        });
+        const hasher = new RecordHasher(salt);
+        const found = hasher.hashPacked(page, 0);
+        const isPlain = /^[\x00-\x7f]*$/.test(key) && gap === 0;
+        expect(found && lanesToHex(found)).toBe(
+          isPlain ? lanesToHex(new RecordHasher(salt).hash({ key, value, expiresAtMs })) : null,
+        );
+        expect(bucketOfPacked(page, 0)).toBe(bucketOf(key));
+      }),
+    ));
+
+  it('is left to be made where it is too long for one piece', () => {
+    const long = (length: number) => {
+      const bytes = Buffer.alloc(length, 'v');
+      return new RecordHasher(salt).hashPacked(
+        new PackedPage({
+          bytes,
+          count: 1,
+          spans: Uint32Array.of(0, 1, 1, length),
+          keyOf: () => 'v' as Key,
+          valueOf: () => bytes.subarray(1),
+          versionOf: () => '1' as Version,
+          expiresAtMsOf: () => null,
+        }),
+        0,
+      );
+    };
+    expect(long(hashPieceBytes - 1)).not.toBeNull();
+    expect(long(hashPieceBytes)).toBeNull();
   });
 });

@@ -4,6 +4,7 @@
  *
  * Over key, value and whether the record expires; not over the time left, which moves by itself.
  */
+import type { PackedPage } from '../model/packed-page.ts';
 import { Hasher, lanes, lanesFromHex, lanesToHex, type Lanes } from './hash128.ts';
 
 /** `count` records whose salted hashes add up to `sum` (32 hexadecimal digits). */
@@ -39,14 +40,29 @@ export class RecordHasher {
 
   /** The hash of one record; valid until the next call. */
   hash(record: DigestedRecord): Lanes {
-    const { seed, scratch } = this;
-    // Whether it expires and where the key ends go into the seed: fields cannot run together.
-    scratch[0] = (seed[0] as number) ^ (record.expiresAtMs === null ? 0 : 0x5bd1e995);
-    scratch[1] = (seed[1] as number) ^ record.key.length;
-    scratch[2] = seed[2] as number;
-    scratch[3] = seed[3] as number;
+    const { scratch } = this;
+    this.seedFor(record.expiresAtMs, record.key.length);
     this.hasher.hashPair(scratch, record.key, record.value);
     return scratch;
+  }
+
+  /** As `hash`, of a record of a packed page where it lies. Null: it has to be made first. */
+  hashPacked({ view, packed }: PackedPage, index: number): Lanes | null {
+    const { scratch } = this;
+    const at = 4 * index;
+    const [start, keyEnd] = [packed.spans[at] as number, packed.spans[at + 1] as number];
+    if (packed.spans[at + 2] !== keyEnd) return null;
+    this.seedFor(packed.expiresAtMsOf(index), keyEnd - start);
+    return this.hasher.hashSpan(scratch, view, start, keyEnd, packed.spans[at + 3] as number) ? scratch : null;
+  }
+
+  /** Whether it expires and where the key ends go into the seed: fields cannot run together. */
+  private seedFor(expiresAtMs: number | null, keyLength: number): void {
+    const { seed, scratch } = this;
+    scratch[0] = (seed[0] as number) ^ (expiresAtMs === null ? 0 : 0x5bd1e995);
+    scratch[1] = (seed[1] as number) ^ keyLength;
+    scratch[2] = seed[2] as number;
+    scratch[3] = seed[3] as number;
   }
 
   /** As `hash`, over the version too: for records of a target that a plan rests on. */

@@ -71,6 +71,24 @@ export class Hasher {
     this.mix(into, written + value.length);
   }
 
+  /**
+   * As `hashPair`, of a key and a value right behind it where they lie; @returns false, and nothing hashed, for a key that UTF-8
+   * writes in other bytes, and for what does not fit.
+   */
+  hashSpan(into: Lanes, view: DataView, start: number, keyEnd: number, end: number): boolean {
+    const length = end - start;
+    if (length + keyEnd - start > hashPieceBytes) return false;
+    let all = 0;
+    for (let at = start; at < keyEnd; at += 1) all |= view.getUint8(at);
+    if (all > 0x7f) return false;
+    const { words, bytes } = this;
+    const whole = length >> 2;
+    for (let i = 0; i < whole; i += 1) words[i] = view.getInt32(start + (i << 2), true);
+    for (let i = whole << 2; i < length; i += 1) bytes[i] = view.getUint8(start + i);
+    this.mix(into, length);
+    return true;
+  }
+
   /** Hashes the first `length` bytes of the buffer. */
   private mix(into: Lanes, length: number): void {
     const { words, bytes } = this;

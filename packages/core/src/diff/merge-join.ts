@@ -17,6 +17,8 @@ import { toTargetKey, type PrefixRule } from '../transform/prefix-rule.ts';
 export interface JoinVisitor {
   sourceOnly(source: StoredRecord, targetKey: Key): void;
   matched(source: StoredRecord, target: StoredRecord): void;
+  /** Asked before `matched`, of records that lie in packed pages; false: the visitor wants them made. */
+  matchedPacked?(source: PackedPage, sourceIndex: number, target: PackedPage, targetIndex: number): boolean;
   targetOnly(target: StoredRecord): void;
   notCarried(entry: NotCarried): void;
   unplaced(entry: Unplaced, targetKey: Key): void;
@@ -163,6 +165,7 @@ export class MergeJoin {
     if (left === null || right === null) return false;
     const length = left.matchingKeys(leftAt, source.prefix.length, right, rightAt, target.prefix.length);
     for (let i = 0; i < length; i += 1) {
+      if (visitor.matchedPacked?.(left, leftAt + i, right, rightAt + i) === true) continue;
       const record = left.recordAt(leftAt + i);
       visitor.matched(record, right.recordAt(rightAt + i, keepsKeys ? record : null));
     }

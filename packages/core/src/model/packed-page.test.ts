@@ -72,6 +72,26 @@ describe('PackedPage', () => {
       }),
     ));
 
+  it('law: two values are the same if their bytes are, and neither record ends', () =>
+    fc.assert(
+      fc.property(anyKey, anyKey, fc.boolean(), (a, b, ends) => {
+        const page = (value: Key, expiresAtMs: number | null): PackedPage => {
+          const bytes = keyToBytes(`k${value}` as Key);
+          return new PackedPage({
+            bytes,
+            count: 1,
+            spans: Uint32Array.of(0, 1, 1, bytes.length),
+            keyOf: () => 'k' as Key,
+            valueOf: (start, end) => bytes.subarray(start, end),
+            versionOf: () => '1' as Version,
+            expiresAtMsOf: () => expiresAtMs,
+          });
+        };
+        expect(page(a, null).samePermanentValue(0, page(b, ends ? 5 : null), 0)).toBe(a === b && !ends);
+        expect(page(a, ends ? 5 : null).samePermanentValue(0, page(a, null), 0)).toBe(!ends);
+      }),
+    ));
+
   it('law: says where order breaks', () =>
     fc.assert(
       fc.property(fc.array(anyKey), (keys) => {

@@ -19,19 +19,23 @@ export interface PackedRecords {
   readonly valueOf: (start: number, end: number) => Uint8Array;
   readonly versionOf: (index: number) => Version;
   readonly expiresAtMsOf: (index: number) => number | null;
+  /** As `created` of a record; absent where the source says none. */
+  readonly createdOf?: (index: number) => Version;
 }
 
 const fieldsPerRecord = 4;
 
 export class PackedPage implements RecordPage {
   readonly packed: PackedRecords;
-  readonly notCarried: readonly NotCarried[] = [];
-  private readonly view: DataView;
+  readonly notCarried: readonly NotCarried[];
+  /** Over all of `packed.bytes`. */
+  readonly view: DataView;
   private all: readonly StoredRecord[] | null = null;
 
-  constructor(packed: PackedRecords) {
+  constructor(packed: PackedRecords, notCarried: readonly NotCarried[] = []) {
     const { bytes } = packed;
     this.packed = packed;
+    this.notCarried = notCarried;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -47,6 +51,20 @@ export class PackedPage implements RecordPage {
   /** One of `count`; each call makes another object. @param twin has the same key, and may have made it already */
   recordAt(index: number, twin: StoredRecord | null = null): StoredRecord {
     return new PackedRecord(this.packed, index, twin);
+  }
+
+  /** Whether both records stay for ever and have the same value: nothing is made of either. */
+  samePermanentValue(index: number, other: PackedPage, otherIndex: number): boolean {
+    const { spans, expiresAtMsOf } = this.packed;
+    const { spans: otherSpans, expiresAtMsOf: otherExpiresAtMsOf } = other.packed;
+    const at = index * fieldsPerRecord + 2;
+    const otherAt = otherIndex * fieldsPerRecord + 2;
+    const start = spans[at] as number;
+    const otherStart = otherSpans[otherAt] as number;
+    const length = (spans[at + 1] as number) - start;
+    if (length !== (otherSpans[otherAt + 1] as number) - otherStart) return false;
+    if (expiresAtMsOf(index) !== null || otherExpiresAtMsOf(otherIndex) !== null) return false;
+    return sameBytes(this.view, start, other.view, otherStart, length);
   }
 
   /** The first index whose key is not above the one before it; null when all are in order. */
@@ -156,6 +174,7 @@ function plainRecords({
   valueOf,
   versionOf,
   expiresAtMsOf,
+  createdOf,
 }: PackedRecords): readonly StoredRecord[] {
   const records: StoredRecord[] = [];
   for (let index = 0; index < count; index += 1) {
@@ -165,6 +184,7 @@ function plainRecords({
       value: valueOf(spans[at + 2] as number, spans[at + 3] as number),
       version: versionOf(index),
       expiresAtMs: expiresAtMsOf(index),
+      ...(createdOf === undefined ? {} : { created: createdOf(index) }),
     });
   }
   return records;
