@@ -170,6 +170,11 @@ variable "kms_keys" {
   description = "ARNs of keys that tables, parameters and secrets are encrypted with, where they are not AWS's own."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.kms_keys : !strcontains(arn, "*")])
+    error_message = "Name each key; wildcards give more than a migration needs."
+  }
 }
 
 variable "environment" {

@@ -3,6 +3,7 @@
  * repeat a command until it has come to its end, and weather. Judged by what is in the stores in the instant of each flip, and never by what the engine says.
  *
  *     plan ─► apply … ─► cutover … ─► (the reverse tail) ─► rollback …          each again and again, under faults
+ *                     └──── functions that follow, on a schedule ────┘          in half of the seeds
  */
 import {
   allCutoverRules,
@@ -16,7 +17,16 @@ import {
   type PrimaryRecord,
 } from '@keyferry/core';
 import { MemoryPrimarySwitch, MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
-import { applyReplicate, cutOver, makePlan, rollBackReplicate, type Engine, type RunOptions } from '../../src/index.ts';
+import {
+  applyReplicate,
+  cutOver,
+  Deadline,
+  makePlan,
+  rollBackReplicate,
+  tailSlice,
+  type Engine,
+  type RunOptions,
+} from '../../src/index.ts';
 import { Kernel } from './kernel.ts';
 import { Limbo } from './limbo.ts';
 import { MemoryPlan } from './memory-plan.ts';
@@ -96,6 +106,8 @@ export interface ReplicateRun {
   readonly flips: number;
   /** Whether instances were registered. */
   readonly isAcknowledged: boolean;
+  /** How functions that follow ended, by outcome; `crashed` and `failed` among them. */
+  readonly slices: ReadonlyMap<string, number>;
 }
 
 export async function runReplicateSeed(seed: number, rules: ReplicateRules = {}): Promise<ReplicateRun> {
@@ -106,6 +118,7 @@ export async function runReplicateSeed(seed: number, rules: ReplicateRules = {})
     traceHash: world.kernel.traceHash(),
     flips: world.flips,
     isAcknowledged: world.isAcknowledged,
+    slices: world.slices,
   };
 }
 
@@ -113,6 +126,7 @@ class World {
   readonly kernel = new Kernel(false);
   readonly violations = new Set<ReplicateViolation>();
   flips = 0;
+  readonly slices = new Map<string, number>();
   readonly isAcknowledged: boolean;
   private readonly prng: Prng;
   private readonly weather: Weather;
@@ -163,8 +177,15 @@ class World {
         if (outcome === 'differs') this.violations.add('differs');
         return outcome === 'proven';
       });
-    const { cutoverRules: rules } = this;
     if (!(await this.untilDone(apply))) return;
+    const following = this.functions();
+    await this.leadOver(apply);
+    this.writing = false;
+    await following;
+  }
+
+  private async leadOver(apply: (engine: Engine, options: RunOptions) => Promise<boolean>): Promise<void> {
+    const { cutoverRules: rules } = this;
     const cut = (engine: Engine, options: RunOptions) =>
       cutOver(engine, spec, { ...options, rules, confirmGone: this.dead() }).then(() => true);
     if (!(await this.untilDone(cut, (code) => code === 'phase.not-allowed'))) return;
@@ -198,7 +219,35 @@ class World {
     return false;
   }
 
-  private process<T>(work: (engine: Engine, options: RunOptions) => Promise<T>) {
+  /** In half of the seeds: a schedule of functions, some called twice, all crashed at their deadline. They give way. */
+  private async functions(): Promise<void> {
+    const draw = this.prng.fork('functions');
+    if (draw.chance(0.5)) return;
+    const timeoutMs = draw.pick([5000, 30_000]);
+    const everyMs = draw.pick([2000, 15_000]);
+    while (this.writing) {
+      await Promise.all(Array.from({ length: draw.chance(0.2) ? 2 : 1 }, () => this.slice(timeoutMs)));
+      await this.kernel.sleep(everyMs);
+    }
+  }
+
+  private async slice(timeoutMs: number): Promise<void> {
+    const ending = await this.process(async (engine, { holder, command }, process) => {
+      this.kernel.at(this.kernel.nowMs + timeoutMs, () => process.crash());
+      const deadline = new Deadline(engine.clock, timeoutMs);
+      try {
+        return (await tailSlice(engine, spec, { deadline, holder, command })).outcome;
+      } finally {
+        await deadline.close();
+      }
+    });
+    if (ending.kind === 'failed' && ending.error instanceof KeyferryError && ending.error.code === 'internal.invariant')
+      throw ending.error;
+    const how = ending.kind === 'returned' ? ending.value : ending.kind;
+    this.slices.set(how, (this.slices.get(how) ?? 0) + 1);
+  }
+
+  private process<T>(work: (engine: Engine, options: RunOptions, process: SimProcess) => Promise<T>) {
     this.processes += 1;
     const name = `process ${this.processes}`;
     const { kernel, weather, limbo } = this;
@@ -211,7 +260,7 @@ class World {
       holderIsGone: () => false,
       signal: process.signal,
     };
-    return process.run(() => work(engine, options));
+    return process.run(() => work(engine, options, process));
   }
 
   /** Two or three; one of them may die on the way, and is named gone by whoever tries next. */

@@ -1,7 +1,7 @@
 /**
  * Goal: under crashes, stalls, late and lost requests, a replication loses nothing of what an application wrote that follows
  * the switch or whose instances register at it, neither at the cutover nor on the way back; and each rule is there for
- * something (SPEC R38 to R49, R100 to R104).
+ * something (SPEC R38 to R49, R69, R100 to R104).
  * Method: seeds; then, for each rule that can be switched off, seeds until its counterexample is found. A seed that fails is
  * run again with `runReplicateSeed(seed)`.
  */
@@ -14,14 +14,18 @@ describe('replication under faults', () => {
   it('is equal at each flip, and leaves nothing behind', async () => {
     const failed: string[] = [];
     let [flips, acknowledged] = [0, 0];
+    const slices = new Map<string, number>();
     for (let seed = 1; seed <= seeds; seed += 1) {
       const run = await runReplicateSeed(seed);
       flips += run.flips;
       if (run.isAcknowledged) acknowledged += 1;
+      for (const [how, count] of run.slices) slices.set(how, (slices.get(how) ?? 0) + count);
       if (run.violations.length > 0) failed.push(`seed ${seed}: ${run.violations.join(', ')}`);
     }
     expect(failed).toEqual([]);
     expect(flips).toBe(2 * seeds);
+    // Functions carried changes, met each other and the commands that they give way to, and were killed.
+    expect([...slices.keys()]).toEqual(expect.arrayContaining(['done', 'waiting', 'stopped', 'crashed', 'idle']));
     // Both kinds of applications were among them.
     expect(acknowledged).toBeGreaterThan(seeds / 4);
     expect(acknowledged).toBeLessThan((3 * seeds) / 4);

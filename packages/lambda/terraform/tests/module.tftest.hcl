@@ -385,7 +385,8 @@ run "refuses_what_cannot_be" {
     fan_out        = "pigeons"
     timeout        = 901
     ssm_parameters = ["arn:aws:ssm:eu-west-1:123456789012:parameter/*"]
+    kms_keys       = ["arn:aws:kms:eu-west-1:123456789012:key/*"]
   }
 
-  expect_failures = [var.migration, var.functions, var.fan_out, var.timeout, var.ssm_parameters]
+  expect_failures = [var.migration, var.functions, var.fan_out, var.timeout, var.ssm_parameters, var.kms_keys]
 }
