@@ -15,6 +15,7 @@ import { MemoryStateStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
 import { breakLock, listLocks, lockLeaseMs } from './lock.ts';
+import { withSession } from './session.ts';
 
 async function planned(count = 30): Promise<{ stage: Stage; apply: (hooks?: RunHooks) => Promise<unknown> }> {
   const stage = new Stage({ spec: { workers: 1 } });
@@ -103,6 +104,40 @@ describe('the lock of a migration', () => {
   });
 });
 
+describe('a run that may have lost its lock', () => {
+  /** Sleeps, then wants to be certain. @returns when it was, in virtual milliseconds since it took the lock; or the error's code */
+  const certainAfter = (sleepMs: number, outageMs: number, during?: (stage: Stage) => void) => {
+    const stage = new Stage();
+    const state = new Slow(stage);
+    return stage.run(() =>
+      stage.startAs(
+        async (engine, options) => {
+          const beganAtMs = engine.clock.monotonicMs();
+          const work = withSession(engine, stage.spec, options, async ({ lock }) => {
+            state.untilMs = stage.kernel.nowMs + outageMs;
+            await engine.clock.sleep(sleepMs);
+            during?.(stage);
+            await lock.untilCertain(options.signal);
+            return engine.clock.monotonicMs() - beganAtMs;
+          });
+          return await work.catch((error: unknown) => (error as { readonly code: string }).code);
+        },
+        { state },
+      ),
+    );
+  };
+
+  it('writes on within its lease, and behind that only once it was renewed', async () => {
+    expect(await certainAfter(lockLeaseMs - 1000, lockLeaseMs + 5000)).toBeLessThan(lockLeaseMs);
+    expect(await certainAfter(lockLeaseMs + 1000, lockLeaseMs + 5000)).toBeGreaterThanOrEqual(lockLeaseMs + 5000);
+  });
+
+  it('learns that it is lost', async () => {
+    const takeAway = (stage: Stage): void => stage.state.database.scope('lock', 'locks').clear();
+    expect(await certainAfter(lockLeaseMs + 1000, lockLeaseMs + 5000, takeAway)).toBe('lease.lost');
+  });
+});
+
 describe('a run that lost its lock', () => {
   it('stops even when it only waits for a chunk that somebody else holds', async () => {
     const { stage, apply } = await planned(5);
@@ -116,6 +151,26 @@ describe('a run that lost its lock', () => {
     expect(stage.target.snapshot().has(keyFromText('dst/k0000'))).toBe(false);
   });
 });
+
+/** A state that answers no write for a while. */
+class Slow extends MemoryStateStore {
+  /** By the wall clock. */
+  untilMs = 0;
+  private readonly stage: Stage;
+
+  constructor(stage: Stage) {
+    super({ database: stage.state.database });
+    this.stage = stage;
+  }
+
+  override async write<K extends StateKind>(
+    ...args: Parameters<MemoryStateStore['write']>
+  ): Promise<StateWriteOutcome<K>> {
+    const { kernel } = this.stage;
+    if (kernel.nowMs < this.untilMs) await kernel.sleep(this.untilMs - kernel.nowMs);
+    return (await super.write(...args)) as StateWriteOutcome<K>;
+  }
+}
 
 /** A state in which a living worker of another run holds the first chunk for an hour. */
 class HeldChunk extends MemoryStateStore {

@@ -19,6 +19,7 @@ import { listItems, locksScope, writeItem } from './state-items.ts';
 
 export const lockLeaseMs = 20_000;
 const waitBetweenTriesMs = 500;
+const certainEveryMs = 100;
 
 export interface LockRequest {
   readonly migration: MigrationId;
@@ -43,6 +44,8 @@ export class RunLock {
   private readonly heartbeat: Promise<void>;
   private lock: LockState;
   private version: StateVersion;
+  /** By the monotonic clock: until then nobody else can have taken it. */
+  private certainUntilMs: number;
   private readonly lost = new AbortController();
   private readonly anyLost: AbortSignal;
   /** The run that held it before and did not give it back; its workers are dead with it. */
@@ -55,8 +58,10 @@ export class RunLock {
     version: StateVersion,
     takenFrom: RunId | null,
     turn: LockRequest['turn'],
+    askedAtMs: number,
   ) {
     this.env = env;
+    this.certainUntilMs = askedAtMs + lockLeaseMs;
     this.migration = migration;
     this.lock = lock;
     this.version = version;
@@ -71,7 +76,7 @@ export class RunLock {
     const deadlineMs = env.clock.monotonicMs() + request.timeoutMs;
     for (;;) {
       const current = await withRetry(env, 'lock', () => env.state.read('lock', locksScope, migration));
-      const nowMs = env.clock.nowMs();
+      const [nowMs, askedAtMs] = [env.clock.nowMs(), env.clock.monotonicMs()];
       const gone = current !== null && request.holderIsGone(current.item);
       if (current === null || gone || !lockIsHeld(current.item, nowMs)) {
         const random = [env.random.uint32(), env.random.uint32()] as const;
@@ -90,7 +95,8 @@ export class RunLock {
         );
         const change = await writeItem(env, 'lock', locksScope, migration, lock, current?.version ?? 'absent');
         if (change.kind === 'written') {
-          return new RunLock(env, migration, lock, change.version, gone ? current.item.run : null, request.turn);
+          const takenFrom = gone ? current.item.run : null;
+          return new RunLock(env, migration, lock, change.version, takenFrom, request.turn, askedAtMs);
         }
         continue; // somebody else took it in between: look again who
       }
@@ -109,6 +115,21 @@ export class RunLock {
   assertHeld(cause?: unknown): void {
     if (!this.anyLost.aborted) return;
     throw new KeyferryError('lease.lost', { migration: this.migration, lock: this.lock.lock }, { cause });
+  }
+
+  /**
+   * Resolves at once while nobody else can hold it, by its lease. A run that slept past that waits until its heartbeat has
+   * renewed it. For writes that no fence keeps from coming late.
+   * @throws {KeyferryError} `lease.lost`
+   */
+  async untilCertain(signal: StopSignal | undefined): Promise<void> {
+    const { clock } = this.env;
+    for (;;) {
+      this.assertHeld();
+      if (clock.monotonicMs() < this.certainUntilMs) return;
+      if (signal !== undefined) assertNotStopped(this.migration, signal);
+      await clock.sleep(certainEveryMs, signal);
+    }
   }
 
   /** Asks the state whether the lock is still this run's; `assertHeld` knows what the last heartbeat met. */
@@ -134,10 +155,11 @@ export class RunLock {
       await clock.sleep(lockLeaseMs / 4, this.stop.signal);
       if (this.stop.signal.aborted) return;
       try {
+        const askedAtMs = clock.monotonicMs();
         const next = renewLock(this.lock, clock.nowMs(), lockLeaseMs);
         const change = await writeItem(this.env, 'lock', locksScope, this.migration, next, this.version);
         if (change.kind === 'lost') this.lost.abort();
-        else [this.lock, this.version] = [next, change.version];
+        else [this.lock, this.version, this.certainUntilMs] = [next, change.version, askedAtMs + lockLeaseMs];
       } catch {
         this.lost.abort(); // state out of reach for longer than the retries last: the lease will end, so stop
       }

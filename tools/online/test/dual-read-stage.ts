@@ -5,7 +5,15 @@
  */
 import { openClient, type OnlineClient } from '@keyferry/client';
 import { VirtualClock } from '@keyferry/client/testing';
-import { keyFromText, keyToText, unlimited, type Message, type MigrationId, type MigrationSpec } from '@keyferry/core';
+import {
+  keyFromText,
+  keyToText,
+  unlimited,
+  type Message,
+  type MigrationId,
+  type MigrationSpec,
+  type OnlineSource,
+} from '@keyferry/core';
 import { MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
 import {
   applyDualRead,
@@ -26,6 +34,8 @@ import {
 import { MemoryPlan } from '@keyferry/engine/testing';
 
 const migration = 'shop' as MigrationId;
+/** Of instances, and as the migration says. */
+export const requestLifeMs = 5000;
 const prefix = keyFromText('app/');
 export const text = (value: Uint8Array | undefined): string | undefined =>
   value === undefined ? undefined : Buffer.from(value).toString();
@@ -38,6 +48,8 @@ export interface Hooks {
   readonly confirmGone?: readonly string[];
   /** As a kind of store that no application could use while it moves. */
   readonly isSourceUnable?: boolean;
+  /** As the controller uses it, in the place of the stage's own. */
+  readonly source?: OnlineSource;
 }
 
 export class DualReadStage {
@@ -61,7 +73,7 @@ export class DualReadStage {
       online: {
         instancesMin: 2,
         barrierTimeoutMs: 10_000,
-        requestLifeMs: 5000,
+        requestLifeMs,
         ...spec,
       },
       sourceStore: 'old',
@@ -98,7 +110,7 @@ export class DualReadStage {
       target: this.target.onlineTarget(migration, this.heldSwitch),
       clock: this.clock,
       leaseMs: 3000,
-      requestLifeMs: 5000,
+      requestLifeMs,
       waitMaxMs: 600_000,
       pollMs: 200,
     });
@@ -192,7 +204,7 @@ export class DualReadStage {
     return found;
   }
 
-  private process({ during, confirmGone = [], isSourceUnable = false }: Hooks): {
+  private process({ during, confirmGone = [], isSourceUnable = false, source }: Hooks): {
     engine: Engine;
     options: RunOptions & OnlineOptions;
   } {
@@ -215,7 +227,7 @@ export class DualReadStage {
       },
       online: {
         place: new MemorySwitch(this.heldSwitch),
-        source: isSourceUnable ? null : this.source.onlineSource(),
+        source: isSourceUnable ? null : (source ?? this.source.onlineSource()),
         target: this.target.onlineTarget(migration, this.heldSwitch),
       },
     };

@@ -4,10 +4,10 @@
  * Method: real instances of the client and the engine's commands on the same memory stores, in virtual time. Each instance
  * keeps a tally of its own keys, which is the oracle.
  */
-import { keyFromText, type Message, type MessageCode } from '@keyferry/core';
+import { keyFromText, type Message, type MessageCode, type OnlineSource } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { bytes, crowdedStage } from './crowd.ts';
-import { DualReadStage } from './dual-read-stage.ts';
+import { DualReadStage, requestLifeMs } from './dual-read-stage.ts';
 
 describe('dual-read', () => {
   it('brings every record and every change to the target, and leaves nothing of its own there', async () => {
@@ -121,6 +121,28 @@ describe('dual-read', () => {
       expect(stage.valuesIn(way === 'forward' ? stage.target : stage.source)).toEqual(crowd.expected());
     },
   );
+
+  it('outlives what a controller that died on its way back had asked of the source', async () => {
+    const stage = new DualReadStage({ instancesMin: 1 });
+    const app = await stage.clock.until(stage.openClient('app'));
+    await stage.run('apply');
+    await stage.clock.until(app.put('app/new', '1'));
+    const whole = stage.source.onlineSource();
+    let asked = 0;
+    const ask: OnlineSource['ask'] = async (key, request) => {
+      if (request.kind !== 'write') return await whole.ask(key, request);
+      asked += 1;
+      void stage.clock.sleep(requestLifeMs - 1).then(() => whole.ask(key, request));
+      throw new RangeError('killed');
+    };
+    const source = Object.assign(Object.create(whole) as OnlineSource, { ask });
+    expect(await stage.failureOf('rollback', { source })).toBe('RangeError: killed');
+    await stage.run('rollback');
+    await stage.clock.until(app.delete('app/new'));
+    await stage.clock.advance(2 * requestLifeMs);
+    expect([asked, stage.valuesIn(stage.source)]).toEqual([1, {}]);
+    await stage.clock.until(app.close());
+  });
 
   it('gives the first barrier up when too few instances come, and writes go on in the source', async () => {
     const stage = new DualReadStage({ instancesMin: 2 });

@@ -8,7 +8,8 @@
  * It needs no feed: the target stands still, holds each key's last word, and knows what backfill copied by its origin. What
  * the source says already is left alone, so a drain that died is simply begun again. Each write is conditional on the
  * version that was scanned. One whose answer was lost may still arrive, and must not do so once applications write the
- * source again: then the drain waits for as long as a request can live (SPEC R27).
+ * source again: then the drain waits for as long as a request can live. So it does where an earlier run may have died over it,
+ * and whoever sends one is certain of its lock: what slept past that is no longer outlived by anybody (SPEC R27).
  */
 import {
   carryBack,
@@ -24,6 +25,7 @@ import {
   type Write,
 } from '@keyferry/core';
 import { openImage } from '../../image.ts';
+import type { RunLock } from '../../lock.ts';
 import { assertNotStopped, type Engine } from '../../migration.ts';
 import { withRetry } from '../../retry.ts';
 import { joinOnline, type JoinedKey } from './online-join.ts';
@@ -42,14 +44,16 @@ const expirySkewMs = 5000;
 const passesMax = 5;
 const keysNamed = 20;
 
-/** @throws {KeyferryError} `source.stray-write` when the source does not come to rest; `run.interrupted` */
-export async function drain(
-  engine: Engine,
-  spec: MigrationSpec,
-  parts: OnlineParts,
-  signal?: StopSignal,
-): Promise<Drained> {
-  const work = new Drain(engine, spec, parts, signal);
+export interface DrainRun {
+  readonly lock: Pick<RunLock, 'untilCertain'>;
+  /** An earlier run may have begun to drain, and requests of it may be under way. */
+  readonly takenOver: boolean;
+  readonly signal: StopSignal;
+}
+
+/** @throws {KeyferryError} `source.stray-write` when the source does not come to rest; `run.interrupted`; `lease.lost` */
+export async function drain(engine: Engine, spec: MigrationSpec, parts: OnlineParts, run: DrainRun): Promise<Drained> {
+  const work = new Drain(engine, spec, parts, run);
   for (let pass = 1; ; pass += 1) {
     const left = await work.pass();
     if (left.length === 0) return work.done;
@@ -72,20 +76,22 @@ class Drain {
   private readonly engine: Engine;
   private readonly spec: MigrationSpec;
   private readonly parts: OnlineParts;
-  private readonly signal: StopSignal | undefined;
+  private readonly run: DrainRun;
   /** By the monotonic clock: the last request whose outcome is not known. */
-  private unknownAtMs: number | null = null;
+  private unknownAtMs: number | null;
 
-  constructor(engine: Engine, spec: MigrationSpec, parts: OnlineParts, signal: StopSignal | undefined) {
+  constructor(engine: Engine, spec: MigrationSpec, parts: OnlineParts, run: DrainRun) {
     this.engine = engine;
     this.spec = spec;
     this.parts = parts;
-    this.signal = signal;
+    this.run = run;
+    this.unknownAtMs = run.takenOver ? engine.clock.monotonicMs() : null;
   }
 
   /** @returns the keys at which there was something to do */
   async pass(): Promise<readonly Key[]> {
-    const { engine, spec, parts, signal } = this;
+    const { engine, spec, parts } = this;
+    const { signal } = this.run;
     const touched: Key[] = [];
     const view = await openImage(engine, spec, signal);
     try {
@@ -93,7 +99,7 @@ class Drain {
         const pending = await this.pendingOf(page);
         for (let at = 0; at < pending.length; at += requestsAtOnce) {
           assertNotStopped(spec.migration, signal);
-          await Promise.all(pending.slice(at, at + requestsAtOnce).map((each) => this.carry(each)));
+          await allEnded(pending.slice(at, at + requestsAtOnce).map((each) => this.carry(each)));
         }
         touched.push(...pending.map(({ key }) => key));
         if (pending.length > 0) engine.host.emit({ code: 'drain.progress', data: this.done });
@@ -137,10 +143,12 @@ class Drain {
 
   private async ask(key: Key, request: Parameters<OnlineParts['source']['ask']>[1]): Promise<OnlineSourceAnswer> {
     const { source } = this.parts;
+    const { lock, signal } = this.run;
     return await withRetry(
       this.engine,
       'write source',
       async () => {
+        await lock.untilCertain(signal);
         try {
           return await source.ask(key, request);
         } catch (error) {
@@ -148,18 +156,24 @@ class Drain {
           throw error;
         }
       },
-      this.signal,
+      signal,
     );
   }
 
   private async outliveRequests(): Promise<void> {
     if (this.unknownAtMs === null) return;
     const { clock } = this.engine;
+    const { signal } = this.run;
     const untilMs = this.unknownAtMs + this.parts.terms.requestLifeMs;
     while (clock.monotonicMs() <= untilMs) {
-      assertNotStopped(this.spec.migration, this.signal);
-      await clock.sleep(untilMs - clock.monotonicMs() + 1, this.signal);
+      assertNotStopped(this.spec.migration, signal);
+      await clock.sleep(untilMs - clock.monotonicMs() + 1, signal);
     }
     this.unknownAtMs = null;
   }
+}
+
+/** As `Promise.all`, but none of them goes on once it is over. */
+async function allEnded(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }

@@ -55,6 +55,7 @@ export async function rollBackDualRead(
   return await withSession(engine, spec, options, async (session) => {
     session.after('roll-back', spec, 'rollback');
     await confirmGone(engine, parts.place, parts.place.where, options.confirmGone);
+    const takenOver = session.phase === 'rolling-back';
     let drained: Drained = { put: 0, deleted: 0 };
     const walked = await walk({ engine, spec, parts, session, options }, 'rollback', {
       fence: async () => ({
@@ -62,7 +63,7 @@ export async function rollBackDualRead(
         rolledBack: session.state?.rolledBack ?? nothingRolledBack,
       }),
       drain: async () => {
-        drained = await drain(engine, spec, parts, options.signal);
+        drained = await drain(engine, spec, parts, { lock: session.lock, takenOver, signal: options.signal });
       },
       clear: () => clearTarget(engine, spec, session, options),
     });
