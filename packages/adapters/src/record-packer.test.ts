@@ -2,7 +2,7 @@
 import { keyFromBytes, type Key, type RecordPage } from '@keyferry/core';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { copyBytes } from './etcd-v2-datadir/byte-slabs.ts';
+import { copyBytes } from './bytes.ts';
 import { RecordPacker } from './record-packer.ts';
 
 const anyRecord = fc.record({

@@ -3,7 +3,7 @@
  * themselves. Half a dozen objects a record, which nobody looks at, would be most of what such a store costs.
  */
 import { PackedPage, type Key, type NotCarried, type Version } from '@keyferry/core';
-import { byteString } from './etcd-v2-datadir/byte-slabs.ts';
+import { byteString } from './bytes.ts';
 
 const bytesMin = 4096;
 

@@ -5,6 +5,7 @@
  * What is dropped stays in its slab. The log may be many times as large as what it leaves, so the tree copies the living into
  * fresh slabs when most of what was added is dead (`isMostlyDead`).
  */
+import { copyBytes, loopBytesMax, noBytes } from '../bytes.ts';
 
 /** Bytes that somebody else holds: good until the next record of the log. */
 export interface ByteSpan {
@@ -20,28 +21,7 @@ export type Place = number;
 const [slabBytesMin, slabBytesMax] = [16 * 1024, 1024 * 1024];
 /** Below this much nothing is worth a copy. */
 const keptBytesMin = 32 * 1024 * 1024;
-/** Up to here a loop is faster than a call that copies. */
-const loopBytesMax = 256;
 const slabFactor = 2 ** 32;
-
-export const noBytes = Buffer.alloc(0);
-
-/** Node's own slice, which its types leave out: half the cost of `toString` with a name to look up. */
-interface Latin1 {
-  latin1Slice(start: number, end: number): string;
-}
-
-/** As a byte string: each unit is one byte. */
-export function byteString(bytes: Buffer, start: number, end: number): string {
-  return start === end ? '' : (bytes as Buffer & Latin1).latin1Slice(start, end);
-}
-
-/** Into a buffer that has room for it. */
-export function copyBytes(from: Buffer, start: number, end: number, into: Buffer, at: number): void {
-  const length = end - start;
-  if (length > loopBytesMax) from.copy(into, at, start, end);
-  else for (let i = 0; i < length; i += 1) into[at + i] = from[start + i] as number;
-}
 
 export class ByteSlabs {
   private readonly slabs: Buffer[] = [noBytes];

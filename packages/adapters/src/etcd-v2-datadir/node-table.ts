@@ -10,7 +10,8 @@
  * What few nodes have, an expiry, is kept beside it. Rows of removed nodes are given out again. It knows nothing of what a
  * request may do: that is v2-tree.ts.
  */
-import { byteString, ByteSlabs, type ByteSpan, type Place } from './byte-slabs.ts';
+import { byteString } from '../bytes.ts';
+import { ByteSlabs, type ByteSpan, type Place } from './byte-slabs.ts';
 import type { Expiring } from './ttl-heap.ts';
 
 /** A row of the table: good until the node is removed. */

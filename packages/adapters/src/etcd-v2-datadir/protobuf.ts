@@ -5,7 +5,7 @@
  * are bytes that need not be UTF-8 (a library would replace them), and every length has to be checked against the bytes
  * that are there, because the bytes may be damaged. Unknown fields are skipped, as protobuf asks for.
  */
-import { byteString } from './byte-slabs.ts';
+import { byteString } from '../bytes.ts';
 
 /** The bytes are not such a message. Whoever knows the file and the place turns it into an error that says so. */
 export class Malformed extends Error {

@@ -9,7 +9,8 @@
  * Source: etcd 3.4 `etcdserver/etcdserverpb/etcdserver.proto`, `raft_internal.proto`; 3.5 `api/membershippb`.
  */
 import { FieldReader, Malformed } from './protobuf.ts';
-import { noBytes, type ByteSpan } from './byte-slabs.ts';
+import { noBytes } from '../bytes.ts';
+import { type ByteSpan } from './byte-slabs.ts';
 
 const methods = ['PUT', 'POST', 'DELETE', 'QGET', 'SYNC'] as const;
 export type Method = (typeof methods)[number];

@@ -23,7 +23,7 @@ import {
   type ScanOptions,
   type StoreView,
 } from '@keyferry/core';
-import { byteString } from './byte-slabs.ts';
+import { byteString } from '../bytes.ts';
 import { directoryOf } from '../etcd-v2/directory.ts';
 import { none, type NodeId, type NodeTable } from './node-table.ts';
 import type { Order, OrderedTree } from './ordered-tree.ts';

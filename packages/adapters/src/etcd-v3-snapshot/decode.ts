@@ -1,7 +1,7 @@
 /** Reads what `key` and `lease` of a snapshot hold. Nothing of it is trusted; see key-value.ts for the form. */
 import type { Key } from '@keyferry/core';
 import type { LeafEntry } from '../bbolt/reader.ts';
-import { byteString, noBytes } from '../etcd-v2-datadir/byte-slabs.ts';
+import { byteString, noBytes } from '../bytes.ts';
 import { FieldReader, Malformed } from '../etcd-v2-datadir/protobuf.ts';
 import { readRevision } from './key-value.ts';
 

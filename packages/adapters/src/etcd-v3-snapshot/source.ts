@@ -26,7 +26,7 @@ import {
   type StoreView,
   type Version,
 } from '@keyferry/core';
-import { copyBytes } from '../etcd-v2-datadir/byte-slabs.ts';
+import { copyBytes } from '../bytes.ts';
 import { RecordPacker } from '../record-packer.ts';
 import { openSpooledView } from '../spool/spooled-view.ts';
 import { etcdV3SnapshotCapabilities, reservedPrefix } from './capabilities.ts';
