@@ -27,6 +27,7 @@ export class Interrupt {
   private readonly timer: NodeJS.Timeout | null;
   /** What the process is to exit with once the command has come to its end; null before. */
   private result: number | null = null;
+  private heardSince = false;
 
   constructor(source: SignalSource, options: InterruptOptions) {
     this.options = options;
@@ -48,14 +49,17 @@ export class Interrupt {
   }
 
   private receive(signal: 'SIGINT' | 'SIGTERM'): void {
-    if (!this.signal.aborted) this.stop(signal);
-    else this.options.exitNow(this.result ?? (signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated));
+    if (this.result !== null) {
+      if (this.heardSince) this.options.exitNow(this.result);
+      this.heardSince = true;
+    } else if (!this.signal.aborted) this.stop(signal);
+    else this.options.exitNow(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated);
   }
 
   private stop(reason: StopReason): void {
     if (this.signal.aborted) return;
     this.controller.abort(reason);
-    if (this.result === null) this.options.onStop(reason);
+    this.options.onStop(reason);
   }
 }
 

@@ -9,6 +9,7 @@ import { isParallel, whoAsks } from './parallel.ts';
 import { usageError } from './usage-error.ts';
 import { rehearsalView } from './views/parallel/rehearsal.ts';
 import { loadAdapters, loadEngine, openConfig, runOptions, withState } from './wiring.ts';
+import { holdYoung } from './young-generation.ts';
 
 export interface RehearseFlags {
   readonly v2: string;
@@ -93,6 +94,7 @@ async function wired<T>(
   const { wireParallel } = await loadAdapters();
   const { lentRetry } = await loadEngine();
   const parallel = await wireParallel(config, migration, { redactor, repeat: lentRetry(env) });
+  holdYoung();
   try {
     return await work(parallel);
   } finally {

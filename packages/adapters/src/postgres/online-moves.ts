@@ -3,7 +3,7 @@
  * instances of a migration, made when the first of them watches.
  *
  *     open ─► outbox and triggers, if they are not there ─► from the server's snapshot on ─► a look, four times a second
- *                                                                          └─► what is ten minutes old is deleted
+ *                                            what lies behind its own place of ten minutes ago is deleted ◄─┘
  *
  * A slot of the server's log for every watch of every instance would keep the log of the whole server back for each; NOTIFY has
  * no past and makes all who commit wait for one lock; and what an instance notes by itself misses whoever writes SQL by himself,

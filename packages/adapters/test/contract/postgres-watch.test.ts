@@ -99,4 +99,50 @@ describe.skipIf(!available.ok)(`watchers of PostgreSQL 15${available.note}`, () 
     expect(step).toMatchObject({ kind: 'moves', moves: [{ key: key('b') }] });
     await close();
   });
+
+  it('gives an outbox that grew while nobody read up part by part, and tells meanwhile', async () => {
+    const { moves, key, table, source, close } = await openTable();
+    const range = { start: key(''), end: null };
+    await positionNow(moves, range);
+    await server.psql(`INSERT INTO ${table} SELECT 'k' || i, 'v' FROM generate_series(1, 12000) i`);
+    const later = await positionNow(moves, range);
+    const names = new OutboxFeed(source, watchFeedName(table)).names;
+    const { tables } = await source.load();
+    const reader = new OutboxReader(source, names, tables, later, 10);
+    reader.confirm(later);
+    const kept = async (): Promise<number> => Number(await server.psql(`SELECT count(*) FROM ${names.outbox}`));
+    await reader.read({ changesMax: 10, waitMs: 0 });
+    expect(await kept()).toBe(2000);
+    await server.psql(`INSERT INTO ${table} VALUES ('last', 'v')`);
+    const step = await reader.read({ changesMax: 10, waitMs: 5000 });
+    expect([step.kind, await kept()]).toEqual(['told', 1]);
+    await close();
+  });
+
+  it('tells again what a look found whose end failed', async () => {
+    const { moves, key, table, source, close } = await openTable();
+    const start = await positionNow(moves, { start: key(''), end: null });
+    for (const name of ['a', 'b', 'c']) await server.psql(`INSERT INTO ${table} VALUES ('${name}', 'v')`);
+    let failures = 1;
+    const transaction: typeof source.sessions.transaction = async (...args) => {
+      const result = await source.sessions.transaction(...args);
+      failures -= 1;
+      if (failures === 0) throw new RangeError('the connection broke at the end');
+      return result;
+    };
+    const sessions = Object.assign(Object.create(source.sessions) as typeof source.sessions, { transaction });
+    const names = new OutboxFeed(source, watchFeedName(table)).names;
+    const { tables } = await source.load();
+    const reader = new OutboxReader({ ...source, sessions }, names, tables, start, 10);
+    const look = () => reader.read({ changesMax: 1, waitMs: 5000 });
+    await expect(look()).rejects.toThrow('broke at the end');
+    const told: (string | undefined)[] = [];
+    while (told.length < 3) {
+      const step = await look();
+      if (step.kind === 'lost') throw new RangeError(step.why);
+      told.push(...step.transactions.flatMap(({ rows }) => rows.map((row) => row.key?.toString())));
+    }
+    expect(told).toEqual(['a', 'b', 'c'].map(key));
+    await close();
+  });
 });

@@ -10,6 +10,7 @@ import { inspectView } from '../views/inspect/index.ts';
 import { membersView } from '../views/inspect/members.ts';
 import { usageError } from '../usage-error.ts';
 import { loadAdapters, openConfig } from '../wiring.ts';
+import { holdYoung } from '../young-generation.ts';
 
 /** The release that the import was tried on. */
 const newestTested = '3.3.3';
@@ -85,6 +86,7 @@ export default class Inspect extends BaseCommand {
       }
       run.progress.begin('reading');
       const { inspectDataDirectory } = await import('@keyferry/adapters/etcd-v2-datadir');
+      holdYoung();
       const result = await run.reading(inspectDataDirectory(args.path, flags['wal-dir'] ?? null, Date.now()));
       return { result, view: inspectView, exitCode: result.problem === null ? exitCodes.done : exitCodes.failed };
     });
@@ -106,6 +108,7 @@ export default class Inspect extends BaseCommand {
       }
       run.progress.begin('reading');
       const { inspectArchive, repairArchive } = await import('@keyferry/adapters/apicurio');
+      holdYoung();
       const { repaired: into, release } = flags;
       const report = await run.reading(inspectArchive(file, release));
       const repaired =
@@ -135,6 +138,7 @@ export default class Inspect extends BaseCommand {
       }
       run.progress.begin('reading');
       const { compareLiveMembers, compareMembers } = await import('@keyferry/adapters/etcd-v2-datadir');
+      holdYoung();
       const paths = [first, ...others];
       const directory = (dataDir: string) => ({ dataDir, walDir: null });
       const access = flags.store === undefined ? undefined : await accessOf(run, flags.store);

@@ -127,7 +127,7 @@ export function changesOf(xid: string, { kind, key: bytes, value }: OutboxRow, r
   const key = keyFromBytes(bytes);
   if (!rangeHolds(range, key)) return [];
   if (kind === 'delete') return [{ kind: 'delete', key }];
-  // The number that xmin has, which is its low half.
+  // The low half of the transaction's number, as xmin has it; a row that was written behind a savepoint has another xmin.
   const version = String(BigInt(xid) % 2n ** 32n) as Version;
   return [{ kind: 'put', key, value: value ?? new Uint8Array(0), version, expiresAtMs: null }];
 }

@@ -2,7 +2,7 @@
  * Reads an outbox: which transactions ended since a position, in what order, and the rows that they changed.
  *
  *     read ─► which ended between the snapshot of the position and now ─► their rows, whole transactions ─► a position
- *     confirm(position) ─► what lies before it is deleted with the next read
+ *     confirm(position) ─► what lies before it is deleted with the next reads
  *
  * Transactions are told by the number of the last thing that they wrote. Whoever changes a row waits for the one that changed it
  * before, so of any key that is the order in which it was changed. Nobody tells a reader that something was written: it looks.
@@ -22,6 +22,8 @@ const stepBytesMax = 16 * 1024 * 1024;
 /** Transactions whose numbers are known at once. */
 const listedMax = 50_000;
 const confirmEveryMs = 1000;
+/** Rows that are deleted at once: what grew while nobody read must not take longer than a statement may. */
+const deletedAtOnce = 10_000;
 
 /** One that ended, as the list has it. */
 interface Ended {
@@ -83,9 +85,13 @@ export class OutboxReader {
     const place = placeOf(this.at);
     if (place === null) return lost(`${this.at} is no position of an outbox`);
     const untilMs = systemClock.monotonicMs() + waitMs;
-    await this.deleteConfirmed(place);
+    await this.deleteConfirmed(place).catch(goesOnGrowing);
     for (;;) {
-      const step = await this.step(place, changesMax);
+      const step = await this.step(place, changesMax).catch((error: unknown): never => {
+        // It may have gone on by transactions that nobody was given.
+        this.part = null;
+        throw error;
+      });
       if (step.kind === 'lost') return step;
       const leftMs = untilMs - systemClock.monotonicMs();
       const isOver = signal?.aborted === true || leftMs <= 0;
@@ -97,7 +103,7 @@ export class OutboxReader {
     }
   }
 
-  /** What lies before it may be deleted with the next read. */
+  /** What lies before it may be deleted with the next reads. */
   confirm(position: Position): void {
     const place = placeOf(position);
     if (place !== null) this.confirmed = { snapshot: place.snapshot, isDone: false };
@@ -108,7 +114,7 @@ export class OutboxReader {
     if (place === null) return;
     this.confirmedAtMs = Number.NEGATIVE_INFINITY;
     // Whoever opens next deletes what could not be deleted now.
-    await this.deleteConfirmed(place).catch(() => undefined);
+    await this.deleteConfirmed(place).catch(goesOnGrowing);
   }
 
   private async step(place: OutboxPlace, changesMax: number): Promise<Step> {
@@ -245,14 +251,21 @@ export class OutboxReader {
       );
       // Others may read the same outbox, and what one has given up is gone for all.
       const before = snapshotFromText(rows[0]?.confirmed ?? '');
-      if (before !== null && !seesAllOf(confirmed.snapshot, before)) return;
-      await session.query(`UPDATE ${names.register} SET confirmed = $2 WHERE name = $1`, [names.name, text]);
-      await session.query(
-        `DELETE FROM ${names.outbox} WHERE xid < pg_snapshot_xmax($1::pg_snapshot) AND pg_visible_in_snapshot(xid, $1::pg_snapshot)`,
-        [text],
-      );
+      if (before === null || seesAllOf(confirmed.snapshot, before)) {
+        await session.query(`UPDATE ${names.register} SET confirmed = $2 WHERE name = $1`, [names.name, text]);
+      }
     });
-    confirmed.isDone = true;
+    const { rowCount } = await this.source.sessions.transaction('deleting what was carried', (session) =>
+      session.query(
+        `DELETE FROM ${names.outbox} WHERE id IN (SELECT id FROM ${names.outbox}
+           WHERE xid < pg_snapshot_xmax($1::pg_snapshot) AND pg_visible_in_snapshot(xid, $1::pg_snapshot)
+           ORDER BY id LIMIT ${deletedAtOnce})`,
+        [text],
+      ),
+    );
+    // The next read goes on at once.
+    if (rowCount === deletedAtOnce) this.confirmedAtMs = Number.NEGATIVE_INFINITY;
+    else confirmed.isDone = true;
   }
 }
 
@@ -260,6 +273,9 @@ export class OutboxReader {
 type Step =
   | Extract<OutboxStep, { readonly kind: 'lost' }>
   | (Extract<OutboxStep, { readonly kind: 'told' }> & { readonly moved: boolean });
+
+/** It is tried again with a later read; how much there is the backlog tells. Whoever reads is told its changes all the same. */
+const goesOnGrowing = (): void => undefined;
 
 const lost = (why: string) => ({ kind: 'lost' as const, why });
 
