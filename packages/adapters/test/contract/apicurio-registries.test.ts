@@ -28,6 +28,17 @@ import { get, put, writeMeanwhile, writeMore } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
 const signal = new AbortController().signal;
+const tries = 4;
+/** As the engine lends it: one of thousands of requests may go unanswered. */
+const repeat: Repeat = async (_what, call) => {
+  for (let left = tries; ; left -= 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (left === 1 || !(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
+    }
+  }
+};
 
 describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.note || next.note}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'keyferry-registries-'));
@@ -41,8 +52,8 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
 
   beforeAll(async () => {
     servers = await Promise.all([startApicurio({ version: '2.6' }), startApicurio({ version: '3.3' })]);
-    source = openOldRegistry({ name: 'old', endpoints: servers[0].endpoints });
-    target = openNewRegistry({ name: 'new', endpoints: servers[1].endpoints });
+    source = openOldRegistry({ name: 'old', endpoints: servers[0].endpoints, repeat });
+    target = openNewRegistry({ name: 'new', endpoints: servers[1].endpoints, repeat });
     await fillRegistry(servers[0].endpoint);
   }, 240_000);
   afterAll(async () => {
@@ -78,16 +89,6 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
       if (url.includes('/search/artifacts') && times === 0) return 'never';
       return /comments|contentIds/.test(url) && times < 2 ? 503 : null;
     });
-    const tries = 4;
-    const repeat: Repeat = async (_what, call) => {
-      for (let left = tries; ; left -= 1) {
-        try {
-          return await call();
-        } catch (error) {
-          if (left === 1 || !(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
-        }
-      }
-    };
     const behind = { name: 'old', endpoints: [proxy.endpoint], requestTimeoutMs: 3000 };
     const patient = openOldRegistry({ ...behind, repeat });
     expect((await patient.walk(signal)).sha256).toBe((await source.walk(signal)).sha256);
