@@ -56,4 +56,19 @@ describe('SPEC.md', () => {
     );
     expect(back.toSorted()).toEqual([...new Set(links.map(({ rule, file }) => `${rule} ${file}`))].toSorted());
   });
+
+  it('keeps each table to its own rows, that of the rules in their order', () => {
+    const [, rest = ''] = spec.split('\n## Rule → test\n');
+    const [byRule = '', byTest = ''] = rest.split('\n## Test → rule\n');
+    const rules = [...byRule.matchAll(/^\| ([RI])(\d+) /gm)].map(([, letter, number]) => ({
+      letter,
+      number: Number(number),
+    }));
+    expect(rules).toHaveLength(links.length);
+    expect(rules).toEqual(
+      rules.toSorted((a, b) => (a.letter === b.letter ? a.number - b.number : a.letter === 'R' ? -1 : 1)),
+    );
+    expect(byRule).not.toMatch(/^\| `/m);
+    expect(byTest).not.toMatch(/^\| [RI]\d/m);
+  });
 });
