@@ -45,7 +45,8 @@ const pauseMinMs = 200;
 const indexProvesMs = 5 * 60_000;
 /** One question; longer waits are several. */
 const waitOnceMs = 60_000;
-const emptyPollMs = 250;
+/** Below a prefix where nothing lies. A record that an application changes moves the records' prefix, and is looked at by that. */
+const emptyPollMs = 1000;
 
 export class ConsulMoves implements TargetMoves {
   readonly kind = 'state';
@@ -118,17 +119,20 @@ class OpenConsulMoves implements OpenMoves<Move> {
   }
 
   async read({ waitMs, signal }: FeedReadOptions): Promise<MoveStep<Move>> {
-    const untilMs = systemClock.monotonicMs() + waitMs;
+    const startMs = systemClock.monotonicMs();
+    const untilMs = startMs + waitMs;
+    const isOver = (): boolean => signal?.aborted === true || systemClock.monotonicMs() >= untilMs;
     for (;;) {
-      const hasMoved = await this.hasMoved();
+      const isLast = isOver();
+      // Whoever is told of nothing rests on that nothing had moved when the read began (SPEC R170).
+      const hasMoved = await this.hasMoved(isLast ? startMs : systemClock.monotonicMs() - emptyPollMs);
       const { endMs, tookMs } = this.lookedAt;
       const nowMs = systemClock.monotonicMs();
       const pauseMs = endMs + Math.max(pauseMinMs, tookMs) - nowMs;
       if (hasMoved && pauseMs <= 0) return await this.look();
+      if (isLast) return { kind: 'moves', moves: [], position: positionAt(this.at ?? 0) };
+      if (isOver()) continue;
       const leftMs = untilMs - nowMs;
-      if (signal?.aborted === true || leftMs <= 0) {
-        return { kind: 'moves', moves: [], position: positionAt(this.at ?? 0) };
-      }
       if (hasMoved) await systemClock.sleep(Math.min(pauseMs, leftMs), signal);
       else await this.wait(leftMs, signal);
     }
@@ -139,10 +143,10 @@ class OpenConsulMoves implements OpenMoves<Move> {
     this.connection.client.close();
   }
 
-  /** As far as it is known by now. */
-  private async hasMoved(): Promise<boolean> {
+  /** As far as it is known by now. @param sinceMs an empty prefix was asked since */
+  private async hasMoved(sinceMs: number): Promise<boolean> {
     if (systemClock.monotonicMs() - this.lookedAt.endMs > indexProvesMs) return true;
-    const moved = await Promise.all(this.watched.map((prefix) => prefix.hasMoved()));
+    const moved = await Promise.all(this.watched.map((prefix) => prefix.hasMoved(sinceMs)));
     return moved.includes(true);
   }
 
@@ -271,6 +275,8 @@ class PrefixWatch {
   private readonly api: ConsulApi;
   private readonly prefix: Key;
   private base: PrefixState | null = null;
+  /** When it was last asked, and answered. */
+  private readAtMs = Number.NEGATIVE_INFINITY;
   private moved = false;
   private question: Promise<void> | null = null;
 
@@ -283,8 +289,11 @@ class PrefixWatch {
     return this.base?.isEmpty === true;
   }
 
-  read(): Promise<PrefixState> {
-    return this.api.readPrefix(this.prefix, null, 0);
+  async read(): Promise<PrefixState> {
+    const askedAtMs = systemClock.monotonicMs();
+    const state = await this.api.readPrefix(this.prefix, null, 0);
+    this.readAtMs = askedAtMs;
+    return state;
   }
 
   /** @param state from before the look */
@@ -293,9 +302,10 @@ class PrefixWatch {
     this.moved = false;
   }
 
-  async hasMoved(): Promise<boolean> {
+  /** @param sinceMs where nothing lies it is asked, unless it was since then */
+  async hasMoved(sinceMs: number): Promise<boolean> {
     // What came and went again left nothing: nothing is to be told.
-    if (this.isEmpty) return !(await this.read()).isEmpty;
+    if (this.isEmpty) return this.readAtMs < sinceMs && !(await this.read()).isEmpty;
     if (!this.moved) this.question ??= this.ask();
     return this.moved;
   }

@@ -188,8 +188,18 @@ class OpenStream implements OpenFeed {
     return null;
   }
 
-  /** Reads each shard once, or until there is enough. A failure leaves the place as it was, behind the last group. */
+  /** Reads each shard once, or until there is enough. A failure leaves the place as it was: what was read is told to nobody. */
   private async round(changesMax: number, changes: SourceChange[]): Promise<string | null> {
+    const before = this.place;
+    try {
+      return await this.readGroups(changesMax, changes);
+    } catch (error) {
+      this.goBackTo(before);
+      throw error;
+    }
+  }
+
+  private async readGroups(changesMax: number, changes: SourceChange[]): Promise<string | null> {
     const ids = [...this.place.shards].filter(([, at]) => at !== 'end').map(([id]) => id);
     for (let read = 0; read < ids.length && changes.length < changesMax; read += shardsAtOnce) {
       const from = this.readBefore % ids.length;
@@ -226,6 +236,12 @@ class OpenStream implements OpenFeed {
     const { items, range } = this.context;
     const change = changeOf(items, keys, image);
     if (change !== null && rangeHolds(range, change.key)) changes.push(change);
+  }
+
+  /** Iterators of shards that had nothing are as good as before; the others are asked for anew, at the place. */
+  private goBackTo(place: Place): void {
+    for (const [id, at] of place.shards) if (this.place.shards.get(id) !== at) this.iterators.delete(id);
+    this.place = place;
   }
 
   /** The same object where nothing moved. */
