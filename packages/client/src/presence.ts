@@ -2,12 +2,13 @@
  * Presence: an instance at the switch. It registers, reads the mode, follows it, acknowledges it and renews its lease.
  *
  *     register ─► read the switch ─► serve ⟲ (read, follow, acknowledge or renew) ─► leave: remove the registration
- *                                      └── past the lease: starts nothing until a renewal succeeds
+ *                                      └── past the lease: starts nothing until a renewal, and then a read of the switch, succeed
  *                                      └── named gone by an operator: never serves again
  *
  * In that order, so that no late starter begins in an older mode (SPEC R28). One loop does all of it, one request after
  * the other: an acknowledgement and a renewal are the same write, and a lost answer to it is settled by reading what is
- * there. When what may be acknowledged is core's decision (operation-gate.ts).
+ * there. Beside it, `ask` reads the switch for who must know now. When what may be acknowledged is core's decision
+ * (operation-gate.ts).
  */
 import {
   acknowledgeable,
@@ -125,7 +126,7 @@ export class Presence<R extends Announced> {
     this.loop = this.keepUp();
   }
 
-  /** Null: past the lease, so that nothing may be started now. @throws {KeyferryError} `client.named-gone` */
+  /** Null: not serving, past the lease or not looked since, so that nothing may be started now. @throws {KeyferryError} `client.named-gone` */
   begin(): Begun<R> | null {
     this.assertNotGone();
     const begun = beginOperation(this.gate, this.clock.monotonicMs());
@@ -134,7 +135,7 @@ export class Presence<R extends Announced> {
     return { operation: begun.begun, record: this.announced, seen: { epoch: begun.begun.epoch, version: this.seen } };
   }
 
-  /** Begins as soon as the lease allows it. @throws {KeyferryError} `client.not-serving`, `client.named-gone` */
+  /** Begins as soon as it is serving. @throws {KeyferryError} `client.not-serving`, `client.named-gone` */
   async beginWithin(untilMs: number): Promise<Begun<R>> {
     for (;;) {
       const begun = this.begin();
@@ -157,7 +158,7 @@ export class Presence<R extends Announced> {
     return ended.certain && !this.isGone;
   }
 
-  /** Asks the switch now. @returns what it says. @throws the switch's errors */
+  /** Asks the switch now, beside the loop. @returns what it says. @throws the switch's errors */
   async ask(): Promise<R | null> {
     await this.follow();
     return this.announced;
@@ -236,9 +237,12 @@ export class Presence<R extends Announced> {
   }
 
   private async follow(): Promise<void> {
+    const { lapses } = this.gate;
     const entry = await this.place.read();
     const before = this.gate;
-    this.gate = followSwitch(before, entry?.value.epoch ?? null);
+    const followed = followSwitch(before, entry?.value.epoch ?? null);
+    // Of a read that was sent before a renewal that came too late, the epoch counts, and it is no look at what came since.
+    this.gate = lapses === before.lapses ? followed : { ...followed, mustLook: before.mustLook };
     if (entry !== null && entry.value.epoch >= before.epoch) {
       this.seen = entry.version;
       this.announced = entry.value;

@@ -168,14 +168,17 @@ export class Watch implements ClientWatch {
       return this.ending.signal.aborted ? null : step;
     } catch (error) {
       if (this.ending.signal.aborted) return null;
-      if (!(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
+      if (!passes(error)) throw error;
       onProblem(error);
       await clock.sleep(repeatMs, this.ending.signal);
       return null;
     }
   }
 
-  /** What it says behind the read, and not what this instance last heard: others may be further on (SPEC R170). */
+  /**
+   * What it says behind the read, and not what this instance last heard: others may be further on (SPEC R170).
+   * @throws the switch's errors that do not pass
+   */
   private async askSwitch(): Promise<SwitchRecord | null> {
     const { presence, clock, onProblem } = this.parts;
     for (;;) {
@@ -183,6 +186,7 @@ export class Watch implements ClientWatch {
         return await presence.ask();
       } catch (error) {
         if (this.ending.signal.aborted) return presence.record;
+        if (!passes(error)) throw error;
         onProblem(error);
         await clock.sleep(repeatMs, this.ending.signal);
       }
@@ -197,6 +201,8 @@ export class Watch implements ClientWatch {
     return new KeyferryError('client.watch-lost', { prefix: this.prefix, why });
   }
 }
+
+const passes = (error: unknown): boolean => error instanceof KeyferryError && error.retry === 'backoff';
 
 /** @throws {KeyferryError} `capability.missing` */
 function movesOf<S extends OnlineSource | OnlineTarget>({ role, moves }: S): NonNullable<S['moves']> {

@@ -3,7 +3,14 @@
  * that cannot be kept (SPEC R170). Method: as watch.test.ts, on a memory store that is looked at and has no log.
  */
 import { describe, expect, it } from 'vitest';
-import { isKeyferryError, keyFromText, type OnlineTarget, type TargetMoves } from '@keyferry/core';
+import {
+  isKeyferryError,
+  KeyferryError,
+  keyFromText,
+  type OnlineTarget,
+  type Switch,
+  type TargetMoves,
+} from '@keyferry/core';
 import type { ClientWatch } from '../src/index.ts';
 import { byKey, collect, idle, override, play, Stage, walked } from './watch-stage.ts';
 
@@ -67,5 +74,31 @@ describe('a watch of a target that knows its state', () => {
     for (const client of clients) await stage.run(client.close());
     await collecting;
     expect(shown).toEqual(['/k v']);
+  });
+
+  it('fails where it asks the switch and the answer will not become another one, and repeats what passes', async () => {
+    const stage = new Stage('state');
+    const fault = { code: null as 'store.unreachable' | 'store.permission-denied' | null };
+    const read: Switch['read'] = async () => {
+      if (fault.code === null) return stage.place.read();
+      throw new KeyferryError(fault.code, { store: 'memory', detail: 'planted' });
+    };
+    const problems: unknown[] = [];
+    const onProblem = (error: unknown): void => void problems.push(error);
+    const client = await stage.open({ switch: override<Switch, 'read'>(stage.place, 'read', read), onProblem });
+    await walked(stage, 'apply');
+    const ended = { with: null as unknown };
+    const collecting = collect(await client.watch('/'), []).catch((error: unknown) => (ended.with = error));
+    fault.code = 'store.unreachable';
+    await stage.clock.advance(100);
+    expect(problems.length).toBeGreaterThan(0);
+    expect(ended.with).toBeNull();
+    fault.code = null;
+    await stage.clock.advance(500);
+    fault.code = 'store.permission-denied';
+    await stage.run(collecting);
+    expect(isKeyferryError(ended.with, 'store.permission-denied')).toBe(true);
+    fault.code = null;
+    await stage.run(client.close());
   });
 });

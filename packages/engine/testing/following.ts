@@ -15,6 +15,13 @@ export async function following(options: StageOptions = {}) {
   return { stage, plan, put, remove };
 }
 
+/** A process that dies as it first emits a message: nothing wakes it any more, and none of its errors is handled. */
+export const crashAt = (code: Message['code']): Pick<RunHooks, 'during'> => ({
+  during: (message, _interrupt, crash) => {
+    if (message.code === code) crash();
+  },
+});
+
 /** An invocation that ends in the middle: as it emits a message for the nth time. */
 export const dieAt = (code: Message['code'], nth = 1): Pick<RunHooks, 'during'> => {
   let seen = 0;

@@ -76,7 +76,7 @@ export interface StageOptions {
 
 export interface RunHooks {
   /** Sees each message in the instant in which it is emitted. */
-  readonly during?: (message: Message, interrupt: () => void) => void;
+  readonly during?: (message: Message, interrupt: () => void, crash: () => void) => void;
   readonly accept?: readonly string[];
   readonly chunksMax?: number;
   readonly lockTimeoutMs?: number;
@@ -224,8 +224,13 @@ export class Stage {
   }
 
   cutOver(hooks: RunHooks & Pick<CutoverOptions, 'rules' | 'confirmGone'> = {}) {
+    return this.kernel.run(() => this.startCutOver(hooks));
+  }
+
+  /** As `cutOver`, for use inside `run`, beside others. */
+  startCutOver(hooks: RunHooks & Pick<CutoverOptions, 'rules' | 'confirmGone'> = {}) {
     const { rules, confirmGone } = hooks;
-    return this.as((engine, options) => cutOver(engine, this.spec, { ...options, rules, confirmGone }), hooks);
+    return this.startAs((engine, options) => cutOver(engine, this.spec, { ...options, rules, confirmGone }), hooks);
   }
 
   rollBackReplicate(hooks: RunHooks & Pick<CutoverOptions, 'confirmGone'> = {}) {
@@ -328,10 +333,11 @@ export class Stage {
     const name = `process ${this.processes}`;
     const random = new Prng(name);
     const outside = { kernel: this.kernel, weather: new Weather(random, calm), limbo: new Limbo(this.kernel, random) };
-    const { clock } = new SimProcess(outside, name, random, 0);
+    const process = new SimProcess(outside, name, random, 0);
+    const { clock } = process;
     const emit = (message: Message): void => {
       this.messages.push(message);
-      during?.(message, interrupt);
+      during?.(message, interrupt, () => process.crash());
     };
     const engine: Engine = {
       source: source ?? this.source,

@@ -1,15 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Args, Flags } from '@oclif/core';
-import type { WiredBacklog } from '@keyferry/adapters';
 import { invariant, KeyferryError, standingOf, type MigrationId, type Phase, type PrimarySwitch } from '@keyferry/core';
 import type { Environment, PrimaryStatus } from '@keyferry/engine';
 import { BaseCommand, type Outcome } from '../base-command.ts';
 import type { CommandRun } from '../command-run.ts';
 import { isParallel } from '../parallel.ts';
+import { readBacklogs } from '../read-backlogs.ts';
 import type { View } from '../views/view.ts';
 import { exitCodes, type ExitCode } from '../exit-codes.ts';
 import { unfinishedExitcodeFlag } from '../flags/detailed-exitcode.ts';
-import { eventsReadMax, statusView, type ShownBacklog, type ShownStatus } from '../views/status/index.ts';
+import { eventsReadMax, statusView, type ShownStatus } from '../views/status/index.ts';
 import { loadAdapters, loadEngine, openConfig, withState } from '../wiring.ts';
 
 export default class Status extends BaseCommand {
@@ -52,7 +52,7 @@ export default class Status extends BaseCommand {
               continue;
             }
             if (status.tails.length > 0) {
-              const backlogs = await readBacklogs(run, await wireBacklogs(config, each, { redactor }));
+              const backlogs = await readBacklogs(run, each, () => wireBacklogs(config, each, { redactor }));
               const place = await wirePrimarySwitch(config, each, { redactor });
               const primary = await readFollowers(run, env, migration, place);
               all.push({ ...status, events, backlogs, ...(primary === null ? {} : { primary }) });
@@ -68,7 +68,7 @@ export default class Status extends BaseCommand {
               const online = await run.reading(
                 readOnlineStatus(env, { migration, place, instancesMin: min, followedBy }, status.state),
               );
-              const backlogs = await readBacklogs(run, await wireBacklogs(config, each, { redactor }));
+              const backlogs = await readBacklogs(run, each, () => wireBacklogs(config, each, { redactor }));
               all.push({ ...status, events, online, backlogs, step: online.step });
             } catch (error) {
               run.warn(
@@ -87,24 +87,6 @@ export default class Status extends BaseCommand {
       return { result, view: statusView as View<unknown>, exitCode };
     });
   }
-}
-
-/** One that cannot be read is left out with a warning: where the migration stands is known all the same. */
-async function readBacklogs(run: CommandRun, wired: readonly WiredBacklog[]): Promise<readonly ShownBacklog[]> {
-  const shown: ShownBacklog[] = [];
-  for (const each of wired) {
-    const { side, store } = each;
-    try {
-      const backlog = await run.reading(each.read());
-      if (backlog !== null) shown.push({ side, store, ...backlog });
-    } catch (error) {
-      const code = error instanceof KeyferryError ? error.code : String(error);
-      run.warn(`what store ${store} keeps for the tails could not be read (${code})`);
-    } finally {
-      await each.close();
-    }
-  }
-  return shown;
 }
 
 /** Null: nobody follows a switch, or it cannot be read. */

@@ -98,6 +98,7 @@ export class ProgressTracker {
       case 'chunk.moved':
       case 'rollback.unrestorable':
       case 'history.not-kept':
+      case 'feed.not-ended':
       case 'run.throttled':
       case 'run.unthrottled':
       case 'run.stopping':

@@ -95,6 +95,14 @@ export function messageText(message: Message): string {
       return `the ${message.data.tail} tail has caught up, at position ${message.data.position}`;
     case 'tail.backlog':
       return `the store keeps ${backlogText(message.data)} for the ${message.data.tail} tail`;
+    case 'feed.not-ended': {
+      const { store, code, why } = message.data;
+      return (
+        `store ${store} still has what it kept to tell its changes, which grows until it is removed (${code}: ${why}); everything else is done. ` +
+        `By hand, in PostgreSQL: SELECT pg_drop_replication_slot('keyferry_…') and DROP PUBLICATION keyferry_…, ` +
+        `or DROP FUNCTION keyferry.keyferry_…_0() CASCADE and DROP TABLE keyferry.keyferry_…`
+      );
+    }
     case 'tail.lost':
       return `the ${message.data.tail} tail lost its position: ${message.data.why}; both sides are compared instead`;
     case 'tail.reconciled': {

@@ -98,6 +98,8 @@ export interface MessageData {
   'tail.caught-up': { readonly tail: TailName; readonly position: string };
   /** What the store keeps for the tail on its own disk has grown so far that somebody must look. */
   'tail.backlog': { readonly tail: TailName } & FeedBacklog;
+  /** What a store keeps to tell its changes is still there although the migration is over, and somebody has to remove it. */
+  'feed.not-ended': { readonly store: string; readonly code: string; readonly why: string };
   'tail.lost': { readonly tail: TailName; readonly why: string };
   'tail.reconciled': { readonly tail: TailName; readonly puts: number; readonly deletes: number };
   'tail.generation': Generation;
@@ -149,6 +151,7 @@ export const messageLevels: Readonly<Record<MessageCode, Level>> = {
   'tail.progress': 'info',
   'tail.caught-up': 'info',
   'tail.backlog': 'warning',
+  'feed.not-ended': 'warning',
   'tail.lost': 'warning',
   'tail.reconciled': 'info',
   'tail.generation': 'info',

@@ -5,13 +5,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareKeys, keyFromBytes, keyToBytes, type Key } from './key.ts';
-import { PackedPage } from './packed-page.ts';
+import { PackedPage, type PackedRecords } from './packed-page.ts';
 import { changedRecord, type Version } from './record.ts';
 
 const valueBytes = 2;
 
 /** Each key, and two bytes of value behind it; not at the start of the memory that the block lies in. */
-function packed(keys: readonly Key[]): PackedPage {
+function packed(keys: readonly Key[], more: Pick<PackedRecords, 'createdOf'> = {}): PackedPage {
   const filler = '#'.repeat(3);
   const text = filler + keys.map((key) => `${key}vv`).join('');
   const bytes = keyToBytes(text as Key).subarray(filler.length);
@@ -30,6 +30,7 @@ function packed(keys: readonly Key[]): PackedPage {
     valueOf: (start, end) => bytes.subarray(start, end),
     versionOf: (index) => String(index) as Version,
     expiresAtMsOf: (index) => (index === 0 ? 7 : null),
+    ...more,
   });
 }
 
@@ -58,6 +59,16 @@ describe('PackedPage', () => {
     });
     expect([record.key, record.version]).toEqual(['a', '0']);
   });
+
+  it('law: hands out single records that are those of the page, with the token of their creation or without one', () =>
+    fc.assert(
+      fc.property(fc.array(anyKey), fc.boolean(), (keys, isToldCreation) => {
+        const createdOf = (index: number) => `made ${index}` as Version;
+        const page = packed(keys, isToldCreation ? { createdOf } : {});
+        const single = keys.map((_, index) => changedRecord(page.recordAt(index), {}));
+        expect(single).toStrictEqual(page.records);
+      }),
+    ));
 
   it('law: compares keys as their strings compare', () =>
     fc.assert(

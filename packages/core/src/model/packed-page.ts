@@ -225,4 +225,8 @@ class PackedRecord implements StoredRecord {
   get expiresAtMs(): number | null {
     return this.packed.expiresAtMsOf(this.index);
   }
+
+  get created(): Version | undefined {
+    return this.packed.createdOf?.(this.index);
+  }
 }

@@ -21,7 +21,7 @@ export interface StoredRecord {
   /** The rules gave it a key from which their inverse does not lead back. */
   readonly oneWay?: true;
   /** The token of the state in which the record came to be (etcd v2: createdIndex), where a source says so. */
-  readonly created?: Version;
+  readonly created?: Version | undefined;
 }
 
 /** A record with some of its fields changed. Not by spreading it: those of a packed page have no fields of their own. */

@@ -114,7 +114,7 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     session.lock.assertHeld();
     assertNotStopped(migration, options.signal);
     const { primary } = portsOf(engine);
-    // In this order: one that sleeps here, and is followed by others, fails on the state or on the switch (SPEC R45).
+    // In this order: one that sleeps here, and is followed by others, fails on the state or on the switch (SPEC R150).
     const entry = await withRetry(engine, 'read switch', () => primary.read());
     await moveTo(over, session.after(event, spec, command));
     const parts = { engine, spec, session, tail: released, to, kept, expiring, rules, instances, proof };

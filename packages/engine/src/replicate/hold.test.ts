@@ -38,6 +38,23 @@ describe('a hold', () => {
     expect(stage.primary.record).toMatchObject({ primary: 'target', writes: 'open' });
   });
 
+  it('is ended also where no announcement of it was ever answered, although it was made', async () => {
+    const stage = await replicated();
+    const { primary } = stage;
+    const write = primary.write.bind(primary);
+    primary.write = async (record, expected) => {
+      const outcome = await write(record, expected);
+      if (record.writes === 'open') return outcome;
+      expect(primary.record).toMatchObject({ primary: 'source', writes: 'held' });
+      throw new KeyferryError('store.timeout', { store: 'target', detail: 'planted' });
+    };
+    expect(await failureOf(stage.cutOver())).toMatchObject({ code: 'store.timeout' });
+    expect(primary.record).toMatchObject({ primary: 'source', writes: 'open', deadlineAt: null });
+    primary.write = write;
+    await stage.cutOver();
+    expect(primary.record).toMatchObject({ primary: 'target', writes: 'open' });
+  });
+
   it.each([
     { name: 'a hold', primary: 'target', writes: 'held' },
     { name: 'a flip', primary: 'target', writes: 'open' },

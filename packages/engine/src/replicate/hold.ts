@@ -86,6 +86,8 @@ export class Hold {
   private known = nothingKnown;
   private heldAtMs: number | null = null;
   private ourEpoch: SwitchEpoch | null = null;
+  /** Announced by this run last, whatever became of it. */
+  private sent: PrimaryRecord | null = null;
   private barrier: Barrier | null = null;
   private from: Position | null = null;
   private anchor: Position | null = null;
@@ -146,9 +148,26 @@ export class Hold {
    * left to: a run that slept may hold writes when another one has taken the migration back.
    */
   async giveUp(): Promise<void> {
+    await this.findSent().catch(() => undefined);
     const { announced, isOurs } = this.facts();
     if (!isOurs || announced.writes === 'open') return;
     await this.announce({ ...announced, writes: 'open' }).catch(() => undefined); // what came before is what counts
+  }
+
+  /** An announcement may have taken effect although no try of it was answered. */
+  private async findSent(): Promise<void> {
+    if (this.sent === null || this.isSent(this.entry)) return;
+    const { engine } = this.parts;
+    const { primary } = portsOf(engine);
+    const current = await withRetry(engine, 'read switch', () => primary.read());
+    if (this.isSent(current)) this.entry = current;
+  }
+
+  private isSent(entry: SwitchEntry<PrimaryRecord> | null): boolean {
+    if (entry === null || this.sent === null) return false;
+    const { migration, epoch, announcedAt } = this.sent;
+    const { value } = entry;
+    return value.migration === migration && value.epoch === epoch && value.announcedAt === announcedAt;
   }
 
   private facts(): CutoverFacts {
@@ -312,6 +331,7 @@ export class Hold {
     const deadlineAt = next.writes === 'held' ? instantText(clock.nowMs() + (spec.replicate?.pauseMaxMs ?? 0)) : null;
     const { migration } = spec;
     const record: PrimaryRecord = { migration, epoch, ...next, announcedAt: instantText(clock.nowMs()), deadlineAt };
+    this.sent = record;
     const expected: StateVersion | string = this.entry?.version ?? 'absent';
     const outcome = await withRetry(engine, 'write switch', () =>
       primary.write(record, expected as Parameters<typeof primary.write>[1]),
@@ -321,9 +341,7 @@ export class Hold {
       return;
     }
     const { current } = outcome;
-    const isOurs =
-      current !== null && current.value.epoch === epoch && current.value.announcedAt === record.announcedAt;
-    if (!isOurs) {
+    if (!this.isSent(current)) {
       const { primary: where, writes } = primaryStanding(current?.value ?? null);
       const now = `${where} is primary, writes are ${writes}`;
       throw new KeyferryError('switch.taken', { where: primary.where, migration, now });

@@ -23,6 +23,7 @@ import {
   type Position,
 } from '@keyferry/core';
 import { summarizeChunks } from '../backfill-summary.ts';
+import { endFeed } from '../end-feed.ts';
 import { assertNotOvertaken } from '../epoch.ts';
 import { recordHistory } from '../events.ts';
 import type { FinalizeOptions, FinalizeResult } from '../finalize.ts';
@@ -207,9 +208,8 @@ async function dropControlKeys(
     await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
   }
   // No tail goes on, so neither store has to keep anything for one.
-  for (const { feed } of [engine.source, engine.target]) {
-    await withRetry(engine, 'end feed', async () => feed?.end?.());
-  }
+  await endFeed(engine, spec.sourceStore, engine.source.feed);
+  await endFeed(engine, spec.targetStore, engine.target.feed);
 }
 
 /** Up to where the target has the source's changes: what the forward tail stored, or where the hold of going back stood. */

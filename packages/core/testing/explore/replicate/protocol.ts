@@ -17,11 +17,11 @@ export interface ReplicateProtocol {
   readonly compareAndSet: boolean;
   /** R45: a run that finds a hold of another one undoes it. */
   readonly leftBehindIsUndone: boolean;
-  /** R45: an undoing leaves the primary as it is, whoever's hold it undoes. Off: it leads to where its run came from. */
+  /** R150: an undoing leaves the primary as it is, whoever's hold it undoes. Off: it leads to where its run came from. */
   readonly undoKeepsPrimary: boolean;
-  /** R45: the switch is read before the state says that a hold may come. Off: behind it, where a run may have slept. */
+  /** R150: the switch is read before the state says that a hold may come. Off: behind it, where a run may have slept. */
   readonly readsSwitchFirst: boolean;
-  /** R45: a run that fails in its hold ends it. */
+  /** R150: a run that fails in its hold ends it. */
   readonly failureUndoes: boolean;
   /** R6: the epoch is raised before copies are taken away. */
   readonly fenceFirst: boolean;

@@ -1,7 +1,7 @@
 /**
  * Goal: a cutover by `replicate` is right on one key in every order of events: whatever two instances ask, whoever lapses, dies
  * or sleeps, and wherever a run is taken for dead, both stores are the same at each flip, nobody writes behind it, every
- * answer can be explained, and writes are never held without an end (SPEC R39, R40, R43, R45, R48, R100 to R105, I16).
+ * answer can be explained, and writes are never held without an end (SPEC R39, R40, R43, R45, R48, R100 to R105, R150, I16).
  * Method: every state of each scenario, to its end. KEYFERRY_EXPLORE=deep explores wider scenarios, for minutes.
  */
 import { describe, expect, it } from 'vitest';

@@ -19,6 +19,7 @@ import {
   type NextStep,
 } from '@keyferry/core';
 import { summarizeChunks } from '../../backfill-summary.ts';
+import { endFeed } from '../../end-feed.ts';
 import { recordHistory } from '../../events.ts';
 import { appliedPlan, doneSide, type FinalizeOptions, type FinalizeResult } from '../../finalize.ts';
 import type { Engine } from '../../migration.ts';
@@ -76,7 +77,7 @@ export async function finalizeDualRead(
         const text = doneMarkerToText(state.done as DoneMarker);
         await withRetry(engine, 'done marker', () => control.writeDone(text, epoch));
         await withRetry(engine, 'drop control keys', () => control.dropControl(epoch));
-        await withRetry(engine, 'end of watches', async () => parts.source.moves?.end?.());
+        await endFeed(engine, spec.sourceStore, parts.source.moves);
       },
     });
     const state = session.state as MigrationState;
