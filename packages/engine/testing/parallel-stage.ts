@@ -45,6 +45,10 @@ export class ParallelStage {
   readonly state = new MemoryStateStore();
   readonly messages: Message[] = [];
   readonly settings: ParallelSettings;
+  /** What the next exports of 2.x lack, one after another; those after them are whole. */
+  lacking: (readonly RegistryDifference[])[] = [];
+  /** Archives that walks of 2.x took contents from. */
+  contentsOf: string[] = [];
   /** What 2.x cannot take of what 3.x accepted. */
   unfit: readonly RegistryDifference[] = [];
   /** Why no delta can be made; null: it can. */

@@ -42,9 +42,11 @@ export class StreamMapping {
       }
       return records.length;
     });
+    mapping.running.catch(() => undefined); // `end` is told of it
     return mapping;
   }
 
+  /** @throws what ended it before */
   async end(): Promise<void> {
     this.stop.abort();
     await this.running;

@@ -1,6 +1,7 @@
 /** Registries that are sets of writes; their archives are files of the stage. */
 import {
   KeyferryError,
+  registryNamedMax,
   type DeltaOutcome,
   type NewRegistry,
   type OldRegistry,
@@ -9,6 +10,7 @@ import {
   type RegistryComparison,
   type RegistryCounts,
   type RegistryDifference,
+  type WalkOptions,
 } from '@keyferry/core';
 import type { StageFiles } from './files.ts';
 import type { Gate } from './gate.ts';
@@ -17,6 +19,10 @@ export interface RegistryWorld {
   readonly old: Set<string>;
   readonly fresh: Set<string>;
   readonly files: StageFiles;
+  /** What the next exports of 2.x lack, one after another; those after them are whole. */
+  readonly lacking: (readonly RegistryDifference[])[];
+  /** Archives that walks of 2.x took contents from. */
+  readonly contentsOf: string[];
   /** What 2.x cannot take of what 3.x accepted. */
   readonly unfit: readonly RegistryDifference[];
   /** Why no delta can be made; null: it can. */
@@ -28,13 +34,28 @@ export interface RegistryWorld {
 }
 
 export function oldRegistry(world: RegistryWorld, gate: Gate): OldRegistry {
+  /** In the export that was made last. */
+  let missing: readonly RegistryDifference[] = [];
+  const walk = ({ contentsOf }: WalkOptions = {}): RegistryCensus => {
+    if (contentsOf !== undefined) world.contentsOf.push(contentsOf);
+    return census(world.old);
+  };
   return {
     where: 'http://old',
     system: () => gate.pass('old.system', () => ({ version: '2.6.13.Final', ready: true, tookMs: 1 })),
-    walk: () => gate.pass('old.walk', () => census(world.old)),
-    exportTo: (file) => gate.pass('old.export', () => world.files.store(file, world.old)),
-    proveComplete: () =>
-      gate.pass('old.prove', () => ({ complete: true, census: census(world.old), missing: [], missingTotal: 0 })),
+    walk: (_signal, options) => gate.pass('old.walk', () => walk(options)),
+    exportTo: (file) =>
+      gate.pass('old.export', () => {
+        missing = world.lacking.shift() ?? [];
+        return world.files.store(file, world.old);
+      }),
+    proveComplete: (_file, _signal, options) =>
+      gate.pass('old.prove', () => ({
+        complete: missing.length === 0,
+        census: walk(options),
+        missing: missing.slice(0, registryNamedMax),
+        missingTotal: missing.length,
+      })),
     readBesides: () =>
       gate.pass('old.besides', () => ({
         roles: [],

@@ -13,7 +13,6 @@ import {
   KeyferryError,
   type ArchiveReceipt,
   type BesidesArchive,
-  type CompletenessProof,
   type Delta,
   type DeltaOutcome,
   type RegistryComparison,
@@ -47,7 +46,8 @@ interface ImportWay {
 export async function importBase(context: PhaseContext): Promise<void> {
   const { engine, course, signal } = context;
   const { source, target, workspace } = engine.parallel;
-  const { archive, completeness } = await exportInUse(engine, workspace.path(files.foreseen), signal);
+  const exported = await exportInUse(engine, workspace.path(files.foreseen), signal);
+  const { archive, completeness, contentsProven } = exported;
   await course.keep('foresee', 'archive', archive);
   await course.keep('foresee', 'completeness', completeness);
   const besides = await calling(context, 'read what no archive holds', () => source.readBesides(signal));
@@ -60,14 +60,9 @@ export async function importBase(context: PhaseContext): Promise<void> {
     exported: archive,
     imported,
     besides: await workspace.sha256(files.foreseenBesides),
-    contentsProven: areContentsProven(completeness),
+    contentsProven,
     comparison,
   } satisfies Base);
-}
-
-/** What is not named may be a content too. */
-function areContentsProven({ missing, missingTotal }: CompletenessProof): boolean {
-  return missing.length === missingTotal && missing.every(({ kind }) => kind !== 'content');
 }
 
 /** For walks of 2.x within the freeze: contents that were read before it. undefined: all are read. */

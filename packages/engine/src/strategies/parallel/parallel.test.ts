@@ -4,7 +4,14 @@
  * Method: clients write through both balancers before every call; every call of a whole run is killed once before and once
  * after its effect, and the migration then ended, or led back, by another process.
  */
-import { parallelPhases, type ParallelPhase, type ParallelSettings } from '@keyferry/core';
+import {
+  parallelPhases,
+  registryNamedMax,
+  type ParallelPhase,
+  type ParallelSettings,
+  type RegistryDifference,
+  type RegistryKind,
+} from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { isKilled, type Fault, type RunHooks } from '../../../testing/parallel/gate.ts';
 import { ParallelStage } from '../../../testing/parallel-stage.ts';
@@ -25,6 +32,12 @@ const faultsOf = (calls: number): readonly Fault[] =>
     { call, moment: 'before' },
     { call, moment: 'after' },
   ]);
+
+const lacks = (kind: RegistryKind, count: number): readonly RegistryDifference[] =>
+  Array.from({ length: count }, (_, i) => ({ kind, name: `${kind} ${i}`, what: 'is another' }));
+
+/** As often as an export is tried. */
+const thrice = <T>(each: T): T[] => [each, each, each];
 
 const noLosses = { missing: [], refusedOutside: [] };
 const lossesOf = (stage: ParallelStage, side: 'old' | 'fresh') => ({
@@ -177,6 +190,49 @@ describe('applyParallel', () => {
     );
     expect(within).toEqual([[false], [false], [true], [true]]);
     expect(stage.missingIn('fresh')).toEqual([]);
+  });
+
+  it.each([
+    { name: 'whole', lacking: [], proven: true },
+    { name: 'whole at the second try', lacking: [lacks('content', 1)], proven: true },
+    {
+      name: 'without as many versions as are named',
+      lacking: thrice(lacks('version', registryNamedMax)),
+      proven: true,
+    },
+    {
+      name: 'without more than are named',
+      lacking: thrice(lacks('version', registryNamedMax + 1)),
+      proven: false,
+    },
+    { name: 'without a content each time', lacking: thrice(lacks('content', 1)), proven: false },
+    {
+      name: 'without a content the last time alone',
+      lacking: [lacks('version', 1), lacks('version', 1), lacks('content', 1)],
+      proven: false,
+    },
+  ])('takes contents of an export before the freeze that is $name: $proven', async ({ lacking, proven }) => {
+    const stage = new ParallelStage({ bulk: true });
+    stage.lacking = [...lacking];
+    await stage.plan();
+    expect(stage.contentsOf).toEqual(proven ? ['archives/planned.zip'] : []);
+    const plan = await stage.plan();
+    [stage.lacking, stage.contentsOf] = [[...lacking], []];
+    await stage.apply(plan);
+    expect([...new Set(stage.contentsOf)]).toEqual(proven ? ['archives/foreseen.zip'] : []);
+  });
+
+  it('names in a plan what each export lacked, and counts what is not named', async () => {
+    const stage = new ParallelStage();
+    const more = registryNamedMax + 1;
+    stage.lacking = [lacks('version', 3), lacks('version', more), lacks('version', 2)];
+    expect((await stage.plan()).completeness).toMatchObject({
+      complete: false,
+      missing: lacks('version', 2),
+      missingTotal: 2,
+    });
+    stage.lacking = thrice(lacks('version', more));
+    expect((await stage.plan()).findings).toMatchObject([{ code: 'registry.incomplete', count: more }]);
   });
 
   it('tries a delta once: after a kill in it all is imported again, and 3.x is read whole', async () => {

@@ -44,10 +44,10 @@ export async function planParallel(
   const fresh = await calling('ask 3.x', () => target.system(signal));
   const held = await calling('walk 3.x', () => target.walk(signal));
   const file = given ?? workspace.path('planned.zip');
-  const { archive, completeness } =
+  const { archive, completeness, contentsProven } =
     given === null
       ? await exportInUse(engine, file, signal)
-      : { archive: await archives.receipt(given), completeness: null };
+      : { archive: await archives.receipt(given), completeness: null, contentsProven: false };
   const besides = await calling('read what no archive holds', () => source.readBesides(signal));
   const foresight = await archives.foresee(await chosenArchive(engine, settings, file), fresh.version);
   const used: ApiUse[] = [];
@@ -66,9 +66,9 @@ export async function planParallel(
       fresh.version,
       foresight.expected.version,
     )) ?? null;
-  // As it will be within the freeze: contents that were read before it are not read again.
+  // As it will be within the freeze: contents that were read before it, and found equal, are not read again.
   const walked =
-    settings.bulk && completeness !== null
+    settings.bulk && contentsProven
       ? await calling('walk 2.x', () => source.walk(signal, { contentsOf: file }))
       : completeness?.census;
   const freeze = estimateFreeze({
