@@ -70,6 +70,20 @@ describe('a watch of a store in which nothing was deleted', () => {
     await watch.close();
   });
 
+  it.each([
+    { how: 'has no time', waitMs: 0, signal: undefined },
+    { how: 'is ended early', waitMs: 60_000, signal: AbortSignal.abort() },
+  ])(
+    'looks, and does not rest until the read is over, where something moved right behind a look: $how',
+    async (read) => {
+      const { store, watch } = await idleWatch();
+      store.hasTombs = true;
+      await watch.read({ changesMax: 10, waitMs: read.waitMs, signal: read.signal });
+      expect(store.looks).toBe(2);
+      await watch.close();
+    },
+  );
+
   it('looks once there are some', async () => {
     const { store, watch } = await idleWatch();
     store.hasTombs = true;

@@ -129,12 +129,12 @@ class OpenConsulMoves implements OpenMoves<Move> {
       const { endMs, tookMs } = this.lookedAt;
       const nowMs = systemClock.monotonicMs();
       const pauseMs = endMs + Math.max(pauseMinMs, tookMs) - nowMs;
-      if (hasMoved && pauseMs <= 0) return await this.look();
-      if (isLast) return { kind: 'moves', moves: [], position: positionAt(this.at ?? 0) };
-      if (isOver()) continue;
-      const leftMs = untilMs - nowMs;
-      if (hasMoved) await systemClock.sleep(Math.min(pauseMs, leftMs), signal);
-      else await this.wait(leftMs, signal);
+      if (hasMoved) {
+        // Between two looks it rests, also where the time is over meanwhile; who ends the read early is not kept waiting for that.
+        if (pauseMs <= 0 || signal?.aborted === true) return await this.look();
+        await systemClock.sleep(pauseMs, signal);
+      } else if (isLast) return { kind: 'moves', moves: [], position: positionAt(this.at ?? 0) };
+      else if (!isOver()) await this.wait(untilMs - nowMs, signal);
     }
   }
 
@@ -304,9 +304,10 @@ class PrefixWatch {
 
   /** @param sinceMs where nothing lies it is asked, unless it was since then */
   async hasMoved(sinceMs: number): Promise<boolean> {
+    if (this.moved) return true;
     // What came and went again left nothing: nothing is to be told.
-    if (this.isEmpty) return this.readAtMs < sinceMs && !(await this.read()).isEmpty;
-    if (!this.moved) this.question ??= this.ask();
+    if (!this.isEmpty) this.question ??= this.ask();
+    else if (this.readAtMs < sinceMs && !(await this.read()).isEmpty) this.moved = true;
     return this.moved;
   }
 
