@@ -42,6 +42,9 @@ const codeByState: Readonly<Record<string, StoreCode>> = {
 
 const codeByClass: Readonly<Record<string, StoreCode>> = { '08': 'store.unreachable', '58': 'store.unreachable' };
 
+/** A right that we find lacking before the server does, so that nothing is begun; comes out as `store.permission-denied`. */
+export class LackingRight extends Error {}
+
 /** Classes of errors that a record is to blame for: data exceptions, constraints, and rules of its table. */
 export function isRecordsFault(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && isOfRecord(error);
@@ -68,6 +71,13 @@ export function refusalOf({ code = '', constraint, column, table, dataType }: Da
 /** An error of ours comes back as it is. @param doing such as `reading jm.jobs` */
 export function storeErrorOf(store: string, doing: string, error: unknown): unknown {
   if (error instanceof KeyferryError) return error;
+  if (error instanceof LackingRight) {
+    return new KeyferryError(
+      'store.permission-denied',
+      { store, detail: `${doing}: ${error.message}` },
+      { cause: error },
+    );
+  }
   if (!(error instanceof DatabaseError)) return isOfConnection(error) ? lostConnection(store, doing, error) : error;
   const state = error.code ?? '';
   const code = codeByState[state] ?? codeByClass[state.slice(0, 2)] ?? 'store.request-refused';

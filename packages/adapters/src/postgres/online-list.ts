@@ -53,24 +53,46 @@ export async function* listTarget(
     // Asked for their first page once they are filled: before the first page of rows comes.
     const entombed = new Ascending(tombs.scan(range, { pageKeysMax }));
     const copied = new Ascending(origins.scan(range, { pageKeysMax }));
-    for await (const page of rows.list(range, beside)) {
-      const entries: TargetEntry<OnlineTargetRecord>[] = [];
-      for (const { key, value, version } of page) {
-        await entombed.upTo(key, (tomb) => entries.push({ key: tomb.key, record: null }));
-        await entombed.take(key);
-        const origin = await copied.take(key);
-        const copiedFrom = origin?.version === version ? (origin.created ?? null) : null;
-        entries.push({ key, record: { key, value, version, copiedFrom } });
-      }
-      if (entries.length > 0) yield entries;
-    }
-    const rest: TargetEntry<OnlineTargetRecord>[] = [];
-    await entombed.upTo(null, (tomb) => rest.push({ key: tomb.key, record: null }));
-    if (rest.length > 0) yield rest;
+    // Page by page of the rows, whose bytes are bounded.
+    for await (const page of rows.list(range, beside)) yield* inPages(merged(page, entombed, copied));
+    yield* inPages(tombsBelow(null, entombed));
   } finally {
     tombs.close();
     origins.close();
   }
+}
+
+async function* merged(
+  rows: readonly StoredRecord[],
+  entombed: Ascending,
+  copied: Ascending,
+): AsyncGenerator<TargetEntry<OnlineTargetRecord>> {
+  for (const { key, value, version } of rows) {
+    yield* tombsBelow(key, entombed);
+    await entombed.take(key);
+    const origin = await copied.take(key);
+    const copiedFrom = origin?.version === version ? (origin.created ?? null) : null;
+    yield { key, record: { key, value, version, copiedFrom } };
+  }
+}
+
+/** @param key null: all that are left */
+async function* tombsBelow(key: Key | null, entombed: Ascending): AsyncGenerator<TargetEntry<OnlineTargetRecord>> {
+  for (let tomb = await entombed.below(key); tomb !== null; tomb = await entombed.below(key)) {
+    yield { key: tomb.key, record: null };
+  }
+}
+
+/** However many tombstones lie between two rows or behind the last one. */
+async function* inPages<T>(entries: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
+  let page: T[] = [];
+  for await (const entry of entries) {
+    page.push(entry);
+    if (page.length < pageKeysMax) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
 }
 
 /** Page by page behind the last key, in the transaction under way. */
@@ -114,18 +136,16 @@ class Ascending {
     this.pages = pages[Symbol.asyncIterator]();
   }
 
-  /** Those below a key. @param key null: all that are left */
-  async upTo(key: Key | null, take: (record: StoredRecord) => void): Promise<void> {
-    for (;;) {
-      const record = await this.current();
-      if (record === null || (key !== null && record.key >= key)) return;
-      take(record);
-      this.at += 1;
-    }
+  /** The next one below a key, which is then gone through. @param key null: of all that are left */
+  async below(key: Key | null): Promise<StoredRecord | null> {
+    const record = await this.current();
+    if (record === null || (key !== null && record.key >= key)) return null;
+    this.at += 1;
+    return record;
   }
 
   async take(key: Key): Promise<StoredRecord | null> {
-    await this.upTo(key, () => undefined);
+    while ((await this.below(key)) !== null);
     const record = await this.current();
     if (record?.key !== key) return null;
     this.at += 1;

@@ -2,14 +2,15 @@
  * Tables of PostgreSQL as the target of an online migration: what an application's instance asks of them, one transaction each.
  *
  *     read    BEGIN REPEATABLE READ ─► row, tombstone, origin ─► COMMIT
- *     write   BEGIN, the key for this writer alone ─► switch FOR SHARE ─► tombstone ─► row FOR UPDATE, origin
+ *     write   BEGIN, the key for this writer alone ─► lock of the switch, shared ─► switch ─► tombstone ─► row FOR UPDATE, origin
  *               ─► is all as expected? ─no─► unmet, or the epoch moved
  *                        └─yes─► insert, update, delete; tombstone ─► COMMIT
  *
  * Writers of a key take turns by a lock of the server that stands for the key, for a row that is not there cannot be locked. So
  * none but them makes or clears its tombstone, and most writes need no lock on the table of tombstones. Who does need it takes it
  * before it looks at the row: backfill holds it while it inserts (chunk-writer.ts), and then either one sees what the other did.
- * The switch, where it lies here, cannot move until a write is over that compared it (SPEC R37).
+ * The switch, where it lies here, cannot move until a write is over that compared it (SPEC R37): who moves it waits in a queue for
+ * the writes under way, and later ones behind it (switch.ts).
  *
  * An origin counts while the row has the version that came with it (xmin); every write makes another one. It is read behind the
  * row, in whose transaction it came. Changes are not told: there are no moves, and a watch is refused by the client.
@@ -37,7 +38,7 @@ import { rowsOf, type PostgresRowsOptions } from './online-options.ts';
 import type { FoundRow, OnlineRows } from './online-rows.ts';
 import { OwnTables } from './own-tables.ts';
 import type { Session } from './session.ts';
-import { findSwitches, recordPlace } from './switch.ts';
+import { findSwitches, recordPlace, type RecordPlace } from './switch.ts';
 
 export interface PostgresOnlineTargetOptions extends PostgresRowsOptions {
   readonly migration: string;
@@ -59,7 +60,7 @@ class PostgresOnlineTarget implements OnlineTarget {
   private readonly schema: string;
   private readonly context: ControlContext;
   private readonly own: OwnTables;
-  private readonly switchPlace: ReturnType<typeof recordPlace> | null;
+  private readonly switchPlace: RecordPlace | null;
   private hasOwnTables = false;
   private hasSwitches = false;
 
@@ -154,10 +155,12 @@ class PostgresOnlineTarget implements OnlineTarget {
   private async switchVersion(session: Session): Promise<string | null> {
     const { switchPlace } = this;
     if (switchPlace === null) return null;
+    // A statement of its own, so that the next one sees what was committed before the lock was given.
+    await session.query(`SELECT pg_advisory_xact_lock_shared(${switchPlace.lock})`);
     this.hasSwitches ||= (await findSwitches(session, this.schema))?.there === true;
     if (!this.hasSwitches) return null;
     const { rows } = await session.query<{ readonly version: string }>(
-      `SELECT version::text AS version FROM ${switchPlace.table} WHERE name = $1 FOR SHARE`,
+      `SELECT version::text AS version FROM ${switchPlace.table} WHERE name = $1`,
       [switchPlace.name],
     );
     return rows[0]?.version ?? null;

@@ -8,7 +8,12 @@
  *
  * Versions come from one sequence, so that an entry that was removed and made anew never has an old one. Every read asks the
  * server whether it is a standby, which may show an older mode and is refused. Followers read at their own pace.
+ *
+ * The record is changed under a lock of the server that stands for it. An online target in the same database shares that lock
+ * for as long as a write lasts that compared the record (online-target.ts). It is no lock of the row: whoever shares one of
+ * those passes by a change that waits, so that under load the change would never come.
  */
+import { createHash } from 'node:crypto';
 import {
   KeyferryError,
   plainSwitchIsOver,
@@ -22,6 +27,7 @@ import {
   CellPrimarySwitch,
   CellSwitch,
   instancesFolder,
+  recordName,
   type Cell,
   type Cells,
   type CellWrite,
@@ -76,9 +82,20 @@ function switchTableSql(schema: string): string {
 CREATE TABLE IF NOT EXISTS ${table} (name text COLLATE "C" PRIMARY KEY, version bigint NOT NULL, body text NOT NULL);`;
 }
 
-/** Where the record of a switch lies: its table, and the name of its row. */
-export function recordPlace(schema: string, key: string): { readonly table: string; readonly name: string } {
-  return { table: namesIn(schema).table, name: `${key}/record` };
+/** Where the record of a switch lies. */
+export interface RecordPlace {
+  readonly table: string;
+  /** Of its row. */
+  readonly name: string;
+  /** Of the database's advisory locks: who changes the record holds it alone, who compares it shares it. */
+  readonly lock: bigint;
+}
+
+export function recordPlace(schema: string, key: string): RecordPlace {
+  const { table } = namesIn(schema);
+  const name = `${key}/${recordName}`;
+  const lock = createHash('sha256').update(`switch\n${table}\n${name}`).digest().readBigInt64BE(0);
+  return { table, name, lock };
 }
 
 /** Whether the table of switches is there, and whether who says so is a standby. */
@@ -113,6 +130,7 @@ class PostgresCells implements Cells {
   private readonly base: string;
   private readonly table: string;
   private readonly next: string;
+  private readonly recordLock: bigint;
   private hasTable = false;
 
   constructor({
@@ -129,6 +147,7 @@ class PostgresCells implements Cells {
     const { table, sequence } = namesIn(schema);
     this.table = table;
     this.next = `nextval('${sequence.replaceAll("'", "''")}')`;
+    this.recordLock = recordPlace(schema, key).lock;
   }
 
   read(name: string): Promise<Cell | null> {
@@ -184,9 +203,12 @@ class PostgresCells implements Cells {
 
   private async change(name: string, sql: string, parameters: readonly string[]): Promise<CellWrite> {
     const version = await this.run('writing the switch', true, null, async (session) => {
+      if (name === recordName) await session.query(`BEGIN; SELECT pg_advisory_xact_lock(${this.recordLock})`);
+      // Looks behind the lock: each statement has a snapshot of its own.
       const { rows } = await session.query<{ readonly version: string }>(`${sql} RETURNING version::text AS version`, [
         ...parameters,
       ]);
+      if (name === recordName) await session.query('COMMIT');
       return rows[0]?.version ?? null;
     });
     if (version !== null) return { kind: 'written', version: version as SwitchVersion };

@@ -9,10 +9,8 @@ import {
   type Fence,
   type Key,
   type MigrationId,
-  type SwitchEpoch,
   type SwitchVersion,
   type TargetControl,
-  type Version,
 } from '@keyferry/core';
 import {
   onlineSourceContract,
@@ -312,26 +310,6 @@ describe.skipIf(!postgres.ok)(`on PostgreSQL${postgres.note}`, () => {
     };
   };
   onlineTargetContract('PostgreSQL', openTarget);
-
-  it('lets a delete and the copy of the same key meet in any way, and never both come through', async () => {
-    const fixture = await openTarget(false);
-    const { store, key } = fixture;
-    const gone = { kind: 'write', write: { kind: 'delete' }, expect: 'any', tombstone: 'write' } as const;
-    const seen = { epoch: 1 as SwitchEpoch, version: null };
-    const keys = Array.from({ length: 60 }, (_, i) => key(`k${i}`));
-    // One copy after the other, as a chunk worker does, under deletes by several instances.
-    const copying = (async () => {
-      // Refused where the tombstone is there already.
-      for (const each of keys) await fixture.copy(each, 'v', '7' as Version).catch(() => undefined);
-    })();
-    await Promise.all(keys.map((each) => store.ask(each, gone, seen)));
-    await copying;
-    for (const each of keys) {
-      const pair = { record: null, tombstone: true };
-      expect(await store.ask(each, { kind: 'read' }, seen)).toEqual({ kind: 'read', pair });
-    }
-    await fixture.close();
-  });
 
   it('refuses a value that its row would not give back, and a row that is no record', async () => {
     const { store, key, table, close } = await openTables('level int, note text NOT NULL', 'row');

@@ -262,6 +262,45 @@ describe.skipIf(!available.ok)(`triggers of PostgreSQL 15 without logical replic
       expect(await feed.backlog?.()).toBeNull();
     });
 
+    it('drops nothing of others unless it may drop all, says what to grant, and then does', async () => {
+      await server.psql(`SET client_min_messages = error; DROP OWNED BY maker, ender CASCADE`).catch(() => undefined);
+      await server.psql(`DROP ROLE IF EXISTS maker, ender; CREATE ROLE maker LOGIN PASSWORD 'p'; CREATE ROLE ender LOGIN PASSWORD 'p';
+        CREATE TABLE t.x (id text PRIMARY KEY); CREATE TABLE t.y (id text PRIMARY KEY); CREATE SCHEMA keyferry;
+        GRANT USAGE ON SCHEMA t TO maker, ender; GRANT ALL ON SCHEMA keyferry TO maker, ender;
+        GRANT SELECT, TRIGGER ON t.x, t.y TO maker, ender`);
+      const mappings = [mappingOf('t.x', 'x/{id}'), mappingOf('t.y', 'y/{id}')];
+      const as = (user: string) => open(mappings, { auth: { user, password: 'p' } }).feed;
+      const triggers = `SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('t.x'::regclass, 't.y'::regclass) AND NOT tgisinternal`;
+      const write = (id: string) => server.psql(`INSERT INTO t.x VALUES ('${id}'); INSERT INTO t.y VALUES ('${id}')`);
+      await as('maker').head();
+      // All is another one's but the outbox itself, which could go without them.
+      const outbox = `keyferry.${(await server.psql('SELECT name FROM keyferry.outboxes')).trim()}`;
+      await server.psql(`ALTER TABLE ${outbox} OWNER TO ender; GRANT INSERT ON ${outbox} TO maker;
+        GRANT SELECT, DELETE ON keyferry.outboxes TO ender`);
+      const ender = as('ender');
+      await expect(ender.end?.()).rejects.toMatchObject({
+        code: 'store.permission-denied',
+        details: {
+          detail: expect.stringMatching(
+            /_0\(\) of maker.*_1\(\) of maker.*nothing was dropped.*GRANT maker TO ender/,
+          ) as string,
+        },
+      });
+      expect(await server.psql(triggers)).toBe('4\n');
+      await write('meanwhile');
+      await server.psql('GRANT maker TO ender');
+      await ender.end?.();
+      expect(await server.psql(triggers)).toBe('0\n');
+      await write('after');
+      // Whoever owns the schema may drop what others made in it.
+      await server.psql('REVOKE maker FROM ender');
+      await as('maker').head();
+      await server.psql('ALTER SCHEMA keyferry OWNER TO ender');
+      await ender.end?.();
+      expect(await server.psql(triggers)).toBe('0\n');
+      await write('again');
+    });
+
     it('lets writers pass while somebody holds the table whose triggers it makes', async () => {
       await makeX();
       const { feed } = open([keysOnly]);

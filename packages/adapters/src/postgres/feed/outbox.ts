@@ -10,13 +10,15 @@
  * the application's write happen.
  *
  * All of it is made in one transaction that waits half a second for each table, again and again, so that nobody queues
- * behind it for longer. Who may make a trigger may not drop it, but whoever owns its function may drop that with it.
+ * behind it for longer. Who may make a trigger may not drop it, but whoever owns its function, or the schema, may drop that with
+ * it. Nothing is dropped unless all is: a function without its outbox would fail each write of an application.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { KeyferryError, type FeedBacklog } from '@keyferry/core';
 import { DatabaseError } from 'pg';
 import { unsupported, type ResolvedTable } from '../catalog.ts';
 import { makeOwnTables } from '../own-schema.ts';
+import { LackingRight } from '../errors.ts';
 import { keyBytesSql, valueBytesSql } from '../select.ts';
 import { formSettings, type Session } from '../session.ts';
 import { quoteName, quoteText } from '../sql.ts';
@@ -206,7 +208,10 @@ export async function whyUnable(
   return places[0]?.may === true ? null : `its user needs   CREATE SCHEMA ${quoteName(schema)} AUTHORIZATION …`;
 }
 
-/** Harmless to repeat. What is somebody else's is not touched, so that none of theirs needs to be allowed. */
+/**
+ * Harmless to repeat. Where there is no outbox nothing is asked for, so that nobody needs a right for it.
+ * @throws {KeyferryError} `store.permission-denied` (by the session's guard), saying what whom to grant; nothing was dropped
+ */
 export async function dropOutbox(session: Session, names: OutboxNames): Promise<void> {
   if (!(await hasRegister(session, names)) || (await outboxBacklog(session, names)) === null) return;
   await session.query(`BEGIN; SET LOCAL lock_timeout = ${triggerLockMs}`);
@@ -217,14 +222,42 @@ export async function dropOutbox(session: Session, names: OutboxNames): Promise<
 
 /** With each function the triggers that call it go, also of tables that are not among the mapped ones any more. */
 async function dropObjects(session: Session, names: OutboxNames): Promise<void> {
-  const { rows } = await session.query<{ readonly name: string }>(
-    `SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname) AS name
-     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-     WHERE n.nspname = $1 AND p.proname ~ $2 AND pg_has_role(p.proowner, 'USAGE')`,
-    [names.schema, `^${names.trigger.slice(1, -1)}_[0-9]+$`],
+  const { rows } = await session.query<Droppable>(
+    `SELECT name, is_function AS "isFunction", quote_ident(pg_get_userbyid(owner)) AS owner, quote_ident(current_user) AS "user",
+       pg_has_role(owner, 'USAGE') OR pg_has_role(n.nspowner, 'USAGE') AS may
+     FROM pg_namespace n CROSS JOIN LATERAL (
+       SELECT quote_ident(n.nspname) || '.' || quote_ident(proname), true, proowner FROM pg_proc
+         WHERE pronamespace = n.oid AND proname ~ $2
+       UNION ALL SELECT quote_ident(n.nspname) || '.' || quote_ident(relname), false, relowner FROM pg_class
+         WHERE relnamespace = n.oid AND relname = $3
+     ) o(name, is_function, owner) WHERE n.nspname = $1`,
+    [names.schema, `^${names.trigger.slice(1, -1)}_[0-9]+$`, names.name],
   );
-  for (const { name } of rows) await session.query(`DROP FUNCTION ${name}() CASCADE`);
+  assertMayDrop(rows);
+  for (const { name, isFunction } of rows) if (isFunction) await session.query(`DROP FUNCTION ${name}() CASCADE`);
   await session.query(`DROP TABLE IF EXISTS ${names.outbox}`);
+}
+
+/** Names as SQL has them. */
+interface Droppable {
+  readonly name: string;
+  readonly isFunction: boolean;
+  readonly owner: string;
+  readonly user: string;
+  readonly may: boolean;
+}
+
+function assertMayDrop(objects: readonly Droppable[]): void {
+  const others = objects.filter(({ may }) => !may);
+  const [first] = others;
+  if (first === undefined) return;
+  const what = others.map(
+    ({ name, isFunction, owner }) => `${isFunction ? `function ${name}()` : `table ${name}`} of ${owner}`,
+  );
+  const owners = [...new Set(others.map(({ owner }) => owner))].join(', ');
+  throw new LackingRight(
+    `its user ${first.user} may not drop ${what.join(', ')}; nothing was dropped, and applications write as before. It needs   GRANT ${owners} TO ${first.user}   ; then run the same command again: it goes on where it stopped`,
+  );
 }
 
 /** What it holds on the server's disk; null: there is none. */
