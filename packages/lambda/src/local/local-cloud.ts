@@ -125,6 +125,7 @@ export class LocalCloud {
 
   private follow(work: Promise<unknown>): void {
     const call = work.finally(() => this.underWay.delete(call));
+    call.catch(() => undefined); // told to whoever has `work`
     this.underWay.add(call);
   }
 
