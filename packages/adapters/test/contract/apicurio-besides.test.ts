@@ -18,6 +18,7 @@ import {
   type RegistryConnection,
 } from '../../src/apicurio/index.ts';
 import { rewriteArchive } from '../apicurio-archive-writer.ts';
+import { repeat } from './apicurio-fixture.ts';
 import { secret, TokenEndpoint } from './token-endpoint.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
@@ -38,6 +39,7 @@ describe.skipIf(!old.ok || !next.ok)(`a 2.6.13 and a 3.3.3 that manage roles${ol
     endpoints,
     oidc: { tokenUrl: provider.tokenUrl, clientId: 'keyferry', clientSecret: secret },
     onToken: (granted) => (token = granted),
+    repeat,
   });
 
   /** @returns its answer, if it is 2xx */

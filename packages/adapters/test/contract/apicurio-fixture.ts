@@ -1,5 +1,6 @@
 /** Real registries for the contract tests: filled by their API, exported, imported into, and read back whole. */
 import { buffer } from 'node:stream/consumers';
+import { KeyferryError, type Repeat } from '@keyferry/core';
 import { request, type ApicurioServer } from '@keyferry/servers';
 import yauzl from 'yauzl';
 
@@ -184,3 +185,15 @@ export async function makeAnew({ endpoint }: Pick<ApicurioServer, 'endpoint'>): 
   await registry.call('DELETE', '/groups/late/artifacts/new', null);
   await registry.artifact('late', 'new', '1', record('Late', 'a'));
 }
+
+export const tries = 4;
+/** As the engine lends it: a registry leaves one of thousands of requests without an answer, now and then. */
+export const repeat: Repeat = async (_what, call) => {
+  for (let left = tries; ; left -= 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (left === 1 || !(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
+    }
+  }
+};

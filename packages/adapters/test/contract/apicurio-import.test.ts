@@ -19,7 +19,7 @@ import { inspectArchive } from '../../src/apicurio/inspect-archive.ts';
 import { repairArchive } from '../../src/apicurio/repair/repair-archive.ts';
 import { hazardArchive } from '../apicurio-hazards.ts';
 import { writeArchive, type WrittenArchive } from '../apicurio-archive-writer.ts';
-import { get, importArchive, OldRegistry, put, readHeld, type Held } from './apicurio-fixture.ts';
+import { get, importArchive, OldRegistry, put, readHeld, repeat, type Held } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
 const folder = mkdtempSync(join(tmpdir(), 'keyferry-apicurio-'));
@@ -71,7 +71,7 @@ function expectAsForeseen(foreseen: Foreseen, held: Held): void {
 /** The same by the API, field by field: what a migration goes by. */
 async function expectComparedEqual(server: ApicurioServer, file: string): Promise<void> {
   const nothing = { roles: [], settings: [], owners: [], groupLabels: [], latestOrders: [], unreadable: [] };
-  const registry = openNewRegistry({ name: 'new', endpoints: server.endpoints });
+  const registry = openNewRegistry({ name: 'new', endpoints: server.endpoints, repeat });
   const { differences, expected } = await registry.compare(file, nothing, new AbortController().signal);
   await registry.close();
   expect(differences).toEqual([]);

@@ -8,13 +8,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  KeyferryError,
   keyToText,
   type BesidesArchive,
   type NewRegistry,
   type OldRegistry,
   type RegistryChange,
-  type Repeat,
 } from '@keyferry/core';
 import { fillRegistry, serverOrSkip, startApicurio, type ApicurioServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -24,21 +22,10 @@ import { walkOld } from '../../src/apicurio/v2/walk.ts';
 import { walkNew } from '../../src/apicurio/v3/walk.ts';
 import { rewriteArchive } from '../apicurio-archive-writer.ts';
 import { startProxy } from './apicurio-proxy.ts';
-import { get, put, writeMeanwhile, writeMore } from './apicurio-fixture.ts';
+import { get, put, repeat, tries, writeMeanwhile, writeMore } from './apicurio-fixture.ts';
 
 const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
 const signal = new AbortController().signal;
-const tries = 4;
-/** As the engine lends it: one of thousands of requests may go unanswered. */
-const repeat: Repeat = async (_what, call) => {
-  for (let left = tries; ; left -= 1) {
-    try {
-      return await call();
-    } catch (error) {
-      if (left === 1 || !(error instanceof KeyferryError) || error.retry !== 'backoff') throw error;
-    }
-  }
-};
 
 describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.note || next.note}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'keyferry-registries-'));

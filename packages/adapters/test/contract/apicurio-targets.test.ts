@@ -11,7 +11,7 @@ import type { BesidesArchive, NewRegistry } from '@keyferry/core';
 import { fillRegistry, serverOrSkip, startApicurio, startPostgres, type ApicurioServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNewRegistry, openOldRegistry, registryArchives } from '../../src/apicurio/index.ts';
-import { makeAnew, writeMeanwhile } from './apicurio-fixture.ts';
+import { makeAnew, repeat, writeMeanwhile } from './apicurio-fixture.ts';
 
 const kinds = ['apicurio-2.6', 'apicurio-3.0', 'apicurio-3.3', 'postgres-15'] as const;
 const [old, early, next, postgres] = await Promise.all(kinds.map((kind) => serverOrSkip(kind)));
@@ -29,7 +29,7 @@ describe.skipIf(old?.ok !== true)(`an export of Apicurio Registry 2.6.13${old?.n
   beforeAll(async () => {
     await using server = await startApicurio({ version: '2.6' });
     await fillRegistry(server.endpoint, { versions: 20 });
-    const source = openOldRegistry({ name: 'old', endpoints: server.endpoints });
+    const source = openOldRegistry({ name: 'old', endpoints: server.endpoints, repeat });
     await source.exportTo(file, signal);
     besides = await source.readBesides(signal);
     await writeMeanwhile(server);
@@ -45,7 +45,7 @@ describe.skipIf(old?.ok !== true)(`an export of Apicurio Registry 2.6.13${old?.n
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   async function expectAsForeseen(server: ApicurioServer, release: string): Promise<void> {
-    const target = openNewRegistry({ name: 'new', endpoints: server.endpoints });
+    const target = openNewRegistry({ name: 'new', endpoints: server.endpoints, repeat });
     expect(await target.system(signal)).toMatchObject({ version: release });
     const { expected } = await registryArchives.foresee(file, release);
     await target.importFrom(file, { into: 'empty' }, signal);
@@ -59,7 +59,7 @@ describe.skipIf(old?.ok !== true)(`an export of Apicurio Registry 2.6.13${old?.n
 
   /** On from what `expectAsForeseen` left: the whole archive with its losses, in the place of a base that has none. */
   async function expectDelta(server: ApicurioServer): Promise<NewRegistry> {
-    const target = openNewRegistry({ name: 'new', endpoints: server.endpoints });
+    const target = openNewRegistry({ name: 'new', endpoints: server.endpoints, repeat });
     await target.importFrom(base, { into: 'again' }, signal);
     await target.carry(besides, signal);
     expect((await target.compare(base, besides, signal)).differences).toEqual([]);
