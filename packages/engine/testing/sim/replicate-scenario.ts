@@ -10,10 +10,7 @@ import {
   KeyferryError,
   keyFromText,
   prefixRange,
-  unlimited,
   type CutoverRules,
-  type MigrationId,
-  type MigrationSpec,
   type PrimaryRecord,
 } from '@keyferry/core';
 import { MemoryPrimarySwitch, MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
@@ -31,6 +28,7 @@ import { Kernel } from './kernel.ts';
 import { Limbo } from './limbo.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { Prng } from './prng.ts';
+import { replicateSpec, requestLifeMs } from './replicate-spec.ts';
 import { SimProcess } from './process.ts';
 import { SimInstance } from './replicate-instances.ts';
 import { replicateEngine } from './replicate-ports.ts';
@@ -56,38 +54,11 @@ export type ReplicateViolation =
   /** After a rollback records of the migration are left in the target. */
   | 'left-behind';
 
-const migration = 'shop' as MigrationId;
-const requestLifeMs = 2000;
+const spec = replicateSpec;
 const encoder = new TextEncoder();
 const triesMax = 40;
 /** Commands run under faults for so many tries, then in calm weather. */
 const stormyTries = 8;
-
-const spec: MigrationSpec = {
-  migration,
-  strategy: 'replicate',
-  replicate: { pauseMaxMs: 20_000, requestLifeMs },
-  sourceStore: 'old',
-  targetStore: 'new',
-  rule: { sourcePrefix: keyFromText('src/'), targetPrefix: keyFromText('dst/') },
-  transform: null,
-  program: null,
-  onConflict: 'fail',
-  prune: false,
-  inScope: () => true,
-  guards: { deleteShareMax: 1, deletesMax: 1000 },
-  keepBefore: true,
-  requireEmpty: null,
-  workers: 2,
-  limits: { chunkKeysMax: 6, chunkBytesMax: 1_000_000, createRowsMax: 1000 },
-  runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
-  planMaxAgeMs: 86_400_000,
-  isSensitive: () => false,
-  configDigest: 'config',
-  rulesDigest: 'rules',
-  selection: null,
-  keyferryVersion: '0.1.0',
-};
 
 /** Sees each announcement in the instant in which it takes effect. */
 class WatchedSwitch extends MemoryPrimarySwitch {

@@ -8,13 +8,14 @@
  * that came late, it may be behind for ever. Judged at each acknowledgement by what is in the target, and never by what an
  * invocation says.
  */
-import { keyFromText, unlimited, type FeedNotice, type MigrationId, type MigrationSpec } from '@keyferry/core';
+import { keyFromText, type FeedNotice } from '@keyferry/core';
 import { MemoryPrimarySwitch, MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
 import { applyReplicate, Deadline, makePlan, requestControl, wokenTailSlice, type Engine } from '../../src/index.ts';
 import { Kernel } from './kernel.ts';
 import { Limbo } from './limbo.ts';
 import { MemoryPlan } from './memory-plan.ts';
 import { Prng } from './prng.ts';
+import { replicateSpec } from './replicate-spec.ts';
 import { SimProcess, type Ending } from './process.ts';
 import { replicateEngine } from './replicate-ports.ts';
 import { calm, drawClimate, Weather } from './weather.ts';
@@ -40,32 +41,8 @@ export interface WokenRun {
   readonly endings: ReadonlyMap<string, number>;
 }
 
-const migration = 'shop' as MigrationId;
-const spec: MigrationSpec = {
-  migration,
-  strategy: 'replicate',
-  replicate: { pauseMaxMs: 20_000, requestLifeMs: 2000 },
-  sourceStore: 'old',
-  targetStore: 'new',
-  rule: { sourcePrefix: keyFromText('src/'), targetPrefix: keyFromText('dst/') },
-  transform: null,
-  program: null,
-  onConflict: 'fail',
-  prune: false,
-  inScope: () => true,
-  guards: { deleteShareMax: 1, deletesMax: 1000 },
-  keepBefore: true,
-  requireEmpty: null,
-  workers: 2,
-  limits: { chunkKeysMax: 6, chunkBytesMax: 1_000_000, createRowsMax: 1000 },
-  runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
-  planMaxAgeMs: 86_400_000,
-  isSensitive: () => false,
-  configDigest: 'config',
-  rulesDigest: 'rules',
-  selection: null,
-  keyferryVersion: '0.1.0',
-};
+const spec = replicateSpec;
+const { migration } = spec;
 
 /** For how long the application writes. */
 const writingMs = 120_000;
