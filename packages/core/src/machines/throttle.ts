@@ -5,10 +5,12 @@
  *     target's p99 ──► adaptive ┴─► the lower one ─► token bucket ─► go, or wait so long
  *     source's p99 ──►   rate
  *
- * The adaptive rate exists only once a store was slower than its limit. It then falls by a share of what went through,
- * and rises by a fixed step for each window of samples within the limit, until it holds nothing back any more: a
- * migration yields to the applications quickly and comes back slowly. It never falls below a few keys a second: with a
- * limit that the store cannot meet even when idle, the run crawls and says why, and does not hang.
+ * The adaptive rate exists where a latency is limited. It starts low and doubles every few answers until the first one
+ * that came too late: a run that began as fast as it can would be noticed before it was measured. From then on each answer that is
+ * late takes a share of it away, and each that is in time adds so small a share that the two cancel out at one late answer
+ * in a hundred: where the rate comes to rest, the limit is the 99th percentile. A window's percentile would not do: of twenty
+ * answers it is the slowest one, which an idle store exceeds too. It never falls below a few keys a second: with a limit that
+ * the store cannot meet even when idle, the run crawls and says why, and does not hang.
  *
  * A batch goes as a whole once the bucket is not in debt, and its keys are owed afterwards. So over any time nothing
  * exceeds rate × time by more than the burst and one batch, and no batch is too large ever to go.
@@ -40,15 +42,21 @@ export interface ThrottleReport {
 
 /** What may go at once after a time in which less went than the rate allows. */
 export const burstMs = 250;
+/** The same where the rate is adaptive: applications wait behind each batch, so batches are small and come evenly. */
+export const evenBurstMs = 25;
+/** Where a run begins whose stores have limits of latency. */
+export const startPerSecond = 200;
 /** The adaptive rate falls no lower, unless the rate limit itself is. */
 export const slowestPerSecond = 10;
 const slowDownFactor = 0.7;
-/**
- * A step up is this share of what went through before the last slow-down, but no less than the other one of the most
- * that ever went: small steps around the rate that a busy store takes, and no hours on the way back from a crawl.
- */
-const speedUpShare = 1 / 20;
-const speedUpShareOfMost = 1 / 100;
+/** Until the first late answer: doubled in twenty. */
+const startFactor = 2 ** (1 / 20);
+/** Ninety-nine answers in time make up for a late one. */
+const speedUpFactor = slowDownFactor ** (-1 / 99);
+/** So many answers come late for reasons of their own: connections are opened, and code runs for the first time. */
+const coldAnswers = 100;
+/** One slow-down in this time: what was sent before it comes back late as well. */
+const settleMs = 100;
 /** A window ends with enough samples after a while, or with any at all after a long one. */
 const windowMs = 500;
 const windowMaxMs = 2000;
@@ -64,16 +72,18 @@ interface Window {
 
 interface Adaptive {
   readonly perSecond: number;
-  /** What went through before it last slowed down. */
-  readonly before: number;
-  /** What went through before it first slowed down: there, the latency holds nothing back any more. */
-  readonly most: number;
   readonly because: PacedSide;
+  /** No answer but the first ones was late yet. */
+  readonly starting: boolean;
+  readonly slowedAtMs: number;
 }
 
 export class Throttle {
   private limits: ThrottleLimits;
-  private adaptive: Adaptive | null = null;
+  private adaptive: Adaptive | null;
+  private answers = 0;
+  /** Keys a second in the last window of each side. */
+  private readonly wentPerSecond: Record<PacedSide, number> = { target: 0, source: 0 };
   private level = 0;
   private filledAtMs: number;
   private readonly windows: Readonly<Record<PacedSide, Window>>;
@@ -83,6 +93,9 @@ export class Throttle {
   constructor(limits: ThrottleLimits, nowMs: number) {
     this.limits = limits;
     this.filledAtMs = nowMs;
+    const because = limits.targetP99Ms === null ? 'source' : 'target';
+    const isLimited = limits.targetP99Ms !== null || limits.sourceP99Ms !== null;
+    this.adaptive = isLimited ? { perSecond: startPerSecond, because, starting: true, slowedAtMs: -Infinity } : null;
     this.windows = {
       target: { startedAtMs: nowMs, samples: [], keys: 0 },
       source: { startedAtMs: nowMs, samples: [], keys: 0 },
@@ -119,13 +132,14 @@ export class Throttle {
     if (limitMs === null) return;
     const window = this.windows[side];
     window.samples.push(latencyMs);
+    this.fill(nowMs);
+    this.answers += 1;
+    if (latencyMs > limitMs) this.slowDown(side, nowMs);
+    else if (this.adaptive?.because === side && this.isHeld(nowMs)) this.speedUp(this.adaptive, nowMs);
     const ageMs = nowMs - window.startedAtMs;
     if (ageMs < windowMs || (ageMs < windowMaxMs && window.samples.length < windowSamples)) return;
-    const p99Ms = percentile99(window.samples);
-    this.fill(nowMs);
-    if (p99Ms > limitMs) this.slowDown(side, (window.keys * 1000) / ageMs);
-    else if (this.adaptive?.because === side) this.speedUp(this.adaptive);
-    this.p99Ms[side] = p99Ms;
+    this.p99Ms[side] = percentile99(window.samples);
+    this.wentPerSecond[side] = (window.keys * 1000) / ageMs;
     window.startedAtMs = nowMs;
     window.samples.length = 0;
     window.keys = 0;
@@ -134,12 +148,12 @@ export class Throttle {
   /** No batch larger than the burst, if that is a key at least: a run that is slow should be so evenly. */
   batchKeysMax(most: number): number {
     const perSecond = this.perSecondMax();
-    return perSecond === null ? most : Math.max(1, Math.min(most, Math.floor((perSecond * burstMs) / 1000)));
+    return perSecond === null ? most : Math.max(1, Math.min(most, Math.floor((perSecond * this.burst()) / 1000)));
   }
 
   report(nowMs: number): ThrottleReport {
     const { held, limits, p99Ms } = this;
-    const limitedBy = held !== null && nowMs - held.atMs < heldForMs ? held.by : 'nothing';
+    const limitedBy = held !== null && this.isHeld(nowMs) ? held.by : 'nothing';
     return { limitedBy, perSecondMax: this.perSecondMax(), p99Ms: { ...p99Ms }, limits };
   }
 
@@ -161,23 +175,44 @@ export class Throttle {
 
   private fill(nowMs: number): void {
     const perSecond = this.perSecondMax();
-    const most = perSecond === null ? 0 : (perSecond * burstMs) / 1000;
+    const most = perSecond === null ? 0 : (perSecond * this.burst()) / 1000;
     const added = perSecond === null ? Infinity : ((nowMs - this.filledAtMs) * perSecond) / 1000;
     this.level = Math.min(most, this.level + added);
     this.filledAtMs = nowMs;
   }
 
-  private slowDown(because: PacedSide, wentPerSecond: number): void {
-    const before = Math.max(slowestPerSecond, Math.min(this.adaptive?.perSecond ?? Infinity, wentPerSecond));
-    const perSecond = Math.max(slowestPerSecond, before * slowDownFactor);
-    this.adaptive = { perSecond, before, most: Math.max(this.adaptive?.most ?? 0, before), because };
+  private burst(): number {
+    return this.adaptive === null ? burstMs : evenBurstMs;
   }
 
-  private speedUp(adaptive: Adaptive): void {
-    const { before, most } = adaptive;
-    const perSecond = adaptive.perSecond + Math.max(before * speedUpShare, most * speedUpShareOfMost);
-    const enough = this.limits.ratePerSecond ?? most;
-    this.adaptive = perSecond >= enough ? null : { ...adaptive, perSecond };
+  /** Whether the rate made anybody wait of late. */
+  private isHeld(nowMs: number): boolean {
+    return this.held !== null && nowMs - this.held.atMs < heldForMs;
+  }
+
+  private slowDown(because: PacedSide, nowMs: number): void {
+    const { adaptive } = this;
+    if (adaptive !== null && nowMs < adaptive.slowedAtMs + settleMs) return;
+    // Less may have gone than could: then it is what went that was too much, unless there was no time yet to see it.
+    const isUsedUp = adaptive !== null && (this.isHeld(nowMs) || this.p99Ms[because] === null);
+    const before = isUsedUp ? adaptive.perSecond : Math.min(adaptive?.perSecond ?? Infinity, this.went(because, nowMs));
+    const perSecond = Math.max(slowestPerSecond, before * slowDownFactor);
+    const starting = adaptive?.starting === true && this.answers <= coldAnswers;
+    this.adaptive = { perSecond, because, starting, slowedAtMs: nowMs };
+  }
+
+  /** Only a rate that holds something back is raised: of a higher one nobody knows what the store would say to it. */
+  private speedUp(adaptive: Adaptive, nowMs: number): void {
+    const { perSecond, because, starting } = adaptive;
+    const raised = perSecond * (starting ? startFactor : speedUpFactor);
+    const most = Math.min(this.limits.ratePerSecond ?? Infinity, 2 * this.went(because, nowMs));
+    this.adaptive = { ...adaptive, perSecond: Math.max(perSecond, Math.min(raised, most)) };
+  }
+
+  /** Keys a second, of late. */
+  private went(side: PacedSide, nowMs: number): number {
+    const { startedAtMs, keys } = this.windows[side];
+    return Math.max(this.wentPerSecond[side], (keys * 1000) / Math.max(windowMs, nowMs - startedAtMs));
   }
 }
 
