@@ -111,6 +111,8 @@ export class Throttle {
       this.p99Ms[side] = null;
       if (this.adaptive?.because === side) this.adaptive = null;
     }
+    // Under another limit nobody knows yet which rate is too high.
+    if (this.adaptive !== null) this.adaptive = { ...this.adaptive, starting: true };
   }
 
   /** @returns 0: the keys are taken and may go. Else milliseconds until it is worth asking again; nothing was taken. */
