@@ -224,6 +224,20 @@ describe('latency of the target', () => {
   });
 });
 
+describe('latency of the source', () => {
+  it('is learnt from few pages as soon as from many batches', () => {
+    const throttle = new Throttle(limited({ sourceP99Ms: 100 }), 0);
+    const pageKeys = 1000;
+    let nowMs = 0;
+    for (let keys = 0; nowMs < 20_000; keys += 10) {
+      if (keys % pageKeys === 0) throttle.sample('source', 10, nowMs);
+      for (let waitMs = throttle.take(10, nowMs); waitMs > 0; waitMs = throttle.take(10, nowMs)) nowMs += waitMs;
+      nowMs += 1; // it takes no more than 10,000 a second
+    }
+    expect(throttle.report(nowMs).perSecondMax).toBeGreaterThan(startPerSecond * 16);
+  });
+});
+
 describe('what limits', () => {
   it('is the source where that is slow, and the rate where that is lower than what latency allows', () => {
     const throttle = new Throttle(limited({ sourceP99Ms: 20, ratePerSecond: 150 }), 0);

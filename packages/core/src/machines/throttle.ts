@@ -53,6 +53,9 @@ const slowDownFactor = 0.7;
 const startFactor = 2 ** (1 / 20);
 /** Ninety-nine answers in time make up for a late one. */
 const speedUpFactor = slowDownFactor ** (-1 / 99);
+/** Where answers are few (pages of a source, say), one counts for each such time since the one before, up to twenty. */
+const sparseMs = 50;
+const sparseMost = 20;
 /** So many answers come late for reasons of their own: connections are opened, and code runs for the first time. */
 const coldAnswers = 100;
 /** One slow-down in this time: what was sent before it comes back late as well. */
@@ -66,6 +69,7 @@ const heldForMs = 2000;
 
 interface Window {
   startedAtMs: number;
+  answeredAtMs: number;
   readonly samples: number[];
   keys: number;
 }
@@ -97,8 +101,8 @@ export class Throttle {
     const isLimited = limits.targetP99Ms !== null || limits.sourceP99Ms !== null;
     this.adaptive = isLimited ? { perSecond: startPerSecond, because, starting: true, slowedAtMs: -Infinity } : null;
     this.windows = {
-      target: { startedAtMs: nowMs, samples: [], keys: 0 },
-      source: { startedAtMs: nowMs, samples: [], keys: 0 },
+      target: { startedAtMs: nowMs, answeredAtMs: nowMs, samples: [], keys: 0 },
+      source: { startedAtMs: nowMs, answeredAtMs: nowMs, samples: [], keys: 0 },
     };
   }
 
@@ -138,6 +142,7 @@ export class Throttle {
     this.answers += 1;
     if (latencyMs > limitMs) this.slowDown(side, nowMs);
     else if (this.adaptive?.because === side && this.isHeld(nowMs)) this.speedUp(this.adaptive, nowMs);
+    window.answeredAtMs = nowMs;
     const ageMs = nowMs - window.startedAtMs;
     if (ageMs < windowMs || (ageMs < windowMaxMs && window.samples.length < windowSamples)) return;
     this.p99Ms[side] = percentile99(window.samples);
@@ -206,7 +211,9 @@ export class Throttle {
   /** Only a rate that holds something back is raised: of a higher one nobody knows what the store would say to it. */
   private speedUp(adaptive: Adaptive, nowMs: number): void {
     const { perSecond, because, starting } = adaptive;
-    const raised = perSecond * (starting ? startFactor : speedUpFactor);
+    const answers = (nowMs - this.windows[because].answeredAtMs) / sparseMs;
+    const factor = starting ? startFactor : speedUpFactor;
+    const raised = perSecond * factor ** Math.max(1, Math.min(answers, sparseMost));
     const most = Math.min(this.limits.ratePerSecond ?? Infinity, 2 * this.went(because, nowMs));
     this.adaptive = { ...adaptive, perSecond: Math.max(perSecond, Math.min(raised, most)) };
   }
