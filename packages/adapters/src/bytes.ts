@@ -1,7 +1,7 @@
 /** Few bytes at a time, where a call into Node costs more than the bytes do. */
 
 /** Up to here a loop is faster than a call that copies. */
-export const loopBytesMax = 256;
+const loopBytesMax = 256;
 
 export const noBytes = Buffer.alloc(0);
 
@@ -20,4 +20,13 @@ export function copyBytes(from: Buffer, start: number, end: number, into: Buffer
   const length = end - start;
   if (length > loopBytesMax) from.copy(into, at, start, end);
   else for (let i = 0; i < length; i += 1) into[at + i] = from[start + i] as number;
+}
+
+/** 32 bits with a sign, for tables in memory: FNV-1a, mixed once more for its low bits. */
+export function hashOfBytes(bytes: Buffer, from: number, end: number, seed: number): number {
+  let hash = Math.imul(0x811c9dc5 ^ seed, 0x01000193);
+  for (let i = from; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  hash ^= hash >>> 15;
+  hash = Math.imul(hash, 0x2c1b3c6d);
+  return hash ^ (hash >>> 12);
 }

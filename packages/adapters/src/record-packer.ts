@@ -2,7 +2,7 @@
  * Gathers a page of records as bytes, key and value of each one behind the other: for stores that hold their records as bytes
  * themselves. Half a dozen objects a record, which nobody looks at, would be most of what such a store costs.
  */
-import { PackedPage, type Key, type NotCarried, type Version } from '@keyferry/core';
+import { PackedPage, type Key, type NotCarried, type RecordPage, type Version } from '@keyferry/core';
 import { byteString } from './bytes.ts';
 
 const bytesMin = 4096;
@@ -82,3 +82,15 @@ export class RecordPacker {
 }
 
 const never = (): null => null;
+
+/** A page as one whose records lie packed, for who wants their bytes and no versions. */
+export function packedPage(page: RecordPage): PackedPage {
+  if (page instanceof PackedPage) return page;
+  const packer = new RecordPacker();
+  for (const { key, value, expiresAtMs } of page.records) {
+    const at = packer.reserve(key.length, value.length, { version: 0, expiresAtMs });
+    packer.bytes.write(key, at, 'latin1');
+    packer.bytes.set(value, at + key.length);
+  }
+  return packer.page(page.notCarried);
+}

@@ -43,7 +43,10 @@ function entryOf(each: Revised, revision: number): Entries[number] {
     const key = Buffer.from(each.delete, 'latin1');
     return [Buffer.concat([name, Buffer.from('t')]), Buffer.concat([Buffer.of(0x0a, key.length), key])];
   }
-  const record = { key: each.put, value: each.value, revision, lease: each.lease ?? 0 };
+  const key = Buffer.from(each.put, 'latin1');
+  const bytes = Buffer.concat([key, each.value]);
+  const value = { valueStart: key.length, valueEnd: bytes.length };
+  const record = { bytes, keyStart: 0, keyEnd: key.length, ...value, revision, lease: each.lease ?? 0 };
   const message = Buffer.alloc(keyValueBytes(record));
   writeKeyValue(message, 0, record);
   return [name, message];

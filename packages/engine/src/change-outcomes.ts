@@ -10,9 +10,13 @@ import {
 } from '@keyferry/core';
 import type { Batch } from './chunk-batches.ts';
 
-export function countOutcomes(batch: Batch, outcomes: readonly ChangeOutcome[]): ChunkCounts {
+/** One for each change of a batch; or all of them are written, and nobody looks at one. */
+export type BatchOutcomes = readonly ChangeOutcome[] | 'all-written';
+
+export function countOutcomes(batch: Batch, outcomes: BatchOutcomes): ChunkCounts {
   const deadLetters = batch.unplaced.reduce((sum, { entry }) => sum + entry.count, 0);
   const counts = { ...noCounts, notCarried: batch.notCarried, deletesChanged: batch.spared.length, deadLetters };
+  if (outcomes === 'all-written') return { ...counts, written: batch.size };
   for (const [i, outcome] of outcomes.entries()) counts[countOf(batch.changes[i] as GuardedChange, outcome)] += 1;
   return counts;
 }
@@ -41,10 +45,9 @@ export function countOf(change: GuardedChange, outcome: ChangeOutcome): keyof Ch
 }
 
 /** Every target key of a batch with the count that it is under. */
-export function* settledKeys(batch: Batch, outcomes: readonly ChangeOutcome[]): Generator<[Key, keyof ChunkCounts]> {
-  for (const [i, outcome] of outcomes.entries()) {
-    const change = batch.changes[i] as GuardedChange;
-    yield [change.key, countOf(change, outcome)];
+export function* settledKeys(batch: Batch, outcomes: BatchOutcomes): Generator<[Key, keyof ChunkCounts]> {
+  for (const [i, change] of batch.changes.entries()) {
+    yield [change.key, outcomes === 'all-written' ? 'written' : countOf(change, outcomes[i] as ChangeOutcome)];
   }
   for (const key of batch.spared) yield [key, 'deletesChanged'];
   for (const { targetKey } of batch.unplaced) yield [targetKey, 'deadLetters'];
@@ -61,8 +64,9 @@ export const unplacedReason = ({ reason, detail }: Unplaced): string => `${reaso
 export type Met = Pick<MetChange, 'action' | 'what'> & { readonly key: Key };
 
 /** The records of a batch that were to be overwritten or deleted, and were left because they are not the planned ones. */
-export function metChanges(batch: Batch, outcomes: readonly ChangeOutcome[]): readonly Met[] {
+export function metChanges(batch: Batch, outcomes: BatchOutcomes): readonly Met[] {
   const met: Met[] = batch.spared.map((key) => ({ key, action: 'delete', what: 'it is in the source by now' }));
+  if (outcomes === 'all-written') return met;
   for (const [i, outcome] of outcomes.entries()) {
     const change = batch.changes[i] as GuardedChange;
     const counted = countOf(change, outcome);

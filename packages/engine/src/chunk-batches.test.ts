@@ -14,7 +14,7 @@ import {
   type StoredRecord,
 } from '@keyferry/core';
 import { emptyDigest, keyFromText, noCounts, recordBytes, type NotCarried, type Version } from '@keyferry/core';
-import { anyRecords } from '@keyferry/core/testing';
+import { anyRecords, packedPageOf } from '@keyferry/core/testing';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ChunkBatches, type Batch, type BatchLimits } from './chunk-batches.ts';
@@ -120,6 +120,51 @@ describe('laws', () => {
         }
       }),
     ));
+});
+
+describe('a packed page', () => {
+  const cutPacked = (given: RecordPage, within: BatchLimits, guards: readonly GuardRow[] = []): Batch[] => {
+    const hasher = new RecordHasher(salt);
+    const batches = new ChunkBatches(rule, hasher, start, within, new ChunkGuards(guards), 'plain', true);
+    return [...batches.cut(packedPageOf(given.records, given.notCarried), () => 0)];
+  };
+  const without = ({ size, changes, sourceKeys, spared, unplaced, lastKey, notCarried, digest }: Batch) => {
+    const plain = changes.map((change) => (change.kind === 'put' ? { ...change, value: [...change.value] } : change));
+    return { size, changes: plain, sourceKeys, spared, unplaced, lastKey, notCarried, digest };
+  };
+  const anyPage = fc
+    .tuple(anyRecords, fc.uniqueArray(fc.string({ maxLength: 3 }), { maxLength: 4 }), fc.boolean())
+    .map(([records, directories, isPermanent]) =>
+      page(
+        records.map((r) => ({
+          ...r,
+          key: keyFromText(`s/${r.key}`),
+          expiresAtMs: isPermanent ? null : r.expiresAtMs,
+        })),
+        directories.map(emptyDir),
+      ),
+    );
+
+  it('law: is cut as a plain one is', () =>
+    fc.assert(
+      fc.property(anyPage, fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 60 }), (given, keys, bytesMax) => {
+        const within = limits(keys, bytesMax);
+        expect(cutPacked(given, within).map(without)).toEqual(cut(given, within).map(without));
+      }),
+    ));
+
+  it('goes as it lies where all of it stays and nothing is to be overwritten or deleted', () => {
+    const records = [record('a'), record('b'), record('c')];
+    const packedOf = (batches: readonly Batch[]) => batches.map(({ packed }) => packed && [packed.start, packed.end]);
+    expect(packedOf(cutPacked(page(records), limits(2)))).toEqual([
+      [0, 2],
+      [2, 3],
+    ]);
+    expect(packedOf(cutPacked(page([...records, record('d', 'v', 7)]), limits(9)))).toEqual([null]);
+    const guards = [{ targetKey: keyToJson(keyFromText('t/x')), action: 'delete' as const, version: '7' }];
+    expect(packedOf(cutPacked(page(records), limits(9), guards))).toEqual([null]);
+    expect(packedOf(cut(packedPageOf(records), limits(9)))).toEqual([null]);
+  });
 });
 
 describe('deletes', () => {

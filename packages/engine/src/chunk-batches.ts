@@ -19,6 +19,7 @@ import {
   type Key,
   type MigrationSpec,
   type NotCarried,
+  type PackedPuts,
   type PrefixRule,
   type RecordHasher,
   type RecordPage,
@@ -28,9 +29,13 @@ import {
 import type { ChunkGuards, Guard } from './chunk-guards.ts';
 
 export interface Batch {
+  /** How many changes there are. */
+  readonly size: number;
   readonly changes: readonly GuardedChange[];
   /** In the source, one for each change; null for a delete. */
   readonly sourceKeys: readonly (Key | null)[];
+  /** The changes as they lie in their page, where they may go so; they are made when somebody looks at them. */
+  readonly packed: PackedPuts | null;
   /** Target keys that were to be deleted, and that the source has by now: they are left, and so not among the changes. */
   readonly spared: readonly Key[];
   /** What the rules find no place for up to `lastKey`, with the key that it would have in the target. */
@@ -63,8 +68,12 @@ export class ChunkBatches {
   private readonly limits: BatchLimits;
   private readonly guards: ChunkGuards;
   private readonly form: PutForm;
+  private readonly mayPack: boolean;
 
-  /** @param guards of the chunk, those behind the cursor of `from` */
+  /**
+   * @param guards of the chunk, those behind the cursor of `from`
+   * @param mayPack whether the target takes records as they lie in a page
+   */
   constructor(
     rule: PrefixRule,
     hasher: RecordHasher,
@@ -72,8 +81,10 @@ export class ChunkBatches {
     limits: BatchLimits,
     guards: ChunkGuards,
     form: PutForm = 'plain',
+    mayPack = false,
   ) {
     this.form = form;
+    this.mayPack = mayPack && form === 'plain';
     this.rule = rule;
     this.hasher = hasher;
     this.digest = new DigestSum(from.digest);
@@ -86,10 +97,14 @@ export class ChunkBatches {
    * @param now asked for each record that expires: between two batches a throttle may have held the worker back for long
    */
   *cut(page: RecordPage, now: () => number): Generator<Batch> {
-    const skipped = new Skipped(page, this.rule);
-    const draft = new Draft();
     const packed = page instanceof PackedPage ? page : null;
     const count = recordCount(page);
+    const skipped = new Skipped(page, this.rule);
+    if (packed !== null && count > 0 && this.mayPack && this.guards.areDone && packed.isPermanent) {
+      yield* this.cutPacked(packed, skipped);
+      return;
+    }
+    const draft = new Draft();
     for (let index = 0; index < count; index += 1) {
       const record = packed === null ? (page.records[index] as StoredRecord) : packed.recordAt(index);
       const key = toTargetKey(this.rule, record.key);
@@ -115,6 +130,34 @@ export class ChunkBatches {
       draft.lastKey = lastSkipped;
     }
     if (draft.lastKey !== null) yield this.close(draft, skipped);
+  }
+
+  /** What a page holds that is all to be put where nothing is, which most pages are in a first copy. */
+  private *cutPacked(page: PackedPage, skipped: Skipped): Generator<Batch> {
+    const { count } = page;
+    const { sourcePrefix, targetPrefix } = this.rule;
+    for (let start = 0, end = 0; start < count; start = end) {
+      end = this.endOfPacked(page, start);
+      const lastRecord = page.recordAt(end - 1).key;
+      const lastSkipped = end === count ? skipped.lastKey : null;
+      const lastKey = lastSkipped !== null && lastSkipped > lastRecord ? lastSkipped : lastRecord;
+      const passed = skipped.takeUpTo(lastKey);
+      const puts = { page, start, end, sourcePrefix, targetPrefix };
+      yield new PackedBatch(this.rule, puts, lastKey, passed, this.digest.value());
+    }
+  }
+
+  /** Where the batch ends that begins at `start`; what is in it is in the digest then. */
+  private endOfPacked(page: PackedPage, start: number): number {
+    const { hasher, digest, limits } = this;
+    const keysMax = limits.batchKeysMax();
+    let bytes = 0;
+    for (let end = start; ; end += 1) {
+      if (end === page.count) return end;
+      bytes += page.bytesAt(end);
+      if (end > start && (end - start >= keysMax || bytes > limits.batchBytesMax)) return end;
+      digest.add(hasher.hashPacked(page, end) ?? hasher.hash(page.recordAt(end)));
+    }
   }
 
   /** The deletes behind the last page: call it once, when the range has been read to its end. */
@@ -153,7 +196,56 @@ export class ChunkBatches {
     const lastKey = draft.lastKey as Key;
     const passed = skipped.takeUpTo(lastKey);
     const notCarried = draft.notCarried + passed.notCarried;
-    return { ...draft.empty(), lastKey, notCarried, unplaced: passed.unplaced, digest: this.digest.value() };
+    const size = draft.changes.length;
+    const digest = this.digest.value();
+    return { size, packed: null, ...draft.empty(), lastKey, notCarried, unplaced: passed.unplaced, digest };
+  }
+}
+
+class PackedBatch implements Batch {
+  readonly packed: PackedPuts;
+  readonly spared: readonly Key[] = [];
+  readonly unplaced: Batch['unplaced'];
+  readonly lastKey: Key;
+  readonly notCarried: number;
+  readonly digest: ChunkProgress['digest'];
+  private readonly rule: PrefixRule;
+  private madeChanges: readonly GuardedChange[] | null = null;
+  private madeKeys: readonly Key[] | null = null;
+
+  constructor(
+    rule: PrefixRule,
+    packed: PackedPuts,
+    lastKey: Key,
+    { notCarried, unplaced }: Pick<Batch, 'notCarried' | 'unplaced'>,
+    digest: ChunkProgress['digest'],
+  ) {
+    this.rule = rule;
+    this.packed = packed;
+    this.lastKey = lastKey;
+    this.notCarried = notCarried;
+    this.unplaced = unplaced;
+    this.digest = digest;
+  }
+
+  get size(): number {
+    return this.packed.end - this.packed.start;
+  }
+
+  get changes(): readonly GuardedChange[] {
+    this.madeChanges ??= this.records().map(({ key, value, expiresAtMs }) => {
+      return { kind: 'put', key: toTargetKey(this.rule, key), value, expiresAtMs, expect: 'absent' };
+    });
+    return this.madeChanges;
+  }
+
+  get sourceKeys(): readonly Key[] {
+    return (this.madeKeys ??= this.records().map(sourceKeyOf));
+  }
+
+  private records(): readonly StoredRecord[] {
+    const { page, start, end } = this.packed;
+    return Array.from({ length: end - start }, (_, i) => page.recordAt(start + i));
   }
 }
 

@@ -87,6 +87,11 @@ export class ChunkGuards {
     for (let row = this.peek(); row !== null && row.key <= key; row = this.peek()) this.next += 1;
   }
 
+  /** Whether there is none behind those that were taken. */
+  get areDone(): boolean {
+    return this.next >= this.rows.length;
+  }
+
   /** The row of a key; `nextDelete` has passed those before it. */
   at(key: Key): Guard | null {
     const row = this.peek();

@@ -28,13 +28,19 @@ import {
   type Key,
   type PlannedChunk,
   toTargetKey,
-  type ChangeOutcome,
   type StateVersion,
   type WorkerId,
 } from '@keyferry/core';
 import { chunkLeaseMs, type Backfill } from './backfill-context.ts';
 import { keepBeforeImages } from './before-images.ts';
-import { countOutcomes, deadLetterReason, metChanges, settledKeys, unplacedReason } from './change-outcomes.ts';
+import {
+  countOutcomes,
+  deadLetterReason,
+  metChanges,
+  settledKeys,
+  unplacedReason,
+  type BatchOutcomes,
+} from './change-outcomes.ts';
 import { ChunkBatches, cursorOf, putFormOf, type Batch } from './chunk-batches.ts';
 import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
@@ -77,7 +83,7 @@ export async function workOnChunk(backfill: Backfill, chunk: PlannedChunk, worke
 
 interface BatchUnderWay {
   readonly batch: Batch;
-  readonly outcomes: Promise<readonly ChangeOutcome[]>;
+  readonly outcomes: Promise<BatchOutcomes>;
   readonly answered: boolean;
 }
 
@@ -141,7 +147,8 @@ class ChunkRun {
     const guards = await readGuards(engine, scope, this.chunk);
     if (cursor !== null) guards.passTo(toTargetKey(rule, keyFromJson(cursor)));
     const hasher = new RecordHasher(plan.salt);
-    const batches = new ChunkBatches(rule, hasher, this.progress, limits, guards, putFormOf(spec));
+    const mayPack = this.writer.writePacked !== undefined;
+    const batches = new ChunkBatches(rule, hasher, this.progress, limits, guards, putFormOf(spec), mayPack);
     const underWay: BatchUnderWay[] = [];
     const settleOldest = async (): Promise<void> => {
       const oldest = underWay.shift();
@@ -160,7 +167,7 @@ class ChunkRun {
         // Records of a settled batch are nobody's any more: kept, they would be moved as old ones with each collection.
         await settleAnswered();
         if (underWay.length >= inFlightMax) await settleOldest();
-        await pace.pass(batch.changes.length, signal, whileHeldBack);
+        await pace.pass(batch.size, signal, whileHeldBack);
         if (signal.aborted) return;
         await this.keepLease();
         underWay.push(this.send(batch));
@@ -189,27 +196,34 @@ class ChunkRun {
     return sent;
   }
 
-  private async write(batch: Batch): Promise<readonly ChangeOutcome[]> {
+  private async write(batch: Batch): Promise<BatchOutcomes> {
     const { recorder } = this.backfill;
-    const outcomes = batch.changes.length === 0 ? [] : await this.change(batch.changes);
+    const outcomes = batch.size === 0 ? [] : await this.change(batch);
     recorder.dealtWith(countOutcomes(batch, outcomes));
     return outcomes;
   }
 
-  private async change(changes: Batch['changes']): Promise<readonly ChangeOutcome[]> {
+  private async change(batch: Batch): Promise<BatchOutcomes> {
     const { engine, signal, plan, control, recorder, scope, pace } = this.backfill;
     const { chunk } = this.chunk;
     this.batchesSent += 1;
     const name = { chunk, token: this.claim.token, batch: this.batchesSent };
-    if (plan.keepBefore) await keepBeforeImages(engine, control, scope, name, changes);
-    const write = async (): Promise<readonly ChangeOutcome[]> => {
+    // What is packed changes nothing that is there.
+    if (plan.keepBefore && batch.packed === null) await keepBeforeImages(engine, control, scope, name, batch.changes);
+    const write = async (): Promise<BatchOutcomes> => {
       if (!engine.target.capabilities.fencing) await this.proveOwnership();
-      return recorder.timed(() => pace.timed('target', () => this.writer.write(changes)));
+      return recorder.timed(() => pace.timed('target', () => this.request(batch)));
     };
     return withRetry(engine, `write ${chunk}`, write, signal);
   }
 
-  private async settle(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
+  private async request(batch: Batch): Promise<BatchOutcomes> {
+    const { writer } = this;
+    if (batch.packed !== null && (await writer.writePacked?.(batch.packed)) === 'written') return 'all-written';
+    return writer.write(batch.changes);
+  }
+
+  private async settle(batch: Batch, outcomes: BatchOutcomes): Promise<void> {
     const added = countOutcomes(batch, outcomes);
     await this.recordDeadLetters(batch, outcomes);
     await this.recordMetChanges(batch, outcomes);
@@ -262,8 +276,8 @@ class ChunkRun {
     this.version = change.version;
   }
 
-  private async recordDeadLetters(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
-    for (const [i, outcome] of outcomes.entries()) {
+  private async recordDeadLetters(batch: Batch, outcomes: BatchOutcomes): Promise<void> {
+    for (const [i, outcome] of outcomes === 'all-written' ? [] : outcomes.entries()) {
       const change = batch.changes[i];
       const sourceKey = batch.sourceKeys[i] ?? null;
       if (change === undefined || sourceKey === null) continue;
@@ -302,7 +316,7 @@ class ChunkRun {
   }
 
   /** As dead letters: before the checkpoint that passes them. */
-  private async recordMetChanges(batch: Batch, outcomes: readonly ChangeOutcome[]): Promise<void> {
+  private async recordMetChanges(batch: Batch, outcomes: BatchOutcomes): Promise<void> {
     const { engine, scope } = this.backfill;
     for (const { key, action, what } of metChanges(batch, outcomes)) {
       const targetKey = keyToJson(key);

@@ -5,7 +5,7 @@
  * What is dropped stays in its slab. The log may be many times as large as what it leaves, so the tree copies the living into
  * fresh slabs when most of what was added is dead (`isMostlyDead`).
  */
-import { copyBytes, loopBytesMax, noBytes } from '../bytes.ts';
+import { copyBytes, noBytes } from '../bytes.ts';
 
 /** Bytes that somebody else holds: good until the next record of the log. */
 export interface ByteSpan {
@@ -39,16 +39,7 @@ export class ByteSlabs {
     return this.slabs.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** Copies a part of a byte string. */
-  keepText(text: string, from: number, end: number): Place {
-    const length = end - from;
-    const slab = this.slabFor(length);
-    const start = this.used;
-    if (length > loopBytesMax) slab.write(text.slice(from, end), start, 'latin1');
-    else for (let i = 0; i < length; i += 1) slab[start + i] = text.charCodeAt(from + i);
-    return this.took(length);
-  }
-
+  /** Copies a part of `bytes`. */
   keepBytes(bytes: Buffer, from: number, end: number): Place {
     const length = end - from;
     const slab = this.slabFor(length);

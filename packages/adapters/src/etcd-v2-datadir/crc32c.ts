@@ -17,16 +17,25 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
   Int32Array,
 ];
 
+/** A window of a file is asked about record by record: a view costs more than a short one. */
+let viewed: Uint8Array = new Uint8Array();
+let view: DataView = new DataView(viewed.buffer);
+
 /**
  * @param crc the value so far; 0 at the start. `crc32c(crc32c(0, a), b)` is the value of `a` followed by `b`.
  * @returns an unsigned 32-bit number
  */
 export function crc32c(crc: number, bytes: Uint8Array, start = 0, end = bytes.length): number {
+  if (bytes !== viewed) {
+    viewed = bytes;
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  const words = view;
   let c = ~crc;
   let at = start;
   for (const last = end - 7; at < last; at += 8) {
-    c ^= at32(bytes, at);
-    const high = at32(bytes, at + 4);
+    c ^= words.getInt32(at, true);
+    const high = words.getInt32(at + 4, true);
     c =
       (t7[c & 0xff] as number) ^
       (t6[(c >>> 8) & 0xff] as number) ^
@@ -39,15 +48,6 @@ export function crc32c(crc: number, bytes: Uint8Array, start = 0, end = bytes.le
   }
   for (; at < end; at += 1) c = (t0[(c ^ (bytes[at] as number)) & 0xff] as number) ^ (c >>> 8);
   return ~c >>> 0;
-}
-
-function at32(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
 }
 
 function buildTables(): readonly Int32Array[] {

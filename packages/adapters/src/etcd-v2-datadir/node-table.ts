@@ -10,7 +10,7 @@
  * What few nodes have, an expiry, is kept beside it. Rows of removed nodes are given out again. It knows nothing of what a
  * request may do: that is v2-tree.ts.
  */
-import { byteString } from '../bytes.ts';
+import { byteString, hashOfBytes } from '../bytes.ts';
 import { ByteSlabs, type ByteSpan, type Place } from './byte-slabs.ts';
 import type { Expiring } from './ttl-heap.ts';
 
@@ -61,7 +61,7 @@ export class NodeTable {
 
   /** With a root, which is a directory. */
   constructor() {
-    this.addRow(none, '', 0, 0);
+    this.addRow(none, scratch, 0, 0);
     this.makeDirectory(rootId);
   }
 
@@ -74,19 +74,29 @@ export class NodeTable {
     return this.get(node, field.kind) === kinds.removed;
   }
 
-  /** The child of this name, the part of `text` from `from` to `end`; `none`: there is none. */
-  child(parent: NodeId, text: string, from = 0, end = text.length): NodeId {
-    let node = this.buckets[this.bucketOf(parent, text, from, end)] as number;
+  /** The child of this name; `none`: there is none. */
+  child(parent: NodeId, name: string): NodeId {
+    return this.childAt(parent, nameBytes(name), 0, name.length);
+  }
+
+  /** As `child`, by a name where it lies. */
+  childAt(parent: NodeId, bytes: Buffer, from: number, end: number): NodeId {
+    let node = this.buckets[this.bucketOf(parent, bytes, from, end)] as number;
     while (node !== none) {
-      if (this.get(node, field.parent) === parent && this.isNamed(node, text, from, end)) return node;
+      if (this.get(node, field.parent) === parent && this.isNamed(node, bytes, from, end)) return node;
       node = this.get(node, field.chain);
     }
     return none;
   }
 
   /** A file without a value; the caller has made sure that nothing has its name. */
-  add(parent: NodeId, text: string, from: number, end: number, index: number): NodeId {
-    const node = this.addRow(parent, text, from, end);
+  add(parent: NodeId, name: string, index: number): NodeId {
+    return this.addAt(parent, nameBytes(name), 0, name.length, index);
+  }
+
+  /** As `add`, by a name where it lies. */
+  addAt(parent: NodeId, bytes: Buffer, from: number, end: number, index: number): NodeId {
+    const node = this.addRow(parent, bytes, from, end);
     this.setDouble(node, double.created, index);
     this.setDouble(node, double.modified, index);
     const next = this.get(parent, field.firstChild);
@@ -94,7 +104,7 @@ export class NodeTable {
     if (next !== none) this.set(next, field.previous, node);
     this.set(parent, field.firstChild, node);
     if (this.rows > this.buckets.length) this.rehash();
-    else this.chain(node, this.bucketOf(parent, text, from, end));
+    else this.chain(node, this.bucketOf(parent, bytes, from, end));
     return node;
   }
 
@@ -216,17 +226,16 @@ export class NodeTable {
   }
 
   setValue(node: NodeId, value: NewValue): void {
+    if (typeof value === 'string') this.setValueAt(node, Buffer.from(value, 'latin1'), 0, value.length);
+    else this.setValueAt(node, value.bytes, value.start, value.end);
+  }
+
+  /** As `setValue`, of bytes where they lie. */
+  setValueAt(node: NodeId, bytes: Buffer, from: number, end: number): void {
     const { slabs } = this;
     slabs.drop(this.get(node, field.valueLength));
-    const length = typeof value === 'string' ? value.length : value.end - value.start;
-    let place: Place = 0;
-    if (length > 0) {
-      place =
-        typeof value === 'string'
-          ? slabs.keepText(value, 0, length)
-          : slabs.keepBytes(value.bytes, value.start, value.end);
-    }
-    this.set(node, field.valueLength, length);
+    const place: Place = from === end ? 0 : slabs.keepBytes(bytes, from, end);
+    this.set(node, field.valueLength, end - from);
     this.setDouble(node, double.valuePlace, place);
     if (slabs.isMostlyDead) this.keepTheLiving();
   }
@@ -272,7 +281,7 @@ export class NodeTable {
     }
   }
 
-  private addRow(parent: NodeId, text: string, from: number, end: number): NodeId {
+  private addRow(parent: NodeId, bytes: Buffer, from: number, end: number): NodeId {
     let node = this.firstRemoved;
     if (node === none) {
       node = this.rows;
@@ -281,10 +290,13 @@ export class NodeTable {
     } else this.firstRemoved = this.get(node, field.chain);
     this.set(node, field.kind, kinds.file);
     this.set(node, field.parent, parent);
-    for (const each of [field.firstChild, field.next, field.previous, field.chain] as const) this.set(node, each, none);
+    this.set(node, field.firstChild, none);
+    this.set(node, field.next, none);
+    this.set(node, field.previous, none);
+    this.set(node, field.chain, none);
     this.set(node, field.nameLength, end - from);
     this.set(node, field.valueLength, 0);
-    this.setDouble(node, double.namePlace, from === end ? 0 : this.slabs.keepText(text, from, end));
+    this.setDouble(node, double.namePlace, from === end ? 0 : this.slabs.keepBytes(bytes, from, end));
     this.setDouble(node, double.valuePlace, 0);
     this.setDouble(node, double.created, 0);
     this.setDouble(node, double.modified, 0);
@@ -329,39 +341,24 @@ export class NodeTable {
     this.set(at, field.chain, after);
   }
 
-  private isNamed(node: NodeId, text: string, from: number, end: number): boolean {
+  private isNamed(node: NodeId, bytes: Buffer, from: number, end: number): boolean {
     const length = this.get(node, field.nameLength);
     if (length !== end - from) return false;
     const place = this.getDouble(node, double.namePlace);
     const slab = this.slabs.slabOf(place);
     const start = this.slabs.startOf(place);
-    for (let i = 0; i < length; i += 1) if (slab[start + i] !== text.charCodeAt(from + i)) return false;
+    for (let i = 0; i < length; i += 1) if (slab[start + i] !== bytes[from + i]) return false;
     return true;
   }
 
-  /** FNV-1a over the parent and the name, mixed once more for its low bits. */
-  private bucketOf(parent: NodeId, text: string, from: number, end: number): number {
-    let hash = Math.imul(0x811c9dc5 ^ parent, 0x01000193);
-    for (let i = from; i < end; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-    return this.bucketOfHash(hash);
+  private bucketOf(parent: NodeId, bytes: Buffer, from: number, end: number): number {
+    return hashOfBytes(bytes, from, end, parent) & (this.buckets.length - 1);
   }
 
-  /** The same over the name as it lies: growing makes no string of each. */
   private bucketOfRow(node: NodeId): number {
     const place = this.getDouble(node, double.namePlace);
-    const slab = this.slabs.slabOf(place);
     const start = this.slabs.startOf(place);
-    const end = start + this.get(node, field.nameLength);
-    let hash = Math.imul(0x811c9dc5 ^ this.parent(node), 0x01000193);
-    for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (slab[i] as number), 0x01000193);
-    return this.bucketOfHash(hash);
-  }
-
-  private bucketOfHash(fnv: number): number {
-    let hash = fnv ^ (fnv >>> 15);
-    hash = Math.imul(hash, 0x2c1b3c6d);
-    hash ^= hash >>> 12;
-    return hash & (this.buckets.length - 1);
+    return this.bucketOf(this.parent(node), this.slabs.slabOf(place), start, start + this.get(node, field.nameLength));
   }
 
   private rehash(): void {
@@ -387,4 +384,13 @@ export class NodeTable {
   private setDouble(node: NodeId, which: Double, value: number): void {
     (this.doubles[node >>> blockRowBits] as Float64Array)[((node & (blockRows - 1)) << 3) + which] = value;
   }
+}
+
+const scratch = Buffer.alloc(256);
+
+/** A name as bytes, from the start of what is returned on; good until the next call. */
+function nameBytes(name: string): Buffer {
+  if (name.length > scratch.length) return Buffer.from(name, 'latin1');
+  scratch.write(name, 0, 'latin1');
+  return scratch;
 }

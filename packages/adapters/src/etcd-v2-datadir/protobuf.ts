@@ -175,26 +175,32 @@ export class UsualMessage {
   readonly numbers: number[] = [];
   start = 0;
   end = 0;
-  private at = 0;
+  private readonly fields = new UsualFields();
 
   /** @param tags of the numbers, then of the bytes, which end the message; @returns false: it is written in another way */
   read(bytes: Buffer, start: number, end: number, tags: readonly number[]): boolean {
-    this.at = start;
+    const { fields } = this;
+    fields.at = start;
     const last = tags.length - 1;
     for (let i = 0; i <= last; i += 1) {
-      if (bytes[this.at] !== tags[i]) return false;
-      this.at += 1;
-      const number = this.varint(bytes, end);
+      const number = fields.number(bytes, end, tags[i] as number);
       if (number < 0) return false;
       this.numbers[i] = number;
     }
-    this.start = this.at;
-    this.end = this.at + (this.numbers[last] as number);
+    this.start = fields.at;
+    this.end = fields.at + (this.numbers[last] as number);
     return this.end === end;
   }
+}
 
-  /** Up to 2^49; -1 for what is longer or does not end. */
-  private varint(bytes: Buffer, end: number): number {
+/** Fields one after the other, by whoever knows which come. */
+export class UsualFields {
+  at = 0;
+
+  /** The number behind a tag, or the length of what comes next, up to 2^49; -1: it is another tag, or longer, or does not end. */
+  number(bytes: Buffer, end: number, tag: number): number {
+    if (bytes[this.at] !== tag) return -1;
+    this.at += 1;
     let value = 0;
     let factor = 1;
     const stop = Math.min(end, this.at + 7);

@@ -14,6 +14,7 @@ import { isKeyferryError } from '@keyferry/core';
 import { incomplete } from './errors.ts';
 import type { DataDirectory, Segment } from './layout.ts';
 import { Membership, memberOfAttributes, versionPath } from './membership.ts';
+import { PlainPut } from './plain-put.ts';
 import { FieldReader, Malformed } from './protobuf.ts';
 import { EntryReader, entryTypes, readConfChange, recordTypes, type HexId } from './raft-messages.ts';
 import { readEntryContent, type V2Request } from './request.ts';
@@ -211,6 +212,7 @@ class Applier {
   private readonly membership: Membership;
   private readonly log: LogFacts;
   private readonly entry = new EntryReader();
+  private readonly plain = new PlainPut();
   private readonly appliedMax: number;
   private seen = 0;
   private nextRewind = 0;
@@ -275,6 +277,12 @@ class Applier {
   }
 
   private apply(bytes: Buffer, start: number, end: number): void {
+    if (this.plain.read(bytes, start, end)) {
+      this.counts.v2 += 1;
+      this.clientRequests += 1;
+      if (this.tree.setPlain(this.plain) !== null) this.refused += 1;
+      return;
+    }
     const content = readEntryContent(bytes, start, end);
     switch (content.kind) {
       case 'v2':

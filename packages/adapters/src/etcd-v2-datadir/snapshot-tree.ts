@@ -110,7 +110,7 @@ export class SnapshotTreeReader implements JsonEvents {
       for (const node of this.nodes.below(sameName)) this.nodes.expiries.delete(node);
       this.nodes.remove(sameName);
     }
-    this.path.push(this.nodes.add(parent, name, 0, name.length, 0));
+    this.path.push(this.nodes.add(parent, name, 0));
   }
 
   private openRoot(): void {

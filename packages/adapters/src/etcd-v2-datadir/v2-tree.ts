@@ -11,6 +11,8 @@
  */
 import { cleanPath } from './clean-path.ts';
 import { NodeTable, none, rootId, type ExpiringNode, type NewValue, type NodeId } from './node-table.ts';
+import { KnownDirectories } from './known-directories.ts';
+import type { PlainPut } from './plain-put.ts';
 import { TtlHeap } from './ttl-heap.ts';
 import { V2Node } from './v2-node.ts';
 
@@ -61,8 +63,6 @@ interface Put {
 }
 
 const readOnlyPaths = new Set(['/', '/0', '/1']);
-/** So many directories are remembered: each with its path, so that memory must not grow with them. */
-const knownMax = 10_000;
 /** 2000-01-01: an expiry before it is taken for none where a node is created. */
 const expiryMinNs = 946_684_800_000_000_000n;
 
@@ -76,8 +76,8 @@ export class V2Tree {
   directoryUpdates = 0;
   private readonly heap = new TtlHeap<ExpiringNode>();
   private readonly rules: TreeRules;
-  /** Directories that something was put into, by their paths; empty once one of them may be gone. */
-  private readonly known = new Map<string, NodeId>();
+  /** Directories that something was put into; empty once one of them may be gone. */
+  private readonly known = new KnownDirectories();
 
   private constructor(nodes: NodeTable, currentIndex: number, rules: TreeRules) {
     this.nodes = nodes;
@@ -88,7 +88,7 @@ export class V2Tree {
   /** As a server begins that has no snapshot. */
   static empty(rules: TreeRules): V2Tree {
     const nodes = new NodeTable();
-    for (const name of ['0', '1']) nodes.makeDirectory(nodes.add(rootId, name, 0, name.length, 0));
+    for (const name of ['0', '1']) nodes.makeDirectory(nodes.add(rootId, name, 0));
     return new V2Tree(nodes, 0, rules);
   }
 
@@ -116,6 +116,21 @@ export class V2Tree {
 
   set(path: string, dir: boolean, value: NewValue, { expiresAtNs, refresh }: Expiry): TreeOutcome {
     return this.put(path, { dir, value, expiresAtNs, replace: true, refresh });
+  }
+
+  /** As `set` of a file that stays, from where it lies in the log. */
+  setPlain({ bytes, pathStart, nameStart, pathEnd, valueStart, valueEnd }: PlainPut): TreeOutcome {
+    const { nodes } = this;
+    const index = this.currentIndex + 1;
+    const parent = this.directoryFor(bytes, pathStart, nameStart - 1, false, index);
+    if (parent < 0) return refusalOf(parent);
+    let node = nodes.childAt(parent, bytes, nameStart, pathEnd);
+    if (node === none) node = nodes.addAt(parent, bytes, nameStart, pathEnd, index);
+    else if (nodes.isDirectory(node)) return refusals.notFile;
+    else this.replaceFile(node, index);
+    nodes.setValueAt(node, bytes, valueStart, valueEnd);
+    this.currentIndex = index;
+    return null;
   }
 
   create(path: string, dir: boolean, value: NewValue, { expiresAtNs }: Expiry): TreeOutcome {
@@ -197,20 +212,18 @@ export class V2Tree {
     const clean = cleanPath(path);
     if (readOnlyPaths.has(clean)) return refusals.rootReadOnly;
     const index = this.currentIndex + 1;
+    const bytes = Buffer.from(clean, 'latin1');
     const slash = clean.lastIndexOf('/');
-    const parent = this.directoryFor(clean.slice(0, slash), refresh, index);
+    const parent = this.directoryFor(bytes, 0, slash, refresh, index);
     if (parent < 0) return refusalOf(parent);
-    let node = nodes.child(parent, clean, slash + 1);
+    let node = nodes.childAt(parent, bytes, slash + 1, bytes.length);
     if (node === none) {
       if (refresh) return refusals.keyNotFound;
-      node = nodes.add(parent, clean, slash + 1, clean.length, index);
+      node = nodes.addAt(parent, bytes, slash + 1, bytes.length, index);
     } else {
       if (!replace) return refusals.nodeExists;
       if (nodes.isDirectory(node)) return refusals.notFile;
-      this.expireAt(node, null);
-      // Another node of the same name, as etcd sees it.
-      nodes.setCreatedIndex(node, index);
-      nodes.setModifiedIndex(node, index);
+      this.replaceFile(node, index);
     }
     if (dir) nodes.makeDirectory(node);
     else if (!refresh) nodes.setValue(node, value);
@@ -219,26 +232,32 @@ export class V2Tree {
     return null;
   }
 
-  /** The directory of this path, made as far as it is not there; a path is clean here, and empty for the root. */
-  private directoryFor(path: string, refresh: boolean, index: number): FoundId {
-    const { nodes } = this;
-    const known = this.known.get(path);
-    if (known !== undefined) return known;
+  /** Another node of the same name, as etcd sees it. */
+  private replaceFile(node: NodeId, index: number): void {
+    this.expireAt(node, null);
+    this.nodes.setCreatedIndex(node, index);
+    this.nodes.setModifiedIndex(node, index);
+  }
+
+  /** The directory of a path, made as far as it is not there; a path is clean here, and empty for the root. */
+  private directoryFor(bytes: Buffer, from: number, end: number, refresh: boolean, index: number): FoundId {
+    const { nodes, known } = this;
+    const found = known.find(bytes, from, end);
+    if (found !== none) return found;
     let parent = rootId;
-    for (const segment of path.split('/').slice(1)) {
+    for (const segment of bytes.toString('latin1', from, end).split('/').slice(1)) {
       // A directory is made only below the last one that is there, so that a refusal can leave none behind.
       if (!nodes.isDirectory(parent)) return -refusals.notDirectory;
       let next = nodes.child(parent, segment);
       if (next === none) {
         if (refresh) return -refusals.keyNotFound;
-        next = nodes.add(parent, segment, 0, segment.length, index);
+        next = nodes.add(parent, segment, index);
         nodes.makeDirectory(next);
       }
       parent = next;
     }
     if (!nodes.isDirectory(parent)) return -refusals.notDirectory;
-    if (this.known.size >= knownMax) this.known.clear();
-    this.known.set(flat(path), parent);
+    known.add(bytes, from, end, parent);
     return parent;
   }
 
@@ -276,14 +295,6 @@ export class V2Tree {
 }
 
 const lengthOf = (value: NewValue): number => (typeof value === 'string' ? value.length : value.end - value.start);
-
-const scratch = Buffer.alloc(256);
-
-/** The same text by itself: a slice keeps all of what it was cut from, and is dear to compare. */
-function flat(text: string): string {
-  if (text.length > scratch.length) return Buffer.from(text, 'latin1').toString('latin1');
-  return scratch.toString('latin1', 0, scratch.write(text, 0, 'latin1'));
-}
 
 /** @param path need not be clean */
 export function findNode(nodes: NodeTable, path: string): V2Node | Refusal {

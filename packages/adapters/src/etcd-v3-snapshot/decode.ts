@@ -2,7 +2,7 @@
 import type { Key } from '@keyferry/core';
 import type { LeafEntry } from '../bbolt/reader.ts';
 import { byteString, noBytes } from '../bytes.ts';
-import { FieldReader, Malformed } from '../etcd-v2-datadir/protobuf.ts';
+import { FieldReader, Malformed, UsualFields } from '../etcd-v2-datadir/protobuf.ts';
 import { readRevision } from './key-value.ts';
 
 /** One revision of one key; one object is filled again and again. */
@@ -18,6 +18,7 @@ export class KeyValueReader {
   lease: string | null = null;
   isDeletion = false;
   private bytes: Buffer = noBytes;
+  private readonly fields = new UsualFields();
 
   get key(): Key {
     return byteString(this.bytes, this.keyStart, this.keyEnd) as Key;
@@ -30,9 +31,10 @@ export class KeyValueReader {
     this.revision = revision.main;
     this.isDeletion = revision.isDeletion;
     this.bytes = bytes;
+    this.lease = null;
+    if (this.readUsual(keyEnd, valueEnd)) return this;
     this.valueStart = 0;
     this.valueEnd = 0;
-    this.lease = null;
     let hasKey = false;
     const message = new FieldReader(bytes, keyEnd, valueEnd);
     while (message.next()) {
@@ -61,6 +63,28 @@ export class KeyValueReader {
     }
     if (!hasKey) throw new Malformed('a record has no key');
     return this;
+  }
+
+  /**
+   * A message as etcd's own encoder writes it, fields in ascending order, each once, without a lease: which nearly all are. The
+   * revision is that of the entry. @returns false, with nothing said of it: it is written in another way, or wrong
+   */
+  private readUsual(start: number, end: number): boolean {
+    const { bytes, fields } = this;
+    fields.at = start;
+    const keyBytes = fields.number(bytes, end, 0x0a);
+    if (keyBytes < 0) return false;
+    this.keyStart = fields.at;
+    fields.at += keyBytes;
+    this.keyEnd = fields.at;
+    if (fields.number(bytes, end, 0x10) < 0 || fields.number(bytes, end, 0x18) !== this.revision) return false;
+    if (fields.number(bytes, end, 0x20) < 0) return false;
+    // An empty value is left out.
+    const valueBytes = fields.at === end ? 0 : fields.number(bytes, end, 0x2a);
+    if (valueBytes < 0) return false;
+    this.valueStart = fields.at;
+    this.valueEnd = fields.at + valueBytes;
+    return this.valueEnd === end;
   }
 }
 

@@ -7,12 +7,7 @@
  * By hand, into a page or out of one: there are as many as records. Source: etcd 3.4 `mvcc/revision.go`, `mvcc/mvccpb/kv.proto`;
  * the same in 3.3 to 3.6.
  */
-import type { Key } from '@keyferry/core';
-
-/** Node's own, which its types leave out: a third of the cost of `write` with a name to look up. */
-interface Latin1Writer {
-  latin1Write(text: string, at: number): number;
-}
+import { copyBytes } from '../bytes.ts';
 
 export const revisionBytes = 17;
 const underscore = 0x5f;
@@ -40,18 +35,23 @@ export function readRevision(bytes: Buffer, start: number, end: number): Revisio
   return main > 0 && main < exactMax ? { main, isDeletion } : null;
 }
 
+/** A record where it lies. */
 export interface NewKeyValue {
-  readonly key: Key;
-  readonly value: Uint8Array;
+  readonly bytes: Buffer;
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
   readonly revision: number;
   /** 0: none. */
   readonly lease: number;
 }
 
 /** Bytes of the message; version is 1, as of a key that was put once. */
-export function keyValueBytes({ key, value, revision, lease }: NewKeyValue): number {
-  const revisions = 2 * (1 + varintBytes(revision));
-  return blockBytes(key.length) + revisions + 2 + blockBytes(value.length) + (lease === 0 ? 0 : 1 + varintBytes(lease));
+export function keyValueBytes({ keyStart, keyEnd, valueStart, valueEnd, revision, lease }: NewKeyValue): number {
+  const fields =
+    blockBytes(keyEnd - keyStart) + 2 * (1 + varintBytes(revision)) + 2 + blockBytes(valueEnd - valueStart);
+  return lease === 0 ? fields : fields + 1 + varintBytes(lease);
 }
 
 /** A field of bytes with tag and length; an empty one is left out, as proto3 does. */
@@ -59,19 +59,21 @@ function blockBytes(length: number): number {
   return length === 0 ? 0 : 1 + varintBytes(length) + length;
 }
 
-export function writeKeyValue(bytes: Buffer, start: number, { key, value, revision, lease }: NewKeyValue): void {
+export function writeKeyValue(bytes: Buffer, start: number, record: NewKeyValue): void {
+  const { bytes: from, keyStart, keyEnd, valueStart, valueEnd, revision, lease } = record;
   let at = start;
-  if (key.length > 0) {
-    at = writeVarint(bytes, writeTag(bytes, at, 0x0a), key.length);
-    at += (bytes as Buffer & Latin1Writer).latin1Write(key, at);
+  if (keyEnd > keyStart) {
+    at = writeVarint(bytes, writeTag(bytes, at, 0x0a), keyEnd - keyStart);
+    copyBytes(from, keyStart, keyEnd, bytes, at);
+    at += keyEnd - keyStart;
   }
   at = writeVarint(bytes, writeTag(bytes, at, 0x10), revision);
   at = writeVarint(bytes, writeTag(bytes, at, 0x18), revision);
   at = writeVarint(bytes, writeTag(bytes, at, 0x20), 1);
-  if (value.length > 0) {
-    at = writeVarint(bytes, writeTag(bytes, at, 0x2a), value.length);
-    bytes.set(value, at);
-    at += value.length;
+  if (valueEnd > valueStart) {
+    at = writeVarint(bytes, writeTag(bytes, at, 0x2a), valueEnd - valueStart);
+    copyBytes(from, valueStart, valueEnd, bytes, at);
+    at += valueEnd - valueStart;
   }
   if (lease !== 0) writeVarint(bytes, writeTag(bytes, at, 0x30), lease);
 }

@@ -34,7 +34,7 @@ export function openEtcdV3SnapshotTarget(options: EtcdV3SnapshotTargetOptions): 
       kind: 'etcd-v3-snapshot',
       version: 'not written yet',
       source: openEtcdV3SnapshotStore(options),
-      write: (handle, records, atMs) => writeSnapshot(handle, { records, nowMs: atMs, leaseBucketMs, firstRevision }),
+      write: (handle, pages, atMs) => writeSnapshot(handle, { pages, nowMs: atMs, leaseBucketMs, firstRevision }),
     },
   });
 }

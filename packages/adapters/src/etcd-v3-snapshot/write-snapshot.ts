@@ -16,13 +16,15 @@
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { invariant, type Position, type StoredRecord } from '@keyferry/core';
+import { invariant, type Position, type RecordPage } from '@keyferry/core';
 import { firstPage, writtenPageBytes } from '../bbolt/format.ts';
 import { BoltWriter, metaPages } from '../bbolt/writer.ts';
+import { packedPage } from '../record-packer.ts';
 import { encodeLease, keyValueBytes, revisionBytes, writeBig, writeKeyValue, writeRevision } from './key-value.ts';
 
 export interface SnapshotWriting {
-  readonly records: AsyncIterable<readonly StoredRecord[]>;
+  /** In byte order. */
+  readonly pages: AsyncIterable<RecordPage>;
   /** What counts as past, and from when leases count. */
   readonly nowMs: number;
   readonly leaseBucketMs: number;
@@ -50,7 +52,8 @@ export async function writeSnapshot(handle: FileHandle, writing: SnapshotWriting
   const meta = bolt.finish();
   invariant(meta.highWater * meta.pageBytes === end, 'the pages written are those of the file');
   writeAll(handle, metaPages(meta), 0);
-  const digest = await hashOf(handle, end);
+  // Most of it is on its way to the disk while it is hashed; what comes behind is synced by whoever gave the file.
+  const [digest] = await Promise.all([hashOf(handle, end), handle.sync()]);
   const image = digest.copy().digest();
   writeAll(handle, image, end);
   return `sha256:${digest.update(image).digest('hex')}` as Position;
@@ -58,18 +61,23 @@ export async function writeSnapshot(handle: FileHandle, writing: SnapshotWriting
 
 /** @returns the ends of the leases, each its id too, in milliseconds since 1970 */
 async function writeKeys(bolt: BoltWriter, writing: SnapshotWriting): Promise<readonly number[]> {
-  const { records, leaseBucketMs, firstRevision, nowMs } = writing;
+  const { pages, leaseBucketMs, firstRevision, nowMs } = writing;
   const leases = new Set<number>();
   const bucket = bolt.bucket('key');
   let revision = firstRevision;
-  for await (const page of records) {
-    for (const { key, value, expiresAtMs } of page) {
+  for await (const page of pages) {
+    const { count, spans, expiresAtMsOf, bytes: packed } = packedPage(page).packed;
+    const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
+    for (let index = 0, field = 0; index < count; index += 1, field += 4) {
+      const expiresAtMs = expiresAtMsOf(index);
       const lease = expiresAtMs === null ? 0 : Math.ceil(Math.max(expiresAtMs, nowMs) / leaseBucketMs) * leaseBucketMs;
       if (lease > 0) leases.add(lease);
-      const keyValue = { key, value, revision, lease };
-      const at = bucket.reserve(revisionBytes, keyValueBytes(keyValue));
+      const [keyStart, keyEnd] = [spans[field] as number, spans[field + 1] as number];
+      const [valueStart, valueEnd] = [spans[field + 2] as number, spans[field + 3] as number];
+      const record = { bytes, keyStart, keyEnd, valueStart, valueEnd, revision, lease };
+      const at = bucket.reserve(revisionBytes, keyValueBytes(record));
       writeRevision(bucket.data, at, revision);
-      writeKeyValue(bucket.data, at + revisionBytes, keyValue);
+      writeKeyValue(bucket.data, at + revisionBytes, record);
       revision += 1;
     }
   }

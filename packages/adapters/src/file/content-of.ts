@@ -6,21 +6,21 @@ import type { FileFormat } from './source.ts';
 import { TreeJson } from './tree-json.ts';
 import { fromTreeKey, toTreeKey } from './tree-order.ts';
 
-type Pages = AsyncIterable<RecordPage['records']>;
+type Pages = AsyncIterable<RecordPage>;
 
 export function contentOf(format: FileFormat, pages: Pages, nowMs: number): AsyncGenerator<string> {
   return format === 'ndjson' ? lines(pages) : tree(pages, nowMs);
 }
 
 async function* lines(pages: Pages): AsyncGenerator<string> {
-  for await (const records of pages) for (const record of records) yield recordLine(record);
+  for await (const { records } of pages) for (const record of records) yield recordLine(record);
 }
 
 /** A tree needs another order than bytes have: all of it goes through a spool. */
 async function* tree(pages: Pages, nowMs: number): AsyncGenerator<string> {
   const spool = new RecordSpool();
   try {
-    for await (const records of pages) {
+    for await (const { records } of pages) {
       for (const record of records) spool.add({ ...record, key: toTreeKey(record.key) });
     }
     spool.seal();

@@ -27,7 +27,7 @@ export function openFileTarget(options: FileStoreOptions): TargetStore {
       kind: 'file',
       version: `${format}, not written yet`,
       source: openFileStore(options),
-      write: (handle, records, atMs) => writeText(handle, contentOf(format, records, atMs)),
+      write: (handle, pages, atMs) => writeText(handle, contentOf(format, pages, atMs)),
     },
   });
 }

@@ -67,6 +67,23 @@ export class Connection {
     }
   }
 
+  /** Within a transaction: all of `body` happens, or nothing of it, and the transaction goes on. */
+  part<T>(body: () => T): T {
+    this.script('SAVEPOINT part');
+    try {
+      return body();
+    } catch (error) {
+      if (this.isInTransaction) this.script('ROLLBACK TO part');
+      throw error;
+    } finally {
+      if (this.isInTransaction) this.script('RELEASE part');
+    }
+  }
+
+  get isInTransaction(): boolean {
+    return this.database.isTransaction;
+  }
+
   /** Write-ahead log: readers and the one writer leave each other alone. Written into the file; stays for ever. */
   ensureWriteAheadLog(): void {
     for (let tries = 1; tries <= walTriesMax; tries += 1) {
@@ -87,7 +104,7 @@ export class Connection {
   }
 
   private rollBack(): void {
-    if (this.database.isTransaction) this.database.exec('ROLLBACK');
+    if (this.isInTransaction) this.database.exec('ROLLBACK');
   }
 
   private statement(sql: string): StatementSync {

@@ -25,6 +25,7 @@ import {
   type Key,
   type KeyRange,
   type MigrationId,
+  type PackedPuts,
   type RaiseOutcome,
   type RecordOrigin,
   type RemoveOutcome,
@@ -54,10 +55,14 @@ export interface ControlContext {
     changes: readonly GuardedChange[],
     attempt: number,
   ) => readonly ChangeOutcome[] | null;
+  /** The same for records as they lie in a page; absent: they come as changes. @returns false: it does not */
+  readonly takePacked?: (connection: Connection, puts: PackedPuts, attempt: number) => boolean;
   /** What a table of that shape takes and whatever it is for does not; the remainder of a sentence. */
   readonly refuse?: (connection: Connection, put: GuardedPut) => string | null;
   /** Runs `body` in a transaction, after creating what tables are missing. */
   readonly write: <T>(body: (connection: Connection) => T) => T;
+  /** As `write`, for batches: maybe later, in one transaction with others. */
+  readonly writeSoon?: <T>(bytes: number, body: (connection: Connection) => T) => Promise<T>;
 }
 
 export class SqliteControl implements TargetControl {
@@ -186,13 +191,22 @@ export class SqliteControl implements TargetControl {
   }
 
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
-    return {
-      write: async (changes) => {
-        const { batchKeysMax = sqliteCapabilities.batchKeysMax } = this.context;
-        invariant(changes.length <= batchKeysMax, `a batch of ${changes.length} changes`);
-        return this.context.write((connection) => {
-          const isMine = sameFence(this.fence(connection, chunk), fence) && sameFence(this.epoch(connection), epoch);
-          if (!isMine) throw new KeyferryError('fence.lost', { chunk });
+    const { batchKeysMax = sqliteCapabilities.batchKeysMax, takePacked, write: writeNow } = this.context;
+    const { writeSoon = async <T>(_: number, body: (connection: Connection) => T): Promise<T> => writeNow(body) } =
+      this.context;
+    const batch = async <T>(keys: number, bytes: number, body: (connection: Connection) => T): Promise<T> => {
+      invariant(keys <= batchKeysMax, `a batch of ${keys} changes`);
+      return await writeSoon(bytes, (connection) => {
+        const isMine = sameFence(this.fence(connection, chunk), fence) && sameFence(this.epoch(connection), epoch);
+        if (!isMine) throw new KeyferryError('fence.lost', { chunk });
+        return body(connection);
+      });
+    };
+    const write: ChunkWriter['write'] = (changes) =>
+      batch(
+        changes.length,
+        changes.reduce((sum, change) => sum + recordBytes(change), 0),
+        (connection) => {
           const taken = this.context.takeBatch?.(connection, changes, fence.attempt) ?? null;
           if (taken !== null) return taken;
           return changes.map((change) =>
@@ -200,8 +214,15 @@ export class SqliteControl implements TargetControl {
               ? this.put(connection, change, fence.attempt)
               : this.delete(connection, change, fence.attempt),
           );
-        });
-      },
+        },
+      );
+    if (takePacked === undefined) return { write };
+    return {
+      write,
+      writePacked: (puts) =>
+        batch(puts.end - puts.start, packedBytes(puts), (connection) =>
+          takePacked(connection, puts, fence.attempt) ? 'written' : 'declined',
+        ),
     };
   }
 
@@ -357,4 +378,10 @@ export function fenceOf(row: Row | undefined): Fence | null {
 
 export function sameFence(held: Fence | null, wanted: Fence): boolean {
   return held !== null && compareFences(held, wanted) === 0;
+}
+
+function packedBytes({ page, start, end }: PackedPuts): number {
+  let bytes = 0;
+  for (let index = start; index < end; index += 1) bytes += page.bytesAt(index);
+  return bytes;
 }

@@ -11,27 +11,15 @@
  * Packs do not overlap, each other or rows. A record in a pack has the version that it would have as a row: versions
  * are taken from the same counter, and unpacking keeps them.
  */
-import {
-  keyToBytes,
-  type GuardedChange,
-  type Key,
-  type KeyRange,
-  type MigrationId,
-  type StoredRecord,
-  type Version,
-} from '@keyferry/core';
+import { keyToBytes, type Key, type KeyRange, type MigrationId, type PackedPage } from '@keyferry/core';
 import type { Connection, Row } from '../sqlite/connection.ts';
 import type { TableNames } from '../sqlite/schema.ts';
+import { pageOfPack, type Pack } from './pack-bytes.ts';
 
 const createPacks = `CREATE TABLE IF NOT EXISTS keyferry_packs (
   last BLOB NOT NULL PRIMARY KEY, first BLOB NOT NULL, migration TEXT NOT NULL, attempt INTEGER NOT NULL,
   version INTEGER NOT NULL, records BLOB NOT NULL
 )`;
-
-/** Key bytes, value bytes, expiry (NaN: none); then both. */
-const headerBytes = 16;
-/** Of one pack; larger batches become rows, of which SQLite needs no second copy. */
-const packBytesMax = 16 * 1024 * 1024;
 
 export function ensurePacks(connection: Connection): void {
   connection.script(createPacks);
@@ -41,22 +29,12 @@ export function hasPacks(connection: Connection): boolean {
   return connection.get(`SELECT 1 FROM sqlite_schema WHERE name = 'keyferry_packs'`) !== undefined;
 }
 
-type NewPut = Extract<GuardedChange, { readonly kind: 'put' }>;
-
-/** The batch as puts of new records in ascending order; null: it is something else. */
-export function newPuts(changes: readonly GuardedChange[]): readonly NewPut[] | null {
-  let last: Key | null = null;
-  let bytes = 0;
-  for (const change of changes) {
-    if (change.kind !== 'put' || change.expect !== 'absent' || (last !== null && change.key <= last)) return null;
-    last = change.key;
-    bytes += change.key.length + change.value.length;
-  }
-  return last === null || bytes > packBytesMax ? null : (changes as readonly NewPut[]);
-}
-
 /** Whether neither a pack nor a row is anywhere between the first and the last key. */
-export function isFree(connection: Connection, { records }: TableNames, first: Key, last: Key): boolean {
+export function isFree(
+  connection: Connection,
+  { records }: TableNames,
+  { first, last }: { readonly first: Key; readonly last: Key },
+): boolean {
   const [from, to] = [keyToBytes(first), keyToBytes(last)];
   if (connection.get(`SELECT 1 FROM ${records} WHERE key >= ? AND key <= ? LIMIT 1`, from, to) !== undefined)
     return false;
@@ -69,20 +47,19 @@ export function addPack(
   connection: Connection,
   migration: MigrationId,
   attempt: number,
-  puts: readonly NewPut[],
+  { first, last, count, bytes }: Pack,
 ): number {
-  const [first, last] = [puts[0] as NewPut, puts.at(-1) as NewPut];
-  connection.run(`UPDATE keyferry_meta SET value = value + ? WHERE name = 'counter'`, puts.length);
+  connection.run(`UPDATE keyferry_meta SET value = value + ? WHERE name = 'counter'`, count);
   const counter = connection.get(`SELECT value FROM keyferry_meta WHERE name = 'counter'`);
-  const version = Number(counter?.['value']) - puts.length + 1;
+  const version = Number(counter?.['value']) - count + 1;
   connection.run(
     'INSERT INTO keyferry_packs VALUES (?, ?, ?, ?, ?, ?)',
-    keyToBytes(last.key),
-    keyToBytes(first.key),
+    keyToBytes(last),
+    keyToBytes(first),
     migration,
     attempt,
     version,
-    encode(puts),
+    bytes,
   );
   return version;
 }
@@ -92,7 +69,7 @@ export function* packsIn(
   connection: Connection,
   range: KeyRange,
   migration: MigrationId | null,
-): Generator<readonly StoredRecord[], void, undefined> {
+): Generator<PackedPage, void, undefined> {
   if (!hasPacks(connection)) return;
   const whose = migration === null ? '' : 'AND migration = ?';
   let from: Uint8Array = keyToBytes(range.start);
@@ -103,10 +80,9 @@ export function* packsIn(
       ...(migration === null ? [] : [migration]),
     );
     if (row === undefined) return;
-    const records = decode(row);
-    const [{ key } = { key: '' as Key }] = records;
-    if (range.end !== null && key >= range.end) return;
-    yield records;
+    const page = pageOf(row);
+    if (range.end !== null && page.recordAt(0).key >= range.end) return;
+    yield page;
     from = row['last'] as Uint8Array;
   }
 }
@@ -126,7 +102,7 @@ export function unpack(
           keyToBytes(between.last),
         );
   for (const pack of packs) {
-    for (const { key, value, version, expiresAtMs } of decode(pack)) {
+    for (const { key, value, version, expiresAtMs } of pageOf(pack).records) {
       const bytes = keyToBytes(key);
       connection.run(`INSERT INTO ${records} (key, value, expires_at_ms) VALUES (?, ?, ?)`, bytes, value, expiresAtMs);
       // The trigger gave it another one.
@@ -147,40 +123,4 @@ export function dropPacks(connection: Connection, migration: MigrationId): void 
   connection.run('DELETE FROM keyferry_packs WHERE migration = ?', migration);
 }
 
-function encode(puts: readonly NewPut[]): Buffer {
-  let size = 0;
-  for (const { key, value } of puts) size += headerBytes + key.length + value.length;
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const { key, value, expiresAtMs } of puts) {
-    bytes.writeUInt32LE(key.length, at);
-    bytes.writeUInt32LE(value.length, at + 4);
-    bytes.writeDoubleLE(expiresAtMs === null ? NaN : Math.ceil(expiresAtMs), at + 8);
-    at += headerBytes;
-    at += bytes.write(key, at, 'latin1');
-    bytes.set(value, at);
-    at += value.length;
-  }
-  return bytes;
-}
-
-function decode(row: Row): StoredRecord[] {
-  const { buffer, byteOffset, byteLength } = row['records'] as Uint8Array;
-  const bytes = Buffer.from(buffer, byteOffset, byteLength);
-  const records: StoredRecord[] = [];
-  let version = Number(row['version']);
-  for (let at = 0; at < byteLength; version += 1) {
-    const keyStart = at + headerBytes;
-    const keyEnd = keyStart + bytes.readUInt32LE(at);
-    const valueEnd = keyEnd + bytes.readUInt32LE(at + 4);
-    const expiry = bytes.readDoubleLE(at + 8);
-    records.push({
-      key: bytes.toString('latin1', keyStart, keyEnd) as Key,
-      value: bytes.subarray(keyEnd, valueEnd),
-      version: String(version) as Version,
-      expiresAtMs: Number.isNaN(expiry) ? null : expiry,
-    });
-    at = valueEnd;
-  }
-  return records;
-}
+const pageOf = (row: Row): PackedPage => pageOfPack(row['records'] as Uint8Array, Number(row['version']));

@@ -26,6 +26,7 @@ import {
   type Key,
   type KeyRange,
   type MigrationId,
+  type PackedPuts,
   type Position,
   type RecordPage,
   type RemoveOutcome,
@@ -39,12 +40,15 @@ import {
 import { directoriesAbove } from '../etcd-v2/key-form.ts';
 import { Connection } from '../sqlite/connection.ts';
 import { storeErrorOf } from '../sqlite/errors.ts';
+import { GroupCommit } from '../sqlite/group-commit.ts';
 import { ensureSchema, readGeneration, readSchema, tableNames } from '../sqlite/schema.ts';
 import { countRecords, inRange, isAlive, readPosition, readRecord, recordOf, SqliteView } from '../sqlite/source.ts';
 import { SqliteControl, type ControlContext } from '../sqlite/target.ts';
 import { stagedCapabilities } from './capabilities.ts';
 import { mergedRecords } from './merged-records.ts';
-import { addPack, dropPacks, ensurePacks, isFree, newPuts, packsIn, unpack } from './packs.ts';
+import { newPuts, packOf, packOfPage } from './pack-bytes.ts';
+import { addPack, dropPacks, ensurePacks, isFree, packsIn, unpack } from './packs.ts';
+import { lives, living, recordsIn, StagedView } from './staged-view.ts';
 
 export interface StagingOptions {
   /** The store's name in the configuration. */
@@ -78,6 +82,9 @@ export class Staging {
   private readonly options: StagingOptions;
   private readonly path: string;
   private connection: Connection | null = null;
+  private readonly batches = new GroupCommit((body) => this.write(body));
+  /** Of the schema in which all that is needed was there; each change of it, whoever makes it, counts it up. */
+  private ensuredVersion: number | null = null;
 
   constructor(options: StagingOptions) {
     this.options = options;
@@ -85,13 +92,19 @@ export class Staging {
   }
 
   control(migration: MigrationId): SqliteControl {
-    const { nowMs } = this.options;
+    const { nowMs, parentKeys, unfit } = this.options;
     const refuse = (connection: Connection, put: GuardedPut): string | null => this.refusal(connection, put);
     const takeBatch: ControlContext['takeBatch'] = (connection, changes, attempt) =>
       this.pack(connection, migration, changes, attempt);
     const { read, write } = this;
     const { batchKeysMax } = stagedCapabilities;
-    return new StagedControl({ migration, names, nowMs, read, write, refuse, batchKeysMax, takeBatch });
+    const takePacked: ControlContext['takePacked'] = (connection, puts, attempt) =>
+      this.packPage(connection, migration, puts, attempt);
+    const writeSoon: ControlContext['writeSoon'] = (bytes, body) => this.batches.run(bytes, body);
+    // Where records have to be judged by their values or by each other, they are looked at one by one.
+    const packed = parentKeys && unfit === null ? { takePacked } : {};
+    const batches = { batchKeysMax, takeBatch, writeSoon, ...packed };
+    return new StagedControl({ migration, names, nowMs, read, write, refuse, ...batches });
   }
 
   /** Unlike any position of another staging, so that equal ones mean equal content. */
@@ -112,7 +125,7 @@ export class Staging {
     const nowMs = this.options.nowMs();
     return this.read(0, (connection) => {
       let count = countRecords(connection, names, range, max, nowMs);
-      for (const records of packsIn(connection, range, null)) {
+      for (const { records } of packsIn(connection, range, null)) {
         if (count >= max) break;
         count += records.filter((record) => rangeHolds(range, record.key) && lives(record, nowMs)).length;
       }
@@ -135,17 +148,17 @@ export class Staging {
   }
 
   /** What one migration put, in byte order; others may have put theirs for the same file. */
-  async *putBy(migration: MigrationId, pageKeysMax: number): AsyncGenerator<RecordPage['records']> {
+  async *putBy(migration: MigrationId, pageKeysMax: number): AsyncGenerator<RecordPage> {
     const connection = this.connect(true);
     try {
       connection.script('BEGIN');
       const nowMs = this.options.nowMs();
-      for await (const records of mergedRecords(
-        this.rowsPutBy(connection, migration, pageKeysMax),
-        packsIn(connection, everything, migration),
-      )) {
-        yield records.filter((record) => lives(record, nowMs));
-      }
+      const packs = packsIn(connection, everything, migration);
+      if (hasMarks(connection, migration)) {
+        const rows = this.rowsPutBy(connection, migration, pageKeysMax);
+        for await (const records of mergedRecords(rows, recordsIn(packs)))
+          yield living({ records, notCarried: [] }, nowMs);
+      } else for (const page of packs) yield page.isPermanent ? page : living(page, nowMs);
     } finally {
       connection.close();
     }
@@ -177,11 +190,9 @@ export class Staging {
   }
 
   hasPut(migration: MigrationId): boolean {
-    const sql = `SELECT 1 FROM ${names.marks} WHERE migration = ? LIMIT 1`;
     return this.read(
       false,
-      (connection) =>
-        connection.get(sql, migration) !== undefined || !packsIn(connection, everything, migration).next().done,
+      (connection) => hasMarks(connection, migration) || !packsIn(connection, everything, migration).next().done,
     );
   }
 
@@ -217,6 +228,7 @@ export class Staging {
   close(): void {
     this.connection?.close();
     this.connection = null;
+    this.ensuredVersion = null;
   }
 
   /** Answers `absent` while nothing was ever put. */
@@ -230,8 +242,11 @@ export class Staging {
     if (this.connection === null) this.createPrivate();
     this.connection ??= this.connect(false);
     const { connection } = this;
-    ensureSchema(connection, this.options.name, names);
-    ensurePacks(connection);
+    if (this.ensuredVersion === null || this.ensuredVersion !== schemaVersion(connection)) {
+      ensureSchema(connection, this.options.name, names);
+      ensurePacks(connection);
+      this.ensuredVersion = schemaVersion(connection);
+    }
     return connection.writeTransaction(() => body(connection));
   };
 
@@ -247,10 +262,10 @@ export class Staging {
     const puts = this.options.parentKeys ? newPuts(changes) : null;
     if (
       puts !== null &&
-      isFree(connection, names, first, last) &&
+      isFree(connection, names, { first, last }) &&
       puts.every((put) => this.refusal(connection, put) === null)
     ) {
-      let version = addPack(connection, migration, attempt, puts);
+      let version = addPack(connection, migration, attempt, packOf(puts));
       return puts.map(() => ({ kind: 'written', version: String(version++) as Version }));
     }
     let [low, high] = [first, first];
@@ -260,6 +275,15 @@ export class Staging {
     }
     unpack(connection, names, { first: low, last: high });
     return null;
+  }
+
+  /** As `pack`. */
+  private packPage(connection: Connection, migration: MigrationId, puts: PackedPuts, attempt: number): boolean {
+    const pack = packOfPage(puts);
+    if (pack === null || (pack.first === '' && !this.options.emptyKeys) || !isFree(connection, names, pack))
+      return false;
+    addPack(connection, migration, attempt, pack);
+    return true;
   }
 
   private positionOf(counter: Position): Position {
@@ -342,47 +366,19 @@ class StagedControl extends SqliteControl {
   }
 }
 
-const lives = ({ expiresAtMs }: StoredRecord, nowMs: number): boolean => expiresAtMs === null || expiresAtMs > nowMs;
+const schemaVersion = (connection: Connection): number =>
+  Number(connection.get('PRAGMA schema_version')?.['schema_version']);
+
+function hasMarks(connection: Connection, migration: MigrationId): boolean {
+  return connection.get(`SELECT 1 FROM ${names.marks} WHERE migration = ? LIMIT 1`, migration) !== undefined;
+}
 
 function inPack(connection: Connection, key: Key, nowMs: number): StoredRecord | null {
-  for (const records of packsIn(connection, { start: key, end: keyAfter(key) }, null)) {
+  for (const { records } of packsIn(connection, { start: key, end: keyAfter(key) }, null)) {
     const found = records.find((record) => record.key === key);
     if (found !== undefined) return lives(found, nowMs) ? found : null;
   }
   return null;
-}
-
-class StagedView implements StoreView {
-  readonly position: Position;
-  private readonly view: SqliteView;
-  private readonly connection: Connection;
-  private readonly nowMs: number;
-
-  /** @param connection the view's own, which holds both to one state */
-  constructor(view: SqliteView, position: Position, connection: Connection, nowMs: number) {
-    this.view = view;
-    this.position = position;
-    this.connection = connection;
-    this.nowMs = nowMs;
-  }
-
-  async *scan(range: KeyRange, options: ScanOptions): AsyncGenerator<RecordPage, void, undefined> {
-    const rows = recordsOf(this.view.scan(range, options));
-    for await (const records of mergedRecords(rows, packsIn(this.connection, range, null))) {
-      const wanted = records.filter((record) => rangeHolds(range, record.key) && lives(record, this.nowMs));
-      for (let at = 0; at < wanted.length; at += options.pageKeysMax) {
-        yield { records: wanted.slice(at, at + options.pageKeysMax), notCarried: [] };
-      }
-    }
-  }
-
-  close(): Promise<void> {
-    return this.view.close();
-  }
-}
-
-async function* recordsOf(pages: AsyncIterable<RecordPage>): AsyncGenerator<RecordPage['records']> {
-  for await (const { records } of pages) yield records;
 }
 
 const nothing: StoreView = {

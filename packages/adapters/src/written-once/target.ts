@@ -29,6 +29,7 @@ import {
   type Position,
   type Publication,
   type RaiseOutcome,
+  type RecordPage,
   type RemoveOutcome,
   type Restoration,
   type RestoreOutcome,
@@ -57,11 +58,7 @@ export interface WrittenForm {
   /** Reads the file. Its position is the digest of the content. */
   readonly source: SourceStore;
   /** Writes records, which come in byte order, into the empty file; @returns the position that `source` will see. */
-  readonly write: (
-    handle: FileHandle,
-    records: AsyncIterable<readonly StoredRecord[]>,
-    nowMs: number,
-  ) => Promise<Position>;
+  readonly write: (handle: FileHandle, pages: AsyncIterable<RecordPage>, nowMs: number) => Promise<Position>;
 }
 
 export interface WrittenOnceOptions {

@@ -53,6 +53,21 @@ export class PackedPage implements RecordPage {
     return new PackedRecord(this.packed, index, twin);
   }
 
+  /** As `recordBytes` of one of them. */
+  bytesAt(index: number): number {
+    const { spans } = this.packed;
+    const at = index * fieldsPerRecord;
+    const keyBytes = (spans[at + 1] as number) - (spans[at] as number);
+    return keyBytes + (spans[at + 3] as number) - (spans[at + 2] as number);
+  }
+
+  /** Whether none of them expires. */
+  get isPermanent(): boolean {
+    const { count, expiresAtMsOf } = this.packed;
+    for (let index = 0; index < count; index += 1) if (expiresAtMsOf(index) !== null) return false;
+    return true;
+  }
+
   /** Whether both records stay for ever and have the same value: nothing is made of either. */
   samePermanentValue(index: number, other: PackedPage, otherIndex: number): boolean {
     const { spans, expiresAtMsOf } = this.packed;

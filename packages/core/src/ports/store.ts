@@ -10,6 +10,7 @@ import type { BeforeImage, Restoration, RestoreOutcome } from '../model/before-i
 import type { Fence } from '../model/fence.ts';
 import type { ChunkId, MigrationId } from '../model/ids.ts';
 import type { Key, KeyRange } from '../model/key.ts';
+import type { PackedPage } from '../model/packed-page.ts';
 import type { Position } from '../model/position.ts';
 import type { RecordPage, StoredRecord, Version } from '../model/record.ts';
 import type { ChangeFeed, TailControl } from './change-feed.ts';
@@ -193,6 +194,17 @@ export type ChangeOutcome =
   /** The store can never take this record as it is (size, key form). */
   | { readonly kind: 'refused'; readonly detail: string };
 
+/** Records of a packed page that are to be put where nothing is, as they lie there: ascending, and none of them expires. */
+export interface PackedPuts {
+  readonly page: PackedPage;
+  /** From this index of the page on, up to but without `end`; one at least. */
+  readonly start: number;
+  readonly end: number;
+  /** What the keys of the page begin with, and what those that are put begin with in its place. */
+  readonly sourcePrefix: Key;
+  readonly targetPrefix: Key;
+}
+
 /** A claimed chunk's way to write. */
 export interface ChunkWriter {
   /**
@@ -202,6 +214,13 @@ export interface ChunkWriter {
    * @throws {KeyferryError} `fence.lost` when the target holds another fence or epoch; nothing was changed then.
    */
   write(changes: readonly GuardedChange[]): Promise<readonly ChangeOutcome[]>;
+  /**
+   * As `write` of puts that expect nothing to be there, all or none of them: an object a record, which nobody looks at, is
+   * most of what a store costs that takes many at once. `declined`: something speaks against one of them, or they have been
+   * put before; nothing was changed, and they are to come as changes, each with an outcome of its own. Absent: changes alone.
+   * @throws {KeyferryError} `fence.lost` as `write`
+   */
+  writePacked?(puts: PackedPuts): Promise<'written' | 'declined'>;
 }
 
 export type RaiseOutcome =

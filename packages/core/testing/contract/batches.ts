@@ -5,7 +5,8 @@
 import { describe, expect, it } from 'vitest';
 import type { GuardedPut, ChangeOutcome, Version } from '../../src/index.ts';
 import { contentOf, rangeOf, readAll, seedOf, sortedByKey, withFixture, type TargetHarness } from './harness.ts';
-import { begin, besideOthers, kindsOf, putOf } from './target-steps.ts';
+import { packedPageOf } from '../packed-page-of.ts';
+import { begin, besideOthers, claim, expectFenceLost, fence, kindsOf, putOf } from './target-steps.ts';
 
 /** A limit above this is not tried out: the test would take gigabytes. */
 const triedBytesMax = 64 * 1024 * 1024;
@@ -20,6 +21,14 @@ export function batchSuite(harness: TargetHarness): void {
     const value = new Uint8Array(recordBytes - key(name).length).fill(0x61);
     return { kind: 'put', key: key(name), value, expiresAtMs: null, expect: 'absent' };
   };
+
+  const pageOf = (names: readonly string[], value?: string) =>
+    packedPageOf(
+      names.map((name) => {
+        const seed = seedOf(harness, name, value);
+        return { key: seed.key, value: seed.value, version: '1' as Version, expiresAtMs: null };
+      }),
+    );
 
   describe('a batch', () => {
     itBeside('answers each put in its place, whatever becomes of the others', () =>
@@ -61,6 +70,45 @@ export function batchSuite(harness: TargetHarness): void {
         },
       ),
     );
+
+    it('may come as it lies in a page: all of it is put, or none and it is told', ({ skip }) =>
+      withFixture(harness.open([]), async ({ store }) => {
+        const { writer } = await begin(store);
+        if (writer.writePacked === undefined) return skip('it takes changes alone');
+        const names = ['b', 'c', 'd', 'x'];
+        const same = { page: pageOf(names), sourcePrefix: key(''), targetPrefix: key('') };
+        const read = async () => contentOf(await readAll(store, everything));
+        const seeds = (...all: readonly string[]) => contentOf(all.map((name) => seedOf(harness, name)));
+        expect(await writer.writePacked({ ...same, start: 1, end: 3 })).toBe('written');
+        expect(await read()).toEqual(seeds('c', 'd'));
+        // Over what is there, or once more: nothing of it, and each has an outcome as a change.
+        for (const start of [0, 1]) expect(await writer.writePacked({ ...same, start, end: 4 })).toBe('declined');
+        expect(await read()).toEqual(seeds('c', 'd'));
+        const outcomes = await writer.write(names.map((name) => putOf(harness, name)));
+        expect(kindsOf(outcomes)).toEqual(['written', 'already-written', 'already-written', 'written']);
+        expect(await read()).toEqual(seeds(...names));
+      }));
+
+    it('that lies in a page gets the prefix of the target', ({ skip }) =>
+      withFixture(harness.open([]), async ({ store }) => {
+        const { writer } = await begin(store);
+        if (writer.writePacked === undefined) return skip('it takes changes alone');
+        const prefixes = { sourcePrefix: key('from/'), targetPrefix: key('into/the/') };
+        const puts = { page: pageOf(['from/a', 'from/b'], 'v'), start: 0, end: 2, ...prefixes };
+        expect(await writer.writePacked(puts)).toBe('written');
+        const wanted = ['into/the/a', 'into/the/b'].map((name) => seedOf(harness, name, 'v'));
+        expect(contentOf(await readAll(store, everything))).toEqual(contentOf(wanted));
+      }));
+
+    it('that lies in a page is under the fence like any other', ({ skip }) =>
+      withFixture(harness.open([]), async ({ store }) => {
+        const { writer, control } = await begin(store);
+        if (writer.writePacked === undefined) return skip('it takes changes alone');
+        const puts = { page: pageOf(['a']), start: 0, end: 1, sourcePrefix: key(''), targetPrefix: key('') };
+        await claim(control, fence(1, 2), fence(1, 1));
+        await expectFenceLost(writer.writePacked(puts));
+        expect(await readAll(store, everything)).toEqual([]);
+      }));
 
     it('may be empty', () =>
       withFixture(harness.open([]), async ({ store }) => {
