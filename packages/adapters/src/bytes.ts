@@ -21,3 +21,11 @@ export function copyBytes(from: Buffer, start: number, end: number, into: Buffer
   if (length > loopBytesMax) from.copy(into, at, start, end);
   else for (let i = 0; i < length; i += 1) into[at + i] = from[start + i] as number;
 }
+
+/** A byte string, into a buffer that has room for it. @returns where it ends there */
+export function writeByteString(text: string, into: Buffer, at: number): number {
+  const { length } = text;
+  if (length > loopBytesMax) into.write(text, at, 'latin1');
+  else for (let i = 0; i < length; i += 1) into[at + i] = text.charCodeAt(i);
+  return at + length;
+}
