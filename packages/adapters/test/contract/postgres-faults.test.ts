@@ -136,7 +136,7 @@ describe.skipIf(!available.ok)(`PostgreSQL 15 in trouble${available.note}`, () =
   it('a lock that somebody keeps is waited for no longer than a statement may take', async () => {
     const other = await connectTo(server);
     await other.query('BEGIN; LOCK TABLE kv IN ACCESS EXCLUSIVE MODE');
-    const store = open({ statementTimeoutMs: 200, readTimeoutMs: 200 });
+    const store = open({ statementTimeoutMs: 1000, readTimeoutMs: 1000 });
     expect(await failure(store.countRecords(null, 1))).toMatchObject({ code: 'store.timeout', retry: 'backoff' });
     expect(await failure(store.openView(everything))).toMatchObject({ code: 'store.timeout' });
     await other.query('ROLLBACK');
