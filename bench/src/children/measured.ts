@@ -22,6 +22,8 @@ export interface ChildOptions {
   readonly switchFile: string;
   /** Whether a switch leads the application. */
   readonly follows: boolean;
+  /** Of rows of PostgreSQL: who sorts them; none: nobody. */
+  readonly order: 'server' | 'local' | 'none';
 }
 
 export function childOptions(): ChildOptions {

@@ -4,7 +4,7 @@ import { keyFromText, prefixRange } from '@keyferry/core';
 import { benchPrefix } from '../workload/records.ts';
 import { childOptions, measured } from './measured.ts';
 
-const { endpoint } = childOptions();
+const { endpoint, order } = childOptions();
 const { hostname, port } = new URL(endpoint);
 const compiled = compileKeyTemplate('{key...}');
 if (!compiled.ok) throw new TypeError(compiled.why);
@@ -17,12 +17,17 @@ const store = openPostgresStore({
   auth: { user: 'postgres', password: 'postgres' },
   tables: [{ from: { table: 'kv' }, key: compiled.template, value: { column: 'value' }, leaveOut: [], audit: false }],
   nowMs: () => Date.now(),
+  ...(order === 'none' ? {} : { order }),
 });
 await store.load(); // connected
 await measured(async () => {
   const range = prefixRange(keyFromText(benchPrefix));
-  const view = await store.openView(range);
   let keys = 0;
+  if (order === 'none') {
+    await store.readUnordered(range, () => (keys += 1));
+    return keys;
+  }
+  const view = await store.openView(range);
   for await (const { records } of view.scan(range, { pageKeysMax: 1000 })) keys += records.length;
   await view.close();
   return keys;

@@ -30,3 +30,11 @@ export function hashOfBytes(bytes: Buffer, from: number, end: number, seed: numb
   hash = Math.imul(hash, 0x2c1b3c6d);
   return hash ^ (hash >>> 12);
 }
+
+/** A byte string, into a buffer that has room for it. @returns where it ends there */
+export function writeByteString(text: string, into: Buffer, at: number): number {
+  const { length } = text;
+  if (length > loopBytesMax) into.write(text, at, 'latin1');
+  else for (let i = 0; i < length; i += 1) into[at + i] = text.charCodeAt(i);
+  return at + length;
+}

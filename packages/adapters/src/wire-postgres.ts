@@ -22,6 +22,7 @@ export async function openPostgres(
     // Both sides may be in one database.
     feedName: `${context.migration} ${side}`,
     changes: store.changes,
+    order: store.order,
     readTimeoutMs: store.readTimeoutMs ?? undefined,
     ...(await postgresConnection(store, context)),
     tables: await postgresTables(store),

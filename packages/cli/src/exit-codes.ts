@@ -142,6 +142,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'balancer.changed': 'notAllowed',
   'file.unreadable': 'failed',
   'file.unwritable': 'failed',
+  'scratch.unusable': 'failed',
   'target.exists': 'notAllowed',
   'file.record-invalid': 'failed',
   'datadir.not-found': 'failed',

@@ -37,6 +37,7 @@ export class MemoryScratch implements Scratch {
 
 class MemorySpool implements Spool {
   private readonly entries = new Map<Key, Entry>();
+  private readonly repeats: Key[] = [];
   private sorted: readonly (readonly [Key, Entry])[] = [];
   private state: 'filling' | 'sealed' | 'closed' = 'filling';
   private readonly pageKeysMax: number;
@@ -47,17 +48,18 @@ class MemorySpool implements Spool {
     this.onClose = onClose;
   }
 
-  add({ key, value, version, expiresAtMs, created }: StoredRecord): boolean {
+  add({ key, value, version, expiresAtMs, created }: StoredRecord): void {
     const made = created === undefined ? {} : { created };
-    return this.put(key, { record: { key, value: value.slice(), version, expiresAtMs, ...made } });
+    this.put(key, { record: { key, value: value.slice(), version, expiresAtMs, ...made } });
   }
 
-  addNotCarried(entry: NotCarried): boolean {
-    return this.put(entry.key, { notCarried: entry });
+  addNotCarried(entry: NotCarried): void {
+    this.put(entry.key, { notCarried: entry });
   }
 
-  seal(): void {
+  async seal(repeated: (key: Key) => void = () => undefined): Promise<void> {
     invariant(this.state === 'filling', 'a spool is sealed once');
+    for (const key of this.repeats.toSorted(compareKeys)) repeated(key);
     this.sorted = [...this.entries].toSorted(([a], [b]) => compareKeys(a, b));
     this.state = 'sealed';
   }
@@ -82,10 +84,9 @@ class MemorySpool implements Spool {
     this.onClose();
   }
 
-  private put(key: Key, entry: Entry): boolean {
+  private put(key: Key, entry: Entry): void {
     invariant(this.state === 'filling', 'a sealed spool takes no more entries');
-    if (this.entries.has(key)) return false;
-    this.entries.set(key, entry);
-    return true;
+    if (this.entries.has(key)) this.repeats.push(key);
+    else this.entries.set(key, entry);
   }
 }

@@ -32,10 +32,9 @@ import {
 const sourceKeysNamed = 3;
 
 /** What stands at an image key, by what sorts first. */
-type Kind = 'd' | 'n' | 'o' | 'r' | 'u';
-/** The same key made of the same record once more, as only a program can; a number of its own tells them apart. */
-const repeatedKind: Kind = 'd';
-const repeatDigits = 8;
+type Kind = 'n' | 'o' | 'r' | 'u';
+/** A program can make one key of one record several times; a number behind the source key tells them apart. */
+const numberDigits = 12;
 const notCarriedKind: Kind = 'n';
 const oneWayKind: Kind = 'o';
 const recordKind: Kind = 'r';
@@ -55,7 +54,6 @@ export class ImageSpool {
   private readonly spool: Spool;
   private readonly mayRepeat: boolean;
   private keys = 0;
-  private repeats = 0;
   private untraced = 0;
 
   /** @param options.mayRepeat one record may become one key more than once, which is a collision like any other */
@@ -67,8 +65,8 @@ export class ImageSpool {
   add(record: ImageRecord): void {
     this.keys += 1;
     const kind = record.oneWay === true ? oneWayKind : recordKind;
-    const isNew = this.spool.add({ ...record, key: pairKey(record.key, kind + record.sourceKey) });
-    if (!isNew) this.addRepeated(record);
+    const number = this.mayRepeat ? String(this.keys).padStart(numberDigits, '0') : '';
+    this.spool.add({ ...record, key: pairKey(record.key, kind + record.sourceKey + number) });
   }
 
   /** One of which nobody can say what record it was made of: it stands under its own key on both sides. */
@@ -86,22 +84,19 @@ export class ImageSpool {
     this.spool.add({ key: pairKey(key, unplacedKind + sourceKey), value, version: '' as Version, expiresAtMs: null });
   }
 
-  private addRepeated(record: ImageRecord): void {
-    invariant(this.mayRepeat, () => `a scan met ${keyForDisplay(record.sourceKey)} twice`);
-    this.repeats += 1;
-    const number = String(this.repeats).padStart(repeatDigits, '0');
-    this.spool.add({ ...record, key: pairKey(record.key, repeatedKind + number + record.sourceKey) });
-  }
-
   /** What was added, as a view; the spool goes with it. */
-  sealed(position: Position): SpilledImage {
+  async sealed(position: Position): Promise<SpilledImage> {
     const { spool, keys, untraced } = this;
-    spool.seal();
+    const digits = this.mayRepeat ? numberDigits : 0;
+    await spool.seal((pair) => {
+      const { second } = splitPair(pair);
+      invariant(!isRecord(second), () => `a scan met ${keyForDisplay(sourceKeyIn(second, digits))} twice`);
+    });
     return {
       keys,
       untraced,
       position,
-      scan: (range, options) => scanImage(spool, range, options),
+      scan: (range, options) => scanImage(spool, range, options, digits),
       close: async () => spool.close(),
     };
   }
@@ -111,9 +106,14 @@ export class ImageSpool {
   }
 }
 
-async function* scanImage(spool: Spool, { start, end }: KeyRange, options: ScanOptions): AsyncGenerator<RecordPage> {
+async function* scanImage(
+  spool: Spool,
+  { start, end }: KeyRange,
+  options: ScanOptions,
+  digits: number,
+): AsyncGenerator<RecordPage> {
   const pairs = { start: firstOfPair(start), end: end === null ? null : firstOfPair(end) };
-  const gathering = new ImagePages();
+  const gathering = new ImagePages(digits);
   for await (const page of spool.scan(pairs, options)) {
     gathering.take(page);
     yield gathering.drain();
@@ -121,10 +121,24 @@ async function* scanImage(spool: Spool, { start, end }: KeyRange, options: ScanO
   yield gathering.end();
 }
 
+const kindOf = (second: string): Kind => second.charAt(0) as Kind;
+
+const isRecord = (second: string): boolean => second.startsWith(recordKind) || second.startsWith(oneWayKind);
+
+/** @param digits of the number behind the source key of a record */
+function sourceKeyIn(second: string, digits: number): Key {
+  return second.slice(1, isRecord(second) ? second.length - digits : undefined) as Key;
+}
+
 /** Puts together what stands at one image key, and hands it on once the next one has come. */
 class ImagePages {
   private page = emptyPage();
   private here = emptyPlace(null);
+  private readonly digits: number;
+
+  constructor(digits: number) {
+    this.digits = digits;
+  }
 
   take({ records, notCarried }: RecordPage): void {
     // Two ascending lists of one ascending sequence.
@@ -160,8 +174,8 @@ class ImagePages {
     const { first: key, second } = splitPair(record.key);
     this.moveTo(key);
     const { here } = this;
-    const kind = second.charAt(0);
-    const sourceKey = second.slice(kind === repeatedKind ? 1 + repeatDigits : 1) as Key;
+    const kind = kindOf(second);
+    const sourceKey = sourceKeyIn(second, this.digits);
     if (kind === unplacedKind) {
       const entry = JSON.parse(new TextDecoder().decode(record.value)) as {
         reason: UnplacedReason;

@@ -177,7 +177,7 @@ async function spill(engine: Engine, spec: MigrationSpec, view: StoreView, signa
     for await (const images of imagesThrough(engine, spec, pages(), signal)) {
       for (const image of images) addTo(spool, image, spec);
     }
-    return spool.sealed(view.position);
+    return await spool.sealed(view.position);
   } catch (error) {
     spool.close();
     // A program that was ended because the run was has failed for no other reason.

@@ -88,6 +88,12 @@ export const postgresStore = z.strictObject({
     .describe(
       "how its changes are followed: log, the server's own (wal_level logical); triggers, which keyferry makes on the tables and drops at the end",
     ),
+  order: z
+    .enum(['auto', 'server', 'local'], { error: expects('auto, server or local') })
+    .default('auto')
+    .describe(
+      'who sorts its rows by their keys: auto, the server where an index has that order and keyferry elsewhere; server; local, keyferry',
+    ),
   schema: text.optional().describe("schema of keyferry's own tables in a target; keyferry by default"),
   statementTimeout: duration.optional().describe('how long one statement may take; 30s by default'),
   readTimeout: duration.optional().describe('how long the one that reads all rows may take; 1h by default'),

@@ -124,6 +124,7 @@ export interface PostgresConfig {
   readonly tls: TlsConfig | null;
   readonly tables: readonly TableConfig[];
   readonly changes: 'log' | 'triggers';
+  readonly order: 'auto' | 'server' | 'local';
   /** Null: the adapter's own default; so with the times. */
   readonly schema: string | null;
   readonly statementTimeoutMs: number | null;

@@ -118,7 +118,7 @@ export class ConsulControl implements TargetControl {
           },
           notText: () => undefined,
         });
-        spool.seal();
+        await spool.seal();
         return spool;
       } catch (error) {
         spool.close();

@@ -48,7 +48,7 @@ export async function* listEntries(
     const filled = new RecordSpool();
     try {
       await feed({ take: taker(context, range, filled), notText: () => undefined });
-      filled.seal();
+      await filled.seal();
       return filled;
     } catch (error) {
       filled.close();

@@ -8,7 +8,6 @@
  * listing was read, the position says so and equals no other: nobody can tell which of the writes are in it.
  */
 import {
-  keyAfter,
   keyFromText,
   rangeHolds,
   type KeyRange,
@@ -71,7 +70,6 @@ export function carriedOf({ form, flags, locks }: ViewContext, entry: ConsulEntr
 
 /** Its name stands for it, with the bytes replaced that could not be read; another one may look the same. */
 function addUnnamed(range: KeyRange, name: string, spool: RecordSpool): void {
-  let key = keyFromText(name);
-  if (!rangeHolds(range, key)) return;
-  while (!spool.addNotCarried({ key, reason: 'key.not-text' })) key = keyAfter(key);
+  const key = keyFromText(name);
+  if (rangeHolds(range, key)) spool.addBeside({ key, reason: 'key.not-text' });
 }

@@ -9,7 +9,6 @@
 import { DescribeTableCommand, DescribeTimeToLiveCommand } from '@aws-sdk/client-dynamodb';
 import {
   invariant,
-  keyAfter,
   KeyferryError,
   keyFromText,
   prefixRange,
@@ -162,21 +161,18 @@ class DynamoDbStore implements DynamoDb {
   async openView(range: KeyRange): Promise<StoreView> {
     await this.ensureShape();
     const nowMs = this.options.nowMs();
-    return await openSpooledView(async (spool) => {
+    const fill = async (spool: RecordSpool): Promise<Position> => {
       const digest = new PositionDigest();
-      const clashing: Extract<Found, { readonly kind: 'unmapped' }>[] = [];
       await scanTable(this.connection, this.segments, (item) => {
         const found = this.items.find(item, nowMs);
         addTo(digest, found, range);
-        if (found.kind !== 'unmapped' || !found.mayBeAnothers) this.spool(spool, found, range);
-        else if (rangeHolds(range, found.key)) clashing.push(found);
+        spoolFound(spool, found, range);
       });
-      for (const { key: shared, why: detail } of clashing) {
-        // They cannot be told apart by their keys, and are counted all the same.
-        let key = shared;
-        while (!spool.addNotCarried({ key, reason: 'item.unmapped', detail })) key = keyAfter(key);
-      }
       return digest.value();
+    };
+    return await openSpooledView(fill, () => {
+      const detail = 'a scan returned one key twice';
+      return new KeyferryError('store.answer-unexpected', { store: this.options.name, detail });
     });
   }
 
@@ -235,23 +231,6 @@ class DynamoDbStore implements DynamoDb {
     return new ControlItems(name, table, mapping, this.items.reservedPrefix, migration);
   }
 
-  private spool(spool: RecordSpool, found: Found, range: KeyRange): void {
-    if (found.kind === 'own' || found.kind === 'tombstone') return;
-    if (found.kind === 'record') {
-      const { record } = found;
-      if (rangeHolds(range, record.key) && !spool.add(record)) {
-        const detail = 'a scan returned one key twice';
-        throw new KeyferryError('store.answer-unexpected', { store: this.options.name, detail });
-      }
-      return;
-    }
-    const { key } = found;
-    if (!rangeHolds(range, key)) return;
-    spool.addNotCarried(
-      found.kind === 'expired' ? { key, reason: 'ttl.expired' } : { key, reason: 'item.unmapped', detail: found.why },
-    );
-  }
-
   /** Asked once: an item of other keys would be misread. */
   private async ensureShape(): Promise<void> {
     this.shapeChecked ??= this.describe();
@@ -287,4 +266,18 @@ function addTo(digest: PositionDigest, found: Found, range: KeyRange): void {
     const { key, version } = found.record;
     if (rangeHolds(range, key)) digest.add(key, version);
   } else if (found.kind === 'unmapped' && rangeHolds(range, found.key)) digest.add(found.key, found.version);
+}
+
+function spoolFound(spool: RecordSpool, found: Found, range: KeyRange): void {
+  if (found.kind === 'own' || found.kind === 'tombstone') return;
+  const key = found.kind === 'record' ? found.record.key : found.key;
+  if (!rangeHolds(range, key)) return;
+  if (found.kind === 'record') spool.add(found.record);
+  else if (found.kind === 'expired') spool.addNotCarried({ key, reason: 'ttl.expired' });
+  else {
+    const entry = { key, reason: 'item.unmapped', detail: found.why } as const;
+    // Those that cannot be told apart by their keys are counted all the same.
+    if (found.mayBeAnothers) spool.addBeside(entry);
+    else spool.addNotCarried(entry);
+  }
 }

@@ -37,7 +37,7 @@ export class MarkBook {
           spool.add({ key: placeOf(key, listOf(kind)), value, version: version ?? ('' as Version), expiresAtMs: null });
         }
       }
-      spool.seal();
+      await spool.seal();
       return new MarkBook(spool);
     } catch (error) {
       spool.close();

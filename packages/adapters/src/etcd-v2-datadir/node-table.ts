@@ -195,14 +195,6 @@ export class NodeTable {
     return shared;
   }
 
-  /** Below zero: `a` is before `b`. */
-  compareNames(a: NodeId, b: NodeId): number {
-    const shared = this.sharedNameLength(a, b, Infinity);
-    const [left, right] = [this.nameWord(a, shared), this.nameWord(b, shared)];
-    // A zero byte behind one name and none behind the other are one word.
-    return left === right ? this.nameLength(a) - this.nameLength(b) : left - right;
-  }
-
   /** Whether it begins with an underscore. */
   isHiddenName(node: NodeId): boolean {
     const place = this.getDouble(node, double.namePlace);

@@ -23,6 +23,7 @@ import {
 } from '@keyferry/core';
 import { HttpClient } from '../http/client.ts';
 import type { BasicAuth, TlsOptions } from '../http/options.ts';
+import type { RecordSpool } from '../spool/record-spool.ts';
 import { openSpooledView } from '../spool/spooled-view.ts';
 import { EtcdV2Api } from './api.ts';
 import { etcdV2Capabilities } from './capabilities.ts';
@@ -31,7 +32,7 @@ import { directoryOf, startsAmongHidden, type Directory } from './directory.ts';
 import { unexpected } from './errors.ts';
 import { EtcdV2Feed } from './feed.ts';
 import { readMemberPositions } from './members.ts';
-import { spoolTree } from './spool-tree.ts';
+import { keyTwice, spoolTree } from './spool-tree.ts';
 
 export interface EtcdV2Options {
   /** The store's name in the configuration. */
@@ -119,16 +120,17 @@ class EtcdV2Source implements SourceStore {
   /** A spool belongs to one answer: when the next endpoint has to be asked, it starts with an empty one. */
   private async readView(range: KeyRange, directory: Directory): Promise<StoreView> {
     return await this.api.readTree(directory, async (position, answer) => {
+      if (answer === null) return await openSpooledView(() => Promise.resolve(position));
       const nowMs = this.options.nowMs();
-      return await openSpooledView(async (spool) => {
-        if (answer === null) return position;
-        const broken = (detail: string, offset: number): KeyferryError =>
-          unexpected(this.options.name, answer, `the answer is not a v2 tree: ${detail} (byte ${offset})`);
+      const broken = (detail: string, offset: number): KeyferryError =>
+        unexpected(this.options.name, answer, `the answer is not a v2 tree: ${detail} (byte ${offset})`);
+      const fill = async (spool: RecordSpool): Promise<Position> => {
         const walker = spoolTree({ spool, range, nowMs, broken });
         for await (const piece of answer.pieces()) walker.write(piece);
         walker.end();
         return position;
-      });
+      };
+      return await openSpooledView(fill, (key, offset) => broken(keyTwice(key), offset));
     });
   }
 

@@ -7,7 +7,15 @@
  *   sweep; copied without it, it would live for ever. It is reported as `ttl.expired`.
  * - A directory is reported as one, whether it expires or not: no target of keyferry's has directories.
  */
-import { keyFromText, rangeHolds, type KeyRange, type StoredRecord, type Version } from '@keyferry/core';
+import {
+  keyForDisplay,
+  keyFromText,
+  keyToText,
+  rangeHolds,
+  type Key,
+  type KeyRange,
+  type Version,
+} from '@keyferry/core';
 import type { RecordSpool } from '../spool/record-spool.ts';
 import { TreeWalker, type TreeNode, type TreeSink } from './tree-walker.ts';
 
@@ -20,19 +28,25 @@ export interface TreeSpooling {
   readonly broken: TreeSink['broken'];
 }
 
+/** Entries go into the spool with their offsets as places. */
 export function spoolTree({ spool, range, nowMs, broken }: TreeSpooling): TreeWalker {
   const node = (found: TreeNode, offset: number): void => {
     const key = keyFromText(found.key);
     if (!rangeHolds(range, key)) return;
-    // Two keys of different bytes look the same once the server has replaced what is not UTF-8 by U+FFFD.
-    if (!put(found, key)) throw broken(`${found.key} is there twice`, offset);
+    put(found, key, offset);
   };
-  const put = (found: TreeNode, key: StoredRecord['key']): boolean => {
+  const put = (found: TreeNode, key: Key, offset: number): void => {
     const { value, hasChildren, expiresAtMs, modifiedIndex, createdIndex } = found;
-    if (value === null) return spool.addNotCarried({ key, reason: hasChildren ? 'dir.with-children' : 'dir.empty' });
-    if (expiresAtMs !== null && expiresAtMs <= nowMs) return spool.addNotCarried({ key, reason: 'ttl.expired' });
+    if (value === null) {
+      return spool.addNotCarried({ key, reason: hasChildren ? 'dir.with-children' : 'dir.empty' }, offset);
+    }
+    if (expiresAtMs !== null && expiresAtMs <= nowMs)
+      return spool.addNotCarried({ key, reason: 'ttl.expired' }, offset);
     const record = { key, value: Buffer.from(value, 'utf8'), version: modifiedIndex as Version, expiresAtMs };
-    return spool.add(createdIndex === null ? record : { ...record, created: createdIndex as Version });
+    return spool.add(createdIndex === null ? record : { ...record, created: createdIndex as Version }, offset);
   };
   return new TreeWalker({ node, broken });
 }
+
+/** Two keys of different bytes look the same once the server has replaced what is not UTF-8 by U+FFFD. */
+export const keyTwice = (key: Key): string => `${keyToText(key) ?? keyForDisplay(key)} is there twice`;

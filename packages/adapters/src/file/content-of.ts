@@ -23,7 +23,7 @@ async function* tree(pages: Pages, nowMs: number): AsyncGenerator<string> {
     for await (const { records } of pages) {
       for (const record of records) spool.add({ ...record, key: toTreeKey(record.key) });
     }
-    spool.seal();
+    await spool.seal();
     const json = new TreeJson(nowMs);
     const everything = { start: '' as StoredRecord['key'], end: null };
     for await (const { records } of spool.scan(everything, { pageKeysMax: 1000 })) {

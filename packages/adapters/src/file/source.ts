@@ -21,7 +21,7 @@ import {
   type StoredRecord,
   type StoreView,
 } from '@keyferry/core';
-import { spoolTree } from '../etcd-v2/spool-tree.ts';
+import { keyTwice, spoolTree } from '../etcd-v2/spool-tree.ts';
 import type { RecordSpool } from '../spool/record-spool.ts';
 import { openSpooledView } from '../spool/spooled-view.ts';
 import { capabilitiesByFormat } from './capabilities.ts';
@@ -84,12 +84,18 @@ class FileSource implements SourceStore {
 
   /** @throws {KeyferryError} `file.record-invalid` for any bad line of the file, also outside of the range. */
   async openView(range: KeyRange): Promise<StoreView> {
-    return await openSpooledView(async (spool) => {
-      const reader = this.options.format === 'ndjson' ? this.lines(spool, range) : this.tree(spool, range);
+    const isLines = this.options.format === 'ndjson';
+    const fill = async (spool: RecordSpool): Promise<Position> => {
+      const reader = isLines ? this.lines(spool, range) : this.tree(spool, range);
       const position = await readContent(this.options.file, (piece) => reader.write(piece));
       reader.end();
       return position;
-    });
+    };
+    return await openSpooledView(fill, async (key, place) =>
+      isLines
+        ? this.invalid(place, `the key ${keyForDisplay(key)} is there twice`)
+        : this.invalid(await this.lineAt(place), keyTwice(key)),
+    );
   }
 
   readMembers(): Promise<readonly MemberPosition[] | null> {
@@ -123,11 +129,22 @@ class FileSource implements SourceStore {
         if ('wrong' in parsed) throw this.invalid(number, parsed.wrong);
         const { record } = parsed;
         if (!rangeHolds(range, record.key)) return;
-        if (!put(spool, record, nowMs))
-          throw this.invalid(number, `the key ${keyForDisplay(record.key)} is there twice`);
+        put(spool, record, { nowMs, line: number });
       },
       tooLong: (number) => this.invalid(number, `it is longer than ${lineBytesMax} bytes`),
     });
+  }
+
+  /** The line of a byte of the content; read once more, since the lines of a tree are nobody's until one is wrong. */
+  private async lineAt(offset: number): Promise<number> {
+    let line = 1;
+    let passed = 0;
+    await readContent(this.options.file, (piece) => {
+      const before = piece.subarray(0, Math.max(0, offset - passed));
+      for (let at = before.indexOf(0x0a); at >= 0; at = before.indexOf(0x0a, at + 1)) line += 1;
+      passed += piece.length;
+    });
+    return line;
   }
 
   private invalid(line: number, detail: string): KeyferryError {
@@ -135,10 +152,15 @@ class FileSource implements SourceStore {
   }
 }
 
-function put(spool: RecordSpool, record: StoredRecord, nowMs: number): boolean {
+interface LineFound {
+  readonly nowMs: number;
+  readonly line: number;
+}
+
+function put(spool: RecordSpool, record: StoredRecord, { nowMs, line }: LineFound): void {
   const { key, expiresAtMs } = record;
-  if (expiresAtMs !== null && expiresAtMs <= nowMs) return spool.addNotCarried({ key, reason: 'ttl.expired' });
-  return spool.add(record);
+  if (expiresAtMs !== null && expiresAtMs <= nowMs) spool.addNotCarried({ key, reason: 'ttl.expired' }, line);
+  else spool.add(record, line);
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -35,7 +35,9 @@ import { PostgresTail } from './tail.ts';
 import { Tables, type ServerTables } from './tables.ts';
 import type { PostgresTarget } from './target-context.ts';
 import { neverUsed, writersNow } from './usage.ts';
-import { openTablesView } from './view.ts';
+import type { RowOrder } from './row-order.ts';
+import type { TakePlaces } from './copy-rows.ts';
+import { openTablesView, readUnordered, type ViewSource } from './view.ts';
 
 export type { TableMapping } from './catalog.ts';
 export { controlSql } from './control-tables.ts';
@@ -59,6 +61,8 @@ export interface PostgresStoreOptions extends PostgresConnectionOptions {
   readonly schema?: string | undefined;
   /** How its changes are followed: by the server's log (the default), or by triggers that keyferry makes. */
   readonly changes?: 'log' | 'triggers' | undefined;
+  /** Who puts rows in the order of their keys: see view.ts. Default `auto`. */
+  readonly order?: RowOrder | undefined;
   /** Tells the feed of one migration from those of others on the same database. Default `feed`. */
   readonly feedName?: string | undefined;
   /** The clock by which an image of another store counts as expired. */
@@ -144,12 +148,27 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
   }
 
   async openView(range: KeyRange): Promise<StoreView> {
+    return await this.reading((source) => openTablesView(source, range));
+  }
+
+  /**
+   * Goes through the rows of a range in no order, as they come, and keeps nothing of them: for what does not depend on an
+   * order. What is no record (a NULL in its key, two rows of one key) comes like all others, with its note.
+   * @returns the position that they are of
+   */
+  async readUnordered(range: KeyRange, take: TakePlaces): Promise<Position> {
+    return await this.reading((source) => readUnordered(source, range, take));
+  }
+
+  /** On a connection of its own, which `read` takes over. */
+  private async reading<T>(read: (source: ViewSource) => Promise<T>): Promise<T> {
     const { tables, serverIsUtf8 } = await this.load();
+    const { order = 'auto' } = this.options;
     const doing = 'reading its tables';
     const client = await this.sessions.openReader(doing);
     return await this.sessions.guarded(doing, async () => {
       try {
-        return await openTablesView({ store: this.store, client, tables, serverIsUtf8, readPosition }, range);
+        return await read({ store: this.store, client, tables, serverIsUtf8, readPosition, order });
       } catch (error) {
         await client.end().catch(() => undefined); // what failed is the first failure
         throw error;

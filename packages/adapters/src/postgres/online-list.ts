@@ -47,8 +47,8 @@ export async function* listTarget(
         );
         await fill(client, origins, { from: tables.origins, columns: 'version, origin' }, context, range);
       }
-      tombs.seal();
-      origins.seal();
+      await tombs.seal();
+      await origins.seal();
     };
     // Asked for their first page once they are filled: before the first page of rows comes.
     const entombed = new Ascending(tombs.scan(range, { pageKeysMax }));

@@ -115,7 +115,15 @@ export class OnlineRows {
     const view = await this.sessions.guarded(doing, async () => {
       try {
         await this.assertPrimary(client);
-        const source = { store: this.store, client, tables, serverIsUtf8, readPosition: readPositionAndMore };
+        const order = 'server'; // whose first page comes before its last row has
+        const source = {
+          store: this.store,
+          client,
+          tables,
+          serverIsUtf8,
+          readPosition: readPositionAndMore,
+          order,
+        } as const;
         return await openTablesView(source, range);
       } catch (error) {
         await client.end().catch(() => undefined); // what failed is the first failure

@@ -1,11 +1,11 @@
 /**
- * SQL that makes records of rows: key and value of one row of a table, and the one SELECT that reads them all in the order
- * of their keys.
+ * SQL that makes records of rows: key and value of one row of a table, and the one SELECT that reads them all, in the order
+ * of their keys where that is asked for.
  *
  *     SELECT key, value, version, note FROM jobs UNION ALL … FROM packages … ORDER BY key
  *
- * The server sorts, because only it can say what a column's text is; and it sorts bytes: text under the collation "C" in a
- * database of UTF-8, else bytea.
+ * Only the server can say what a column's text is. Where it sorts, it sorts bytes: text under the collation "C" in a database
+ * of UTF-8, else bytea.
  */
 import { keyToBytes, prefixRange, type Key, type KeyRange } from '@keyferry/core';
 import type { ResolvedTable } from './catalog.ts';
@@ -94,15 +94,20 @@ function problemSql({ mapping, label, keyColumns, valueColumns }: ResolvedTable,
   return `CASE ${cases.join(' ')} END`;
 }
 
+/** The SELECT of all records of `range` in ascending order of their keys. */
+export function orderedRecordsSql(tables: readonly ResolvedTable[], range: KeyRange, serverIsUtf8: boolean): string {
+  const [only] = tables;
+  const ownOrder = tables.length === 1 && only !== undefined ? orderByColumn(only, serverIsUtf8) : null;
+  return `${recordsSql(tables, range, serverIsUtf8)}\nORDER BY ${ownOrder ?? '1'}`;
+}
+
 /**
- * The SELECT of all records of `range`, in ascending order of their keys: key, value, version, note. A note is the number
- * of the table, where there are several, or says why the row is no record.
+ * The SELECT of all records of `range`, in no order: key, value, version, note. A note is the number of the table, where
+ * there are several, or says why the row is no record.
  */
 export function recordsSql(tables: readonly ResolvedTable[], range: KeyRange, serverIsUtf8: boolean): string {
   const anyBytesValue = tables.some((table) => valueSql(table, 'r').isBytes);
   const anyBytesKey = !serverIsUtf8 || tables.some((table) => keySql(table, 'r', false).isBytes);
-  const [only] = tables;
-  const ownOrder = tables.length === 1 && only !== undefined ? orderByColumn(only, serverIsUtf8) : null;
   const selects = tables.map((table, nth) => {
     const key = keySql(table, 'r', false);
     const keyColumn = anyBytesKey
@@ -119,7 +124,7 @@ export function recordsSql(tables: readonly ResolvedTable[], range: KeyRange, se
     return `SELECT ${keyColumn} AS key, ${value} AS value, ${versionSql(table, 'r')} AS version, ${noteColumn} AS note
 FROM ${table.sql} AS r${where === null ? '' : ` WHERE ${where}`}`;
   });
-  return `${selects.join('\nUNION ALL\n')}\nORDER BY ${ownOrder ?? '1'}`;
+  return selects.join('\nUNION ALL\n');
 }
 
 /** Where the key is fixed text and then one column as it is, their order is the column's, and an index may have it. */

@@ -1,8 +1,11 @@
 /**
  * A view of all tables of a store at one position: one transaction, one COPY, one scratch file.
  *
- *     BEGIN REPEATABLE READ ─► position ─► COPY … ORDER BY key ─► file ─► COMMIT, connection closed
- *                                                                  └──► any number of scans, from the first row on
+ *     BEGIN REPEATABLE READ ─► position ─┬─► COPY … ORDER BY key ─► file ──► any number of scans, from the first row on
+ *                                        └─► COPY … ─► sorted here ────────► any number of scans, once all has come
+ *
+ * A sort is work of the server, which applications wait for, and reading in no order lets it send at once. So it is asked for
+ * an order where an index has it, and only there, unless the store's configuration says who is to sort.
  *
  * Rows that come with one and the same key are a collision: none of them is a record. That takes a look at the next row,
  * so the last row of a page waits for it.
@@ -25,8 +28,11 @@ import type { Client } from 'pg';
 import type { ResolvedTable } from './catalog.ts';
 import { copyOut } from './copy-out.ts';
 import { storeErrorOf } from './errors.ts';
-import { problemSign, recordsSql } from './select.ts';
-import { readRows, SortedFile, type Row } from './sorted-file.ts';
+import { RowStream, type OrderedRows, type Row, type TakePlaces } from './copy-rows.ts';
+import { serverWouldSort, type RowOrder } from './row-order.ts';
+import { orderedRecordsSql, problemSign, recordsSql } from './select.ts';
+import { SortedFile } from './sorted-file.ts';
+import { RowSort } from './sorted-rows.ts';
 
 /** Value and key bytes after which a page ends early. */
 const pageBytesMax = 4 * 1024 * 1024;
@@ -40,21 +46,28 @@ export interface ViewSource {
   readonly tables: readonly ResolvedTable[];
   readonly serverIsUtf8: boolean;
   readonly readPosition: (client: Client) => Promise<Position>;
+  readonly order: RowOrder;
 }
 
-/** Takes over the connection. @returns once the first row, or the end, has come: what a COPY fails of, it mostly fails of before. */
+/**
+ * Takes over the connection.
+ * @returns once the first row, or the end, has come: what a COPY fails of, it mostly fails of before; once all has come, where
+ *   keyferry sorts
+ */
 export async function openTablesView(source: ViewSource, range: KeyRange): Promise<StoreView> {
-  const { client, tables, serverIsUtf8, readPosition } = source;
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  // The transaction sees what was committed when its first statement began, and this one is it.
-  const position = await readPosition(client);
+  const { client, tables, serverIsUtf8 } = source;
+  const position = await begin(source);
   if (tables.length === 0) {
     await client.end();
     return emptyView(position);
   }
+  const ordered = orderedRecordsSql(tables, range, serverIsUtf8);
+  if (source.order === 'local' || (source.order === 'auto' && (await serverWouldSort(client, ordered)))) {
+    const rows = await readSorted(source, range);
+    return new TablesView({ source, range, position, rows, filling: Promise.resolve() });
+  }
   const file = new SortedFile();
-  const sql = `COPY (\n${recordsSql(tables, range, serverIsUtf8)}\n) TO STDOUT (FORMAT binary)`;
-  const filling = fill(source, file, sql, position);
+  const filling = fill(source, file, copySql(ordered), position);
   try {
     await file.more(0);
   } catch (error) {
@@ -62,8 +75,50 @@ export async function openTablesView(source: ViewSource, range: KeyRange): Promi
     file.close();
     throw error;
   }
-  return new TablesView(source, range, position, file, filling);
+  return new TablesView({ source, range, position, rows: file, filling });
 }
+
+const copySql = (select: string): string => `COPY (\n${select}\n) TO STDOUT (FORMAT binary)`;
+
+async function readSorted(source: ViewSource, range: KeyRange): Promise<OrderedRows> {
+  const sort = new RowSort();
+  try {
+    await copyRows(source, range, (bytes, row) => sort.add(bytes, row));
+    return await sort.sorted();
+  } catch (error) {
+    sort.close();
+    throw error;
+  }
+}
+
+/** In no order, of one state of the database: for what does not depend on an order. Takes over the connection. */
+export async function readUnordered(source: ViewSource, range: KeyRange, take: TakePlaces): Promise<Position> {
+  const position = await begin(source);
+  if (source.tables.length === 0) await source.client.end();
+  else await copyRows(source, range, take);
+  return position;
+}
+
+/** Ends the connection. */
+async function copyRows(source: ViewSource, range: KeyRange, take: TakePlaces): Promise<void> {
+  const { store, client, tables, serverIsUtf8 } = source;
+  const rows = new RowStream(take);
+  try {
+    await copyOut(client, copySql(recordsSql(tables, range, serverIsUtf8)), (bytes) => rows.append(bytes));
+  } catch (error) {
+    throw storeErrorOf(store, doing(tables), error);
+  } finally {
+    await client.end().catch(() => undefined); // it broke, or all was read: nothing is lost with it
+  }
+}
+
+/** The transaction sees what was committed when its first statement began, which asks for the position. */
+async function begin({ client, readPosition }: ViewSource): Promise<Position> {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  return await readPosition(client);
+}
+
+const doing = (tables: readonly ResolvedTable[]): string => `reading ${tables.map(({ label }) => label).join(', ')}`;
 
 /** Never fails: what goes wrong is for whoever reads. */
 async function fill(
@@ -80,7 +135,7 @@ async function fill(
     });
     file.seal();
   } catch (error) {
-    const told = storeErrorOf(store, `reading ${tables.map(({ label }) => label).join(', ')}`, error);
+    const told = storeErrorOf(store, doing(tables), error);
     // Before the first row the call can be repeated as it is. After it the snapshot is gone, and a new one is needed.
     const mayPass = told instanceof KeyferryError && told.retry === 'backoff';
     file.fail(
@@ -101,43 +156,46 @@ function emptyView(position: Position): StoreView {
   };
 }
 
+interface OpenView {
+  readonly source: ViewSource;
+  readonly range: KeyRange;
+  readonly position: Position;
+  readonly rows: OrderedRows;
+  /** Ends when nothing comes any more. */
+  readonly filling: Promise<void>;
+}
+
 class TablesView implements StoreView {
   readonly position: Position;
-  private readonly source: ViewSource;
-  private readonly range: KeyRange;
-  private readonly file: SortedFile;
-  private readonly filling: Promise<void>;
+  private readonly open: OpenView;
 
-  constructor(source: ViewSource, range: KeyRange, position: Position, file: SortedFile, filling: Promise<void>) {
-    this.source = source;
-    this.range = range;
-    this.position = position;
-    this.file = file;
-    this.filling = filling;
+  constructor(open: OpenView) {
+    this.open = open;
+    this.position = open.position;
   }
 
   async *scan(part: KeyRange, { pageKeysMax }: ScanOptions): AsyncGenerator<RecordPage, void, undefined> {
-    const range = intersectRanges(this.range, part);
+    const { rows, source } = this.open;
+    const range = intersectRanges(this.open.range, part);
     if (range === null) return;
-    const { file } = this;
-    const pages = new Pages(this.source.tables, range, pageKeysMax);
-    let at = file.placeBefore(range.start);
+    const pages = new Pages(source.tables, range, pageKeysMax);
+    let at = rows.placeBefore(range.start);
     let wanted = readBytes;
     for (;;) {
-      await file.more(at);
-      const bytes = file.read(at, wanted);
-      const { read, ended } = readRows(bytes, (row) => pages.take(row));
+      await rows.more(at);
+      const bytes = rows.read(at, wanted);
+      const { read, ended } = rows.rows(bytes, (row) => pages.take(row));
       at += read;
       // A row that is larger than what was read needs more at once; one that still comes needs to wait.
       wanted = read > 0 ? readBytes : wanted * 2;
-      if (read === 0 && !ended && bytes.length > 0 && at + bytes.length === file.length && !file.isWhole) {
-        await file.more(at + bytes.length);
+      if (read === 0 && !ended && bytes.length > 0 && at + bytes.length === rows.length && !rows.isWhole) {
+        await rows.more(at + bytes.length);
       }
       if (pages.isFull) {
         await turnOfTheLoop(); // reading is synchronous: signals, leases and the COPY itself need their turn
         yield pages.drain();
       }
-      if (pages.isPast || (file.isWhole && at >= file.length)) break;
+      if (pages.isPast || (rows.isWhole && at >= rows.length)) break;
     }
     pages.end();
     yield pages.drain();
@@ -145,10 +203,10 @@ class TablesView implements StoreView {
 
   /** What still comes is no use to anybody: the connection is closed under the COPY. */
   async close(): Promise<void> {
-    const { client } = this.source;
-    if (!this.file.isWhole) await client.end().catch(() => undefined);
-    await this.filling;
-    this.file.close();
+    const { source, rows, filling } = this.open;
+    if (!rows.isWhole) await source.client.end().catch(() => undefined);
+    await filling;
+    rows.close();
   }
 }
 

@@ -58,9 +58,11 @@ export async function* runMigrate(
       process.kill();
       await feeding.catch(() => 0); // thrown above, or of no interest any more
     }
+    await sent.seal((index) => {
+      throw process.failed(`two records of the source have the index ${indexOf(index)}: answers could be about either`);
+    });
+    await answered.seal();
     yield unsendable;
-    sent.seal();
-    answered.seal();
     yield* joined(sent, answered);
   } finally {
     sent.close();
@@ -88,11 +90,7 @@ async function feed(
       if (input.kind === 'record') {
         nodes += 1;
         if (json === null) unsendable.push({ kind: 'failed', of: originOf(input), detail: notText });
-        else if (!sent.add(sentRecord(input))) {
-          throw process.failed(
-            `two records of the source have the index ${input.version}: answers could be about either`,
-          );
-        }
+        else sent.add(sentRecord(input));
       }
       text += json ?? '';
     }
@@ -135,6 +133,8 @@ function invalidOf(process: ProgramProcess, error: unknown): unknown {
 
 /** In the order of the indexes, all of one length. A revision below 0, which no index is, comes behind all of them. */
 const indexKey = (index: string): string => BigInt.asUintN(64, BigInt(index)).toString(16).padStart(16, '0');
+
+const indexOf = (key: string): bigint => BigInt.asIntN(64, BigInt(`0x${key}`));
 
 const originOf = ({ sourceKey, version, key, value }: ProgramRecord): ProgramOrigin => ({
   sourceKey,
@@ -236,7 +236,7 @@ function answerAbout(of: ProgramOrigin, answers: readonly Answer[], expiresAtMs:
 function untraced({ key, value, lease, index }: Answer): ProgramAnswer {
   const record: Moving = { key, value, expiresAtMs: null };
   if (lease === '0') return { kind: 'untraced', records: [record] };
-  const version = String(BigInt.asIntN(64, BigInt(`0x${index}`))) as Version;
+  const version = String(indexOf(index)) as Version;
   return {
     kind: 'failed',
     of: { sourceKey: key, version, bytes: key.length + value.length },

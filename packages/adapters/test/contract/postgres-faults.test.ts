@@ -100,7 +100,7 @@ describe.skipIf(!available.ok)(`PostgreSQL 15 in trouble${available.note}`, () =
   it('that goes while it is being read says that its state is gone, and one that went before that it is away', async () => {
     await server.psql(`INSERT INTO kv SELECT i::text, repeat('x', 10000) FROM generate_series(1, 1000) i`);
     const proxy = await startCutter(server.port, 1_000_000);
-    const cut = open({ port: proxy.port });
+    const cut = open({ port: proxy.port, order: 'server' });
     const view = await cut.openView(everything);
     const rows = async () => {
       let read = 0;
@@ -110,6 +110,9 @@ describe.skipIf(!available.ok)(`PostgreSQL 15 in trouble${available.note}`, () =
     expect(await failure(rows())).toMatchObject({ code: 'store.position-compacted' });
     expect(await failure(rows())).toMatchObject({ code: 'store.position-compacted' });
     await view.close();
+    // Sorted here, nothing of it was shown when it broke.
+    const sorting = open({ port: proxy.port, order: 'local' });
+    expect(await failure(sorting.openView(everything))).toMatchObject({ code: 'store.unreachable' });
     await proxy.close();
     const store = open();
     expect(await readAll(store, everything)).toHaveLength(1000);
@@ -133,7 +136,7 @@ describe.skipIf(!available.ok)(`PostgreSQL 15 in trouble${available.note}`, () =
   it('a lock that somebody keeps is waited for no longer than a statement may take', async () => {
     const other = await connectTo(server);
     await other.query('BEGIN; LOCK TABLE kv IN ACCESS EXCLUSIVE MODE');
-    const store = open({ statementTimeoutMs: 200, readTimeoutMs: 200 });
+    const store = open({ statementTimeoutMs: 1000, readTimeoutMs: 1000 });
     expect(await failure(store.countRecords(null, 1))).toMatchObject({ code: 'store.timeout', retry: 'backoff' });
     expect(await failure(store.openView(everything))).toMatchObject({ code: 'store.timeout' });
     await other.query('ROLLBACK');

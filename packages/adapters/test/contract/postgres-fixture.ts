@@ -128,7 +128,9 @@ async function openFixture(
   };
   await change(records.map((put) => ({ put })));
   const mapping = mappingOf(table, `${prefix}{name...}`, { value: { column: 'body' } });
-  const open = () => openStore(server, { tables: [mapping], ...options });
+  // Either way of sorting, each under all that a store has to keep.
+  const order = type === 'bytea' ? 'server' : 'local';
+  const open = () => openStore(server, { tables: [mapping], order, ...options });
   const stores = [open()];
   return {
     store: stores[0] as PostgresStore,

@@ -16,7 +16,8 @@ import {
 import { readAll } from '@keyferry/core/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PostgresStore, TableMapping } from '../../src/postgres/index.ts';
-import { mappingOf, openStore } from './postgres-fixture.ts';
+import { serverWouldSort } from '../../src/postgres/row-order.ts';
+import { connectTo, mappingOf, openStore } from './postgres-fixture.ts';
 
 const available = await serverOrSkip('postgres-15');
 const everything = { start: '' as Key, end: null };
@@ -37,8 +38,12 @@ describe.skipIf(!available.ok)(`rows of PostgreSQL 15${available.note}`, () => {
     await server.stop();
   });
 
-  const open = (tables: readonly TableMapping[], side: 'source' | 'target' = 'source') => {
-    const store = openStore(server, { tables, side });
+  const open = (
+    tables: readonly TableMapping[],
+    side: 'source' | 'target' = 'source',
+    order: 'auto' | 'server' | 'local' = 'auto',
+  ) => {
+    const store = openStore(server, { tables, side, order });
     stores.push(store);
     return store;
   };
@@ -137,42 +142,58 @@ describe.skipIf(!available.ok)(`rows of PostgreSQL 15${available.note}`, () => {
     ]);
   });
 
-  it('several tables, views and queries come in one order, that of the bytes of their keys', async () => {
-    await server.psql(`CREATE TABLE t.jobs (service text, name text, state text, version bigint, PRIMARY KEY (service, name));
+  const sorters = ['server', 'local'] as const;
+
+  it.each(sorters)(
+    'several tables, views and queries come in the order of the bytes of their keys: %s',
+    async (order) => {
+      await server.psql(`CREATE TABLE t.jobs (service text, name text, state text, version bigint, PRIMARY KEY (service, name));
       INSERT INTO t.jobs VALUES ('a', 'z', 'x', 7), ('a-b', 'y', 'x', 8), ('a/c', '%', 'x', 9), ('ä', 'B', 'x', 10);
       CREATE VIEW t.active AS SELECT service, count(*) AS jobs FROM t.jobs GROUP BY service`);
-    const store = open([
-      mappingOf('t.jobs', 'jm/{service}/{name}'),
-      mappingOf('t.active', 'jm/{service}.count'),
-      { ...mappingOf('x', 'jm/{id}'), from: { query: 'SELECT generate_series(1, 2) AS id, NULL::text AS note;' } },
-    ]);
-    const read = await textsOf(store);
-    expect(read.map(([key]) => key)).toEqual(
-      [
-        'jm/1',
-        'jm/2',
-        'jm/a-b.count',
-        'jm/a-b/y',
-        'jm/a.count',
-        'jm/a/z',
-        'jm/a%2Fc.count',
-        'jm/a%2Fc/%25',
-        'jm/ä.count',
-        'jm/ä/B',
-      ]
-        .map(keyFromText)
-        .toSorted(),
-    );
-    expect(Object.fromEntries(read)['jm/a/z']).toBe('{"state":"x","version":7}');
-    const part = await readAll(store, prefixRange(keyFromText('jm/a/')));
-    expect(part.map(({ key }) => key)).toEqual(['jm/a/z']);
-    expect(await store.countRecords(prefixRange(keyFromText('jm/a')), 100)).toBe(6);
+      const tables = [
+        mappingOf('t.jobs', 'jm/{service}/{name}'),
+        mappingOf('t.active', 'jm/{service}.count'),
+        { ...mappingOf('x', 'jm/{id}'), from: { query: 'SELECT generate_series(1, 2) AS id, NULL::text AS note;' } },
+      ];
+      const store = open(tables, 'source', order);
+      const read = await textsOf(store);
+      expect(read.map(([key]) => key)).toEqual(
+        [
+          'jm/1',
+          'jm/2',
+          'jm/a-b.count',
+          'jm/a-b/y',
+          'jm/a.count',
+          'jm/a/z',
+          'jm/a%2Fc.count',
+          'jm/a%2Fc/%25',
+          'jm/ä.count',
+          'jm/ä/B',
+        ]
+          .map(keyFromText)
+          .toSorted(),
+      );
+      expect(Object.fromEntries(read)['jm/a/z']).toBe('{"state":"x","version":7}');
+      const part = await readAll(store, prefixRange(keyFromText('jm/a/')));
+      expect(part.map(({ key }) => key)).toEqual(['jm/a/z']);
+      expect(await store.countRecords(prefixRange(keyFromText('jm/a')), 100)).toBe(6);
+    },
+  );
+
+  it('asks the server for an order where an index has it, and nowhere else', async () => {
+    await server.psql(`CREATE TABLE t.ordered (name text COLLATE "C" PRIMARY KEY, body text NOT NULL);
+      INSERT INTO t.ordered SELECT lpad(i::text, 6, '0'), 'x' FROM generate_series(1, 20000) i; ANALYZE t.ordered`);
+    const client = await connectTo(server);
+    const select = 'SELECT name, body FROM t.ordered';
+    expect(await serverWouldSort(client, `${select} ORDER BY name COLLATE "C"`)).toBe(false);
+    expect(await serverWouldSort(client, `${select} ORDER BY body, name`)).toBe(true);
+    await client.end();
   });
 
-  it('rows of one key, and rows without one, are named and are no records', async () => {
+  it.each(sorters)('rows of one key, and rows without one, are named and are no records: %s', async (order) => {
     await server.psql(`CREATE TABLE t.loose (name text, state text);
       INSERT INTO t.loose VALUES ('a', '1'), ('b', '1'), ('b', '2'), ('b', '3'), (NULL, '4'), ('z', NULL)`);
-    const pages = await pagesOf(open([mappingOf('t.loose', 'l/{name}')]));
+    const pages = await pagesOf(open([mappingOf('t.loose', 'l/{name}')], 'source', order));
     expect(pages.flatMap(({ records }) => records.map(({ key }) => key))).toEqual(['l/a', 'l/z']);
     expect(pages.flatMap(({ unplaced = [] }) => unplaced)).toEqual([
       expect.objectContaining({

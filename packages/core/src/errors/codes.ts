@@ -294,6 +294,12 @@ export const codes = {
     summary: '{file} cannot be written: {detail}',
     remedy: 'check the path, its permissions and the space on its disk',
   }),
+  'scratch.unusable': entry<{ folder: string; detail: string }>({
+    retry: 'never',
+    summary: 'records cannot be sorted in {folder}: {detail}',
+    remedy:
+      'make room there for twice what is read, or name another folder, then run the command again:   export TMPDIR=FOLDER',
+  }),
   'target.exists': entry<{ store: string; what: string }>({
     retry: 'never',
     summary: '{what} is there already, and store {store} is written once; nothing was replaced',

@@ -19,8 +19,8 @@ export interface PackedRecords {
   readonly valueOf: (start: number, end: number) => Uint8Array;
   readonly versionOf: (index: number) => Version;
   readonly expiresAtMsOf: (index: number) => number | null;
-  /** As `created` of a record; absent where the source says none. */
-  readonly createdOf?: (index: number) => Version;
+  /** As `created` of a record; absent where the source says none of any. */
+  readonly createdOf?: (index: number) => Version | undefined;
 }
 
 const fieldsPerRecord = 4;

@@ -176,7 +176,7 @@ export function simScratch({ process, events }: PortContext, scratch: MemoryScra
       return {
         add: (record) => spool.add(record),
         addNotCarried: (entry) => spool.addNotCarried(entry),
-        seal: () => spool.seal(),
+        seal: (repeated) => spool.seal(repeated),
         scan: (range, options) => spool.scan(range, options),
         close: () => {
           if (open) events.viewsLeft(process.name, -1);

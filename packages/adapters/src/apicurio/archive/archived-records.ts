@@ -15,7 +15,7 @@ import {
 import { RecordSet } from '../records/record-set.ts';
 
 /** Contents of no version are left out: no API lists them. @returns sealed; close it */
-export function archivedRecords(archive: RegistryArchive): RecordSet {
+export async function archivedRecords(archive: RegistryArchive): Promise<RecordSet> {
   const records = new RecordSet();
   const used = new Set(archive.versions.map(({ contentId }) => contentId));
   const seen = new Set<string>();
@@ -33,7 +33,7 @@ export function archivedRecords(archive: RegistryArchive): RecordSet {
   for (const rule of archive.artifactRules) records.add(archivedRule(rule));
   for (const { ruleType, configuration } of archive.globalRules) records.add(ruleRecord([ruleType], configuration));
   for (const comment of archive.comments) records.add(archivedComment(comment));
-  return records.seal();
+  return await records.seal();
 }
 
 export function archivedVersion({ createdBy, artifactType, labels, properties, ...version }: ArchivedVersion) {

@@ -33,7 +33,7 @@ export const registryArchives: RegistryArchives = {
       archive: { file, bytes: archive.bytes, sha256: await sha256Of(file) },
       release: release.version,
       archived: countsOf(archive),
-      expected: countsOfSet(expectedRecords(archive, foreseen, null)),
+      expected: countsOfSet(await expectedRecords(archive, foreseen, null)),
       nextGlobalId: next.globalId,
       nextContentId: next.contentId,
       findings: findingsOf(archive, foreseen, release),
@@ -56,7 +56,7 @@ export const registryArchives: RegistryArchives = {
 export async function archiveReceipt(archive: RegistryArchive): Promise<ArchiveReceipt> {
   const startedAtMs = performance.now();
   const { file, bytes } = archive;
-  const records = archivedRecords(archive);
+  const records = await archivedRecords(archive);
   const { globalId: globalIdMax, contentId } = records.maxima;
   records.close();
   const contentIdMax = archive.contents.reduce((max, each) => Math.max(max, each.contentId), contentId);

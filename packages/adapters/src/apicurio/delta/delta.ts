@@ -31,9 +31,9 @@ export interface ArchiveDelta {
 export async function deltaBetween(base: string, file: string, release: TargetRelease): Promise<ArchiveDelta> {
   const [older, newer] = [await readArchive(base), await readArchive(file)];
   const [before, after] = [foreseeImport(older, release), foreseeImport(newer, release)];
-  const held = expectedRecords(older, before, null);
+  const held = await expectedRecords(older, before, null);
   try {
-    const expected = expectedRecords(newer, after, null);
+    const expected = await expectedRecords(newer, after, null);
     try {
       const renewal = await renewalOf(expected, held);
       const versions = versionsToBring(newer, renewal);

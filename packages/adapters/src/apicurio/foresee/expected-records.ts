@@ -26,11 +26,11 @@ import { isMisspeltDefault, type Fate, type FateOf, type Foreseen } from './fore
 const either = '';
 
 /** @param besides what was carried over; null: nothing yet @returns sealed; close it */
-export function expectedRecords(
+export async function expectedRecords(
   archive: RegistryArchive,
   foreseen: Foreseen,
   besides: Pick<BesidesArchive, 'owners' | 'groupLabels' | 'latestOrders'> | null,
-): RecordSet {
+): Promise<RecordSet> {
   const records = new RecordSet();
   for (const each of foreseen.versions) {
     if (each.fate === 'lost') continue;
@@ -55,7 +55,7 @@ export function expectedRecords(
   for (const { entity, fate } of foreseen.comments) {
     if (fate !== 'lost') records.add({ ...archivedComment(entity), ...(fate === 'one-of' && { oneOf: either }) });
   }
-  return records.seal();
+  return await records.seal();
 }
 
 /** Only what a version leads to is listed by the API. */

@@ -29,23 +29,33 @@ export class RecordSet {
   private readonly mutable: Record<RegistryKind, number> = { ...noCounts };
   private readonly highest = { globalId: 0, contentId: 0 };
 
-  /** False, and nothing kept: one of that name is there already. */
-  add(entry: SetEntry): boolean {
+  /** Of several of one name the first is kept. */
+  add(entry: SetEntry): void {
     const { body, oneOf } = entry;
     const value = Buffer.from(JSON.stringify({ body, ...(oneOf === undefined ? {} : { oneOf }) }));
-    const isNew = this.spool.add({ key: keyOf(entry), value, version: '' as Version, expiresAtMs: null });
-    if (!isNew) return false;
+    this.spool.add({ key: keyOf(entry), value, version: '' as Version, expiresAtMs: null });
     this.mutable[entry.kind] += 1;
     const { globalId, contentId } = body ?? {};
     if (typeof globalId === 'number') this.highest.globalId = Math.max(this.highest.globalId, globalId);
     if (typeof contentId === 'number') this.highest.contentId = Math.max(this.highest.contentId, contentId);
     if (entry.kind === 'content') this.highest.contentId = Math.max(this.highest.contentId, Number(entry.parts[0]));
-    return true;
   }
 
-  seal(): this {
-    this.spool.seal();
-    return this;
+  /** Closed if that fails. */
+  async seal(): Promise<this> {
+    try {
+      await this.sortOut();
+      return this;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  private async sortOut(): Promise<void> {
+    await this.spool.seal((key) => {
+      this.mutable[partsOf(keyToText(key) ?? '').kind] -= 1;
+    });
   }
 
   get counts(): RegistryCounts {

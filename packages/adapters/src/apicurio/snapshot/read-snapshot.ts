@@ -50,7 +50,7 @@ export async function readSnapshot(file: string): Promise<RecordSet> {
       }
     }
     for (const facts of versions) records.add(versionRecord({ ...facts, type: types.get(ownerOf(facts)) ?? null }));
-    return records.seal();
+    return await records.seal();
   } catch (error) {
     records.close();
     throw error;

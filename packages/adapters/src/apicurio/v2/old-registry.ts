@@ -79,7 +79,7 @@ async function proveComplete(
 ): Promise<CompletenessProof> {
   const archive = await readArchive(file);
   const { records: walked, requests, tookMs } = await timedWalk(api, signal, options);
-  const archived = archivedRecords(archive);
+  const archived = await archivedRecords(archive);
   try {
     const missing = [...faultsOf(archive)];
     let missingTotal = missing.length;

@@ -56,7 +56,7 @@ export async function walkOld(
     await lanes.untilFailed([...contentIds], async (id) => {
       records.add(known.get(id) ?? (await contentOf(api, id, signal)));
     });
-    return records.seal();
+    return await records.seal();
   } catch (error) {
     records.close();
     throw error;

@@ -96,7 +96,7 @@ async function expectedOf(api: RegistryApi, file: string, besides: BesidesArchiv
   const release = targetRelease((await readSystem(api, null, signal)).version);
   const archive = await readArchive(file);
   const foreseen = foreseeImport(archive, release);
-  return { expected: expectedRecords(archive, foreseen, besides), foreseen, release };
+  return { expected: await expectedRecords(archive, foreseen, besides), foreseen, release };
 }
 
 export type ChangedBranch = Extract<RecordDifference, { readonly kind: 'changed' }>;

@@ -34,7 +34,7 @@ export async function mendByWalk<T>(
 ): Promise<Mended<T>> {
   const release = targetRelease((await readSystem(api, null, signal)).version);
   const archive = await readArchive(file);
-  const expected = expectedRecords(archive, foreseeImport(archive, release), null);
+  const expected = await expectedRecords(archive, foreseeImport(archive, release), null);
   try {
     const found = await walkNew(api, signal);
     try {

@@ -53,7 +53,7 @@ async function walking(api: RegistryApi, signal: StopSignal, work: (walk: Walk) 
   const walk = new Walk(api, signal);
   try {
     await work(walk);
-    return walk.records.seal();
+    return await walk.records.seal();
   } catch (error) {
     walk.records.close();
     throw error;
