@@ -1,7 +1,7 @@
 /**
  * Sorts entries by their keys, however many, in bounded memory.
  *
- *     entries ──► run of 16 MiB ──full: sorted──► scratch file, run behind run ──┐
+ *     entries ──► run of 8 MiB ──full: sorted──► scratch file, run behind run ──┐
  *                   └────────────────────── the last run stays in memory ────────┴──merged──► sorted entries
  *
  *     entries that come in order ──► the same file, and nothing else
@@ -30,7 +30,7 @@ export interface SortLimits {
 }
 
 export const sortLimits: SortLimits = {
-  runBytes: 16 * 1024 * 1024,
+  runBytes: 8 * 1024 * 1024,
   mergeBytes: 8 * 1024 * 1024,
   mergedRunsMax: 256,
   memoryBytes: 1024 * 1024,
