@@ -57,7 +57,7 @@ it('has defaults for all that is not said', async () => {
     tls: null,
     tables: [{ from: { table: 'jm.jobs' }, key: 'jm/{service}/{name}', value: 'row', leaveOut: [], audit: false }],
     changes: 'log',
-    order: 'auto',
+    order: 'server',
     schema: null,
     statementTimeoutMs: null,
     readTimeoutMs: null,

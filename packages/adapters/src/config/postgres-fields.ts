@@ -90,9 +90,9 @@ export const postgresStore = z.strictObject({
     ),
   order: z
     .enum(['auto', 'server', 'local'], { error: expects('auto, server or local') })
-    .default('auto')
+    .default('server')
     .describe(
-      'who sorts its rows by their keys: auto, the server where an index has that order and keyferry elsewhere; server; local, keyferry',
+      'who sorts its rows by their keys: the server; local, keyferry, which spares the database; auto, keyferry where no index has that order',
     ),
   schema: text.optional().describe("schema of keyferry's own tables in a target; keyferry by default"),
   statementTimeout: duration.optional().describe('how long one statement may take; 30s by default'),

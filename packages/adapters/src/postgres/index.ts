@@ -163,7 +163,7 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
   /** On a connection of its own, which `read` takes over. */
   private async reading<T>(read: (source: ViewSource) => Promise<T>): Promise<T> {
     const { tables, serverIsUtf8 } = await this.load();
-    const { order = 'auto' } = this.options;
+    const { order = 'server' } = this.options;
     const doing = 'reading its tables';
     const client = await this.sessions.openReader(doing);
     return await this.sessions.guarded(doing, async () => {
