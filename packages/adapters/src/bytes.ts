@@ -15,6 +15,15 @@ export function byteString(bytes: Buffer, start: number, end: number): string {
   return start === end ? '' : (bytes as Buffer & Latin1).latin1Slice(start, end);
 }
 
+const scratch = Buffer.alloc(256);
+
+/** A byte string as bytes, from the start of what is returned on; good until the next call. */
+export function textBytes(text: string): Buffer {
+  if (text.length > scratch.length) return Buffer.from(text, 'latin1');
+  scratch.write(text, 0, 'latin1');
+  return scratch;
+}
+
 /** Into a buffer that has room for it. */
 export function copyBytes(from: Buffer, start: number, end: number, into: Buffer, at: number): void {
   const length = end - start;

@@ -136,26 +136,27 @@ export class ChunkBatches {
   private *cutPacked(page: PackedPage, skipped: Skipped): Generator<Batch> {
     const { count } = page;
     const { sourcePrefix, targetPrefix } = this.rule;
-    for (let start = 0, end = 0; start < count; start = end) {
-      end = this.endOfPacked(page, start);
+    for (let start = 0, end = 0, bytes = 0; start < count; start = end) {
+      ({ end, bytes } = this.takePacked(page, start));
       const lastRecord = page.recordAt(end - 1).key;
       const lastSkipped = end === count ? skipped.lastKey : null;
       const lastKey = lastSkipped !== null && lastSkipped > lastRecord ? lastSkipped : lastRecord;
       const passed = skipped.takeUpTo(lastKey);
-      const puts = { page, start, end, sourcePrefix, targetPrefix };
+      const puts = { page, start, end, bytes, sourcePrefix, targetPrefix };
       yield new PackedBatch(this.rule, puts, lastKey, passed, this.digest.value());
     }
   }
 
-  /** Where the batch ends that begins at `start`; what is in it is in the digest then. */
-  private endOfPacked(page: PackedPage, start: number): number {
+  /** The batch that begins at `start`: where it ends, and its bytes. What is in it is in the digest then. */
+  private takePacked(page: PackedPage, start: number): Pick<PackedPuts, 'end' | 'bytes'> {
     const { hasher, digest, limits } = this;
     const keysMax = limits.batchKeysMax();
     let bytes = 0;
     for (let end = start; ; end += 1) {
-      if (end === page.count) return end;
-      bytes += page.bytesAt(end);
-      if (end > start && (end - start >= keysMax || bytes > limits.batchBytesMax)) return end;
+      const size = end === page.count ? 0 : page.bytesAt(end);
+      const isFull = end > start && (end - start >= keysMax || bytes + size > limits.batchBytesMax);
+      if (end === page.count || isFull) return { end, bytes };
+      bytes += size;
       digest.add(hasher.hashPacked(page, end) ?? hasher.hash(page.recordAt(end)));
     }
   }

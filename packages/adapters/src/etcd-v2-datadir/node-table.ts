@@ -10,7 +10,7 @@
  * What few nodes have, an expiry, is kept beside it. Rows of removed nodes are given out again. It knows nothing of what a
  * request may do: that is v2-tree.ts.
  */
-import { byteString, hashOfBytes } from '../bytes.ts';
+import { byteString, hashOfBytes, noBytes, textBytes } from '../bytes.ts';
 import { ByteSlabs, type ByteSpan, type Place } from './byte-slabs.ts';
 import type { Expiring } from './ttl-heap.ts';
 
@@ -34,6 +34,7 @@ const blockRowBits = 14;
 const blockRows = 2 ** blockRowBits;
 const firstBlockRows = 256;
 const rowBytes = 64;
+const cacheLineBytes = 64;
 /** By 32-bit number of a row; the doubles by 64-bit number. */
 const field = {
   kind: 0,
@@ -57,11 +58,13 @@ export class NodeTable {
   private rows = 0;
   private capacity = 0;
   private firstRemoved = none;
+  /** Of use to nobody, but what is read for nothing may be left out. */
+  private seen = 0;
   private buckets = new Int32Array(firstBlockRows).fill(none);
 
   /** With a root, which is a directory. */
   constructor() {
-    this.addRow(none, scratch, 0, 0);
+    this.addRow(none, noBytes, 0, 0);
     this.makeDirectory(rootId);
   }
 
@@ -76,7 +79,7 @@ export class NodeTable {
 
   /** The child of this name; `none`: there is none. */
   child(parent: NodeId, name: string): NodeId {
-    return this.childAt(parent, nameBytes(name), 0, name.length);
+    return this.childAt(parent, textBytes(name), 0, name.length);
   }
 
   /** As `child`, by a name where it lies. */
@@ -91,7 +94,7 @@ export class NodeTable {
 
   /** A file without a value; the caller has made sure that nothing has its name. */
   add(parent: NodeId, name: string, index: number): NodeId {
-    return this.addAt(parent, nameBytes(name), 0, name.length, index);
+    return this.addAt(parent, textBytes(name), 0, name.length, index);
   }
 
   /** As `add`, by a name where it lies. */
@@ -211,6 +214,22 @@ export class NodeTable {
   /** As `writeName`. */
   writeValue(node: NodeId, into: Buffer, at: number): number {
     return this.slabs.copyTo(this.getDouble(node, double.valuePlace), this.get(node, field.valueLength), into, at);
+  }
+
+  /**
+   * Has the processor fetch what is about to be read of some nodes: rows, then names and the values behind them. Read one by one,
+   * each is waited for; asked for together, they come together.
+   */
+  fetch(nodes: Int32Array, from: number, end: number): void {
+    let { seen } = this;
+    for (let i = from; i < end; i += 1) seen ^= this.get(nodes[i] as NodeId, field.kind);
+    for (let i = from; i < end; i += 1) {
+      const place = this.getDouble(nodes[i] as NodeId, double.namePlace);
+      const slab = this.slabs.slabOf(place);
+      const start = this.slabs.startOf(place);
+      seen ^= (slab[start] as number) ^ (slab[start + cacheLineBytes] as number);
+    }
+    this.seen = seen;
   }
 
   valueLength(node: NodeId): number {
@@ -376,13 +395,4 @@ export class NodeTable {
   private setDouble(node: NodeId, which: Double, value: number): void {
     (this.doubles[node >>> blockRowBits] as Float64Array)[((node & (blockRows - 1)) << 3) + which] = value;
   }
-}
-
-const scratch = Buffer.alloc(256);
-
-/** A name as bytes, from the start of what is returned on; good until the next call. */
-function nameBytes(name: string): Buffer {
-  if (name.length > scratch.length) return Buffer.from(name, 'latin1');
-  scratch.write(name, 0, 'latin1');
-  return scratch;
 }

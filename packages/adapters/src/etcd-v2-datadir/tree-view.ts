@@ -119,7 +119,12 @@ interface Level {
   readonly isHidden: boolean;
   entry: number;
   below: number;
+  /** Up to here entries are in the processor's cache. */
+  fetched: number;
 }
+
+/** Few enough that the first are still there when it is their turn. */
+const fetchedAtOnce = 64;
 
 /** Nodes from a path on, in byte order. Without recursion: a path may be as deep as a request is long. */
 class Walk {
@@ -170,6 +175,10 @@ class Walk {
       const entry = order.entries[level.entry];
       const below = order.below[level.below];
       if (entry !== undefined && (below === undefined || this.nodes.name(entry) < below.name)) {
+        if (level.entry === level.fetched) {
+          level.fetched = Math.min(order.entries.length, level.entry + fetchedAtOnce);
+          this.nodes.fetch(order.entries, level.entry, level.fetched);
+        }
         level.entry += 1;
         this.find(prefixLength, entry);
         this.expiresAtMs = earlier(level.expiresAtMs, this.expiryMs(entry));
@@ -204,7 +213,7 @@ class Walk {
     const below = from === '' ? 0 : firstAtLeast(order.below.length, (i) => order.below[i]?.name ?? '', from);
     this.makeRoom(prefix.length);
     this.bytes.write(prefix, 0, 'latin1');
-    this.levels.push({ order, prefixLength: prefix.length, expiresAtMs, isHidden, entry, below });
+    this.levels.push({ order, prefixLength: prefix.length, expiresAtMs, isHidden, entry, below, fetched: entry });
     // The start may lie below the directory in front of it.
     const before = order.below[below - 1];
     if (before === undefined || !from.startsWith(before.name)) return;

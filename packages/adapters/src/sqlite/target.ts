@@ -220,7 +220,7 @@ export class SqliteControl implements TargetControl {
     return {
       write,
       writePacked: (puts) =>
-        batch(puts.end - puts.start, packedBytes(puts), (connection) =>
+        batch(puts.end - puts.start, puts.bytes, (connection) =>
           takePacked(connection, puts, fence.attempt) ? 'written' : 'declined',
         ),
     };
@@ -378,10 +378,4 @@ export function fenceOf(row: Row | undefined): Fence | null {
 
 export function sameFence(held: Fence | null, wanted: Fence): boolean {
   return held !== null && compareFences(held, wanted) === 0;
-}
-
-function packedBytes({ page, start, end }: PackedPuts): number {
-  let bytes = 0;
-  for (let index = start; index < end; index += 1) bytes += page.bytesAt(index);
-  return bytes;
 }

@@ -6,7 +6,15 @@
  * Keys and values lie in a pack as in a packed page (record-packer.ts), so that one becomes the other by one copy, and no object
  * a record is made on the way from a source to a file.
  */
-import { keyToBytes, PackedPage, type GuardedChange, type Key, type PackedPuts, type Version } from '@keyferry/core';
+import {
+  invariant,
+  keyToBytes,
+  PackedPage,
+  type GuardedChange,
+  type Key,
+  type PackedPuts,
+  type Version,
+} from '@keyferry/core';
 import { byteString } from '../bytes.ts';
 
 const [countBytes, headerBytes] = [8, 16];
@@ -51,11 +59,10 @@ export function packOf(puts: readonly NewPut[]): Pack {
 }
 
 /** The same of records as they lie in a page; null: they do not ascend, or are too large. */
-export function packOfPage({ page, start, end, sourcePrefix, targetPrefix }: PackedPuts): Pack | null {
+export function packOfPage({ page, start, end, bytes: held, sourcePrefix, targetPrefix }: PackedPuts): Pack | null {
   const count = end - start;
   const grows = targetPrefix.length - sourcePrefix.length;
-  let size = count * grows;
-  for (let index = start; index < end; index += 1) size += page.bytesAt(index);
+  const size = held + count * grows;
   if (size > packBytesMax || page.firstOutOfOrder() !== null) return null;
   const { spans } = page.packed;
   const bytes = emptyPack(count, size);
@@ -72,7 +79,7 @@ export function packOfPage({ page, start, end, sourcePrefix, targetPrefix }: Pac
     }
     copier.copy(valueStart, valueEnd);
   }
-  copier.flush();
+  invariant(copier.flush() === bytes.length, 'a pack is as large as its records');
   const keyAt = (index: number) => (targetPrefix + page.recordAt(index).key.slice(sourcePrefix.length)) as Key;
   return { first: keyAt(start), last: keyAt(end - 1), count, bytes };
 }
@@ -105,10 +112,12 @@ class SpanCopier {
     this.at += bytes.length;
   }
 
-  flush(): void {
+  /** @returns where in the other block the last one ends */
+  flush(): number {
     if (this.end > this.start) this.into.set(this.from.subarray(this.start, this.end), this.at);
     this.at += this.end - this.start;
     this.start = this.end;
+    return this.at;
   }
 }
 

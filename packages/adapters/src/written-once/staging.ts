@@ -74,6 +74,11 @@ const everything: KeyRange = prefixRange('' as Key);
 const names = tableNames('', 'records');
 /** For a file that holds no page yet; else nothing. Packs are large, and each page of one costs two calls of its own. */
 const largePages = 'PRAGMA page_size = 16384';
+/**
+ * 128 MiB of such pages, where SQLite's own is 16: what is put is read once and dropped, and until then the log holds it as well.
+ * Each time that it is copied from there into the file costs writing and syncing it once more.
+ */
+const rareCheckpoints = 'PRAGMA wal_autocheckpoint = 8192';
 const createPublished = `CREATE TABLE IF NOT EXISTS keyferry_published (
   migration TEXT NOT NULL PRIMARY KEY, phase TEXT NOT NULL, digest TEXT NOT NULL
 ) WITHOUT ROWID`;
@@ -305,7 +310,7 @@ export class Staging {
     const { name } = this.options;
     const toError = (error: unknown): unknown => storeErrorOf(name, error);
     const connection = new Connection({ file: this.path, readOnly, busyTimeoutMs, toError });
-    if (!readOnly) connection.script(largePages);
+    if (!readOnly) connection.script(`${largePages}; ${rareCheckpoints}`);
     return connection;
   }
 

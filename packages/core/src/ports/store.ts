@@ -200,6 +200,8 @@ export interface PackedPuts {
   /** From this index of the page on, up to but without `end`; one at least. */
   readonly start: number;
   readonly end: number;
+  /** Of their keys and values, as they are in the page. */
+  readonly bytes: number;
   /** What the keys of the page begin with, and what those that are put begin with in its place. */
   readonly sourcePrefix: Key;
   readonly targetPrefix: Key;

@@ -3,7 +3,14 @@
  * Method: batches that mix every outcome, exactly at each limit and one past it.
  */
 import { describe, expect, it } from 'vitest';
-import type { GuardedPut, ChangeOutcome, Version } from '../../src/index.ts';
+import {
+  recordBytes,
+  type ChangeOutcome,
+  type GuardedPut,
+  type PackedPuts,
+  type StoredRecord,
+  type Version,
+} from '../../src/index.ts';
 import { contentOf, rangeOf, readAll, seedOf, sortedByKey, withFixture, type TargetHarness } from './harness.ts';
 import { packedPageOf } from '../packed-page-of.ts';
 import { begin, besideOthers, claim, expectFenceLost, fence, kindsOf, putOf } from './target-steps.ts';
@@ -17,18 +24,26 @@ export function batchSuite(harness: TargetHarness): void {
   const everything = rangeOf(harness);
   const numbered = (count: number, value: string) =>
     Array.from({ length: count }, (_, i) => putOf(harness, `n/${String(i).padStart(6, '0')}`, value));
-  const sized = (name: string, recordBytes: number): GuardedPut => {
-    const value = new Uint8Array(recordBytes - key(name).length).fill(0x61);
+  const sized = (name: string, size: number): GuardedPut => {
+    const value = new Uint8Array(size - key(name).length).fill(0x61);
     return { kind: 'put', key: key(name), value, expiresAtMs: null, expect: 'absent' };
   };
 
-  const pageOf = (names: readonly string[], value?: string) =>
-    packedPageOf(
-      names.map((name) => {
-        const seed = seedOf(harness, name, value);
-        return { key: seed.key, value: seed.value, version: '1' as Version, expiresAtMs: null };
-      }),
-    );
+  const recordsOf = (names: readonly string[], value?: string): readonly StoredRecord[] =>
+    names.map((name) => {
+      const seed = seedOf(harness, name, value);
+      return { key: seed.key, value: seed.value, version: '1' as Version, expiresAtMs: null };
+    });
+  /** In a page with a record more on either side. */
+  const packedPuts = (
+    records: readonly StoredRecord[],
+    { from, into } = { from: key(''), into: key('') },
+  ): PackedPuts => {
+    const besides = recordsOf(['!', '~']);
+    const page = packedPageOf([...besides.slice(0, 1), ...records, ...besides.slice(1)]);
+    const bytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
+    return { page, start: 1, end: 1 + records.length, bytes, sourcePrefix: from, targetPrefix: into };
+  };
 
   describe('a batch', () => {
     itBeside('answers each put in its place, whatever becomes of the others', () =>
@@ -76,13 +91,13 @@ export function batchSuite(harness: TargetHarness): void {
         const { writer } = await begin(store);
         if (writer.writePacked === undefined) return skip('it takes changes alone');
         const names = ['b', 'c', 'd', 'x'];
-        const same = { page: pageOf(names), sourcePrefix: key(''), targetPrefix: key('') };
+        const putsFrom = (start: number, end: number) => packedPuts(recordsOf(names).slice(start, end));
         const read = async () => contentOf(await readAll(store, everything));
         const seeds = (...all: readonly string[]) => contentOf(all.map((name) => seedOf(harness, name)));
-        expect(await writer.writePacked({ ...same, start: 1, end: 3 })).toBe('written');
+        expect(await writer.writePacked(putsFrom(1, 3))).toBe('written');
         expect(await read()).toEqual(seeds('c', 'd'));
         // Over what is there, or once more: nothing of it, and each has an outcome as a change.
-        for (const start of [0, 1]) expect(await writer.writePacked({ ...same, start, end: 4 })).toBe('declined');
+        for (const start of [0, 1]) expect(await writer.writePacked(putsFrom(start, 4))).toBe('declined');
         expect(await read()).toEqual(seeds('c', 'd'));
         const outcomes = await writer.write(names.map((name) => putOf(harness, name)));
         expect(kindsOf(outcomes)).toEqual(['written', 'already-written', 'already-written', 'written']);
@@ -93,8 +108,7 @@ export function batchSuite(harness: TargetHarness): void {
       withFixture(harness.open([]), async ({ store }) => {
         const { writer } = await begin(store);
         if (writer.writePacked === undefined) return skip('it takes changes alone');
-        const prefixes = { sourcePrefix: key('from/'), targetPrefix: key('into/the/') };
-        const puts = { page: pageOf(['from/a', 'from/b'], 'v'), start: 0, end: 2, ...prefixes };
+        const puts = packedPuts(recordsOf(['from/a', 'from/b'], 'v'), { from: key('from/'), into: key('into/the/') });
         expect(await writer.writePacked(puts)).toBe('written');
         const wanted = ['into/the/a', 'into/the/b'].map((name) => seedOf(harness, name, 'v'));
         expect(contentOf(await readAll(store, everything))).toEqual(contentOf(wanted));
@@ -104,7 +118,7 @@ export function batchSuite(harness: TargetHarness): void {
       withFixture(harness.open([]), async ({ store }) => {
         const { writer, control } = await begin(store);
         if (writer.writePacked === undefined) return skip('it takes changes alone');
-        const puts = { page: pageOf(['a']), start: 0, end: 1, sourcePrefix: key(''), targetPrefix: key('') };
+        const puts = packedPuts(recordsOf(['a']));
         await claim(control, fence(1, 2), fence(1, 1));
         await expectFenceLost(writer.writePacked(puts));
         expect(await readAll(store, everything)).toEqual([]);
