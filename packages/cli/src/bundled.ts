@@ -10,10 +10,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
 import { commandLoaders } from './command-loaders.ts';
+import { keepCompiledCode } from './compiled-code.ts';
 import { hasFlag } from './early-flags.ts';
 import { growYoung } from './young-generation.ts';
 
 growYoung();
+keepCompiledCode();
 
 /** From the folder of the bundle. */
 const root = fileURLToPath(new URL('..', import.meta.url));
