@@ -23,6 +23,7 @@ interface Surroundings {
 export function keepCompiledCode(): void {
   const { env } = process;
   if ((env['NODE_COMPILE_CACHE'] ?? '') !== '') return; // Node has done so
+  if ((env['NODE_DISABLE_COMPILE_CACHE'] ?? '') !== '') return; // and not even the folder is made
   const folder = compiledCodeFolder({ env, userId: process.getuid?.() });
   if (folder !== null) enableCompileCache(folder);
 }
