@@ -4,7 +4,6 @@
  * What comes back has the shape that the engine asks for; it is written down here in core's ports alone, because adapters
  * do not know the engine.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -212,6 +211,7 @@ const outputMax = 4000;
 async function runCommand(run: readonly string[], signal: StopSignal) {
   const startedAtMs = performance.now();
   const [program = '', ...rest] = run;
+  const { spawn } = await import('node:child_process');
   return await new Promise<{ run: readonly string[]; exitCode: number | null; output: string; tookMs: number }>(
     (done) => {
       const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -9,26 +9,23 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Interfaces } from '@oclif/core';
+import { calledCommand } from './called-command.ts';
 import { commandLoaders } from './command-loaders.ts';
-import { hasFlag } from './early-flags.ts';
+import { keepCompiledCode } from './compiled-code.ts';
 import { growYoung } from './young-generation.ts';
 
 growYoung();
+keepCompiledCode();
 
 /** From the folder of the bundle. */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const argv = process.argv.slice(2);
 
-function isOwnCommand(): boolean {
-  const [first = '', second = ''] = argv;
-  if (first.startsWith('lambda') || hasFlag(argv, '--help', '-h')) return false;
-  return first in commandLoaders || `${first}:${second}` in commandLoaders;
-}
-
-if (isOwnCommand()) {
+const called = calledCommand(argv, commandLoaders);
+if (called !== null && !called.startsWith('lambda:')) {
   const [{ main }, { runEmbedded }] = await Promise.all([import('./main.ts'), import('./run-embedded.ts')]);
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Interfaces.PJSON;
-  await main(argv, (all) => runEmbedded(all, { manifest, root, isDescribed: true, loaders: commandLoaders }));
+  await main(argv, (all) => runEmbedded(all, { manifest, root, loaders: commandLoaders }));
 } else {
   await import(new URL('../dist/src/index.js', import.meta.url).href);
 }

@@ -14,5 +14,5 @@ const help: CommandLoader = async () => ({ default: (await import('@oclif/plugin
 const loaders = { ...commandLoaders, help };
 
 void main(process.argv.slice(2), (argv) =>
-  runEmbedded(argv, { manifest: embeddedManifest, root: process.execPath, isDescribed: false, loaders }),
+  runEmbedded(argv, { manifest: embeddedManifest, root: process.execPath, loaders }),
 );

@@ -10,7 +10,7 @@ import {
   type MigrationSpec,
   type ReviewPolicy,
 } from '@keyferry/core';
-import type { PlanConfig, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
+import type { PlanConfig, Redactor, ResolvedConfig, WiredMigration } from '@keyferry/adapters';
 import type { Engine, Environment, ReplicatePorts, RunOptions, WhoIsTold } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
 import { personToTell } from './person-to-tell.ts';
@@ -26,8 +26,26 @@ export const loadEngine = async () => {
   return await import('@keyferry/engine');
 };
 
-/** Reads the configuration; secrets that turn up from now on are known to the output. */
-export async function openConfig(run: CommandRun) {
+export interface OpenConfig {
+  readonly config: ResolvedConfig;
+  readonly redactor: Redactor;
+}
+
+const opened = new WeakMap<CommandRun, Promise<OpenConfig>>();
+
+/**
+ * Reads the configuration, once a command: all that a command does is by the same one, however long it takes. Secrets that
+ * turn up from now on are known to the output.
+ */
+export function openConfig(run: CommandRun): Promise<OpenConfig> {
+  const known = opened.get(run);
+  if (known !== undefined) return known;
+  const reading = readConfig(run);
+  opened.set(run, reading);
+  return reading;
+}
+
+async function readConfig(run: CommandRun): Promise<OpenConfig> {
   const adapters = await loadAdapters();
   const redactor = new adapters.Redactor();
   run.output.addRedactor((text) => redactor.redact(text));

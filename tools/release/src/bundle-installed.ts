@@ -6,27 +6,16 @@
  * is to spare. Names stay, so that a stack trace reads as it does in `dist`.
  */
 import { readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { joinChunks } from './join-chunks.ts';
+import { lazyLibraries } from './lazy-libraries.ts';
 import { licences, packagesIn } from './licences.ts';
+import { plainBuiltins } from './plain-builtins.ts';
 
 const cli = process.cwd();
 const root = join(cli, '../..');
 const outdir = join(cli, 'bundle');
-
-/**
- * Node makes an export of each member of a module for `import`, and so loads what http has for browsers' sake (WebSocket, fetch),
- * of which nothing is used here.
- */
-const plainHttp: Plugin = {
-  name: 'plain-http',
-  setup: (of) => {
-    of.onResolve({ filter: /^node:https?$/ }, ({ path }) => ({ path, namespace: 'builtin' }));
-    of.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-    }));
-  },
-};
 
 const { metafile } = await build({
   absWorkingDir: root,
@@ -50,9 +39,24 @@ const { metafile } = await build({
   banner: {
     js: `import{createRequire as requireFor}from'node:module';const require=requireFor(import.meta.url),{dirname:__dirname,filename:__filename}=import.meta;`,
   },
-  plugins: [plainHttp],
+  plugins: [plainBuiltins, lazyLibraries],
 });
+const made = await joinChunks(outdir, metafile, 'cli/src/bundled.ts', [
+  { name: 'base', of: ['cli/src/main.ts', 'cli/src/run-embedded.ts'] },
+  {
+    name: 'work',
+    of: [
+      'cli/src/commands/apply.ts',
+      'cli/src/commands/plan.ts',
+      'cli/src/commands/status.ts',
+      'cli/src/commands/verify.ts',
+      'adapters/src/index.ts',
+      'adapters/src/state/index.ts',
+      'adapters/src/spool/record-spool.ts',
+      'engine/src/index.ts',
+    ],
+  },
+]);
 // Of an earlier build, whose files have other names: only now, so that there is a command line at any moment.
-const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
 for (const file of await readdir(outdir)) if (!made.has(file)) await rm(join(outdir, file));
 await writeFile(join(outdir, 'THIRD-PARTY-LICENSES.txt'), await licences(root, packagesIn(metafile)));

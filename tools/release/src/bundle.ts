@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { lazyLibraries } from './lazy-libraries.ts';
 import { packagesIn } from './licences.ts';
 
 interface Manifest {
@@ -37,7 +38,7 @@ export async function bundle(root: string, entry: string, outfile: string): Prom
     external: ['ts-node', 'typescript', 'esbuild'],
     define: { embeddedManifest: JSON.stringify(manifest), 'import.meta.url': 'moduleUrl' },
     banner: { js: diskRequire },
-    plugins: [versionFrom(manifest)],
+    plugins: [versionFrom(manifest), lazyLibraries],
   });
   return packagesIn(metafile);
 }

@@ -5,7 +5,9 @@ import type { Metafile } from 'esbuild';
 
 /** Folders of the libraries that a bundle holds. */
 export function packagesIn({ inputs }: Metafile): readonly string[] {
-  const folders = Object.keys(inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []);
+  // Without what stands for one of its files and is none (lazy-libraries.ts).
+  const files = Object.keys(inputs).filter((path) => !/^[\w-]+:/.test(path));
+  const folders = files.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []);
   return [...new Set(folders)].toSorted();
 }
 

@@ -14,7 +14,8 @@ export type Checked =
   | { readonly ok: false; readonly issues: readonly ConfigIssue[] };
 
 export function checkSchema(yaml: YamlText, value: unknown): Checked {
-  const result = schema.safeParse(value, { error: describe });
+  // A file is parsed once: to compile a parser for it first, as the library would, takes longer than that.
+  const result = schema.safeParse(value, { error: describe, jitless: true });
   if (result.success) return { ok: true, config: result.data };
   const issues = result.error.issues.flatMap((issue) => toConfigIssues(yaml, value, issue));
   // The first says it: that a list is no text, and not also that it is an empty one.

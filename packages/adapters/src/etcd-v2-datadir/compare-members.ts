@@ -13,7 +13,6 @@ import type { EtcdV2Options } from '../etcd-v2/source.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { listedDigestOf } from './listed-digest.ts';
-import { readLiveMember } from './live-member.ts';
 import { replay } from './replay.ts';
 import { serverOn } from './running-server.ts';
 import { treeDigest } from './tree-digest.ts';
@@ -50,6 +49,8 @@ export interface ComparedMember extends MemberPosition {
 export async function compareLiveMembers(
   places: readonly (MemberPlace | LivePlace)[],
 ): Promise<readonly ComparedMember[]> {
+  // Not with the rest: directories are read without a client of HTTP.
+  const { readLiveMember } = await import('./live-member.ts');
   const read: { readonly member: Omit<ComparedMember, 'content'>; readonly listed: string }[] = [];
   for (const place of places) {
     read.push('endpoint' in place ? await readLiveMember(place) : await readListed(place));

@@ -188,13 +188,15 @@ function parseJson(path: string, name: string, text: string): unknown {
 interface Shape<T> {
   safeParse(
     json: unknown,
+    /** Without compiling a parser first, which takes longer than one document. */
+    how: { readonly jitless: true },
   ):
     | { readonly success: true; readonly data: T }
     | { readonly success: false; readonly error: { readonly issues: readonly { readonly path: PropertyKey[] }[] } };
 }
 
 function shaped<T>(path: string, name: string, shape: Shape<T>, json: unknown): T {
-  const result = shape.safeParse(json);
+  const result = shape.safeParse(json, { jitless: true });
   if (result.success) return result.data;
   const where = result.error.issues[0]?.path.map(String).join('.') ?? '';
   throw fileInvalid(path, `${name} has not the shape of one${where === '' ? '' : ` (at ${where})`}`);

@@ -5,7 +5,6 @@
  * first write. See README.md for the table's format and for who else may write to it.
  */
 import { existsSync, realpathSync } from 'node:fs';
-import { versions } from 'node:process';
 import {
   invariant,
   KeyferryError,
@@ -109,7 +108,7 @@ export class SqliteStore implements SourceStore, TargetStore {
     const generation = this.read<string | null>('records', null, readGeneration);
     return {
       kind: 'sqlite',
-      version: versions['sqlite'] ?? 'unknown',
+      version: process.versions['sqlite'] ?? 'unknown',
       endpoints: [file],
       members: null,
       identity: generation === null ? null : `${generation}#${table}`,

@@ -7,7 +7,6 @@
  * failure and after a restart, so the same call must be harmless; an older EPOCH than one that it has seen is none of its
  * business any more. Its exit code says whether it did it; what it writes to stderr is shown with a failure.
  */
-import { spawn } from 'node:child_process';
 import { KeyferryError, type PrimaryRecord } from '@keyferry/core';
 
 const timeoutMs = 60_000;
@@ -21,6 +20,7 @@ export async function tellProgram(
   const [program = '', ...rest] = run;
   const words = [writes === 'held' ? 'hold' : 'open', primary, String(epoch)];
   const where = run.join(' ');
+  const { spawn } = await import('node:child_process');
   await new Promise<void>((resolve, reject) => {
     const refuse = (detail: string): void => reject(new KeyferryError('switch.refused', { where, detail }));
     const child = spawn(program, [...rest, ...words], { stdio: ['ignore', 'ignore', 'pipe'], timeout: timeoutMs });

@@ -66,7 +66,8 @@ export class Workbench {
   ): { child: ChildProcess; ended: Promise<Ended> } {
     const child = spawn(process.execPath, [binary, ...args], {
       cwd: this.folder,
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.folder, ...env },
+      // No compiled code is kept in that home: what is found there is what the command was about.
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.folder, NODE_DISABLE_COMPILE_CACHE: '1', ...env },
       stdio: ['ignore', stdoutFd, 'pipe'],
     });
     let [stdout, stderr] = ['', ''];

@@ -1,8 +1,7 @@
 /**
- * Columns without borders, so that the output greps well. Widths are those that a terminal shows: a wide character
- * counts as two, a colour code as none.
+ * Columns without borders, so that the output greps well. Widths are those that a terminal shows (visible-width.ts).
  */
-import stringWidth from 'string-width';
+import { visibleWidth } from './visible-width.ts';
 
 export interface Column {
   readonly align: 'left' | 'right';
@@ -14,7 +13,7 @@ export interface Column {
 
 export function columns(rows: readonly (readonly string[])[], spec: readonly Column[]): string[] {
   const widths = spec.map(({ min = 0, gap = 2 }, i) => {
-    const longest = Math.max(0, ...rows.map((row) => stringWidth(row[i] ?? '')));
+    const longest = Math.max(0, ...rows.map((row) => visibleWidth(row[i] ?? '')));
     return Math.max(min, longest + (i === 0 ? 0 : gap));
   });
   return rows.map((row) =>
@@ -26,8 +25,8 @@ export function columns(rows: readonly (readonly string[])[], spec: readonly Col
 }
 
 function pad(text: string, width: number, align: Column['align'], gap: number): string {
-  if (align === 'right') return ' '.repeat(Math.max(0, width - stringWidth(text))) + text;
-  return ' '.repeat(gap) + text + ' '.repeat(Math.max(0, width - gap - stringWidth(text)));
+  if (align === 'right') return ' '.repeat(Math.max(0, width - visibleWidth(text))) + text;
+  return ' '.repeat(gap) + text + ' '.repeat(Math.max(0, width - gap - visibleWidth(text)));
 }
 
 export function indent(lines: readonly string[], spaces = 2): string[] {
