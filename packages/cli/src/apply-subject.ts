@@ -32,7 +32,10 @@ export interface ApprovalFlags {
   readonly accept: readonly string[];
 }
 
-/** @throws {KeyferryError} `approval.required`, `plan.not-applyable`, `plan.unaccepted`, `phase.not-allowed` */
+/**
+ * @throws {KeyferryError} `approval.required`, `plan.not-applyable`, `plan.refused-before`, `plan.unaccepted`,
+ * `phase.not-allowed`
+ */
 export async function planToApply(
   run: CommandRun,
   wired: Wired,
@@ -71,7 +74,10 @@ async function planUnderWay(run: CommandRun, wired: Wired, folder: string): Prom
 
 async function newPlan(run: CommandRun, wired: Wired, folder: string, flags: ApprovalFlags): Promise<ApplySubject> {
   const { createPlanFile } = await loadAdapters();
-  const { migration } = wired.spec;
+  const { assertNotRefused, rememberRefusal } = await loadEngine();
+  const { engine, spec } = wired;
+  const { migration } = spec;
+  await assertNotRefused(engine, spec);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // Until the plan has its id, the process's own makes the name: two runs may plan the same migration at once.
   const draft = join(folder, `${migration}-${process.pid}.kfplan`);
@@ -85,6 +91,7 @@ async function newPlan(run: CommandRun, wired: Wired, folder: string, flags: App
     const page = planView.human({ plan, file: migration, occasion: 'asking' }, context);
     run.showBeforeAsking(page, plan.applyable && asks && !flags.yes);
     if (!plan.applyable) {
+      await rememberRefusal(engine, spec, plan);
       throw new KeyferryError('plan.not-applyable', { plan: plan.plan, migration, findings: blockingCodes(plan) });
     }
     const open = codesToAccept(plan).filter((code) => !flags.accept.includes(code));

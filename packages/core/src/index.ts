@@ -43,6 +43,7 @@ export * from './convergence/members.ts';
 
 export * from './plan/plan.ts';
 export * from './plan/finding.ts';
+export * from './plan/refusal.ts';
 export * from './plan/cost.ts';
 export * from './plan/prices.ts';
 export * from './plan/review.ts';

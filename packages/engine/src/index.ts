@@ -42,6 +42,7 @@ export { readEvents, recordEvent, type RecordedEvent } from './events.ts';
 export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
 export { lentRetry, withRetry } from './retry.ts';
 export type { RunOptions } from './session.ts';
+export { assertNotRefused, rememberRefusal } from './refusal.ts';
 export { assertMayFollow, withTurn, type TurnsBefore } from './turn.ts';
 export { readDoneMarker } from './done-marker.ts';
 export { forget, lossesOf, type ForgetResult, type Loss } from './forget.ts';

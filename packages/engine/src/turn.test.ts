@@ -24,6 +24,8 @@ interface Worker {
   readonly name: string;
   readonly workMs?: number;
   readonly failing?: Error;
+  /** It asks whether it may follow, as a host whose state knows of nothing. */
+  readonly refused?: boolean;
   readonly hooks?: RunHooks;
 }
 
@@ -38,12 +40,19 @@ class Hosts {
     return this.stage.run(() => Promise.allSettled(workers.map((worker) => this.start(worker))));
   }
 
-  private start({ name, workMs = 30_000, failing, hooks = {} }: Worker): Promise<TargetLockNote | null> {
+  private start({
+    name,
+    workMs = 30_000,
+    failing,
+    refused = false,
+    hooks = {},
+  }: Worker): Promise<TargetLockNote | null> {
     return this.stage.startAs((engine, options) => {
       const { target } = engine;
       const withLock: Engine = { ...engine, target: lockedTarget(target, this.lock) };
       const named: RunOptions = { ...options, holder: name, lockTimeoutMs: hooks.lockTimeoutMs ?? 600_000 };
       const work = async ({ turn }: RunOptions, { last, waited }: TurnsBefore) => {
+        if (refused) await assertMayFollow(withLock, this.stage.spec, { last, waited }, 'new', []);
         this.working.push(name);
         this.most = Math.max(this.most, this.working.length);
         await engine.clock.sleep(workMs, turn?.lostSignal);
@@ -92,6 +101,22 @@ describe('a turn', () => {
     const [first, second] = await hosts.run({ name: 'a', workMs: 10 * lockLeaseMs, failing: failure }, { name: 'b' });
     expect(first).toMatchObject({ status: 'rejected', reason: failure });
     expect(second).toMatchObject({ status: 'fulfilled', value: { holder: 'a', end: { outcome: 'unknown' } } });
+  });
+
+  it('leaves to those behind it what the one before it was, where it is turned away itself', async () => {
+    const hosts = new Hosts();
+    const failure = new KeyferryError('plan.stale', { plan: 'pln_1', migration, keys: [], keysTotal: 0 });
+    const [, second, third] = await hosts.run(
+      { name: 'a', failing: failure },
+      { name: 'b', refused: true },
+      { name: 'c', refused: true },
+    );
+    for (const waited of [second, third]) {
+      expect(waited).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'lease.unfinished', details: { holder: 'a', outcome: 'it ended with plan.stale' } },
+      });
+    }
   });
 
   it('that was taken away stops the work', async () => {
@@ -216,6 +241,12 @@ describe('after another host', () => {
     const failure = await verdict(note(given.outcome), given.waited, given.phase);
     const refusedAfter = isKeyferryError(failure, 'lease.unfinished') ? failure.details.holder : null;
     expect(refusedAfter).toBe(given.follows ? null : 'ada@one, pid 1');
+  });
+
+  it('that ended well is not said to have failed', async () => {
+    const failure = await verdict(note('done'), true, 'new');
+    const said = isKeyferryError(failure, 'lease.unfinished') ? failure.details.outcome : null;
+    expect(said).toBe('what it was told ended well, and nothing is finalized');
   });
 
   it('that had not begun to write, or that a person has looked at, anybody goes on', async () => {

@@ -51,10 +51,18 @@ export class Turn {
 
   /** @param outcome `done`, or the code of the error that it ended in */
   async end(outcome: string): Promise<void> {
+    await this.giveBack({ ...this.note, end: { outcome, atMs: this.engine.clock.nowMs() } });
+  }
+
+  /** As if nobody had come: whoever comes next is to hear of the one whose turn it was, and not of who was turned away. */
+  async leave(previous: TargetLockNote): Promise<void> {
+    await this.giveBack(previous);
+  }
+
+  private async giveBack(note: TargetLockNote): Promise<void> {
     this.stop.abort();
     await this.heartbeat;
     if (this.lost.signal.aborted) return;
-    const note = { ...this.note, end: { outcome, atMs: this.engine.clock.nowMs() } };
     await withRetry(this.engine, 'give the turn back', () => this.held.release(note));
   }
 
@@ -96,7 +104,7 @@ export async function withTurn<T>(
 ): Promise<T> {
   const taken = await takeTurn(engine, spec, options);
   if (taken === null) return await work(options, { last: null, waited: false });
-  const { turn, before } = taken;
+  const { turn, before, previous } = taken;
   let outcome = 'unknown';
   try {
     const result = await work({ ...options, turn }, before);
@@ -106,13 +114,16 @@ export async function withTurn<T>(
     if (error instanceof KeyferryError) outcome = error.code;
     throw error;
   } finally {
-    await turn.end(outcome);
+    if (outcome === ('lease.unfinished' satisfies Code) && previous !== null) await turn.leave(previous);
+    else await turn.end(outcome);
   }
 }
 
 interface Taken {
   readonly turn: Turn;
   readonly before: TurnsBefore;
+  /** The note that stood there, with the mark of its process. */
+  readonly previous: TargetLockNote | null;
 }
 
 async function takeTurn(engine: Engine, spec: MigrationSpec, options: RunOptions): Promise<Taken | null> {
@@ -133,7 +144,7 @@ async function takeTurn(engine: Engine, spec: MigrationSpec, options: RunOptions
       // Somebody may have come and gone between: then its end is what counts.
       const last = previous ?? met;
       const before = { last: last === null ? null : forPeople(last), waited: met !== null };
-      return { turn: new Turn(engine, held, note), before };
+      return { turn: new Turn(engine, held, note), before, previous };
     }
     const { by } = answer;
     // A run of this machine that was killed, which this one goes on from; or our own, by a try whose answer was lost.
@@ -188,7 +199,12 @@ export async function assertMayFollow(
     const epoch = await withRetry(engine, 'epoch', () => engine.target.control(spec.migration).readEpoch());
     if (epoch === null) return; // it had not begun to write
   }
-  const outcome = end === null ? 'it ended without a word' : `it ended with ${end.outcome}`;
+  const outcome =
+    end === null
+      ? 'it ended without a word'
+      : end.outcome === 'done'
+        ? 'what it was told ended well, and nothing is finalized'
+        : `it ended with ${end.outcome}`;
   throw new KeyferryError('lease.unfinished', { migration: spec.migration, holder, outcome });
 }
 

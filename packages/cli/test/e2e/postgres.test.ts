@@ -212,7 +212,19 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL and Consul${note}`, () =
     expect(findings).toEqual(findingsWith({ code: 'key.collision', count: 2, keys: [{ text: 'app/loose/same' }] }));
     expect(findings).toEqual(findingsWith({ code: 'rule.failed', count: 1, keys: [{ text: 'app/loose/{id}' }] }));
     expect(await folder.run(['apply', 'move.kfplan'], env)).toMatchObject({ exitCode: 4 });
+    // Whatever restarts the command is answered at once from the second time on, until the source moves.
+    const apply = async () => {
+      const { exitCode, document } = await folder.run(['apply', 'move', '--finalize', '--yes'], env);
+      return [exitCode, (document as { error?: { code: string } }).error?.code];
+    };
+    expect(await apply()).toEqual([4, 'plan.not-applyable']);
+    expect(await apply()).toEqual([4, 'plan.refused-before']);
     expect((await request(`${kv.endpoints[0] ?? ''}/v1/kv/app/?keys`)).status).toBe(404);
+    await database.psql(`DELETE FROM jm.jobs WHERE name = 'job 1'`);
+    expect(await apply()).toEqual([4, 'plan.not-applyable']);
+    await database.psql(`DELETE FROM jm.jobs WHERE name = 'job 2'; DROP VIEW jm.loose;
+      SET ROLE store2; CREATE VIEW jm.loose AS SELECT 'same' AS id, 1 AS n`);
+    expect(await apply()).toEqual([0, undefined]);
   });
 
   it('what a row would not give back with the same bytes is refused by the table, and the rest comes through', async () => {

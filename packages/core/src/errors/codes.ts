@@ -73,6 +73,18 @@ export const codes = {
     summary: '{file} is not a plan that this version can read: {why}',
     remedy: 'make a new one:   keyferry plan MIGRATION --out FILE',
   }),
+  'plan.refused-before': entry<{
+    plan: string;
+    migration: string;
+    source: string;
+    at: string;
+    findings: readonly string[];
+  }>({
+    retry: 'never',
+    summary: 'plan {plan} of {at} had blocking findings, and nothing has changed since; nothing was read or written',
+    remedy:
+      'solve them in {source} or in the configuration, then:   keyferry apply {migration}\nsee them, read anew:   keyferry plan {migration}',
+  }),
   'plan.not-applyable': entry<{ plan: string; migration: string; findings: readonly string[] }>({
     retry: 'never',
     summary: 'plan {plan} has blocking findings; nothing was written',

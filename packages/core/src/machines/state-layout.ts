@@ -34,6 +34,7 @@ export const stateHomes: Readonly<Record<StateKind, StateHome>> = {
   parallel: 'migration',
   'parallel-plan': 'migration',
   evidence: 'attempt',
+  refusal: 'migration',
 };
 
 /** Format of the items. A higher one than this is a newer keyferry's; an item without one has the first. */

@@ -26,6 +26,7 @@ import type { TailState } from '../machines/online/tail-state.ts';
 import type { RunControl } from '../machines/run-control.ts';
 import type { ThrottleReport } from '../machines/throttle.ts';
 import type { PlanDocument, PlannedChange, PlannedChunk } from '../plan/plan.ts';
+import type { Refusal } from '../plan/refusal.ts';
 
 export type StateVersion = Brand<string, 'StateVersion'>;
 
@@ -186,7 +187,8 @@ export interface RunRecord {
  * chunk id), event (migration, a sortable id), run-record (migration, run id), submission (migration, `current`), plan-rows
  * (migration, plan id, kind of row and page), tail (`migration/attempt`, forward or reverse), cutover (the same,
  * `current`), kept-keys (the same, page), primary (migration, `current`: where a command or a person is the switch),
- * parallel (migration, `current`), parallel-plan (migration, plan id), evidence (`migration/attempt`, phase and name).
+ * parallel (migration, `current`), parallel-plan (migration, plan id), evidence (`migration/attempt`, phase and name),
+ * refusal (migration, `current`).
  */
 export interface StateItems {
   readonly migration: MigrationState;
@@ -213,6 +215,7 @@ export interface StateItems {
   readonly parallel: ParallelState;
   readonly 'parallel-plan': ParallelPlan;
   readonly evidence: EvidenceItem;
+  readonly refusal: Refusal;
 }
 export type StateKind = keyof StateItems;
 

@@ -61,6 +61,7 @@ export class StateWitness {
       case 'primary':
       case 'parallel':
       case 'evidence':
+      case 'refusal':
         return null; // a run's own account of itself, written again and again
       case 'dead-letter':
         return judgeLetter(before as DeadLetter, after as DeadLetter);

@@ -59,7 +59,11 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
     return [['known', known.length === 0 ? 'none' : known.join(', ')]];
   }
   if (isKeyferryError(error, 'plan.mismatch')) return rowsOf('differs', error.details.what);
-  if (isKeyferryError(error, 'plan.not-applyable') || isKeyferryError(error, 'plan.unaccepted')) {
+  if (
+    isKeyferryError(error, 'plan.not-applyable') ||
+    isKeyferryError(error, 'plan.refused-before') ||
+    isKeyferryError(error, 'plan.unaccepted')
+  ) {
     return rowsOf('findings', error.details.findings);
   }
   if (isKeyferryError(error, 'config.unknown-migration')) {

@@ -24,6 +24,8 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'source.stray-write': 'nobody would ever see those writes again once the application reads the target alone',
   'cutover.not-proven': 'what is not in the target would be gone for the application',
   'switch.other-migration': 'instances would follow the modes of another migration',
+  'plan.refused-before':
+    'what cannot succeed is not tried again each time that something restarts; a plan made by itself always reads anew',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',
   'approval.required': 'nobody could be asked here, or the name that was typed is another one',
   'run.paused': 'whoever paused it wants nothing to be written until somebody resumes it',
