@@ -6,6 +6,7 @@ import {
   registryNamedMax,
   type BesidesArchive,
   type ComparedByExport,
+  type CompareOptions,
   type Delta,
   type RegistryComparison,
   type RegistryCounts,
@@ -24,7 +25,7 @@ import { targetRelease } from '../foresee/target-release.ts';
 import { compareRecords, describeDifference, type RecordDifference } from '../records/compare-records.ts';
 import { defaultGroup, partsOf, type RegistryRecord } from '../records/records.ts';
 import type { RecordSet } from '../records/record-set.ts';
-import { readSnapshot } from '../snapshot/read-snapshot.ts';
+import { readContents, readSnapshot } from '../snapshot/read-snapshot.ts';
 import { exportTo } from '../transfer/export.ts';
 import { lanesMax } from '../v2/walk.ts';
 import { readBranch, walkArtifacts, walkNew } from './walk.ts';
@@ -34,11 +35,12 @@ export async function compare(
   file: string,
   besides: BesidesArchive,
   signal: StopSignal,
+  { contentsOf }: CompareOptions = {},
 ): Promise<RegistryComparison> {
   const startedAtMs = performance.now();
   const { expected, foreseen } = await expectedOf(api, file, besides, signal);
   try {
-    const found = await walkNew(api, signal);
+    const found = await walkNew(api, signal, contentsOf === undefined ? undefined : await readContents(contentsOf));
     try {
       const named = new NamedDifferences();
       for await (const difference of compareRecords(expected, found)) named.add(difference);

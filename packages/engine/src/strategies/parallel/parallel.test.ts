@@ -96,12 +96,12 @@ describe('applyParallel', () => {
   it.each([
     { failing: 'new.import', phase: 'import' },
     { failing: 'new.compare', phase: 'compare' },
-    { failing: 'old.prove', phase: 'export' },
+    { failing: 'old.besides', phase: 'export' },
     { failing: 'shift v2-ro', phase: 'freeze' },
     { failing: 'shift v3-ro', phase: 'read-on-3' },
   ] as const)('undoes the freeze when $failing fails', async ({ failing, phase }) => {
     const stage = new ParallelStage();
-    // The plan proves an export too.
+    // The plan asks for these too.
     const plan = await stage.plan();
     expect(await failureOf(stage.apply(plan, { failing }))).toMatchObject({
       code: 'parallel.undone',
@@ -192,6 +192,34 @@ describe('applyParallel', () => {
     expect(stage.missingIn('fresh')).toEqual([]);
   });
 
+  it('walks 2.x twice within the freeze, and holds the export against the first of both', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    stage.proofs = [];
+    await stage.apply(plan);
+    const freeze = stage.calls.indexOf('shift v2-ro');
+    expect(stage.calls.slice(freeze).filter((name) => name === 'old.walk')).toHaveLength(2);
+    expect(stage.proofs).toEqual(['walked', 'kept']);
+  });
+
+  it('says of an export that is another than the baseline that somebody wrote, or what it lacks', async () => {
+    const written = new ParallelStage();
+    const onCall = (name: string): void => {
+      if (name === 'old.export' && written.traffic['a'] === 'v2-ro') written.old.add('behind our back');
+    };
+    expect(await failureOf(written.apply(await written.plan(), { onCall }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'export', why: expect.stringContaining('was written to since the baseline') },
+    });
+    const lacking = new ParallelStage();
+    const plan = await lacking.plan();
+    lacking.lacking = [[], lacks('version', 1)];
+    expect(await failureOf(lacking.apply(plan))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'export', why: expect.stringContaining('the export lacks 1') },
+    });
+  });
+
   it.each([
     { name: 'whole', lacking: [], proven: true },
     { name: 'whole at the second try', lacking: [lacks('content', 1)], proven: true },
@@ -277,7 +305,7 @@ describe('applyParallel', () => {
     await stage.apply(await stage.plan());
     const freeze = stage.calls.indexOf('shift v2-ro');
     const judged = stage.calls.slice(freeze).filter((name) => /^new\.(compare|export)/.test(name));
-    expect(judged).toEqual(['new.compare-by-export', 'new.compare', 'new.export']);
+    expect(judged).toEqual(['new.compare-by-export', 'new.export', 'new.compare']);
     expect(stage.missingIn('fresh')).toEqual([]);
   });
 
