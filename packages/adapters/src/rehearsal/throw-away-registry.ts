@@ -104,6 +104,7 @@ function propertiesOf(
       'registry.rest.artifact.deletion.enabled': 'true',
       // Roles are taken and kept, and with authentication off they let nobody in or out.
       'registry.auth.role-source': 'application',
+      'registry.auth.role-based-authorization': 'true',
     };
   }
   return {
@@ -114,6 +115,7 @@ function propertiesOf(
     'apicurio.storage.sql.kind': 'h2',
     'apicurio.datasource.url': database,
     'apicurio.auth.role-source': 'application',
+    'apicurio.auth.role-based-authorization': 'true',
     'apicurio.import.zip.max-entry-count': '10000000',
     'apicurio.import.zip.max-entry-size': '1073741824',
     'apicurio.import.zip.max-total-size': '107374182400',

@@ -41,12 +41,13 @@ export interface FreezeFacts {
  * (bench/README.md), and rounded up.
  */
 const assumed = {
-  /** Of an import, a version. */
-  importMs: 10,
+  /** Of an import, a version; and what it takes at least. */
+  importMs: 3,
+  importAtLeastMs: 2500,
   /** Of one request to 2.x of several at once. */
   requestMs: 1.5,
   /** How much longer a request to 3.x takes than one to 2.x: that one has run for weeks, this one has just started. */
-  newcomer: 3,
+  newcomer: 2,
   /** An export, a version. */
   exportMs: 1,
   /** Of versions: what comes between the base and the freeze. */
@@ -54,7 +55,7 @@ const assumed = {
   /** Shifting a balancer, draining and its proof, by a balancer. */
   shiftMs: 500,
   /** Look-ups as clients make them, by a balancer. */
-  probesMs: 500,
+  probesMs: 300,
 } as const;
 
 export function estimateFreeze(facts: FreezeFacts): FreezeEstimate {
@@ -112,14 +113,24 @@ function importAndCompare({ walk, counts, bulk }: FreezeFacts, exportMs: number,
   const requestMs = walk === null ? assumed.requestMs : walk.tookMs / Math.max(1, walk.requests);
   const ofThree = requestMs * assumed.newcomer;
   // Archives are read for either, which an export includes.
+  const { version, artifact } = counts;
   if (!bulk) {
-    const readBackMs = exportMs + requestsOf(counts, 3) * ofThree;
-    return { importMs: counts.version * assumed.importMs, compareMs: exportMs + Math.max(readBackMs, walkMs) };
+    const readBackMs = 2 * exportMs + requestsOf(counts, 3) * ofThree;
+    return {
+      importMs: assumed.importAtLeastMs + version * assumed.importMs,
+      compareMs: besideEachOther(readBackMs, walkMs),
+    };
   }
-  const share = assumed.deltaShare;
-  const importMs = exportMs + counts.version * share * assumed.importMs;
-  const touchedMs = requestsOf(counts, 3) * share * ofThree;
-  return { importMs, compareMs: Math.max(2 * exportMs + touchedMs, walkMs) };
+  const brought = Math.ceil(version * assumed.deltaShare);
+  const importMs = assumed.importAtLeastMs + exportMs + brought * assumed.importMs;
+  // Each in an artifact of its own, which is read whole, and a content that is new.
+  const touched = Math.min(brought, artifact) * (5 + version / Math.max(1, artifact)) + 2 * brought;
+  return { importMs, compareMs: besideEachOther(2 * exportMs + touched * ofThree, walkMs) };
+}
+
+/** On machines of their own the longer one alone counts, on one both do. */
+function besideEachOther(one: number, other: number): number {
+  return Math.max(one, other) + Math.min(one, other) / 2;
 }
 
 /** Of a walk whose contents are known. */

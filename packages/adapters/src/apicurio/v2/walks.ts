@@ -17,10 +17,9 @@ import {
   type WalkOptions,
 } from '@keyferry/core';
 import type { RegistryApi } from '../api/registry-api.ts';
-import { archivedRecords } from '../archive/archived-records.ts';
+import { archivedRecords, contentRecords } from '../archive/archived-records.ts';
 import { readArchive, type RegistryArchive } from '../archive/read-archive.ts';
 import { compareRecords, describeDifference } from '../records/compare-records.ts';
-import { contentRecord, type RegistryRecord } from '../records/records.ts';
 import type { RecordSet } from '../records/record-set.ts';
 import { walkOld } from './walk.ts';
 
@@ -82,7 +81,7 @@ export class Walks {
 
   private async walked(signal: StopSignal, { contentsOf }: WalkOptions): Promise<Walked> {
     const [startedAtMs, requestsBefore] = [performance.now(), this.api.requests];
-    const known = contentsOf === undefined ? undefined : await contentRecordsOf(contentsOf);
+    const known = contentsOf === undefined ? undefined : contentRecords(await readArchive(contentsOf));
     const records = await walkOld(this.api, signal, known);
     try {
       const tookMs = Math.round(performance.now() - startedAtMs);
@@ -92,11 +91,6 @@ export class Walks {
       throw error;
     }
   }
-}
-
-async function contentRecordsOf(file: string): Promise<ReadonlyMap<number, RegistryRecord>> {
-  const { contents } = await readArchive(file);
-  return new Map(contents.map((content) => [content.contentId, contentRecord(content.contentId, content)]));
 }
 
 /** Entries that cannot be read: what they were of is said by the difference that they make, if they make one. */

@@ -16,6 +16,7 @@ import {
 import { Lanes } from '../../lanes.ts';
 import type { RegistryApi } from '../api/registry-api.ts';
 import { readSystem } from '../api/system.ts';
+import { contentRecords } from '../archive/archived-records.ts';
 import { readArchive } from '../archive/read-archive.ts';
 import { deltaBetween } from '../delta/delta.ts';
 import { artifactKey } from '../delta/renewal.ts';
@@ -76,7 +77,8 @@ export async function compareByExport(
         else named.add(difference);
       }
       for (const each of await withoutOrderOfExport(api, branches, signal)) named.add(each);
-      await holdAgainstApi(api, expected, touched, named, signal);
+      const inBase = contentRecords(await readArchive(base));
+      await holdAgainstApi(api, { expected, touched, inBase }, named, signal);
       const { globalId: globalIdMax, contentId: contentIdMax } = exported.maxima;
       const found = { ...exported.counts, content: exported.counts.content - unused };
       const comparison = comparisonOf(named, foreseen, { expected: expected.counts, found }, startedAtMs);
@@ -136,11 +138,18 @@ async function isOrderOfExport(
   return JSON.stringify(versions) === JSON.stringify(expected.body['versions']);
 }
 
+interface Touched {
+  readonly expected: RecordSet;
+  /** Keys of artifacts that something came of. */
+  readonly touched: ReadonlySet<string>;
+  /** Contents of the base: the API was asked for their bytes then, and the export has them now. */
+  readonly inBase: ReadonlyMap<number, RegistryRecord>;
+}
+
 /** What the API says of artifacts that something came of is what is expected of them, both ways. */
 async function holdAgainstApi(
   api: RegistryApi,
-  expected: RecordSet,
-  touched: ReadonlySet<string>,
+  { expected, touched, inBase }: Touched,
   named: NamedDifferences,
   signal: StopSignal,
 ): Promise<void> {
@@ -149,7 +158,7 @@ async function holdAgainstApi(
     .map((key) => partsOf(key).parts)
     .map(([group = '', artifactId = '']) => ({ groupId: group === defaultGroup ? null : group, artifactId }))
     .filter(({ groupId }) => !isMisspeltDefault(groupId)); // no path leads to it
-  const walked = await walkArtifacts(api, artifacts, signal);
+  const walked = await walkArtifacts(api, artifacts, signal, inBase);
   try {
     for await (const difference of compareRecords(expected, walked)) {
       if (difference.kind === 'rivals') continue; // none of them is touched by a delta

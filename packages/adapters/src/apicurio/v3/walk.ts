@@ -52,8 +52,9 @@ export async function walkArtifacts(
   api: RegistryApi,
   artifacts: readonly Named[],
   signal: StopSignal,
+  known?: ReadonlyMap<number, RegistryRecord>,
 ): Promise<RecordSet> {
-  return await walking(api, signal, undefined, async (walk) => walk.artifacts(artifacts));
+  return await walking(api, signal, known, async (walk) => walk.artifacts(artifacts));
 }
 
 async function walking(
