@@ -132,7 +132,7 @@ describe.skipIf(!next.ok)(`a 3.3.3 that wants tokens${next.note}`, () => {
       const probe = (known: ReadonlyMap<string, string>) =>
         registryFront(asked, known).probe(proxy.endpoint, 'core', 3, { versions: [] }, signal);
       const outcomes = await probe(new Map([[proxy.endpoint, String(ca)]]));
-      expect(outcomes.filter(({ wrong }) => wrong !== null)).toEqual([]);
+      expect(outcomes.filter((each) => each.wrong !== null)).toEqual([]);
       expect(outcomes.length).toBeGreaterThan(5);
       expect((await probe(new Map())).every(({ status }) => status === null)).toBe(true);
       const stranger = openNewRegistry(connection({ endpoints: [proxy.endpoint], tls: { ca } }));

@@ -137,12 +137,12 @@ describe.skipIf(!old.ok || !next.ok)(`a 2.6.13 and a 3.3.3 that manage roles${ol
 
   it('lets in who has a token and nobody else, before and after', async () => {
     const { endpoints: _, ...asked } = connection(servers[0]);
-    const ask = async (release: 2 | 3, suite: 'clients' | 'core') => {
+    const probed = async (release: 2 | 3, suite: 'clients' | 'core') => {
       const { endpoint } = servers[release - 2] ?? servers[0];
       const probes = await registryFront(asked).probe(endpoint, suite, release, { versions: [] }, signal);
       return Object.fromEntries(probes.map(({ name, status, wrong }) => [name, wrong ?? status]));
     };
-    const [two, three] = [await ask(2, 'clients'), await ask(3, 'clients')];
+    const [two, three] = [await probed(2, 'clients'), await probed(3, 'clients')];
     expect(three).toEqual(two);
     expect(two).toMatchObject({
       'rules of the admin API': 200,
@@ -150,7 +150,7 @@ describe.skipIf(!old.ok || !next.ok)(`a 2.6.13 and a 3.3.3 that manage roles${ol
       'a search without credentials': 401,
       'a search by content without credentials': 401,
     });
-    expect(await ask(3, 'core')).toMatchObject({
+    expect(await probed(3, 'core')).toMatchObject({
       'a dry run of a write': 200,
       'a dry run of a write without credentials': 401,
     });
