@@ -49,19 +49,22 @@ export class Walks {
   async prove(file: string, signal: StopSignal, options: ProofOptions = {}): Promise<CompletenessProof> {
     const archive = await readArchive(file);
     const { records, census } = this.takeKept(options.walked) ?? (await this.walked(signal, options));
-    const archived = archivedRecords(archive);
     try {
-      const missing = [...faultsOf(archive)];
-      let missingTotal = missing.length;
-      for await (const difference of compareRecords(records, archived)) {
-        const said = describeDifference(difference);
-        missingTotal += said.length;
-        missing.push(...said.slice(0, registryNamedMax - missing.length));
+      const archived = await archivedRecords(archive);
+      try {
+        const missing = [...faultsOf(archive)];
+        let missingTotal = missing.length;
+        for await (const difference of compareRecords(records, archived)) {
+          const said = describeDifference(difference);
+          missingTotal += said.length;
+          missing.push(...said.slice(0, registryNamedMax - missing.length));
+        }
+        return { complete: missingTotal === 0, census, missing, missingTotal };
+      } finally {
+        archived.close();
       }
-      return { complete: missingTotal === 0, census, missing, missingTotal };
     } finally {
       records.close();
-      archived.close();
     }
   }
 
