@@ -17,6 +17,7 @@ import { losses } from './benchmarks/losses.ts';
 import { memory, memoryConsul } from './benchmarks/memory.ts';
 import { readPostgres } from './benchmarks/read-postgres.ts';
 import { readV3 } from './benchmarks/read-v3.ts';
+import { registryClients } from './benchmarks/registry-clients.ts';
 import { registryFreeze } from './benchmarks/registry-freeze.ts';
 import { startup } from './benchmarks/startup.ts';
 import { stateWrites } from './benchmarks/state-writes.ts';
@@ -44,6 +45,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'foreground-p99': foregroundP99,
   functions,
   'registry-freeze': registryFreeze,
+  'registry-clients': registryClients,
 };
 const usage = `npm run bench -- NAME [--rounds N] [--keys N]\n\nNAME is one of ${Object.keys(benchmarks).join(', ')}\n`;
 

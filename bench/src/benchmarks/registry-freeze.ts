@@ -4,7 +4,8 @@
  *
  * Beside it what the vendor's guide does while writes are stopped: one export, one import, one count of artifacts; by hand, without
  * the fixed waits and the people of its checkpoints. It proves nothing of ids, contents, order or losses, which is most of the time
- * that keyferry takes. Between the plan and the freeze a hundredth of the versions is added, and some change.
+ * that keyferry takes. Between the plan and the freeze a hundredth of the versions is added, and some change. `validate` is the
+ * comparison of 3.x with the archive, version by version; `peak` the memory of a command of keyferry's.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -45,11 +46,12 @@ export const registryFreeze: Benchmark = {
         samples.ratio('freeze, whole / guide', 'whole: frozen', 'guide: writes stopped', null),
         samples.ratio('delta, measured / estimated', 'delta: frozen', 'delta: estimated', null),
         samples.ratio('whole, measured / estimated', 'whole: frozen', 'whole: estimated', null),
+        samples.ratio('validate by the API / by an export', validateOf('whole'), validateOf('delta'), null),
       ],
-      versions: { 'Apicurio Registry': '2.6.13.Final and 3.3.3', HAProxy: '2.6.12' },
+      versions: { 'Apicurio Registry': '2.6.13.Final and 3.3.3', HAProxy: '2.6.12', nginx: '1.22.1' },
       notMeasured: [
         'databases on other machines, and the network between',
-        'clients that write meanwhile',
+        'clients that read and write meanwhile: registry-clients',
         'all ways on the same versions: delta has those too that whole added, and the guide has neither',
       ],
     };
@@ -83,21 +85,31 @@ async function ledByKeyferry(
   keys: number,
   samples: Samples,
 ): Promise<void> {
-  const migration = await RegistryMigration.create(old, way === 'delta');
+  const migration = await RegistryMigration.create(old, { bulk: way === 'delta', confirm: ['freeze'] });
   try {
-    await migration.untilFreeze();
+    const planned = await migration.plan();
+    const prepared = await migration.applyUntilAsked();
     await writeSome(old, Math.ceil(keys * changedShare), mark);
-    const { frozenMs, estimatedFreezeMs, freezeParts, evidence } = await migration.freeze();
+    const applied = await migration.applyToTheEnd('freeze');
+    const { frozenMs, estimatedFreezeMs, freezeParts, evidence } = await migration.figures();
     const wasDelta = evidence.some(({ phase, name }) => phase === 'import' && name === 'delta');
     if (wasDelta !== (way === 'delta')) throw new Error(`${way}: the import was another way`);
     samples.add(`${way}: frozen`, 'ms', frozenMs);
     samples.add(`${way}: estimated`, 'ms', estimatedFreezeMs);
     for (const { what, measuredMs } of freezeParts) samples.add(`${way}: ${what}`, 'ms', measuredMs ?? Number.NaN);
-    await migration.goBack();
+    const compared = evidence.find(({ phase, name }) => phase === 'compare' && name === 'comparison')?.data;
+    const { tookMs, comparedVersions } = compared as { readonly tookMs: number; readonly comparedVersions: number };
+    samples.add(validateOf(way), 'ms', (tookMs / comparedVersions) * 1000);
+    const back = await migration.goBack();
+    const peaks = { plan: planned, 'before the freeze': prepared, 'the freeze': applied, rollback: back };
+    for (const [what, { peakMiB }] of Object.entries(peaks)) samples.add(`${way}: peak of ${what}`, 'MiB', peakMiB);
   } finally {
     await migration.remove();
   }
 }
+
+const validateOf = (way: 'whole' | 'delta'): string =>
+  `validate 1,000 versions, ${way === 'whole' ? 'by the API' : 'by an export, and by the API what came since'}`;
 
 /** New versions, every tenth of an artifact that is new, and a state of one that is there for every tenth. */
 async function writeSome({ endpoint }: ApicurioServer, count: number, mark: string): Promise<void> {

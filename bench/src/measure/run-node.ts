@@ -14,15 +14,15 @@ export interface NodeRun {
 
 const preload = new URL('report-usage.mjs', import.meta.url).href;
 
-/** @throws when it ends with another code than 0: a benchmark of a failure measures nothing. */
-export async function runNode(args: readonly string[], cwd?: string): Promise<NodeRun> {
+/** @throws when it ends with another code than is wanted: a benchmark of a failure measures nothing. */
+export async function runNode(args: readonly string[], cwd?: string, wanted = 0): Promise<NodeRun> {
   const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-usage-'));
   const usageFile = join(folder, 'usage.json');
   try {
     const startedAt = performance.now();
     const { code, stdout, stderr } = await finished(['--import', preload, ...args], cwd, usageFile);
     const wallMs = performance.now() - startedAt;
-    if (code !== 0) throw new Error(`node ${args.join(' ')} ended with ${code}\n${stdout}${stderr}`);
+    if (code !== wanted) throw new Error(`node ${args.join(' ')} ended with ${code}\n${stdout}${stderr}`);
     const usage = JSON.parse(await readFile(usageFile, 'utf8')) as { cpuSeconds: number; peakKiB: number };
     return { wallMs, cpuSeconds: usage.cpuSeconds, peakMiB: usage.peakKiB / 1024, stdout };
   } finally {

@@ -1,19 +1,17 @@
-/** A migration of strategy `parallel` by the built command line: a 2.6 behind a HAProxy, and an empty 3.3 for each way that is tried. */
-import { execFile } from 'node:child_process';
+/** A migration of strategy `parallel` by the built command line: a 2.6 behind a HAProxy and an nginx, and an empty 3.3 each time. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import {
   startApicurio,
   startHaproxy,
+  startNginx,
   type ApicurioServer,
   type LoadBalancer,
   type LoadBalancerPlace,
 } from '@keyferry/servers';
+import { runNode, type NodeRun } from '../measure/run-node.ts';
 import { keyferryProgram } from './migration.ts';
-
-const run = promisify(execFile);
 
 /** A person is asked for. */
 const waits = 4;
@@ -22,24 +20,33 @@ export interface FreezeFigures {
   readonly frozenMs: number;
   readonly estimatedFreezeMs: number;
   readonly freezeParts: readonly { readonly what: string; readonly measuredMs: number | null }[];
-  readonly evidence: readonly { readonly phase: string; readonly name: string }[];
+  readonly evidence: readonly { readonly phase: string; readonly name: string; readonly data: unknown }[];
+}
+
+export interface RegistryMigrationOptions {
+  readonly bulk: boolean;
+  /** Phases before which it stops. */
+  readonly confirm: readonly ('freeze' | 'switch')[];
 }
 
 export class RegistryMigration {
+  /** As clients reach them. */
+  readonly urls: Readonly<Record<'haproxy' | 'nginx', string>>;
   private readonly folder: string;
-  private readonly haproxy: LoadBalancer;
-  private readonly fresh: ApicurioServer;
+  private readonly servers: readonly { stop(): Promise<void> }[];
 
-  private constructor(folder: string, haproxy: LoadBalancer, fresh: ApicurioServer) {
+  private constructor(folder: string, haproxy: LoadBalancer, nginx: LoadBalancer, fresh: ApicurioServer) {
     this.folder = folder;
-    this.haproxy = haproxy;
-    this.fresh = fresh;
+    this.servers = [haproxy, nginx, fresh];
+    this.urls = { haproxy: haproxy.endpoints[0] ?? '', nginx: nginx.endpoints[0] ?? '' };
   }
 
-  static async create(old: ApicurioServer, bulk: boolean): Promise<RegistryMigration> {
+  static async create(old: ApicurioServer, { bulk, confirm }: RegistryMigrationOptions): Promise<RegistryMigration> {
     const fresh = await startFresh();
     const two = new URL(old.endpoint).host;
+    const v3 = { servers: [new URL(fresh.endpoint).host] };
     const haproxy = await startHaproxy({ files: (place) => ({ 'haproxy.cfg': haproxyConfig(place, two) }) });
+    const nginx = await startNginx({ files: (place) => ({ 'conf.d/registry.conf': nginxSite(place, two) }) });
     const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-'));
     const config = {
       version: 1,
@@ -58,7 +65,19 @@ export class RegistryMigration {
           pidFile: haproxy.pidFile,
           socket: join(haproxy.configDirectory, 'admin.sock'),
           v2: 'apicurio',
-          v3: { servers: [new URL(fresh.endpoint).host] },
+          v3,
+        },
+        inside: {
+          kind: 'nginx',
+          url: nginx.endpoints[0],
+          program: nginx.command,
+          reload: `${nginx.command} -s reload`,
+          configFile: nginx.configFile,
+          files: [join(nginx.configDirectory, 'conf.d/registry.conf')],
+          directory: join(nginx.configDirectory, 'keyferry'),
+          pidFile: nginx.pidFile,
+          v2: 'apicurio',
+          v3,
         },
       },
       migrations: {
@@ -66,8 +85,8 @@ export class RegistryMigration {
           strategy: 'parallel',
           source: { store: 'old' },
           target: { store: 'fresh' },
-          balancers: ['edge'],
-          confirm: ['freeze'],
+          balancers: ['edge', 'inside'],
+          confirm,
           freeze: { bulk, max: '2h' },
           // The limits of an import that a 3.3 has by default; these servers have others.
           losses: ['registry.archive-refused'],
@@ -76,40 +95,44 @@ export class RegistryMigration {
       },
     };
     await writeFile(join(folder, 'keyferry.yaml'), JSON.stringify(config));
-    return new RegistryMigration(folder, haproxy, fresh);
+    return new RegistryMigration(folder, haproxy, nginx, fresh);
   }
 
-  /** Up to the freeze, which a person has to confirm. */
-  async untilFreeze(): Promise<void> {
-    await this.keyferry(['plan', 'bench', '--out', 'bench.kfplan'], 0);
-    await this.keyferry(['apply', 'bench.kfplan'], waits);
+  plan(): Promise<NodeRun> {
+    return this.keyferry(['plan', 'bench', '--out', 'bench.kfplan']);
   }
 
-  async freeze(): Promise<FreezeFigures> {
-    await this.keyferry(['apply', 'bench.kfplan', '--confirm-phase', 'freeze'], 0);
-    return JSON.parse(await this.keyferry(['status', 'bench', '--json'], 0)) as FreezeFigures;
+  /** Up to the next phase that a person has to confirm. */
+  applyUntilAsked(confirmed?: 'freeze'): Promise<NodeRun> {
+    return this.keyferry(['apply', 'bench.kfplan', ...confirmation(confirmed)], waits);
+  }
+
+  applyToTheEnd(confirmed: 'freeze' | 'switch'): Promise<NodeRun> {
+    return this.keyferry(['apply', 'bench.kfplan', ...confirmation(confirmed)]);
+  }
+
+  async figures(): Promise<FreezeFigures> {
+    const { stdout } = await this.keyferry(['report', 'bench', '--json']);
+    return JSON.parse(stdout) as FreezeFigures;
   }
 
   /** 2.6 takes writes again. */
-  async goBack(): Promise<void> {
-    await this.keyferry(['rollback', 'bench', '--yes'], 0);
+  goBack(): Promise<NodeRun> {
+    return this.keyferry(['rollback', 'bench', '--yes']);
   }
 
   async remove(): Promise<void> {
-    await Promise.all([this.haproxy.stop(), this.fresh.stop()]);
+    await Promise.all(this.servers.map((server) => server.stop()));
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  private async keyferry(args: readonly string[], wanted: number): Promise<string> {
-    const options = { cwd: this.folder, maxBuffer: 64 * 1024 * 1024 };
-    const ended = await run(process.execPath, [keyferryProgram, ...args], options).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      (error: unknown) => error as { readonly code: number; readonly stdout: string; readonly stderr: string },
-    );
-    if (ended.code === wanted) return ended.stdout;
-    throw new Error(`keyferry ${args.join(' ')} ended with ${ended.code}\n${ended.stdout}${ended.stderr}`);
+  private keyferry(args: readonly string[], wanted = 0): Promise<NodeRun> {
+    return runNode([keyferryProgram, ...args], this.folder, wanted);
   }
 }
+
+const confirmation = (phase: string | undefined): readonly string[] =>
+  phase === undefined ? [] : ['--confirm-phase', phase];
 
 export const startFresh = (): Promise<ApicurioServer> =>
   startApicurio({ version: '3.3', properties: { 'apicurio.import.zip.max-entry-count': '400000' } });
@@ -127,5 +150,21 @@ frontend web
     default_backend apicurio
 backend apicurio
     server a ${two} maxconn 200
+`;
+}
+
+function nginxSite({ ports }: LoadBalancerPlace, two: string): string {
+  return `upstream apicurio {
+    server ${two} max_fails=0;
+    keepalive 8;
+}
+server {
+    listen 127.0.0.1:${ports[0]};
+    location / {
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_pass http://apicurio;
+    }
+}
 `;
 }

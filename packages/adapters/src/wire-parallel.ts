@@ -85,7 +85,7 @@ export function parallelSettings(config: ResolvedConfig, migration: string): Par
 /**
  * Connects with the first calls.
  * @param repeat lent to both registries; what passes the balancers is asked as clients ask, once
- * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`
+ * @throws {KeyferryError} `config.unknown-migration`, `config.secret-missing`, `file.unreadable`
  */
 export async function wireParallel(
   config: ResolvedConfig,
@@ -111,7 +111,7 @@ export async function wireParallel(
       target,
       balancers,
       archives: registryArchives,
-      front: registryFront(fresh),
+      front: registryFront(fresh, await readAuthorities(config, migration)),
       settings: found.settings === null ? null : registrySettings(resolve(config.directory, found.settings)),
       workspace: openWorkspace(resolve(directory)),
       runCommand,
@@ -120,6 +120,21 @@ export async function wireParallel(
       await Promise.all([source, target, ...balancers].map((each) => each.close()));
     },
   };
+}
+
+/** By the URLs of load balancers that have some. @throws {KeyferryError} `file.unreadable` */
+async function readAuthorities(config: ResolvedConfig, migration: string): Promise<ReadonlyMap<string, string>> {
+  const authorities = new Map<string, string>();
+  for (const name of config.parallel[migration]?.balancers ?? []) {
+    const { url, ca = null } = { ...config.balancers[name] };
+    if (url === undefined || ca === null) continue;
+    const file = resolve(config.directory, ca);
+    const pem = await readFile(file, 'utf8').catch((error: unknown) => {
+      throw unreadable(file, error);
+    });
+    authorities.set(url, pem);
+  }
+  return authorities;
 }
 
 /** The load balancers of a migration alone: for whoever wants to know where they lead. */

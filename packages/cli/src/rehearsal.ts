@@ -1,6 +1,14 @@
 /** `rehearse`: reads an export of production, or takes one, and does everything else with servers that it starts and ends. */
 import type { ResolvedConfig, Redactor, WiredParallel } from '@keyferry/adapters';
-import { notRehearsed, type ArchiveReceipt, type BesidesArchive, type Rehearsal } from '@keyferry/core';
+import {
+  KeyferryError,
+  notRehearsed,
+  type ArchiveReceipt,
+  type BesidesArchive,
+  type Finding,
+  type LoadBalancer,
+  type Rehearsal,
+} from '@keyferry/core';
 import type { Environment } from '@keyferry/engine';
 import type { Outcome } from './base-command.ts';
 import type { CommandRun } from './command-run.ts';
@@ -32,7 +40,7 @@ export async function rehearse(run: CommandRun, migration: string, flags: Rehear
   const servers = await openRehearsal(config, migration, flags, run.signal);
   try {
     const result = await withState(run, servers.config, async (env) => {
-      const { archive, besides } = await archiveFor(
+      const { archive, besides, findings, unchecked } = await askProduction(
         run,
         env,
         { config, redactor, migration },
@@ -44,13 +52,16 @@ export async function rehearse(run: CommandRun, migration: string, flags: Rehear
         return await rehearseParallel({ ...env, parallel: ports }, settings, {
           ...runOptions(run, 0),
           archive,
-          fill: servers.fill,
+          fill: (file, stop) => servers.fill(file, besides, stop),
           accept: flags.accept ?? [],
           by: whoAsks(),
+          findings,
           notRehearsed: notRehearsed({
             balancers: config.parallel[migration]?.balancers ?? [],
+            unchecked,
             hasSmokeCommand: smokeCommand !== null,
-            besides: besides === null ? null : { roles: besides.roles.length, settings: besides.settings.length },
+            hasBesides: besides !== null,
+            access: accessOf(config, migration),
           }),
         });
       });
@@ -67,22 +78,69 @@ interface Of {
   readonly migration: string;
 }
 
-/** The one that was given, or one of production's 2.x, of which this is all that is asked. */
-async function archiveFor(
+interface OfProduction {
+  readonly archive: ArchiveReceipt;
+  /** null: 2.x was not asked. */
+  readonly besides: BesidesArchive | null;
+  readonly findings: readonly Finding[];
+  /** Whose configuration was not checked, and why. */
+  readonly unchecked: readonly { readonly name: string; readonly why: string }[];
+}
+
+/**
+ * An export of 2.x and what no archive holds, and whether each load balancer would take its configuration with what a migration
+ * changes in it: its own program checks that, and nothing is loaded. Nothing of it with an archive that was given.
+ */
+async function askProduction(
   run: CommandRun,
   env: Environment,
   of: Of,
   directory: string,
   { archive: given }: RehearseFlags,
-): Promise<{ readonly archive: ArchiveReceipt; readonly besides: BesidesArchive | null }> {
-  const { withRetry } = await loadEngine();
+): Promise<OfProduction> {
+  const { withRetry, balancerFindings } = await loadEngine();
   const { signal } = run;
-  return await wired(env, of, async ({ ports: { source, archives } }) => {
-    if (given !== undefined) return { archive: await archives.receipt(given), besides: null };
+  return await wired(env, of, async ({ ports: { source, archives, balancers } }) => {
+    if (given !== undefined) {
+      const unchecked = balancers.map(({ name }) => ({ name, why: 'as the archive was given' }));
+      return { archive: await archives.receipt(given), besides: null, findings: [], unchecked };
+    }
     run.progress.begin(`exporting ${source.where}`);
     const archive = await withRetry(env, 'export', () => source.exportTo(`${directory}/export.zip`, signal), signal);
     const besides = await withRetry(env, 'read what no archive holds', () => source.readBesides(signal), signal);
-    return { archive, besides };
+    const checked = await Promise.all(balancers.map(checkBalancer));
+    return {
+      archive,
+      besides,
+      findings: checked.flatMap(({ name, complaints }) => balancerFindings(name, complaints)),
+      unchecked: checked.flatMap(({ name, why }) => (why === null ? [] : [{ name, why }])),
+    };
+  });
+}
+
+/** One that cannot be asked from here, of a machine that only production reaches, does not end a rehearsal. */
+async function checkBalancer(balancer: LoadBalancer) {
+  const { name } = balancer;
+  try {
+    return { name, complaints: await balancer.rehearse(), why: null };
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error;
+    return { name, complaints: [], why: `as it cannot be asked from here: ${error.message}` };
+  }
+}
+
+/** Of the registries that let not everybody in. */
+function accessOf({ stores, parallel }: ResolvedConfig, migration: string): readonly string[] {
+  const { source, target } = parallel[migration] ?? {};
+  return [source?.store ?? '', target?.store ?? ''].flatMap((name) => {
+    const store = stores[name];
+    if (store === undefined || !('oidc' in store)) return [];
+    const ways = [
+      ...(store.auth === null ? [] : ['user and password']),
+      ...(store.oidc === null ? [] : ['OIDC']),
+      ...(store.tls === null ? [] : ['TLS']),
+    ];
+    return ways.length === 0 ? [] : [`${name} (${ways.join(', ')})`];
   });
 }
 

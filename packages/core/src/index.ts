@@ -53,6 +53,7 @@ export * from './plan/key-selection.ts';
 export * from './plan/migration-spec.ts';
 export * from './plan/migration-order.ts';
 export * from './plan/replicate-settings.ts';
+export * from './plan/freeze-estimate.ts';
 export * from './plan/parallel-plan.ts';
 export * from './plan/client-findings.ts';
 export * from './plan/rehearsal.ts';

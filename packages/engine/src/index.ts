@@ -75,7 +75,7 @@ export { retryDeadLetters, type RetryResult } from './retry-letters.ts';
 export { listRuns, readRun, type ChunkDetail, type RunDetail, type RunSummary } from './runs.ts';
 export { applyParallel, type ParallelApplyOptions, type ParallelApplyResult } from './strategies/parallel/apply.ts';
 export { finalizeParallel, rollBackParallel, type ParallelEndResult } from './strategies/parallel/ends.ts';
-export { planParallel } from './strategies/parallel/plan.ts';
+export { balancerFindings, planParallel } from './strategies/parallel/plan.ts';
 export { rehearseParallel } from './strategies/parallel/rehearse.ts';
 export { readParallelStatus, type ParallelStatus } from './strategies/parallel/status.ts';
 export type { CommandOutcome, ParallelEngine, ParallelPorts, Workspace } from './strategies/parallel/ports.ts';

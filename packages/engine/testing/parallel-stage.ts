@@ -7,8 +7,8 @@
  */
 import type {
   Clock,
+  Finding,
   Host,
-  ImportReceipt,
   Message,
   MigrationId,
   ParallelPhase,
@@ -49,6 +49,8 @@ export class ParallelStage {
   lacking: (readonly RegistryDifference[])[] = [];
   /** Archives that walks of 2.x took contents from. */
   contentsOf: string[] = [];
+  /** Of each proof of an export: whether 2.x was walked for it, or a walk that was kept was at hand. */
+  proofs: ('walked' | 'kept')[] = [];
   /** What 2.x cannot take of what 3.x accepted. */
   unfit: readonly RegistryDifference[] = [];
   /** Why no delta can be made; null: it can. */
@@ -57,6 +59,9 @@ export class ParallelStage {
   exportLacks = false;
   /** 3.x answers nobody. */
   targetDown = false;
+  /** Of a rehearsal: what the throw-away 2.x does not take, and what the migration's own balancers say. */
+  notFilled: readonly string[] = [];
+  ownFindings: readonly Finding[] = [];
   restored = new Set<string>();
   /** Of the run that was made last. */
   calls: string[] = [];
@@ -107,12 +112,18 @@ export class ParallelStage {
   rehearse(held: readonly string[], hooks: RunHooks = {}): Promise<Rehearsal> {
     const { engine, settings, options } = this.process(hooks);
     this.old.clear();
-    const fill = (): Promise<ImportReceipt> => {
+    const fill = (): Promise<readonly string[]> => {
       for (const each of held) this.old.add(each);
-      return Promise.resolve({ sha256: '', status: 204, tookMs: 1 });
+      return Promise.resolve(this.notFilled);
     };
     const archive = this.files.store('given.zip', new Set(held));
-    return rehearseParallel(engine, settings, { ...options, archive, fill, notRehearsed: [] });
+    return rehearseParallel(engine, settings, {
+      ...options,
+      archive,
+      fill,
+      findings: this.ownFindings,
+      notRehearsed: [],
+    });
   }
 
   async course(): Promise<ParallelState | null> {

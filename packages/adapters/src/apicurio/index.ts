@@ -4,7 +4,7 @@ export { repairArchive } from './repair/repair-archive.ts';
 export type { Repair } from './repair/plan-repairs.ts';
 export { registryArchives } from './archive/archives.ts';
 export type { RegistryConnection } from './api/registry-api.ts';
-export { fillOldRegistry } from './v2/fill.ts';
+export { fillBesides, fillOldRegistry } from './v2/fill.ts';
 export { openOldRegistry } from './v2/old-registry.ts';
 export { openNewRegistry } from './v3/new-registry.ts';
 export { registrySettings } from './settings/registry-settings.ts';

@@ -7,7 +7,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { invariant, KeyferryError, type ImportReceipt, type StopSignal } from '@keyferry/core';
+import { invariant, KeyferryError, type BesidesArchive, type StopSignal } from '@keyferry/core';
 import type { BalancerConfig, RegistryConfig } from '../config/parallel-config.ts';
 import type { ResolvedConfig } from '../config/resolved-config.ts';
 import type { RegistryPlace } from './throw-away-registry.ts';
@@ -25,7 +25,8 @@ export interface OpenRehearsal {
   readonly config: ResolvedConfig;
   /** For archives; gone with the rehearsal. */
   readonly directory: string;
-  readonly fill: (file: string, signal: StopSignal) => Promise<ImportReceipt>;
+  /** @param besides null: nobody knows @returns what the throw-away 2.x did not take, each a fact for people */
+  readonly fill: (file: string, besides: BesidesArchive | null, signal: StopSignal) => Promise<readonly string[]>;
   /** Ends what was started. Harmless to repeat. */
   close(): Promise<void>;
 }
@@ -39,7 +40,7 @@ export async function openRehearsal(
 ): Promise<OpenRehearsal> {
   assertNobodys(config, [servers.v2, servers.v3]);
   // As for any migration, adapters are loaded by whoever needs them: this file is on the way of every command.
-  const { fillOldRegistry } = await import('../apicurio/index.ts');
+  const { fillBesides, fillOldRegistry } = await import('../apicurio/index.ts');
   const { openThrowAwayBalancer } = await import('./throw-away-balancer.ts');
   const { openThrowAwayRegistry } = await import('./throw-away-registry.ts');
   // Sockets go in there, whose paths may be 107 bytes long.
@@ -89,7 +90,12 @@ export async function openRehearsal(
     return {
       config: rehearsalConfig(config, migration, { old, fresh, balancers, directory }),
       directory,
-      fill: (file, stop) => fillOldRegistry({ name: 'throw-away 2.x', endpoints: [old.endpoint] }, file, stop),
+      fill: async (file, besides, stop) => {
+        const filled = { name: 'throw-away 2.x', endpoints: [old.endpoint] };
+        await fillOldRegistry(filled, file, stop);
+        const refused = besides === null ? [] : await fillBesides(filled, besides, stop);
+        return refused.map(({ what, why }) => `${what}: the throw-away 2.x did not take it, ${why}`);
+      },
       close,
     };
   } catch (error) {

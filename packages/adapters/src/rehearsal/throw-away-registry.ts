@@ -92,11 +92,20 @@ function propertiesOf(
     'quarkus.http.host': '127.0.0.1',
     'quarkus.http.port': String(port),
     'java.io.tmpdir': directory,
+    // Either takes the whole archive in one request.
+    'quarkus.http.limits.max-body-size': '10G',
   };
   const database = `jdbc:h2:mem:keyferry_${port}`;
   if (release === 2) {
     // A version can be deleted on the way back only where that is allowed.
-    return { ...common, 'quarkus.datasource.jdbc.url': database, 'registry.rest.artifact.deletion.enabled': 'true' };
+    return {
+      ...common,
+      'quarkus.datasource.jdbc.url': database,
+      'registry.rest.artifact.deletion.enabled': 'true',
+      // Roles are taken and kept, and with authentication off they let nobody in or out.
+      'registry.auth.role-source': 'application',
+      'registry.auth.role-based-authorization': 'true',
+    };
   }
   return {
     ...common,
@@ -105,10 +114,11 @@ function propertiesOf(
     'apicurio.storage.kind': 'sql',
     'apicurio.storage.sql.kind': 'h2',
     'apicurio.datasource.url': database,
+    'apicurio.auth.role-source': 'application',
+    'apicurio.auth.role-based-authorization': 'true',
     'apicurio.import.zip.max-entry-count': '10000000',
     'apicurio.import.zip.max-entry-size': '1073741824',
     'apicurio.import.zip.max-total-size': '107374182400',
-    'quarkus.http.limits.max-body-size': '10G',
   };
 }
 

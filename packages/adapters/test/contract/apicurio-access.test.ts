@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serverOrSkip, startApicurio, writeCertificates, type ApicurioServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openNewRegistry, type RegistryConnection } from '../../src/apicurio/index.ts';
+import { openNewRegistry, registryFront, type RegistryConnection } from '../../src/apicurio/index.ts';
 import { startProxy } from './apicurio-proxy.ts';
 import { secret, TokenEndpoint } from './token-endpoint.ts';
 
@@ -127,6 +127,14 @@ describe.skipIf(!next.ok)(`a 3.3.3 that wants tokens${next.note}`, () => {
       await expect(wrong.walk(signal)).rejects.toMatchObject({ code: 'store.auth-failed' });
       const withToken = openNewRegistry(connection({ endpoints: [proxy.endpoint], tls: { ca, cert, key } }));
       expect(await withToken.system(signal)).toMatchObject({ version: '3.3.3' });
+      // Through a balancer with authorities of its own, which the store knows nothing of.
+      const { endpoints: _, ...asked } = connection({ endpoints: [], tls: { cert, key } });
+      const probe = (known: ReadonlyMap<string, string>) =>
+        registryFront(asked, known).probe(proxy.endpoint, 'core', 3, { versions: [] }, signal);
+      const outcomes = await probe(new Map([[proxy.endpoint, String(ca)]]));
+      expect(outcomes.filter((each) => each.wrong !== null)).toEqual([]);
+      expect(outcomes.length).toBeGreaterThan(5);
+      expect((await probe(new Map())).every(({ status }) => status === null)).toBe(true);
       const stranger = openNewRegistry(connection({ endpoints: [proxy.endpoint], tls: { ca } }));
       await expect(stranger.system(signal)).rejects.toMatchObject({ code: 'store.tls-failed' });
       await Promise.all([trusted.close(), wrong.close(), withToken.close(), stranger.close()]);

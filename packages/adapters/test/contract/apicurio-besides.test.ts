@@ -15,6 +15,7 @@ import {
   fillOldRegistry,
   openNewRegistry,
   openOldRegistry,
+  registryFront,
   type RegistryConnection,
 } from '../../src/apicurio/index.ts';
 import { rewriteArchive } from '../apicurio-archive-writer.ts';
@@ -132,5 +133,26 @@ describe.skipIf(!old.ok || !next.ok)(`a 2.6.13 and a 3.3.3 that manage roles${ol
       readonly versions: readonly { readonly version: string }[];
     };
     expect({ count, order: versions.map(({ version }) => version) }).toEqual({ count: 2, order: ['1', '2'] });
+  });
+
+  it('lets in who has a token and nobody else, before and after', async () => {
+    const { endpoints: _, ...asked } = connection(servers[0]);
+    const probed = async (release: 2 | 3, suite: 'clients' | 'core') => {
+      const { endpoint } = servers[release - 2] ?? servers[0];
+      const probes = await registryFront(asked).probe(endpoint, suite, release, { versions: [] }, signal);
+      return Object.fromEntries(probes.map(({ name, status, wrong }) => [name, wrong ?? status]));
+    };
+    const [two, three] = [await probed(2, 'clients'), await probed(3, 'clients')];
+    expect(three).toEqual(two);
+    expect(two).toMatchObject({
+      'rules of the admin API': 200,
+      'rules of the admin API, without credentials': 401,
+      'a search without credentials': 401,
+      'a search by content without credentials': 401,
+    });
+    expect(await probed(3, 'core')).toMatchObject({
+      'a dry run of a write': 200,
+      'a dry run of a write without credentials': 401,
+    });
   });
 });

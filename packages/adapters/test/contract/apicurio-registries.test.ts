@@ -16,7 +16,7 @@ import {
 } from '@keyferry/core';
 import { fillRegistry, serverOrSkip, startApicurio, type ApicurioServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openNewRegistry, openOldRegistry, registryArchives } from '../../src/apicurio/index.ts';
+import { openNewRegistry, openOldRegistry, registryArchives, registryFront } from '../../src/apicurio/index.ts';
 import { RegistryApi } from '../../src/apicurio/api/registry-api.ts';
 import { walkOld } from '../../src/apicurio/v2/walk.ts';
 import { walkNew } from '../../src/apicurio/v3/walk.ts';
@@ -100,6 +100,10 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     const receipt = await source.exportTo(file, signal);
     expect(await registryArchives.receipt(file)).toMatchObject({ sha256: receipt.sha256, counts: receipt.counts });
     expect(await source.proveComplete(file, signal)).toMatchObject({ complete: true, missing: [], missingTotal: 0 });
+    const baseline = await source.walk(signal, { kept: true });
+    // Once, and without a request: what it took and how many it was are that walk's own.
+    const kept = await source.proveComplete(file, signal, { walked: baseline });
+    expect(kept).toMatchObject({ complete: true, census: baseline });
     const torn = join(folder, 'torn.zip');
     await rewriteArchive(file, torn, (name, body) => {
       if (name.includes('/order/versions/2')) return null;
@@ -159,10 +163,25 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     expect(comparison.differences).toEqual([]);
     expect(comparison).toMatchObject({ equal: true, expected: foresight.expected, found: foresight.expected });
     expect(comparison.lostAsForeseen).toBeGreaterThan(0);
+    await target.exportTo(snapshot, signal);
+    const contentsOf = (from: string) => target.compare(repaired, besides, signal, { contentsOf: from });
+    expect(await contentsOf(snapshot)).toMatchObject({ equal: true, found: comparison.found });
+    const other = join(folder, 'other.zip');
+    await rewriteArchive(snapshot, other, (name, body) => (name.endsWith('.data') ? Buffer.from('another') : body));
+    const { content } = comparison.found;
+    expect(await contentsOf(other)).toMatchObject({ equal: false, differencesTotal: 2 * content });
     const settings = (await get(servers[1], '/admin/config/properties')) as readonly { name: string; value: string }[];
     expect(settings).toContainEqual(
       expect.objectContaining({ name: 'apicurio.download.href.ttl.seconds', value: '60' }),
     );
+  });
+
+  it('are told apart where 3.3 takes a write from anybody, and the migration has credentials', async () => {
+    const front = registryFront({ name: 'new', auth: { user: 'keyferry', password: 'unasked' } });
+    const probes = await front.probe(servers[1].endpoint, 'core', 3, { versions: [] }, signal);
+    expect(probes.flatMap(({ name, wrong }) => (wrong === null ? [] : [`${name} ${wrong}`]))).toEqual([
+      'a dry run of a write without credentials answered 200: anybody may write',
+    ]);
   });
 
   it('are not imported into twice unless that is asked for', async () => {

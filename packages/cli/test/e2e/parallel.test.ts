@@ -26,6 +26,7 @@ beforeAll(async () => {
     settings: migration,
   });
   await writeFile(join(stage.folder, 'registry-2.env'), 'AUTH_ENABLED=false\nREGISTRY_DATASOURCE_PASSWORD=hush\n');
+  await addRole('alice', 'ADMIN');
   balancersBefore = await balancerFiles();
   clients = await stage.startClients();
 }, 300_000);
@@ -37,6 +38,14 @@ const balancerFiles = (): Promise<readonly string[]> =>
       readFile(file, 'utf8'),
     ),
   );
+
+/** What no archive holds. */
+async function addRole(principalId: string, role: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ principalId, principalName: principalId, role });
+  const at = `${stage.old.endpoint}/apis/registry/v2/admin/roleMappings`;
+  expect((await request(at, { method: 'POST', headers, body })).status).toBeLessThan(300);
+}
 
 interface Planned {
   readonly findings: readonly { readonly code: string; readonly detail: string; readonly fix: string }[];
@@ -72,7 +81,7 @@ async function status(): Promise<Status> {
   return (await stage.run('status', 'registry', '--json')).document as Status;
 }
 
-/** Starts an apply, and ends it by SIGKILL as soon as it says that it began the phase. */
+/** Starts an apply, and ends it by SIGKILL as soon as it says that it began the phase, or took a sample of the soak. */
 async function killIn(phase: string, ...args: readonly string[]): Promise<void> {
   const events = join(stage.folder, `${phase}.ndjson`);
   const running = stage.start('apply', 'registry.kfplan', '--events', events, ...accepted, ...args);
@@ -80,7 +89,7 @@ async function killIn(phase: string, ...args: readonly string[]): Promise<void> 
   void running.ended.then(() => (ended = true));
   await waitUntil(async () => {
     const lines = await readFile(events, 'utf8').catch(() => '');
-    return ended || lines.includes(`"phase":"${phase}"`);
+    return ended || lines.includes(phase === 'soak' ? '"soak.sampled"' : `"phase":"${phase}"`);
   }, 120_000);
   running.kill('SIGKILL');
   const { exitCode, stderr } = await running.output;
@@ -123,7 +132,12 @@ describe('strategy parallel', { timeout: patience }, () => {
       format: 'keyferry.rehearsal',
       passed: true,
       losses: { unforeseenTotal: 0 },
+      besides: {
+        carried: expect.arrayContaining(['role alice']),
+        notCarried: [{ what: 'owner of implied/hidden' }],
+      },
       wayBack: { kind: 'replayed', written: 2, cameBack: 2 },
+      notRehearsed: expect.not.arrayContaining([expect.stringMatching(/^(roles|the configuration of)/)]),
     });
     expect(found.phases.map(({ phase }) => phase)).toEqual(expect.arrayContaining(['freeze', 'compare', 'soak']));
     for (const { where } of [found.source, found.target]) await expect(request(where)).rejects.toThrow('ECONNREFUSED');
@@ -181,7 +195,9 @@ describe('strategy parallel', { timeout: patience }, () => {
   it('goes on after SIGKILL in the midst of it, and waits for a person before the switch', async () => {
     const { exitCode } = await stage.run('plan', 'registry', '--out', 'registry.kfplan');
     expect(exitCode).toBe(0);
-    for (const phase of ['prepare', 'freeze', 'import', 'compare']) await killIn(phase);
+    for (const phase of ['prepare', 'foresee', 'freeze', 'baseline', 'export', 'import', 'compare', 'read-on-3']) {
+      await killIn(phase);
+    }
     const waiting = await stage.run('apply', 'registry.kfplan', ...accepted);
     expect({ exitCode: waiting.exitCode, stderr: waiting.stderr }).toMatchObject({
       exitCode: 4,
@@ -189,6 +205,8 @@ describe('strategy parallel', { timeout: patience }, () => {
     });
     expect(await status()).toMatchObject({ course: 'forward', phase: 'switch', traffic: 'v3-ro' });
     await killIn('switch', '--confirm-phase', 'switch');
+    for (const phase of ['verify', 'smoke']) await killIn(phase);
+    await killIn('soak', '--follow');
     const applied = await stage.run('apply', 'registry.kfplan', '--follow');
     expect({ exitCode: applied.exitCode, stderr: applied.exitCode === 0 ? '' : applied.stderr }).toEqual({
       exitCode: 0,

@@ -155,13 +155,24 @@ export class RegistryStage {
 }
 
 const startOld = (): Promise<ApicurioServer> =>
-  startApicurio({ version: '2.6', properties: { 'registry.rest.artifact.deletion.enabled': 'true' } });
+  startApicurio({
+    version: '2.6',
+    properties: {
+      'registry.rest.artifact.deletion.enabled': 'true',
+      'registry.auth.role-source': 'application',
+      'registry.auth.role-based-authorization': 'true',
+    },
+  });
 
 const startFresh = (port?: number): Promise<ApicurioServer> =>
   startApicurio({
     version: '3.3',
     ...(port === undefined ? {} : { port }),
-    properties: { 'apicurio.import.zip.max-entry-count': '40000' },
+    properties: {
+      'apicurio.import.zip.max-entry-count': '40000',
+      'apicurio.auth.role-source': 'application',
+      'apicurio.auth.role-based-authorization': 'true',
+    },
   });
 
 function nginxSite({ ports }: LoadBalancerPlace, two: string): string {

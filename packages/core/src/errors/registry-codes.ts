@@ -56,10 +56,17 @@ export const registryCodes = {
       'phase {phase} of {migration} failed, and the freeze was undone: {why}; writes were refused for {frozenMs} ms and go to 2.x again, nothing was lost',
     remedy: 'solve it, give 3.x an empty database, schema or topic, then plan again:   keyferry plan {migration}',
   }),
-  'parallel.unconfirmed': entry<{ migration: string; phase: string; checks: string; command: string }>({
+  'parallel.unconfirmed': entry<{
+    migration: string;
+    phase: string;
+    checks: string;
+    meanwhile: string;
+    command: string;
+  }>({
     retry: 'never',
-    summary: '{migration} waits before phase {phase}, which a person has to confirm: it is passed once {checks}',
-    remedy: 'go on:   {command} --confirm-phase {phase}',
+    summary:
+      '{migration} waits before phase {phase}, which a person has to confirm: it is passed once {checks}; {meanwhile}',
+    remedy: 'go on:   {command} --confirm-phase {phase}\nor go back:      keyferry rollback {migration}',
   }),
   'parallel.not-soaked': entry<{ migration: string; why: string }>({
     retry: 'never',

@@ -7,6 +7,7 @@ import type { ApiUse } from '../ports/load-balancer.ts';
 import type { SettingsTranslation } from '../ports/registry-settings.ts';
 import type {
   ArchiveReceipt,
+  BesidesArchive,
   CompletenessProof,
   Deletions,
   Foresight,
@@ -14,7 +15,7 @@ import type {
   RegistrySystem,
 } from '../ports/registry.ts';
 import type { Finding } from './finding.ts';
-import type { RehearsedFigures } from './rehearsal.ts';
+import type { FreezeEstimate } from './freeze-estimate.ts';
 
 /** Strategy `parallel`, as the configuration says it. */
 export interface ParallelSettings {
@@ -43,22 +44,6 @@ export interface ParallelSettings {
   readonly planMaxAgeMs: number;
 }
 
-export interface FreezeEstimate {
-  /** Milliseconds for which writes will be refused. */
-  readonly totalMs: number;
-  /** delta: most was imported before the freeze, and only what came since is within it. */
-  readonly way: 'whole' | 'delta';
-  readonly parts: readonly FreezePart[];
-}
-
-export interface FreezePart {
-  readonly what: string;
-  /** Whose durations it foretells. */
-  readonly phases: readonly ParallelPhase[];
-  readonly ms: number;
-  readonly basis: 'measured' | 'rehearsed' | 'assumed';
-}
-
 export interface ParallelPlan {
   readonly strategy: 'parallel';
   readonly plan: PlanId;
@@ -84,6 +69,8 @@ export interface ParallelPlan {
     readonly settings: number;
     readonly owners: number;
     readonly groupLabels: number;
+    /** What cannot even be read of it; the first `registryNamedMax`. */
+    readonly unreadable: BesidesArchive['unreadable'];
   };
   /** APIs that clients call and 3.x does not have. */
   readonly gone: readonly ApiUse[];
@@ -102,67 +89,6 @@ export interface ParallelPlan {
   readonly findings: readonly Finding[];
   /** Findings that must be accepted by name, or solved, are among them. */
   readonly applyable: boolean;
-}
-
-/** Milliseconds a version that an import takes where nobody measured it: 3.3.3 with H2 on two cores, and twice of that. */
-const importMsPerVersion = 4;
-/** The same of an import of what came since, of which this share of versions is assumed; and what it takes at least. */
-const deltaShare = 0.01;
-const deltaMs = 2000;
-/** What shifting a balancer, draining and its proof take at least, by a balancer. */
-const shiftMs = 500;
-
-export interface FreezeFacts {
-  /** Of 2.x; with a base that was read before, without its contents. */
-  readonly walkMs: number;
-  readonly exportMs: number;
-  readonly versions: number;
-  readonly balancers: number;
-  /** Of a rehearsal; null: nobody measured it. */
-  readonly rehearsed: RehearsedFigures | null;
-  readonly bulk: boolean;
-}
-
-/** How long writes will be refused. Sums of what was measured for the plan; what nobody measured is marked. */
-export function estimateFreeze(facts: FreezeFacts): FreezeEstimate {
-  const { walkMs, exportMs, balancers, rehearsed, bulk } = facts;
-  const basis = rehearsed === null ? 'assumed' : 'rehearsed';
-  const { importMs, compareMs } = importAndCompare(facts);
-  const parts: readonly FreezePart[] = [
-    { what: 'refuse writes, drain and prove it', phases: ['freeze'], ms: balancers * shiftMs, basis: 'assumed' },
-    { what: 'walk 2.x for the baseline', phases: ['baseline'], ms: walkMs, basis: 'measured' },
-    { what: 'export, and hold it against a walk', phases: ['export'], ms: exportMs + walkMs, basis: 'measured' },
-    { what: bulk ? 'import what came since' : 'import', phases: ['import'], ms: importMs, basis },
-    {
-      what: `${bulk ? 'export 3.x' : 'read 3.x back'} and compare, and walk 2.x again`,
-      phases: ['compare'],
-      ms: compareMs,
-      basis,
-    },
-    {
-      what: 'lead reads and then writes to 3.x',
-      phases: ['read-on-3', 'switch'],
-      ms: 2 * balancers * shiftMs,
-      basis: 'assumed',
-    },
-  ];
-  return { totalMs: parts.reduce((sum, { ms }) => sum + ms, 0), way: bulk ? 'delta' : 'whole', parts };
-}
-
-function importAndCompare({ walkMs, exportMs, versions, rehearsed, bulk }: FreezeFacts): {
-  readonly importMs: number;
-  readonly compareMs: number;
-} {
-  if (rehearsed !== null) {
-    // A rehearsal of an older export is one of fewer versions.
-    const share = versions / Math.max(1, rehearsed.versions);
-    return { importMs: Math.round(rehearsed.importMs * share), compareMs: Math.round(rehearsed.compareMs * share) };
-  }
-  if (!bulk) return { importMs: versions * importMsPerVersion, compareMs: 3 * walkMs };
-  // Both archives are read for it, and an export of 3.x takes about as long as one of 2.x.
-  const readMs = exportMs;
-  const importMs = Math.round(deltaMs + readMs + versions * deltaShare * importMsPerVersion);
-  return { importMs, compareMs: 2 * exportMs + readMs + walkMs };
 }
 
 /**

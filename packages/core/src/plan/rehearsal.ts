@@ -6,7 +6,13 @@
  */
 import type { MigrationId } from '../model/ids.ts';
 import type { ParallelPhase } from '../machines/parallel/phases.ts';
-import type { ArchiveReceipt, RegistryComparison, RegistryDifference, RegistrySystem } from '../ports/registry.ts';
+import type {
+  ArchiveReceipt,
+  CarriedReceipt,
+  RegistryComparison,
+  RegistryDifference,
+  RegistrySystem,
+} from '../ports/registry.ts';
 import type { Finding } from './finding.ts';
 
 export interface Rehearsal {
@@ -18,12 +24,14 @@ export interface Rehearsal {
   /** The throw-away ones. */
   readonly source: { readonly where: string; readonly system: RegistrySystem };
   readonly target: { readonly where: string; readonly system: RegistrySystem };
-  /** Of the plan that was made of the throw-away servers. */
+  /** Of the plan that was made of the throw-away servers, and of the migration's own load balancers. */
   readonly findings: readonly Finding[];
   /** In their order, as far as it came. */
   readonly phases: readonly { readonly phase: ParallelPhase; readonly tookMs: number }[];
   /** null: writes were never refused, or the comparison was not reached. */
   readonly freeze: RehearsedFreeze | null;
+  /** Roles, dynamic settings, owners and the like, which no archive holds; null: the import was not reached. */
+  readonly besides: CarriedReceipt | null;
   /** null: the comparison was not reached. */
   readonly losses: RehearsedLosses | null;
   /** null: it was not gone. */
@@ -66,26 +74,38 @@ export interface RehearsedWayBack {
 /** Freeze figures that a plan can be made with. */
 export type RehearsedFigures = Pick<RehearsedFreeze, 'importMs' | 'compareMs' | 'versions'>;
 
-export function didPass({ failure, losses, wayBack }: Pick<Rehearsal, 'failure' | 'losses' | 'wayBack'>): boolean {
+export function didPass({
+  findings,
+  failure,
+  losses,
+  wayBack,
+}: Pick<Rehearsal, 'findings' | 'failure' | 'losses' | 'wayBack'>): boolean {
   const allCameBack = wayBack?.kind === 'replayed' && wayBack.cameBack === wayBack.written;
-  return failure === null && losses?.unforeseenTotal === 0 && allCameBack;
+  const isBlocked = findings.some(({ level }) => level === 'blocking');
+  return failure === null && !isBlocked && losses?.unforeseenTotal === 0 && allCameBack;
 }
 
 /** What throw-away servers cannot show of a migration. */
 export function notRehearsed(facts: {
   readonly balancers: readonly string[];
+  /** Of them, whose own configuration was not checked, and why. */
+  readonly unchecked: readonly { readonly name: string; readonly why: string }[];
   readonly hasSmokeCommand: boolean;
-  /** null: the archive was given, and 2.x was not asked. */
-  readonly besides: { readonly roles: number; readonly settings: number } | null;
+  /** false: the archive was given, and 2.x was not asked for what no archive holds. */
+  readonly hasBesides: boolean;
+  /** How the migration's registries are asked: `registry-2 (OIDC, TLS)`. */
+  readonly access: readonly string[];
 }): readonly string[] {
-  const { balancers, hasSmokeCommand, besides } = facts;
-  const left =
-    besides === null
-      ? 'roles and dynamic settings: no archive holds them'
-      : `roles (${besides.roles}) and dynamic settings (${besides.settings}): no archive holds them`;
+  const { balancers, unchecked, hasSmokeCommand, hasBesides, access } = facts;
   return [
-    left,
-    `the configuration of ${balancers.join(' and ')}: others of the same kind stood in; plan checks the real one`,
+    ...(hasBesides ? [] : ['roles, dynamic settings and owners: no archive holds them, and 2.x was not asked']),
+    `reloads of ${balancers.join(' and ')}: others of the same kind stood in`,
+    ...unchecked.map(({ name, why }) => `the configuration of ${name}: it was not checked, ${why}`),
+    ...(access.length === 0
+      ? []
+      : [
+          `authentication and TLS of ${access.join(' and ')}: throw-away servers take anybody; plan asks the real ones`,
+        ]),
     'load: no client called meanwhile; another machine, database and network have other durations',
     ...(hasSmokeCommand ? ['the smoke command: it would have asked the registry of the configuration'] : []),
   ];

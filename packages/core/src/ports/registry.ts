@@ -153,6 +153,20 @@ export interface WalkOptions {
    * the id of a content stands for never changes. The walk has the same `sha256` as one that reads all.
    */
   readonly contentsOf?: string;
+  /** What was found stays at hand on this machine until the next walk, for `proveComplete` to hold an export against. */
+  readonly kept?: boolean;
+}
+
+/** What an export is held against. */
+export interface ProofOptions extends WalkOptions {
+  /** A walk that was `kept`: nothing is walked where it is still at hand, and the proof's census is that one. */
+  readonly walked?: RegistryCensus;
+}
+
+/** What reading a registry of 3.x back may leave out. */
+export interface CompareOptions {
+  /** An export of that registry, made after the import: bytes and references of contents are read from it, all else by the API. */
+  readonly contentsOf?: string;
 }
 
 /** The registry of release 2.x, reached directly. */
@@ -164,7 +178,7 @@ export interface OldRegistry {
   /** Streams an export into `file`, whole or not at all (written beside and renamed). Replaces an older one of that name. */
   exportTo(file: string, signal: StopSignal): Promise<ArchiveReceipt>;
   /** Walks, and holds the archive against it. Only of a registry that is frozen is the answer a proof. */
-  proveComplete(file: string, signal: StopSignal, options?: WalkOptions): Promise<CompletenessProof>;
+  proveComplete(file: string, signal: StopSignal, options?: ProofOptions): Promise<CompletenessProof>;
   readBesides(signal: StopSignal): Promise<BesidesArchive>;
   /**
    * Writes into 2.x what was written to 3.x, with the same ids. Harmless to repeat: what is there as it should be is
@@ -269,7 +283,12 @@ export interface NewRegistry {
   /** Harmless to repeat. */
   carry(besides: BesidesArchive, signal: StopSignal): Promise<CarriedReceipt>;
   /** @param file the archive that was imported, and what was foreseen of it; `carry` has been done */
-  compare(file: string, besides: BesidesArchive, signal: StopSignal): Promise<RegistryComparison>;
+  compare(
+    file: string,
+    besides: BesidesArchive,
+    signal: StopSignal,
+    options?: CompareOptions,
+  ): Promise<RegistryComparison>;
   /**
    * The same after `importDelta`, in one request where `compare` takes several for each version: 3.x is read from its own export,
    * into `snapshot`, and by the API only where the two archives differ. An export that leaves something out shows as a difference.

@@ -36,6 +36,11 @@ export async function archivedRecords(archive: RegistryArchive): Promise<RecordS
   return await records.seal();
 }
 
+/** By their ids. */
+export function contentRecords({ contents }: RegistryArchive): ReadonlyMap<number, RegistryRecord> {
+  return new Map(contents.map((content) => [content.contentId, contentRecord(content.contentId, content)]));
+}
+
 export function archivedVersion({ createdBy, artifactType, labels, properties, ...version }: ArchivedVersion) {
   return versionRecord({
     ...version,

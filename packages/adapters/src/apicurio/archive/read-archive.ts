@@ -51,8 +51,43 @@ export interface ArchiveSizes {
   readonly longestPathPart: { readonly entry: string; readonly bytes: number } | null;
 }
 
-/** @throws {KeyferryError} `registry.archive-invalid`, `file.unreadable` */
+/**
+ * The two that were read last. A freeze asks for the same two a dozen times, at seconds each for a large registry, while writers
+ * wait; both are in memory at once for their difference anyway.
+ */
+const atHand: { readonly identity: string; readonly archive: Promise<RegistryArchive> }[] = [];
+const atHandMax = 2;
+/** A soak of days needs none of them in memory. */
+const atHandMs = 10 * 60_000;
+let forgetting: NodeJS.Timeout | undefined;
+
+/** One that is replaced or written to meanwhile is read anew. @throws {KeyferryError} `registry.archive-invalid`, `file.unreadable` */
 export async function readArchive(file: string): Promise<RegistryArchive> {
+  const identity = await identityOf(file);
+  const at = atHand.findIndex((each) => each.identity === identity);
+  const archive = atHand[at]?.archive ?? readWhole(file);
+  if (at >= 0) atHand.splice(at, 1);
+  atHand.unshift({ identity, archive });
+  atHand.splice(atHandMax);
+  clearTimeout(forgetting);
+  forgetting = setTimeout(() => (atHand.length = 0), atHandMs).unref();
+  try {
+    return await archive;
+  } catch (error) {
+    const failed = atHand.findIndex((each) => each.archive === archive);
+    if (failed >= 0) atHand.splice(failed, 1);
+    throw error;
+  }
+}
+
+async function identityOf(file: string): Promise<string> {
+  const found = await stat(file, { bigint: true }).catch(() => null); // who opens it says why it cannot be read
+  if (found === null) return file;
+  const { ino, size, mtimeNs, ctimeNs } = found;
+  return [file, ino, size, mtimeNs, ctimeNs].join(' ');
+}
+
+async function readWhole(file: string): Promise<RegistryArchive> {
   const zip = await openArchive(file);
   try {
     const reader = new ArchiveReader(zip);

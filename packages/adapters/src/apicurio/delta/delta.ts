@@ -28,8 +28,26 @@ export interface ArchiveDelta {
   readonly refusal: string | null;
 }
 
+/** By the newer one: it is asked for before the import and after it, while writers wait. */
+const known = new WeakMap<
+  RegistryArchive,
+  { readonly older: RegistryArchive; readonly release: string; readonly delta: ArchiveDelta }
+>();
+
 export async function deltaBetween(base: string, file: string, release: TargetRelease): Promise<ArchiveDelta> {
   const [older, newer] = [await readArchive(base), await readArchive(file)];
+  const found = known.get(newer);
+  if (found?.older === older && found.release === release.version) return found.delta;
+  const delta = await findDelta(older, newer, release);
+  known.set(newer, { older, release: release.version, delta });
+  return delta;
+}
+
+async function findDelta(
+  older: RegistryArchive,
+  newer: RegistryArchive,
+  release: TargetRelease,
+): Promise<ArchiveDelta> {
   const [before, after] = [foreseeImport(older, release), foreseeImport(newer, release)];
   const held = await expectedRecords(older, before, null);
   try {

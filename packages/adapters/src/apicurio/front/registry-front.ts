@@ -6,6 +6,7 @@
  * compared where both releases have to hand out the same.
  */
 import { createHash } from 'node:crypto';
+import { getCACertificates } from 'node:tls';
 import {
   KeyferryError,
   type FrontWrite,
@@ -26,23 +27,53 @@ const bodyBytesMax = 64 * 1024 * 1024;
 interface Probe {
   readonly name: string;
   readonly request: HttpRequest;
+  /** Asked without the credentials of the configuration. */
+  readonly anonymous?: boolean;
   /** Bytes that must stay what they are. */
   readonly keepsBytes?: boolean;
   /** What is wrong about an answer whatever was seen before; null: nothing. */
   readonly judge?: (status: number, body: string) => string | null;
 }
 
-/** @param connection of the registry, whose endpoints the balancer's URL takes the place of */
-export function registryFront(connection: Omit<RegistryConnection, 'endpoints'>): RegistryFront {
+/**
+ * @param connection of the registry, whose endpoints the balancer's URL takes the place of
+ * @param authorities PEM of those that a balancer's URL is known by; by default those of the system
+ */
+export function registryFront(
+  connection: Omit<RegistryConnection, 'endpoints'>,
+  authorities: ReadonlyMap<string, string> = new Map(),
+): RegistryFront {
+  const { auth, oidc, ...nobody } = connection;
+  const hasCredentials = auth !== undefined || oidc !== undefined;
+  const withApi = async <T>(
+    of: Omit<RegistryConnection, 'endpoints'>,
+    url: string,
+    use: (api: RegistryApi) => Promise<T>,
+  ): Promise<T> => {
+    const tls = frontTls(connection.tls, authorities.get(url));
+    const api = new RegistryApi({ ...of, tls, endpoints: [url] }, '/apis');
+    try {
+      return await use(api);
+    } finally {
+      api.close();
+    }
+  };
   return {
     sample: (url, signal) => withApi(connection, url, (api) => takeSample(api, signal)),
     probe: (url, suite, release, sample, signal) =>
-      withApi(connection, url, async (api) => {
-        const probes = suite === 'clients' ? await clientProbes(api, release, sample, signal) : coreProbes(sample);
-        const outcomes: ProbeOutcome[] = [];
-        for (const probe of probes) outcomes.push(await ask(api, probe, signal));
-        return outcomes;
-      }),
+      withApi(connection, url, (api) =>
+        withApi(nobody, url, async (anonymous) => {
+          const probes =
+            suite === 'clients'
+              ? await clientProbes(api, release, sample, signal)
+              : coreProbes(sample, { hasCredentials });
+          const outcomes: ProbeOutcome[] = [];
+          for (const probe of probes) {
+            outcomes.push(await ask(probe.anonymous === true ? anonymous : api, probe, signal));
+          }
+          return outcomes;
+        }),
+      ),
     write: (url, name, signal) => withApi(connection, url, (api) => writeOne(api, name, signal)),
     holds: (url, { globalId, sha256 }, signal) =>
       withApi(connection, url, async (api) => {
@@ -52,17 +83,12 @@ export function registryFront(connection: Omit<RegistryConnection, 'endpoints'>)
   };
 }
 
-async function withApi<T>(
-  connection: Omit<RegistryConnection, 'endpoints'>,
-  url: string,
-  use: (api: RegistryApi) => Promise<T>,
-): Promise<T> {
-  const api = new RegistryApi({ ...connection, endpoints: [url] }, '/apis');
-  try {
-    return await use(api);
-  } finally {
-    api.close();
-  }
+/** A balancer has a certificate of its own; tokens still come from where the registry's authorities are known. */
+function frontTls(tls: RegistryConnection['tls'], authority: string | undefined): RegistryConnection['tls'] {
+  if (tls === undefined && authority === undefined) return undefined;
+  const { serverName: _ofTheRegistry, ca, ...client } = tls ?? {};
+  const known = authority === undefined ? getCACertificates('default') : [authority];
+  return { ...client, ca: [...known, ...(ca === undefined ? [] : [ca])].join('\n') };
 }
 
 async function writeOne(api: RegistryApi, name: string, signal: StopSignal): Promise<FrontWrite> {
@@ -113,6 +139,7 @@ async function clientProbes(
     { name: 'an artifact that is not there', request: { path: `${pathOf(nobody)}/meta` } },
     { name: 'a global id that is not there', request: { path: '/registry/v2/ids/globalIds/9007199254740' } },
     { name: 'a subject that is not there', request: { path: '/ccompat/v7/subjects/keyferry-nobody/versions' } },
+    ...accessProbes,
   ];
   for (const { group, artifact, version, globalId, contentId } of versions) {
     const path = pathOf({ group, artifact });
@@ -135,11 +162,41 @@ async function clientProbes(
 
 const nobody = { group: 'default', artifact: 'keyferry-nobody' };
 
-function coreProbes({ versions }: ProbeSample): readonly Probe[] {
+/** Who may what: a 3.x that was started without authentication answers all of this, and nobody would notice. */
+const accessProbes: readonly Probe[] = [
+  { name: 'rules of the admin API', request: { path: '/registry/v2/admin/rules' } },
+  {
+    name: 'rules of the admin API, without credentials',
+    request: { path: '/registry/v2/admin/rules' },
+    anonymous: true,
+  },
+  {
+    name: 'a search without credentials',
+    request: { path: '/registry/v2/search/artifacts?limit=1' },
+    anonymous: true,
+  },
+  {
+    name: 'a search by content without credentials',
+    request: {
+      method: 'POST',
+      path: '/registry/v2/search/artifacts?limit=1',
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from('{}'),
+    },
+    anonymous: true,
+  },
+];
+
+function coreProbes({ versions }: ProbeSample, access: { readonly hasCredentials: boolean }): readonly Probe[] {
   const headers = { 'content-type': 'application/json' };
   const draft = { content: '{}', contentType: 'application/json' };
   const created = { artifactId: 'keyferry-dry-run', artifactType: 'JSON', firstVersion: { content: draft } };
-  const dryRun = '/registry/v3/groups/default/artifacts?dryRun=true';
+  const dryRun = {
+    method: 'POST',
+    path: '/registry/v3/groups/default/artifacts?dryRun=true',
+    headers,
+    body: Buffer.from(JSON.stringify(created)),
+  } as const;
   const [first] = versions;
   const ofArtifact: Probe[] =
     first === undefined
@@ -156,15 +213,17 @@ function coreProbes({ versions }: ProbeSample): readonly Probe[] {
     ...ofArtifact,
     { name: 'groups of the v2 API', request: { path: '/registry/v2/groups?limit=1' }, judge: isOk },
     { name: 'subjects of ccompat v7', request: { path: '/ccompat/v7/subjects' }, judge: isOk },
-    {
-      name: 'a dry run of a write',
-      request: { method: 'POST', path: dryRun, headers, body: Buffer.from(JSON.stringify(created)) },
-      judge: isOk,
-    },
+    { name: 'a dry run of a write', request: dryRun, judge: isOk },
+    ...(access.hasCredentials
+      ? [{ name: 'a dry run of a write without credentials', request: dryRun, anonymous: true, judge: isRefused }]
+      : []),
   ];
 }
 
 const isOk = (status: number): string | null => (status >= 200 && status < 300 ? null : `answered ${status}`);
+
+const isRefused = (status: number): string | null =>
+  status === 401 || status === 403 ? null : `answered ${status}: anybody may write`;
 
 const isRelease =
   (release: 2 | 3) =>
@@ -201,7 +260,7 @@ async function ask(api: RegistryApi, { name, request, keepsBytes = false, judge 
     });
   } catch (error) {
     if (!(error instanceof KeyferryError) || signal.aborted) throw error;
-    if (error.code === 'store.auth-failed') return outcome(401, null, null);
+    if (error.code === 'store.auth-failed') return outcome(401, null, judge?.(401, '') ?? null);
     return outcome(null, null, error.message);
   }
 }

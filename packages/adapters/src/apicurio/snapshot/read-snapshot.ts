@@ -59,6 +59,20 @@ export async function readSnapshot(file: string): Promise<RecordSet> {
   }
 }
 
+/** Contents alone, by their ids. @throws {KeyferryError} `registry.archive-invalid` for anything that is not of a 3.x */
+export async function readContents(file: string): Promise<ReadonlyMap<number, RegistryRecord>> {
+  const zip = await openArchive(file);
+  const contents = new Map<number, RegistryRecord>();
+  try {
+    for await (const entity of readEntities(zip, file)) {
+      if (entity.kind === 'Content') contents.set(entity.facts.contentId, await contentOf(zip, entity, file));
+    }
+    return contents;
+  } finally {
+    zip.close();
+  }
+}
+
 export function referencesOf({ serializedReferences }: SnapshotFacts<'Content'>): readonly ContentReference[] {
   if (serializedReferences === null || serializedReferences === '') return [];
   return referencesSchema.parse(JSON.parse(serializedReferences));

@@ -49,11 +49,17 @@ export async function walkOld(
       } = await api.get(`/groups/${pathPart(id)}`, shapes.group2, signal);
       records.add(groupRecord(id, { ...group, owner, labels: properties }));
     });
-    const contentIds = new Set<number>();
+    const walked: Walked = { records, contentIds: new Set<number>(), versions: [] };
     await lanes.untilFailed(await listArtifacts(api, signal), async (artifact) => {
-      await walkArtifact(api, artifact, { records, contentIds }, signal);
+      await walkArtifact(api, artifact, walked, signal);
     });
-    await lanes.untilFailed([...contentIds], async (id) => {
+    // One request a version, so an artifact with thousands of them is no lane of its own.
+    await lanes.untilFailed(walked.versions, async ({ path, globalId }) => {
+      for (const { commentId, createdBy, ...comment } of await api.get(`${path}/comments`, shapes.comments2, signal)) {
+        records.add(commentRecord(globalId, commentId, { ...comment, owner: createdBy }));
+      }
+    });
+    await lanes.untilFailed([...walked.contentIds], async (id) => {
       records.add(known.get(id) ?? (await contentOf(api, id, signal)));
     });
     return await records.seal();
@@ -66,12 +72,13 @@ export async function walkOld(
 interface Walked {
   readonly records: RecordSet;
   readonly contentIds: Set<number>;
+  readonly versions: { readonly path: string; readonly globalId: number }[];
 }
 
 async function walkArtifact(
   api: RegistryApi,
   artifact: Artifact2,
-  { records, contentIds }: Walked,
+  { records, contentIds, versions }: Walked,
   signal: StopSignal,
 ): Promise<void> {
   const { groupId, artifactId, type } = artifact;
@@ -82,10 +89,7 @@ async function walkArtifact(
     const { createdBy: owner, labels, properties, ...facts } = listed;
     records.add(versionRecord({ ...facts, groupId, artifactId, owner, labels: mergedLabels(labels, properties) }));
     contentIds.add(facts.contentId);
-    const at = `${path}/versions/${pathPart(facts.version)}/comments`;
-    for (const { commentId, createdBy, ...comment } of await api.get(at, shapes.comments2, signal)) {
-      records.add(commentRecord(facts.globalId, commentId, { ...comment, owner: createdBy }));
-    }
+    versions.push({ path: `${path}/versions/${pathPart(facts.version)}`, globalId: facts.globalId });
   }
 }
 

@@ -6,6 +6,7 @@ import {
   registryNamedMax,
   type BesidesArchive,
   type ComparedByExport,
+  type CompareOptions,
   type Delta,
   type RegistryComparison,
   type RegistryCounts,
@@ -15,6 +16,7 @@ import {
 import { Lanes } from '../../lanes.ts';
 import type { RegistryApi } from '../api/registry-api.ts';
 import { readSystem } from '../api/system.ts';
+import { contentRecords } from '../archive/archived-records.ts';
 import { readArchive } from '../archive/read-archive.ts';
 import { deltaBetween } from '../delta/delta.ts';
 import { artifactKey } from '../delta/renewal.ts';
@@ -24,7 +26,7 @@ import { targetRelease } from '../foresee/target-release.ts';
 import { compareRecords, describeDifference, type RecordDifference } from '../records/compare-records.ts';
 import { defaultGroup, partsOf, type RegistryRecord } from '../records/records.ts';
 import type { RecordSet } from '../records/record-set.ts';
-import { readSnapshot } from '../snapshot/read-snapshot.ts';
+import { readContents, readSnapshot } from '../snapshot/read-snapshot.ts';
 import { exportTo } from '../transfer/export.ts';
 import { lanesMax } from '../v2/walk.ts';
 import { readBranch, walkArtifacts, walkNew } from './walk.ts';
@@ -34,11 +36,12 @@ export async function compare(
   file: string,
   besides: BesidesArchive,
   signal: StopSignal,
+  { contentsOf }: CompareOptions = {},
 ): Promise<RegistryComparison> {
   const startedAtMs = performance.now();
   const { expected, foreseen } = await expectedOf(api, file, besides, signal);
   try {
-    const found = await walkNew(api, signal);
+    const found = await walkNew(api, signal, contentsOf === undefined ? undefined : await readContents(contentsOf));
     try {
       const named = new NamedDifferences();
       for await (const difference of compareRecords(expected, found)) named.add(difference);
@@ -74,7 +77,8 @@ export async function compareByExport(
         else named.add(difference);
       }
       for (const each of await withoutOrderOfExport(api, branches, signal)) named.add(each);
-      await holdAgainstApi(api, expected, touched, named, signal);
+      const inBase = contentRecords(await readArchive(base));
+      await holdAgainstApi(api, { expected, touched, inBase }, named, signal);
       const { globalId: globalIdMax, contentId: contentIdMax } = exported.maxima;
       const found = { ...exported.counts, content: exported.counts.content - unused };
       const comparison = comparisonOf(named, foreseen, { expected: expected.counts, found }, startedAtMs);
@@ -134,11 +138,18 @@ async function isOrderOfExport(
   return JSON.stringify(versions) === JSON.stringify(expected.body['versions']);
 }
 
+interface Touched {
+  readonly expected: RecordSet;
+  /** Keys of artifacts that something came of. */
+  readonly touched: ReadonlySet<string>;
+  /** Contents of the base: the API was asked for their bytes then, and the export has them now. */
+  readonly inBase: ReadonlyMap<number, RegistryRecord>;
+}
+
 /** What the API says of artifacts that something came of is what is expected of them, both ways. */
 async function holdAgainstApi(
   api: RegistryApi,
-  expected: RecordSet,
-  touched: ReadonlySet<string>,
+  { expected, touched, inBase }: Touched,
   named: NamedDifferences,
   signal: StopSignal,
 ): Promise<void> {
@@ -147,7 +158,7 @@ async function holdAgainstApi(
     .map((key) => partsOf(key).parts)
     .map(([group = '', artifactId = '']) => ({ groupId: group === defaultGroup ? null : group, artifactId }))
     .filter(({ groupId }) => !isMisspeltDefault(groupId)); // no path leads to it
-  const walked = await walkArtifacts(api, artifacts, signal);
+  const walked = await walkArtifacts(api, artifacts, signal, inBase);
   try {
     for await (const difference of compareRecords(expected, walked)) {
       if (difference.kind === 'rivals') continue; // none of them is touched by a delta

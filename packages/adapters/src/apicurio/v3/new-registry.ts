@@ -55,7 +55,7 @@ export function openNewRegistry(connection: RegistryConnection): NewRegistry {
     },
     importDelta: (delta, scratch, signal) => importDelta(api, delta, scratch, signal),
     carry: (besides, signal) => carry(api, besides, signal),
-    compare: (file, besides, signal) => compare(api, file, besides, signal),
+    compare: (file, besides, signal, options) => compare(api, file, besides, signal, options),
     compareByExport: (delta, snapshot, signal) => compareByExport(api, delta, snapshot, signal),
     exportTo: exported,
     changesSince: async (snapshot, now, signal) => await changesSince(snapshot, await exported(now, signal)),

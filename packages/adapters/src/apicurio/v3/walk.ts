@@ -27,9 +27,16 @@ import { lanesMax } from '../v2/walk.ts';
 
 type Version3 = z.infer<typeof shapes.versions3>['versions'][number];
 
-/** @returns sealed; close it */
-export async function walkNew(api: RegistryApi, signal: StopSignal): Promise<RecordSet> {
-  return await walking(api, signal, async (walk) => {
+/**
+ * @param known contents as an export of this registry has them, by their ids: those are not read one by one
+ * @returns sealed; close it
+ */
+export async function walkNew(
+  api: RegistryApi,
+  signal: StopSignal,
+  known?: ReadonlyMap<number, RegistryRecord>,
+): Promise<RecordSet> {
+  return await walking(api, signal, known, async (walk) => {
     walk.add(await readRules(api, [], signal));
     await walk.lanes.untilFailed(await listGroups(api, signal), async (id) => {
       const group = await api.get(`/groups/${pathPart(id)}`, shapes.group3, signal);
@@ -45,12 +52,18 @@ export async function walkArtifacts(
   api: RegistryApi,
   artifacts: readonly Named[],
   signal: StopSignal,
+  known?: ReadonlyMap<number, RegistryRecord>,
 ): Promise<RecordSet> {
-  return await walking(api, signal, async (walk) => walk.artifacts(artifacts));
+  return await walking(api, signal, known, async (walk) => walk.artifacts(artifacts));
 }
 
-async function walking(api: RegistryApi, signal: StopSignal, work: (walk: Walk) => Promise<void>): Promise<RecordSet> {
-  const walk = new Walk(api, signal);
+async function walking(
+  api: RegistryApi,
+  signal: StopSignal,
+  known: ReadonlyMap<number, RegistryRecord> | undefined,
+  work: (walk: Walk) => Promise<void>,
+): Promise<RecordSet> {
+  const walk = new Walk(api, signal, known);
   try {
     await work(walk);
     return await walk.records.seal();
@@ -65,10 +78,13 @@ class Walk {
   readonly lanes = new Lanes(lanesMax);
   private readonly api: RegistryApi;
   private readonly signal: StopSignal;
+  private readonly known: ReadonlyMap<number, RegistryRecord>;
+  private readonly versions: { readonly artifact: Named; readonly version: Version3 }[] = [];
 
-  constructor(api: RegistryApi, signal: StopSignal) {
+  constructor(api: RegistryApi, signal: StopSignal, known: ReadonlyMap<number, RegistryRecord> = new Map()) {
     this.api = api;
     this.signal = signal;
+    this.known = known;
   }
 
   add(found: Iterable<RegistryRecord>): void {
@@ -80,8 +96,12 @@ class Walk {
     /** To the path of a version, of those that only DRAFT versions have. */
     const contents = new Map<number, string | undefined>();
     await this.lanes.untilFailed(artifacts, async (artifact) => await this.artifact(artifact, contents));
+    // One request a version, so an artifact with thousands of them is no lane of its own.
+    await this.lanes.untilFailed(this.versions, async ({ artifact, version }) =>
+      this.add(await commentsOf(api, artifact, version, signal)),
+    );
     await this.lanes.untilFailed([...contents], async ([id, draft]) =>
-      this.add([await contentOf(api, id, signal, draft)]),
+      this.add([this.known.get(id) ?? (await contentOf(api, id, signal, draft))]),
     );
   }
 
@@ -100,7 +120,7 @@ class Walk {
       const at = `${shapes.artifactPath(artifact)}/versions/${pathPart(version.version)}`;
       if (version.state !== 'DRAFT') contents.set(version.contentId, undefined);
       else if (!contents.has(version.contentId)) contents.set(version.contentId, at);
-      this.add(await commentsOf(api, artifact, version, signal));
+      this.versions.push({ artifact, version });
     }
   }
 }

@@ -35,7 +35,11 @@ function human({ plan, file }: ParallelPlanResult, context: ViewContext): string
     ['archive', `${archive.file}, ${bytesText(archive.bytes)}, sha256 ${archive.sha256.slice(0, 12)}`],
     ['complete', completeness(plan)],
     ['besides', besides(plan)],
-    ['next ids', `globalId ${plan.foresight.nextGlobalId}, contentId ${plan.foresight.nextContentId}`],
+    ...plan.besides.unreadable.slice(0, 10).map(({ what, why }) => ['', `not ${what}: ${why}`]),
+    [
+      'next ids',
+      `globalId ${plan.foresight.nextGlobalId}, contentId ${plan.foresight.nextContentId}: ids above that 2.x gave and deleted come again`,
+    ],
   ];
   const next = `keyferry apply ${file ?? migration}`;
   return [

@@ -49,6 +49,7 @@ function human(rehearsal: Rehearsal, context: ViewContext): string {
     '',
     ...freezeLines(rehearsal, context),
     ...lossLines(rehearsal, context),
+    ...besidesLines(rehearsal, context),
     palette.strong('Way back'),
     `  ${back}`,
     '',
@@ -66,6 +67,17 @@ function freezeLines({ freeze }: Rehearsal, { palette }: ViewContext): string[] 
   return [
     palette.strong(`Writes were refused for ${durationText(measuredMs)}, estimated ${durationText(estimatedMs)}`),
     `  of that the import ${durationText(importMs)}, the comparison ${durationText(compareMs)}`,
+    '',
+  ];
+}
+
+function besidesLines({ besides }: Rehearsal, { palette }: ViewContext): string[] {
+  if (besides === null) return [];
+  const { carriedTotal, notCarried } = besides;
+  return [
+    palette.strong('What no archive holds'),
+    `  of roles, settings, owners and labels ${countText(carriedTotal)} carried over, ${countText(notCarried.length)} not`,
+    ...notCarried.slice(0, 10).map(({ what, why }) => `    ${textForDisplay(what)}: ${textForDisplay(why)}`),
     '',
   ];
 }

@@ -7,6 +7,7 @@ import { textForDisplay } from '../layout/keys.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 import { freezeLines, freezeParts } from './freeze-table.ts';
+import { notCarriedLines } from './not-carried.ts';
 import { rollbackLines } from './rollback-table.ts';
 
 export const parallelStatusView: View<ParallelStatus> = {
@@ -58,6 +59,7 @@ export function statusLines(status: ParallelStatus, context: ViewContext): strin
     ...(phases.length === 0 ? [] : ['', palette.strong('Passed, and its evidence')]),
     ...indent(columns(phases, [{ align: 'left' }, { align: 'right' }, { align: 'left' }])),
     ...freezeLines(status, context),
+    ...notCarriedLines(status, context),
     '',
     palette.strong('Way back'),
     ...indent(rollbackLines(rollback)),

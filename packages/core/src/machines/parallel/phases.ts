@@ -46,7 +46,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
     traffic: 'v2-rw',
     checks:
       'an export is complete as far as a registry in use lets it be, and nothing is lost that was not accepted by name; with freeze.bulk, 3.x took it',
-    evidence: ['archive', 'completeness', 'foresight', 'repair', 'import', 'base'],
+    evidence: ['archive', 'completeness', 'contents', 'foresight', 'repair', 'import', 'base'],
   },
   freeze: {
     traffic: 'v2-ro',
@@ -61,7 +61,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   export: {
     traffic: 'v2-ro',
     checks:
-      'the archive holds all that a second walk shows, 2.x has stood still since the baseline, so that nobody writes past the balancers, and nothing is lost that was not accepted by name',
+      'the archive holds all that the walk of the baseline showed and nothing else, so that nobody wrote past the balancers meanwhile, and nothing is lost that was not accepted by name',
     evidence: ['archive', 'completeness', 'foresight', 'repair'],
   },
   import: {
@@ -72,7 +72,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   compare: {
     traffic: 'v2-ro',
     checks:
-      '3.x, read back whole, equals the archive less what was foreseen, and 2.x has stood still since the baseline',
+      '3.x, read back whole, equals the archive less what was foreseen, and a second walk shows that 2.x has stood still since the baseline',
     evidence: ['by-export', 'comparison', 'stillness', 'snapshot'],
   },
   'read-on-3': {

@@ -169,10 +169,18 @@ async function confirmOrStop({ course, options, engine }: Walk, phase: ParallelP
       migration,
       phase,
       checks,
+      meanwhile: meanwhileOf(course.state),
       command: `keyferry apply ${appliedAs}`,
     });
   }
   await course.take({ kind: 'confirm', by: options.by, atMs: engine.clock.nowMs() });
+}
+
+/** Nobody comes by until somebody does: `freeze.max` is kept by whoever applies next. */
+function meanwhileOf(state: ParallelState): string {
+  return isUndoneOnFailure(state)
+    ? 'writes are refused until somebody goes on or back'
+    : 'clients read and write as before meanwhile';
 }
 
 async function doPhase(walk: Walk, phase: Parameters<typeof acts>[0]): Promise<void> {

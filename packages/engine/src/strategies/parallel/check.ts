@@ -36,6 +36,38 @@ export function calling<T>({ engine, signal }: PhaseContext, what: string, call:
   return withRetry(engine, what, call, signal);
 }
 
+/**
+ * Both at once, for two registries that do not wait for each other. Where one fails the other is stopped, and waited for.
+ * @throws what failed first
+ */
+export async function together<A, B>(
+  context: PhaseContext,
+  one: (context: PhaseContext) => Promise<A>,
+  other: (context: PhaseContext) => Promise<B>,
+): Promise<readonly [A, B]> {
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort(context.signal.reason);
+  if (context.signal.aborted) stop();
+  context.signal.addEventListener('abort', stop);
+  const failures: unknown[] = [];
+  const guarded = async <T>(work: (context: PhaseContext) => Promise<T>): Promise<T> => {
+    try {
+      return await work({ ...context, signal: stopping.signal });
+    } catch (error) {
+      failures.push(error);
+      stopping.abort(error);
+      throw error;
+    }
+  };
+  try {
+    const [a, b] = await Promise.allSettled([guarded(one), guarded(other)]);
+    if (a.status === 'rejected' || b.status === 'rejected') throw failures[0];
+    return [a.value, b.value];
+  } finally {
+    context.signal.removeEventListener('abort', stop);
+  }
+}
+
 /** Every balancer, one after another: what the first one refuses, the others are not asked for. */
 export async function onEach<T>(
   context: PhaseContext,

@@ -5,7 +5,8 @@
  *     import    ├ the base is known, and nothing was tried: delta        what differs between both exports, and 3.x is not read
  *               ├ something was begun before: again                      3.x is walked and mended, whatever it holds
  *               └ nothing was begun: whole                               into an empty one
- *     compare   after a delta by an export of 3.x, and where something came by its API; else by a walk of all of it
+ *     compare   after a delta by an export of 3.x, and where something came by its API; else by a walk of all of it, which takes
+ *               the bytes of contents from an export of 3.x where all was imported at once
  *
  * A delta is tried once (SPEC R161): who finds that one was begun, or that it is refused, brings all of it `again`.
  */
@@ -25,14 +26,18 @@ import { files } from './workspace-files.ts';
 
 /** EVIDENCE `foresee/base`. */
 interface Base {
-  /** As 2.x wrote it, and what was imported of it. */
-  readonly exported: ArchiveReceipt;
+  /** Of the export: what was imported of it. */
   readonly imported: ArchiveReceipt;
   /** SHA-256 of the file of what was carried beside it. */
   readonly besides: string | null;
-  /** Nothing of a content was missing or another when it was held against a walk of 2.x. */
-  readonly contentsProven: boolean;
   readonly comparison: RegistryComparison;
+}
+
+/** EVIDENCE `foresee/contents`: of the export before the freeze. */
+interface ReadContents {
+  readonly sha256: string;
+  /** Nothing of a content was missing or another when it was held against a walk of 2.x. */
+  readonly proven: boolean;
 }
 
 /** EVIDENCE `import/way`. */
@@ -46,10 +51,7 @@ interface ImportWay {
 export async function importBase(context: PhaseContext): Promise<void> {
   const { engine, course, signal } = context;
   const { source, target, workspace } = engine.parallel;
-  const exported = await exportInUse(engine, workspace.path(files.foreseen), signal);
-  const { archive, completeness, contentsProven } = exported;
-  await course.keep('foresee', 'archive', archive);
-  await course.keep('foresee', 'completeness', completeness);
+  const archive = await exportBefore(context);
   const besides = await calling(context, 'read what no archive holds', () => source.readBesides(signal));
   await workspace.writeJson(files.foreseenBesides, besides);
   const imported = await foreseeArchive(context, archive, files.foreseenRepaired);
@@ -57,20 +59,28 @@ export async function importBase(context: PhaseContext): Promise<void> {
   await calling(context, 'carry what no archive holds', () => target.carry(besides, signal));
   const comparison = await calling(context, 'compare', () => target.compare(imported.file, besides, signal));
   await course.keep('foresee', 'base', {
-    exported: archive,
     imported,
     besides: await workspace.sha256(files.foreseenBesides),
-    contentsProven,
     comparison,
   } satisfies Base);
+}
+
+/** Of a registry in use, as whole as that can be. Contents that were read for it are not read again within the freeze. */
+export async function exportBefore({ engine, course, signal }: PhaseContext): Promise<ArchiveReceipt> {
+  const { workspace } = engine.parallel;
+  const { archive, completeness, contentsProven } = await exportInUse(engine, workspace.path(files.foreseen), signal);
+  await course.keep('foresee', 'archive', archive);
+  await course.keep('foresee', 'completeness', completeness);
+  await course.keep('foresee', 'contents', { sha256: archive.sha256, proven: contentsProven } satisfies ReadContents);
+  return archive;
 }
 
 /** For walks of 2.x within the freeze: contents that were read before it. undefined: all are read. */
 export async function knownContents({ engine, course }: PhaseContext): Promise<WalkOptions | undefined> {
   const { workspace } = engine.parallel;
-  const base = await course.evidence<Base>('foresee', 'base');
-  if (base?.contentsProven !== true) return undefined;
-  if ((await workspace.sha256(files.foreseen)) !== base.exported.sha256) return undefined;
+  const read = await course.evidence<ReadContents>('foresee', 'contents');
+  if (read?.proven !== true) return undefined;
+  if ((await workspace.sha256(files.foreseen)) !== read.sha256) return undefined;
   return { contentsOf: workspace.path(files.foreseen) };
 }
 
@@ -139,18 +149,35 @@ async function deltaAtHand(
 }
 
 /**
- * After a delta.
- * @returns null: there was none, or the export of 3.x does not show what is expected, so that the API has to
+ * 3.x against the archive. Leaves its snapshot, before 3.x takes a first write: what is written later is known by it. It is made
+ * before 3.x is read, so what came between the two would be a difference.
  */
-export async function compareDelta(
+export async function compareImported(
+  context: PhaseContext,
+  archive: ArchiveReceipt,
+  besides: BesidesArchive,
+): Promise<RegistryComparison> {
+  const { engine, course, signal } = context;
+  const { target, workspace } = engine.parallel;
+  const way = await course.evidence<ImportWay>('import', 'way');
+  const byExport = way?.way === 'delta' ? await compareDelta(context, archive, besides) : null;
+  if (byExport !== null) return byExport;
+  const file = workspace.path(files.snapshot);
+  const snapshot = await calling(context, 'export 3.x', () => target.exportTo(file, signal));
+  await course.keep('compare', 'snapshot', snapshot);
+  // What an export did not show, or nobody knows how it came there, is for the API alone to say.
+  const options = way === null ? { contentsOf: file } : {};
+  return await calling(context, 'compare', () => target.compare(archive.file, besides, signal, options));
+}
+
+/** @returns null: the export of 3.x does not show what is expected, so that the API has to */
+async function compareDelta(
   context: PhaseContext,
   archive: ArchiveReceipt,
   besides: BesidesArchive,
 ): Promise<RegistryComparison | null> {
   const { engine, course, signal } = context;
   const { target, workspace } = engine.parallel;
-  const way = await course.evidence<ImportWay>('import', 'way');
-  if (way?.way !== 'delta') return null;
   const delta = await deltaAtHand(context, archive, besides);
   if (typeof delta === 'string') return null;
   const { comparison, snapshot, walkedArtifacts } = await calling(context, 'compare', () =>

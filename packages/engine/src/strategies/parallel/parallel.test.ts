@@ -96,12 +96,12 @@ describe('applyParallel', () => {
   it.each([
     { failing: 'new.import', phase: 'import' },
     { failing: 'new.compare', phase: 'compare' },
-    { failing: 'old.prove', phase: 'export' },
+    { failing: 'old.besides', phase: 'export' },
     { failing: 'shift v2-ro', phase: 'freeze' },
     { failing: 'shift v3-ro', phase: 'read-on-3' },
   ] as const)('undoes the freeze when $failing fails', async ({ failing, phase }) => {
     const stage = new ParallelStage();
-    // The plan proves an export too.
+    // The plan asks for these too.
     const plan = await stage.plan();
     expect(await failureOf(stage.apply(plan, { failing }))).toMatchObject({
       code: 'parallel.undone',
@@ -277,7 +277,7 @@ describe('applyParallel', () => {
     await stage.apply(await stage.plan());
     const freeze = stage.calls.indexOf('shift v2-ro');
     const judged = stage.calls.slice(freeze).filter((name) => /^new\.(compare|export)/.test(name));
-    expect(judged).toEqual(['new.compare-by-export', 'new.compare', 'new.export']);
+    expect(judged).toEqual(['new.compare-by-export', 'new.export', 'new.compare']);
     expect(stage.missingIn('fresh')).toEqual([]);
   });
 

@@ -6,13 +6,16 @@ import type {
   ArchiveReceipt,
   BalancerOrigin,
   BesidesArchive,
+  CompletenessProof,
   FrontReceipt,
   ParallelPhase,
+  ProofOptions,
   RegistryCensus,
+  RegistryComparison,
 } from '@keyferry/core';
-import { calling, failCheck, leadTo, onEach, probeFronts, type PhaseContext } from './check.ts';
+import { calling, failCheck, leadTo, onEach, probeFronts, together, type PhaseContext } from './check.ts';
 import { foreseeArchive } from './foresee-archive.ts';
-import { bringAll, compareDelta, importBase, knownContents } from './imports.ts';
+import { bringAll, compareImported, exportBefore, importBase, knownContents } from './imports.ts';
 import { files } from './workspace-files.ts';
 
 type Doing = (context: PhaseContext) => Promise<void>;
@@ -51,6 +54,9 @@ async function prepare(context: PhaseContext): Promise<void> {
   }
   await course.keep('prepare', 'target', fresh);
   await adoptBalancers(context);
+  // What is wrong with a certificate or a user is found here, and not while writers wait.
+  const { front } = engine.parallel;
+  await onEach(context, 'ask 2.x through', ({ url }) => front.sample(url, signal));
 }
 
 /** The bytes that are there now go into the state before anything is written, and are never replaced there. */
@@ -69,12 +75,8 @@ async function adoptBalancers(context: PhaseContext): Promise<void> {
 export const originName = (balancer: string): string => `origins ${balancer}`;
 
 async function foresee(context: PhaseContext): Promise<void> {
-  const { engine, course, settings, signal } = context;
-  const { source, workspace } = engine.parallel;
-  if (settings.bulk) return await importBase(context);
-  const archive = await calling(context, 'export', () => source.exportTo(workspace.path(files.foreseen), signal));
-  await course.keep('foresee', 'archive', archive);
-  await foreseeArchive(context, archive, files.foreseenRepaired);
+  if (context.settings.bulk) return await importBase(context);
+  await foreseeArchive(context, await exportBefore(context), files.foreseenRepaired);
 }
 
 /** The act of the phases that do nothing but move traffic; where it goes is in the table of phases. */
@@ -98,7 +100,7 @@ async function baseline(context: PhaseContext): Promise<void> {
   const { engine, course, signal } = context;
   const { source } = engine.parallel;
   const known = await knownContents(context);
-  const census = await calling(context, 'walk 2.x', () => source.walk(signal, known));
+  const census = await calling(context, 'walk 2.x', () => source.walk(signal, { ...known, kept: true }));
   await course.keep('baseline', 'census', census);
   const [balancer] = engine.parallel.balancers;
   const { front } = engine.parallel;
@@ -108,12 +110,15 @@ async function baseline(context: PhaseContext): Promise<void> {
 }
 
 async function exportWhole(context: PhaseContext): Promise<void> {
-  const { engine, course, signal } = context;
+  const { engine, course } = context;
   const { source, workspace } = engine.parallel;
   const file = workspace.path(files.exported);
-  const archive = await calling(context, 'export', () => source.exportTo(file, signal));
-  const known = await knownContents(context);
-  const proof = await calling(context, 'prove the export', () => source.proveComplete(file, signal, known));
+  const [archive, besides] = await together(
+    context,
+    (each) => calling(each, 'export', () => source.exportTo(file, each.signal)),
+    (each) => calling(each, 'read what no archive holds', () => source.readBesides(each.signal)),
+  );
+  const proof = await proveExport(context, file);
   await course.keep('export', 'completeness', proof);
   await assertStill(context, proof.census);
   if (!proof.complete) {
@@ -121,9 +126,19 @@ async function exportWhole(context: PhaseContext): Promise<void> {
     const named = first === undefined ? '' : `: ${first.kind} ${first.name} ${first.what}`;
     failCheck(context, `the export lacks ${proof.missingTotal} of what the registry shows${named}`);
   }
-  const besides = await calling(context, 'read what no archive holds', () => source.readBesides(signal));
   await workspace.writeJson(files.besides, besides);
   await course.keep('export', 'archive', await foreseeArchive(context, archive, files.repaired));
+}
+
+/** Against the walk of the baseline. Where that does not fit, a walk of now says whether it is the export that lacks something. */
+async function proveExport(context: PhaseContext, file: string): Promise<CompletenessProof> {
+  const { engine, course, signal } = context;
+  const walked = await course.needed<RegistryCensus>('baseline', 'census');
+  const known = await knownContents(context);
+  const prove = (options?: ProofOptions) =>
+    calling(context, 'prove the export', () => engine.parallel.source.proveComplete(file, signal, options));
+  const proof = await prove({ ...known, walked });
+  return proof.complete ? proof : await prove(known);
 }
 
 async function assertStill(context: PhaseContext, now: RegistryCensus): Promise<void> {
@@ -155,30 +170,29 @@ async function importAll(context: PhaseContext): Promise<void> {
 }
 
 async function compare(context: PhaseContext): Promise<void> {
-  const { engine, course, signal } = context;
-  const { source, target, workspace } = engine.parallel;
+  const { engine, course } = context;
   const archive = await archiveAtHand(context);
   const besides = await besidesAtHand(context);
-  const byExport = await compareDelta(context, archive, besides);
-  const compared = byExport ?? (await calling(context, 'compare', () => target.compare(archive.file, besides, signal)));
-  await course.keep('compare', 'comparison', compared);
-  if (!compared.equal) {
-    const [first] = compared.differences;
-    const named = first === undefined ? '' : `, the first: ${first.kind} ${first.name} ${first.what}`;
-    failCheck(
-      context,
-      `3.x differs from the archive in ${compared.differencesTotal} entities that nobody foresaw${named}`,
-    );
-  }
   const known = await knownContents(context);
-  const now = await calling(context, 'walk 2.x', () => source.walk(signal, known));
+  const [, now] = await together(
+    context,
+    async (each) => await keepComparison(each, await compareImported(each, archive, besides)),
+    (each) => calling(each, 'walk 2.x', () => engine.parallel.source.walk(each.signal, known)),
+  );
   const before = await course.needed<RegistryCensus>('baseline', 'census');
   await course.keep('compare', 'stillness', { before: before.sha256, now: now.sha256 });
   await assertStill(context, now);
-  // Before 3.x takes a first write: what is written later is known by it.
-  if (byExport !== null) return;
-  const snapshot = await calling(context, 'export 3.x', () => target.exportTo(workspace.path(files.snapshot), signal));
-  await course.keep('compare', 'snapshot', snapshot);
+}
+
+async function keepComparison(context: PhaseContext, compared: RegistryComparison): Promise<void> {
+  await context.course.keep('compare', 'comparison', compared);
+  if (compared.equal) return;
+  const [first] = compared.differences;
+  const named = first === undefined ? '' : `, the first: ${first.kind} ${first.name} ${first.what}`;
+  failCheck(
+    context,
+    `3.x differs from the archive in ${compared.differencesTotal} entities that nobody foresaw${named}`,
+  );
 }
 
 async function readOnThree(context: PhaseContext): Promise<void> {

@@ -8,6 +8,7 @@ import {
   planId,
   plannedPhases,
   plannedRollback,
+  registryNamedMax,
   type ApiUse,
   type BesidesArchive,
   type CompletenessProof,
@@ -48,7 +49,9 @@ export async function planParallel(
     given === null
       ? await exportInUse(engine, file, signal)
       : { archive: await archives.receipt(given), completeness: null, contentsProven: false };
+  const besidesAtMs = engine.clock.monotonicMs();
   const besides = await calling('read what no archive holds', () => source.readBesides(signal));
+  const besidesMs = engine.clock.monotonicMs() - besidesAtMs;
   const foresight = await archives.foresee(await chosenArchive(engine, settings, file), fresh.version);
   const used: ApiUse[] = [];
   let hasLogs = false;
@@ -67,14 +70,14 @@ export async function planParallel(
       foresight.expected.version,
     )) ?? null;
   // As it will be within the freeze: contents that were read before it, and found equal, are not read again.
-  const walked =
-    settings.bulk && contentsProven
-      ? await calling('walk 2.x', () => source.walk(signal, { contentsOf: file }))
-      : completeness?.census;
+  const walk = contentsProven
+    ? await calling('walk 2.x', () => source.walk(signal, { contentsOf: file }))
+    : (completeness?.census ?? null);
   const freeze = estimateFreeze({
-    walkMs: walked?.tookMs ?? held.tookMs,
-    exportMs: archive.tookMs,
-    versions: archive.counts.version,
+    walk,
+    exportMs: given === null ? archive.tookMs : null,
+    besidesMs: Math.round(besidesMs),
+    counts: archive.counts,
     balancers: balancers.length,
     rehearsed,
     bulk: settings.bulk,
@@ -102,7 +105,7 @@ export async function planParallel(
     archive,
     completeness,
     foresight,
-    besides: besidesCounts(besides),
+    besides: besidesOf(besides),
     gone: used.filter(({ prefix }) => apisGone.includes(prefix)),
     settings: translation,
     deletions,
@@ -126,12 +129,13 @@ async function chosenArchive(
   return into.file;
 }
 
-function besidesCounts({ roles, settings, owners, groupLabels }: BesidesArchive): ParallelPlan['besides'] {
+function besidesOf({ roles, settings, owners, groupLabels, unreadable }: BesidesArchive): ParallelPlan['besides'] {
   return {
     roles: roles.length,
     settings: settings.length,
     owners: owners.length,
     groupLabels: groupLabels.length,
+    unreadable: unreadable.slice(0, registryNamedMax),
   };
 }
 
@@ -173,7 +177,8 @@ function freezeFindings(totalMs: number, { freeze: { maxMs }, bulk }: ParallelSe
   ];
 }
 
-function balancerFindings(name: string, complaints: readonly string[]): readonly Finding[] {
+/** @param complaints of `LoadBalancer.rehearse` */
+export function balancerFindings(name: string, complaints: readonly string[]): readonly Finding[] {
   if (complaints.length === 0) return [];
   return [
     finding('balancer.unfit', {

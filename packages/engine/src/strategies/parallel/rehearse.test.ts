@@ -2,6 +2,7 @@
  * Goal: a rehearsal says passed only where a migration would have come through and back, and says where it would not.
  * Method: the stage of strategy `parallel` as the throw-away servers; no client writes to it but the rehearsal itself.
  */
+import { finding } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { ParallelStage } from '../../../testing/parallel-stage.ts';
 
@@ -45,6 +46,19 @@ describe('a rehearsal', () => {
       });
     },
   );
+
+  it('names what the throw-away 2.x did not take, and does not pass where an own load balancer is not fit', async () => {
+    const stage = quietStage();
+    stage.notFilled = ['role alice: the throw-away 2.x did not take it'];
+    expect(await stage.rehearse(held)).toMatchObject({
+      passed: true,
+      besides: { carriedTotal: 0, notCarried: [] },
+      notRehearsed: stage.notFilled,
+    });
+    const unfit = quietStage();
+    unfit.ownFindings = [finding('balancer.unfit', { count: 1, detail: 'edge: mode tcp', fix: 'mend it' })];
+    expect(await unfit.rehearse(held)).toMatchObject({ passed: false, failure: null, findings: unfit.ownFindings });
+  });
 
   it('does not pass where 3.x holds what nobody foresaw', async () => {
     const stage = quietStage();

@@ -12,6 +12,9 @@ import {
   isKeyferryError,
   KeyferryError,
   type ArchiveReceipt,
+  type CarriedReceipt,
+  type DeltaReceipt,
+  type Finding,
   type FrontWrite,
   type ImportReceipt,
   type ParallelPlan,
@@ -34,8 +37,10 @@ import { readParallelStatus, type ParallelStatus } from './status.ts';
 export interface RehearsalOptions extends RunOptions {
   /** What 2.x is filled with. */
   readonly archive: ArchiveReceipt;
-  /** Into the throw-away 2.x, which has to be empty. */
-  readonly fill: (file: string, signal: StopSignal) => Promise<ImportReceipt>;
+  /** Into the throw-away 2.x, which has to be empty. @returns what it did not take, each a fact for people */
+  readonly fill: (file: string, signal: StopSignal) => Promise<readonly string[]>;
+  /** Of the migration's own load balancers. */
+  readonly findings: readonly Finding[];
   readonly accept: readonly string[];
   readonly by: string;
   readonly notRehearsed: readonly string[];
@@ -52,12 +57,13 @@ export async function rehearseParallel(
 ): Promise<Rehearsal> {
   const { clock } = engine;
   const startedAtMs = clock.nowMs();
-  await options.fill(options.archive.file, options.signal);
+  const notFilled = await options.fill(options.archive.file, options.signal);
   const plan = await planParallel(engine, settings, { archive: null, signal: options.signal });
   const failure = await applyWhole(engine, settings, plan, options);
   const there = await readParallelStatus(engine, settings, []);
   const wayBack = failure === null ? await goBack(engine, settings, options) : undoneBy(there);
   const losses = lossesOf(there);
+  const findings = [...plan.findings, ...options.findings];
   const { file, bytes, sha256, counts } = options.archive;
   return {
     migration: settings.migration,
@@ -66,14 +72,15 @@ export async function rehearseParallel(
     archive: { file, bytes, sha256, counts },
     source: plan.source,
     target: { where: plan.target.where, system: plan.target.system },
-    findings: plan.findings,
+    findings,
     phases: (there.state?.passed ?? []).map(({ phase, beganAtMs, atMs }) => ({ phase, tookMs: atMs - beganAtMs })),
     freeze: freezeOf(there, plan),
+    besides: carriedOf(there),
     losses,
     wayBack,
     failure,
-    notRehearsed: options.notRehearsed,
-    passed: didPass({ failure, losses, wayBack }),
+    notRehearsed: [...notFilled, ...options.notRehearsed],
+    passed: didPass({ findings, failure, losses, wayBack }),
   };
 }
 
@@ -157,6 +164,11 @@ function freezeOf(there: ParallelStatus, plan: ParallelPlan): Rehearsal['freeze'
     compareMs: compared.atMs - compared.beganAtMs,
     versions: plan.archive.counts.version,
   };
+}
+
+function carriedOf(there: ParallelStatus): CarriedReceipt | null {
+  const delta = evidenceOf(there, 'import', 'delta') as DeltaReceipt | null;
+  return delta?.carried ?? (evidenceOf(there, 'import', 'carried') as CarriedReceipt | null);
 }
 
 function lossesOf(there: ParallelStatus): RehearsedLosses | null {

@@ -1,0 +1,106 @@
+/**
+ * Walks of one registry of 2.x, timed and told by their census; the one that was kept is what an export is held against.
+ *
+ *     walk (kept) ──► records on disk ──► prove: an export held against them     nothing is asked of 2.x
+ *     walk        ──► closed              prove: walks first
+ *
+ * While writers wait a walk is most of what they wait for, so none is made whose answer is known. That nobody wrote between a walk
+ * and its export is the next walk's to say, as it is for everything after the export (SPEC R165).
+ */
+import {
+  registryNamedMax,
+  type CompletenessProof,
+  type ProofOptions,
+  type RegistryCensus,
+  type RegistryDifference,
+  type StopSignal,
+  type WalkOptions,
+} from '@keyferry/core';
+import type { RegistryApi } from '../api/registry-api.ts';
+import { archivedRecords, contentRecords } from '../archive/archived-records.ts';
+import { readArchive, type RegistryArchive } from '../archive/read-archive.ts';
+import { compareRecords, describeDifference } from '../records/compare-records.ts';
+import type { RecordSet } from '../records/record-set.ts';
+import { walkOld } from './walk.ts';
+
+interface Walked {
+  /** Sealed; to be closed. */
+  readonly records: RecordSet;
+  readonly census: RegistryCensus;
+}
+
+export class Walks {
+  private readonly api: RegistryApi;
+  private kept: Walked | null = null;
+
+  constructor(api: RegistryApi) {
+    this.api = api;
+  }
+
+  async walk(signal: StopSignal, options: WalkOptions = {}): Promise<RegistryCensus> {
+    this.close();
+    const walked = await this.walked(signal, options);
+    if (options.kept === true) this.kept = walked;
+    else walked.records.close();
+    return walked.census;
+  }
+
+  /** The export leaves out what it cannot write, and answers 200: only the registry itself can say what should be there. */
+  async prove(file: string, signal: StopSignal, options: ProofOptions = {}): Promise<CompletenessProof> {
+    const archive = await readArchive(file);
+    const { records, census } = this.takeKept(options.walked) ?? (await this.walked(signal, options));
+    try {
+      const archived = await archivedRecords(archive);
+      try {
+        const missing = [...faultsOf(archive)];
+        let missingTotal = missing.length;
+        for await (const difference of compareRecords(records, archived)) {
+          const said = describeDifference(difference);
+          missingTotal += said.length;
+          missing.push(...said.slice(0, registryNamedMax - missing.length));
+        }
+        return { complete: missingTotal === 0, census, missing, missingTotal };
+      } finally {
+        archived.close();
+      }
+    } finally {
+      records.close();
+    }
+  }
+
+  /** Harmless to repeat. */
+  close(): void {
+    this.kept?.records.close();
+    this.kept = null;
+  }
+
+  /** Once, as whoever asks a second time was not content with it. */
+  private takeKept(wanted: RegistryCensus | undefined): Walked | null {
+    const { kept } = this;
+    if (kept === null || kept.census.sha256 !== wanted?.sha256) return null;
+    this.kept = null;
+    return kept;
+  }
+
+  private async walked(signal: StopSignal, { contentsOf }: WalkOptions): Promise<Walked> {
+    const [startedAtMs, requestsBefore] = [performance.now(), this.api.requests];
+    const known = contentsOf === undefined ? undefined : contentRecords(await readArchive(contentsOf));
+    const records = await walkOld(this.api, signal, known);
+    try {
+      const tookMs = Math.round(performance.now() - startedAtMs);
+      return { records, census: await records.census(this.api.requests - requestsBefore, tookMs) };
+    } catch (error) {
+      records.close();
+      throw error;
+    }
+  }
+}
+
+/** Entries that cannot be read: what they were of is said by the difference that they make, if they make one. */
+function faultsOf({ faults }: RegistryArchive): readonly RegistryDifference[] {
+  return faults.slice(0, registryNamedMax).map(({ entry, detail }) => ({
+    kind: entry.startsWith('content/') ? 'content' : 'version',
+    name: entry,
+    what: `cannot be read from the archive: ${detail}`,
+  }));
+}
