@@ -8,8 +8,9 @@ import { assertInOrder } from './all-migrations.ts';
 import { isPlanFile } from './apply-subject.ts';
 import type { CommandRun } from './command-run.ts';
 import { holderText, thisMachine } from './lock-holder.ts';
+import { assertInstances } from './instances-named.ts';
 import { usageError } from './usage-error.ts';
-import { loadAdapters, loadEngine, openConfig, withState } from './wiring.ts';
+import { loadAdapters, loadEngine, openConfig, withMigration, withState } from './wiring.ts';
 
 /** What functions would leave out in silence is refused. @throws {KeyferryError} `usage.invalid` */
 export function assertForFunctions(flags: Readonly<Record<'finalize' | 'chunks-max', unknown>>): void {
@@ -21,12 +22,13 @@ export function assertForFunctions(flags: Readonly<Record<'finalize' | 'chunks-m
   );
 }
 
-/** @throws {KeyferryError} `usage.invalid`; what `submitPlan` and `followFunctions` fail with */
-export async function submitAndFollow(
-  run: CommandRun,
-  subject: string,
-  accept: readonly string[],
-): Promise<FollowResult> {
+interface SubmitFlags {
+  readonly accept?: string[] | undefined;
+  readonly 'confirm-gone'?: string[] | undefined;
+}
+
+/** @throws {KeyferryError} `usage.invalid`; what `confirmGone`, `submitPlan` and `followFunctions` fail with */
+export async function submitAndFollow(run: CommandRun, subject: string, flags: SubmitFlags): Promise<FollowResult> {
   if (!isPlanFile(subject)) {
     throw usageError(
       `--runner lambda applies a reviewed plan, and ${subject} is a migration`,
@@ -36,7 +38,7 @@ export async function submitAndFollow(
   const { openPlanFile } = await loadAdapters();
   const reader = await openPlanFile(subject);
   try {
-    return await submit(run, reader, subject, accept);
+    return await submit(run, reader, subject, flags);
   } finally {
     await reader.close();
   }
@@ -46,7 +48,7 @@ async function submit(
   run: CommandRun,
   reader: PlanReader,
   subject: string,
-  accept: readonly string[],
+  { accept = [], 'confirm-gone': gone = [] }: SubmitFlags,
 ): Promise<FollowResult> {
   const { plan } = reader;
   const { config } = await openConfig(run);
@@ -60,6 +62,8 @@ async function submit(
       'keep it in a table:   state: { dynamodb: { table: keyferry, region: eu-west-1 } }   in the configuration',
     );
   }
+  // Before functions announce a mode: they wait for whoever is not named.
+  if (gone.length > 0) await nameGone(run, plan.migration, gone);
   const deadLettersMax = config.migrations[plan.migration]?.runLimits.deadLettersMax ?? 0;
   const { followFunctions, submitPlan } = await loadEngine();
   return await withState(run, config, async (env) => {
@@ -74,5 +78,16 @@ async function submit(
       }
       throw error;
     }
+  });
+}
+
+/** At the switch, to which submitting itself needs no way. */
+async function nameGone(run: CommandRun, migration: string, gone: readonly string[]): Promise<void> {
+  const { confirmGone } = await loadEngine();
+  await withMigration(run, migration, async ({ engine, spec }) => {
+    assertInstances(spec, 'apply', gone);
+    if (engine.online === undefined) return;
+    const { place } = engine.online;
+    await run.reading(confirmGone(engine, place, place.where, gone));
   });
 }

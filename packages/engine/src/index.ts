@@ -9,6 +9,7 @@ export { applyDualRead, type OnlineApplyResult, type OnlineOptions } from './str
 export { cutOverDualRead, type OnlineCutoverResult } from './strategies/dual-read/cutover.ts';
 export { finalizeDualRead, type OnlineFinalizeResult } from './strategies/dual-read/finalize.ts';
 export { rollBackDualRead, type OnlineRollbackResult } from './strategies/dual-read/rollback.ts';
+export { confirmGone } from './confirm-gone.ts';
 export { readOnlineStatus, type OnlineStatus } from './strategies/dual-read/status.ts';
 export { readPrimaryStatus, type PrimaryStatus } from './replicate/primary-status.ts';
 export type { InstanceStatus } from './instance-status.ts';

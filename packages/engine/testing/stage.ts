@@ -6,7 +6,6 @@
 import {
   keyFromText,
   keyToText,
-  unlimited,
   type DeadLetter,
   type FeedNotice,
   type LockState,
@@ -53,6 +52,7 @@ import {
   type TailSlice,
   type WokenTailSlice,
 } from '../src/index.ts';
+import { memorySpec } from './memory-spec.ts';
 import { Kernel } from './sim/kernel.ts';
 import { MemoryPlan } from './sim/memory-plan.ts';
 import { Prng } from './sim/prng.ts';
@@ -105,31 +105,7 @@ export class Stage {
     const nowMs = (): number => this.kernel.nowMs;
     this.source = new MemoryStore({ name: 'old', nowMs, ...options.source });
     this.target = new MemoryStore({ name: 'new', nowMs, ...options.target });
-    this.spec = {
-      migration,
-      strategy: 'offline',
-      sourceStore: 'old',
-      targetStore: 'new',
-      rule,
-      transform: null,
-      program: null,
-      onConflict: 'keep-target',
-      prune: false,
-      inScope: () => true,
-      guards: { deleteShareMax: 0.1, deletesMax: 1000 },
-      keepBefore: true,
-      requireEmpty: null,
-      workers: 2,
-      limits: { chunkKeysMax: 10, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
-      runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
-      planMaxAgeMs: 86_400_000,
-      isSensitive: () => false,
-      configDigest: 'config',
-      rulesDigest: 'rules',
-      selection: null,
-      keyferryVersion: '0.1.0',
-      ...options.spec,
-    };
+    this.spec = memorySpec({ strategy: 'offline', rule, onConflict: 'keep-target', ...options.spec });
   }
 
   /** Puts `src/NAME` = value for each entry. */

@@ -4,7 +4,11 @@
  *     npm run sim:online                                 the first 100,000 histories (seeds 1 to 25,000)
  *     npm run sim:online -- --histories 1000000          a million; goes on with what is missing of them
  *     npm run sim:online -- --from 250001                as many, from another seed on
+ *     npm run sim:online -- --by functions               as many of migrations that functions do
+ *     npm run sim:online -- --work trees                 of applications that use directories and keys in order
  *     npm run sim:online -- --report                     what ran of this code, and nothing else
+ *     npm run sim:online -- --seed 17335                 one seed, with its trace
+ *     npm run sim:online -- --seed 17335 --shrink        where it fails: the fewest faults with which it does, and their trace
  *
  * A slice that came to its end is written down before the next one begins (seed-ledger.ts), so that whoever stops it loses
  * seconds. A seed that fails does not end the campaign; its exit code is 1, now and in each report, until the code is
@@ -17,7 +21,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { KeyferryError } from '@keyferry/core';
 import type { SliceAsked, SliceDone } from './campaign-worker.ts';
-import { keyNames } from './online-world.ts';
+import { keyNames, type OnlineWorldOptions } from './online-world.ts';
+import { shrinkSeed } from './replay.ts';
+import { runOnlineSeed } from './run-online-seed.ts';
 import { appendToLedger, digestOfCode, rangesOf, readLedger, slicesLeft, type Slice } from './seed-ledger.ts';
 
 const sliceSeeds = 50;
@@ -31,13 +37,30 @@ const { values } = parseArgs({
     workers: { type: 'string', default: String(availableParallelism()) },
     ledger: { type: 'string', default: `${root}.cache/online-seeds.jsonl` },
     report: { type: 'boolean', default: false },
+    by: { type: 'string', default: 'machine' },
+    work: { type: 'string', default: 'keys' },
+    seed: { type: 'string' },
+    shrink: { type: 'boolean', default: false },
   },
 });
 const ledger = values.ledger;
-const code = digestOfCode(root);
+const variant = { by: oneOf('by', ['machine', 'functions']), work: oneOf('work', ['keys', 'trees']) };
+const code = `${digestOfCode(root)}${values.by === 'machine' && values.work === 'keys' ? '' : ` by ${values.by}, ${values.work}`}`;
 
-if (!values.report) await runCampaign();
-report();
+if (values.seed !== undefined) await replay({ ...variant, seed: whole(values.seed, 'seed') });
+else {
+  if (!values.report) await runCampaign();
+  report();
+}
+
+async function replay(options: OnlineWorldOptions): Promise<void> {
+  const shrunk = values.shrink ? await shrinkSeed(options) : null;
+  const result = shrunk?.result ?? (await runOnlineSeed({ ...options, keepTrace: true }));
+  const faults = shrunk === null ? `${result.faults} faults` : `${shrunk.faults.size} of ${shrunk.drawn} faults`;
+  const broke = result.violations.length === 0 ? ['nothing was broken'] : result.violations;
+  process.stdout.write(`${[...result.trace, `seed ${options.seed}, ${faults}:`, ...broke].join('\n')}\n`);
+  if (result.violations.length > 0) process.exitCode = 1;
+}
 
 async function runCampaign(): Promise<void> {
   const from = whole(values.from, 'from');
@@ -51,7 +74,7 @@ async function runCampaign(): Promise<void> {
     // Errors' stacks are a third of what a seed costs; a failure is replayed with them.
     const child = fork(worker, { execArgv: ['--conditions=keyferry-source', '--stack-trace-limit=0'] });
     for (let slice = left.shift(); slice !== undefined; slice = left.shift()) {
-      const done = await ask(child, slice);
+      const done = await ask(child, { ...variant, ...slice });
       for (const { text } of done.failures) process.stdout.write(`${text}\n`);
       const failed = done.failures.map(({ seed }) => seed);
       appendToLedger(ledger, {
@@ -107,6 +130,12 @@ function report(): void {
     ].join('\n'),
   );
   if (failed.length > 0) process.exitCode = 1;
+}
+
+function oneOf<T extends string>(option: 'by' | 'work', names: readonly T[]): T {
+  const name = names.find((each) => each === values[option]);
+  if (name !== undefined) return name;
+  throw new RangeError(`--${option} is ${names.join(' or ')}, and not ${values[option]}`);
 }
 
 function whole(text: string, option: string): number {

@@ -2,15 +2,23 @@
  * The rules of the online protocol as switches. Every one is on; with one off, a seed must break a property. Each is
  * broken where it lives: in what a store does, in what the controller is told, in what an instance assumes.
  */
-import type {
-  OnlineSource,
-  OnlineTarget,
-  RegistrationRecord,
-  Switch,
-  SwitchEntry,
-  SwitchEpoch,
-  TargetEntry,
-  OnlineTargetRecord,
+import {
+  noCounts,
+  type OnlineSource,
+  type OnlineTarget,
+  type Position,
+  type RegistrationRecord,
+  type StateEntry,
+  type StateItems,
+  type StateKind,
+  type StateStore,
+  type StateVersion,
+  type Switch,
+  type SwitchEntry,
+  type SwitchEpoch,
+  type TargetEntry,
+  type OnlineTargetRecord,
+  type Verification,
 } from '@keyferry/core';
 import { counterKey } from './tree-names.ts';
 
@@ -33,6 +41,12 @@ export interface OnlineRules {
   readonly treeInBoth: boolean;
   /** A number is taken from the counter that was read, and from no other (R112). Off: from whatever it is by then. */
   readonly counterCompared: boolean;
+  /** Functions copy once `migrating` stands in the switch (R67). Off: as soon as `draining` does. */
+  readonly copyBehindFreeze: boolean;
+  /** Functions lead applications to `settled` by a proof (R68). Off: they take it for given. */
+  readonly settleByProof: boolean;
+  /** Whoever slept is shut out of its chunk and of its attempt (R65). Off: what it still sends is taken. */
+  readonly fences: boolean;
 }
 
 export const allOnlineRules: OnlineRules = {
@@ -45,6 +59,9 @@ export const allOnlineRules: OnlineRules = {
   drain: true,
   treeInBoth: true,
   counterCompared: true,
+  copyBehindFreeze: true,
+  settleByProof: true,
+  fences: true,
 };
 
 /** The source as instances use it. */
@@ -101,6 +118,42 @@ export function controllersSwitch(rules: OnlineRules, place: Switch): Switch {
       }));
     },
   });
+}
+
+/** The switch as a function that copies reads it: without the rule, as if the source were frozen once instances are told. */
+export function copiersSwitch(rules: OnlineRules, place: Switch): Switch {
+  if (rules.copyBehindFreeze) return place;
+  return changed(place, {
+    read: async () => {
+      const entry = await place.read();
+      if (entry?.value.mode !== 'draining' || entry.value.heldFrom !== 'legacy') return entry;
+      return { ...entry, value: { ...entry.value, mode: 'migrating', frozenAt: 'not yet' as Position } };
+    },
+  });
+}
+
+/** The state as a function that compares reads it: without the rule, as if all were compared and in agreement. */
+export function verifiersState(rules: OnlineRules, state: StateStore, nowMs: () => number): StateStore {
+  if (rules.settleByProof) return state;
+  const proof = (): Verification => ({
+    number: 1,
+    startedAtMs: nowMs(),
+    sourcePosition: '',
+    targetPosition: '',
+    ended: { atMs: nowMs(), verdict: 'agree', deviations: 0 },
+  });
+  async function read<K extends StateKind>(kind: K, scope: string, id: string): Promise<StateEntry<K> | null> {
+    const entry = await state.read(kind, scope, id);
+    if (kind === 'verification') {
+      return { id, version: entry?.version ?? ('none' as StateVersion), item: proof() as StateItems[K] };
+    }
+    if (kind !== 'migration' || entry === null) return entry;
+    const item = entry.item as StateItems['migration'];
+    const isUnderWay = item.phase === 'applying' || item.phase === 'applied';
+    const proven = isUnderWay ? { ...item, phase: 'verified', counts: item.counts ?? noCounts } : item;
+    return { ...entry, item: proven as StateItems[K] };
+  }
+  return changed(state, { read });
 }
 
 /** `whole` with some of its members replaced; its own methods keep their `this`. */

@@ -3,7 +3,14 @@
  * everybody, instances of the client and commands of the engine, each a process of its own.
  */
 import { openClient, type OnlineClient } from '@keyferry/client';
-import { keyFromText, unlimited, type MigrationId, type MigrationSpec } from '@keyferry/core';
+import {
+  keyFromText,
+  type Message,
+  type MigrationSpec,
+  type Mode,
+  type StateItems,
+  type StateKind,
+} from '@keyferry/core';
 import {
   allRules,
   MemoryScratch,
@@ -16,6 +23,7 @@ import type { Engine } from '@keyferry/engine';
 import {
   calm,
   drawClimate,
+  Faults,
   Kernel,
   Limbo,
   Prng,
@@ -29,15 +37,17 @@ import {
   allOnlineRules,
   controllersSwitch,
   controllersTarget,
+  copiersSwitch,
   sourceUnder,
   targetUnder,
+  verifiersState,
   type OnlineRules,
 } from './online-rules.ts';
+import { dualReadSpec } from './dual-read-spec.ts';
 import { overNetwork } from './over-network.ts';
 import { nothing, Tally, type HistoryId } from './tally.ts';
 import { treeKeys } from './tree-names.ts';
 
-export const migration = 'shop' as MigrationId;
 export const keyNames = ['app/a', 'app/b', 'app/c', 'app/d'] as const;
 
 /** Requests that live for seconds would make every barrier last for minutes: all times are a fiftieth of the kernel's usual. */
@@ -47,6 +57,8 @@ const stallScale = 1 / 20;
 /** The longest that a late request, or one of a process that stopped, is under way: 60 s of the weather's time. */
 const requestLifeMs = 60_000 * timeScale + 100;
 const leaseMs = 500;
+/** With functions that ask at each tick, and leases of crashed ones that have to end. */
+const scheduledEventsMax = 1_000_000;
 /** Longer than an operation of an instance that slept can be under way, and longer than any sleep. */
 const barrierTimeoutMs = 9000;
 
@@ -69,6 +81,10 @@ export interface OnlineWorldOptions {
   readonly keepTrace?: boolean;
   /** What the application does: with keys and lists of them, or with a tree and a queue. Default `keys`. */
   readonly work?: 'keys' | 'trees';
+  /** Who copies, and leads the application on: commands of a machine, or functions on a schedule. Default `machine`. */
+  readonly by?: 'machine' | 'functions';
+  /** These happen and no others, of the faults that are drawn; null: all do. */
+  readonly faults?: ReadonlySet<number> | null;
 }
 
 export class OnlineWorld {
@@ -81,6 +97,10 @@ export class OnlineWorld {
   readonly target: MemoryStore;
   readonly spec: MigrationSpec;
   readonly work: 'keys' | 'trees';
+  readonly by: 'machine' | 'functions';
+  readonly faults: Faults;
+  /** No faults happen any more. */
+  isCalm = false;
   /** Each has a history. */
   readonly keys: readonly [string, ...string[]];
   readonly violations: string[] = [];
@@ -90,6 +110,7 @@ export class OnlineWorld {
   readonly dead = new Set<string>();
   /** Begun so far: each may have cleared the target. */
   rollbacks = 0;
+  /** Of machines, where it can be seen whether one is dead. */
   readonly processes = new Map<string, SimProcess>();
   private readonly climate: Climate;
   private readonly limbo: Limbo;
@@ -98,22 +119,26 @@ export class OnlineWorld {
   private readonly targetHoldsSwitch: boolean;
   private started = 0;
 
-  constructor({ seed, rules = {}, keepTrace = false, work = 'keys' }: OnlineWorldOptions) {
+  constructor(options: OnlineWorldOptions) {
+    const { seed, rules = {}, keepTrace = false, work = 'keys', by = 'machine', faults = null } = options;
+    this.faults = new Faults(faults);
     this.work = work;
+    this.by = by;
     this.keys = work === 'trees' ? treeKeys : keyNames;
     this.prng = new Prng(`online ${seed}`);
-    this.kernel = new Kernel(keepTrace);
+    this.kernel = by === 'machine' ? new Kernel(keepTrace) : new Kernel(keepTrace, scheduledEventsMax);
     this.rules = { ...allOnlineRules, ...rules };
     this.climate = { ...drawClimate(this.prng.fork('climate')), compacted: 0, interrupt: 0, jam: 0 };
-    this.weather = new QuickWeather(this.prng.fork('weather'), this.climate);
+    this.weather = new QuickWeather(this.prng.fork('weather'), this.climate, this.faults);
     this.limbo = new Limbo(this.kernel, this.prng.fork('limbo'));
     const nowMs = (): number => this.kernel.nowMs;
     this.tally = new Tally(nowMs, (line) => this.kernel.trace(line));
-    const { absentGuard, tombstoneGuard } = this.rules;
+    const { absentGuard, tombstoneGuard, fences } = this.rules;
     this.source = new MemoryStore({ name: 'old', nowMs });
-    this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, absentGuard, tombstoneGuard } });
+    const guards = { absentGuard, tombstoneGuard, fence: fences, epoch: fences };
+    this.target = new MemoryStore({ name: 'new', nowMs, rules: { ...allRules, ...guards } });
     this.targetHoldsSwitch = this.prng.fork('switch').chance(0.5);
-    this.spec = specOf();
+    this.spec = dualReadSpec({ instancesMin: 1, barrierTimeoutMs, requestLifeMs }, 2);
     for (const name of this.keys) {
       const id = this.prng.fork(name).chance(0.7) ? this.tally.next() : nothing;
       this.tally.begin(name, id);
@@ -132,10 +157,12 @@ export class OnlineWorld {
 
   /** No faults from now on: what has to come to an end does. */
   calmDown(): void {
+    this.isCalm = true;
     this.weather.change(calm);
   }
 
-  startProcess(what: string): SimProcess {
+  /** @param isSeen false: nobody can tell whether it lives, as of a function */
+  startProcess(what: string, isSeen = true): SimProcess {
     this.started += 1;
     const name = `${what}-${this.started}`;
     const { kernel, weather, limbo, prng } = this;
@@ -146,7 +173,7 @@ export class OnlineWorld {
       random,
       random.between(-400, 400),
     );
-    this.processes.set(name, process);
+    if (isSeen) this.processes.set(name, process);
     return process;
   }
 
@@ -166,18 +193,30 @@ export class OnlineWorld {
     });
   }
 
-  engineIn(process: SimProcess): Engine {
+  /** @param as what reads the switch and the state with a rule of its own. @param onMessage sees each as it is emitted */
+  engineIn(
+    process: SimProcess,
+    as: 'machine' | 'dispatch' | 'backfill' | 'verify' = 'machine',
+    onMessage: (message: Message) => void = () => undefined,
+  ): Engine {
     const { rules } = this;
+    const place = controllersSwitch(rules, this.place());
+    const state = as === 'verify' ? verifiersState(rules, this.state, () => this.kernel.nowMs) : this.state;
     return {
       source: overNetwork(process, 'source', this.source),
       target: overNetwork(process, 'target', this.target),
-      state: overNetwork(process, 'state', this.state),
+      state: overNetwork(process, 'state', state),
       scratch: new MemoryScratch({ pageKeysMax: 2 }),
       clock: process.clock,
       random: process.random,
-      host: { emit: ({ code }) => this.note(code) },
+      host: {
+        emit: (message) => {
+          this.note(message.code);
+          onMessage(message);
+        },
+      },
       online: {
-        place: overNetwork(process, 'switch', controllersSwitch(rules, this.place())),
+        place: overNetwork(process, 'switch', as === 'backfill' ? copiersSwitch(rules, place) : place),
         source: overNetwork(process, 'source', this.source.onlineSource()),
         target: overNetwork(process, 'target', controllersTarget(rules, this.onlineTarget())),
       },
@@ -188,8 +227,17 @@ export class OnlineWorld {
     return new MemorySwitch(this.switchData);
   }
 
+  async mode(): Promise<Mode> {
+    return (await this.place().read())?.value.mode ?? 'legacy';
+  }
+
+  /** As it is in the state, without the weather. */
+  async item<K extends StateKind>(kind: K, scope: string, id: string): Promise<StateItems[K] | null> {
+    return (await this.state.read(kind, scope, id))?.item ?? null;
+  }
+
   onlineTarget() {
-    return this.target.onlineTarget(migration, this.targetHoldsSwitch ? this.switchData : null);
+    return this.target.onlineTarget(this.spec.migration, this.targetHoldsSwitch ? this.switchData : null);
   }
 
   /** For how long what nobody answered may still happen. */
@@ -201,32 +249,3 @@ export class OnlineWorld {
 export const valueOf = (id: HistoryId): string => `v${id}`;
 export const idOf = (value: Uint8Array | undefined): HistoryId =>
   value === undefined ? nothing : Number(Buffer.from(value).toString().slice(1));
-
-function specOf(): MigrationSpec {
-  const prefix = keyFromText('app/');
-  return {
-    migration,
-    strategy: 'dual-read',
-    online: { instancesMin: 1, barrierTimeoutMs, requestLifeMs },
-    sourceStore: 'old',
-    targetStore: 'new',
-    rule: { sourcePrefix: prefix, targetPrefix: prefix },
-    transform: null,
-    program: null,
-    onConflict: 'fail',
-    prune: false,
-    inScope: () => true,
-    guards: { deleteShareMax: 0.1, deletesMax: 1000 },
-    keepBefore: true,
-    requireEmpty: 'prefix',
-    workers: 2,
-    limits: { chunkKeysMax: 2, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
-    runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
-    planMaxAgeMs: 86_400_000,
-    isSensitive: () => false,
-    configDigest: 'config',
-    rulesDigest: 'rules',
-    selection: null,
-    keyferryVersion: '0.1.0',
-  };
-}

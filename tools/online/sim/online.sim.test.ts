@@ -2,8 +2,10 @@
  * Goal: no order of crashes, sleeps, lost answers and late requests makes an application that takes part in a migration see
  * anything that one store could not have shown it, loses what it wrote, or leaves the migration stuck (SPEC I13 to I15).
  * Method: many seeds, each a whole migration under dual-read: the real engine and real instances of the client in virtual
- * time, forward or back and forth, every history tested for linearizability. KEYFERRY_SIM_SEED=N runs one and prints its
- * trace, KEYFERRY_SIM_SEEDS=N so many, KEYFERRY_SIM_FROM=N from there on.
+ * time, forward or back and forth, every history tested for linearizability; in some of them functions on a schedule do what
+ * a machine does in the others. KEYFERRY_SIM_SEED=N runs one and prints its trace, KEYFERRY_SIM_SEEDS=N so many,
+ * KEYFERRY_SIM_FROM=N from there on. What fails is replayed, and brought down to the faults that it needs, by
+ * `npm run sim:online -- --seed N --shrink`.
  */
 import { describe, expect, it } from 'vitest';
 import { describeOnlineFailure, runOnlineSeed } from './run-online-seed.ts';
@@ -16,6 +18,8 @@ const seedsPerTest = 50;
 const failuresShown = 5;
 /** With an application that uses trees. */
 const treeSeeds = Number(process.env['KEYFERRY_SIM_TREE_SEEDS'] ?? 40);
+/** With functions. */
+const functionSeeds = Number(process.env['KEYFERRY_SIM_FUNCTION_SEEDS'] ?? 40);
 
 const mustBeSeen = [
   'apply returned',
@@ -98,17 +102,48 @@ describe.runIf(only === undefined)('online migrations', () => {
     for (let seed = from; seed < from + treeSeeds; seed += 1) {
       const result = await runOnlineSeed({ seed, work: 'trees' });
       for (const [what, count] of result.seen) met.set(what, (met.get(what) ?? 0) + count);
-      if (result.violations.length > 0) failures.push(describeOnlineFailure(result));
+      if (result.violations.length > 0) failures.push(describeOnlineFailure(result, { work: 'trees' }));
     }
     expect(failures.slice(0, failuresShown).join('\n')).toBe('');
     const mustBeMet = ['tree', 'append', 'consume', 'client.tree-unfinished', 'rollback returned', 'finalize returned'];
     expect(mustBeMet.filter((what) => !met.has(what))).toEqual([]);
   }, 600_000);
 
-  it('are the same each time that they are run', async () => {
-    const hashes = [await runOnlineSeed({ seed: 7 }), await runOnlineSeed({ seed: 7 })].map(
-      ({ traceHash }) => traceHash,
-    );
-    expect(new Set(hashes).size).toBe(1);
-  });
+  it('keep every promise where functions copy, and lead the application on', async () => {
+    const failures: string[] = [];
+    const met = new Map<string, number>();
+    for (let seed = from; seed < from + functionSeeds; seed += 1) {
+      const result = await runOnlineSeed({ seed, by: 'functions' });
+      for (const [what, count] of result.seen) met.set(what, (met.get(what) ?? 0) + count);
+      if (result.violations.length > 0) failures.push(describeOnlineFailure(result, { by: 'functions' }));
+    }
+    expect(failures.slice(0, failuresShown).join('\n')).toBe('');
+    const mustBeMet = [
+      'functions settled',
+      'finalize returned',
+      'rollback returned',
+      'dispatch crashed',
+      'backfill crashed',
+      'verify crashed',
+      'killed at its deadline',
+      'slept past its leases',
+      'delivered twice',
+      'paused by a barrier',
+      'helped from a machine',
+      'named gone',
+    ];
+    expect(mustBeMet.filter((what) => !met.has(what))).toEqual([]);
+  }, 600_000);
+
+  it('keep every promise where a dispatch sleeps until functions have settled, and then meets a step of somebody else', async () => {
+    expect((await runOnlineSeed({ seed: 52, by: 'functions' })).violations).toEqual([]);
+  }, 60_000);
+
+  it.each([{ by: 'machine' }, { by: 'functions' }] as const)(
+    'are the same each time that they are run by $by',
+    async ({ by }) => {
+      const runs = [await runOnlineSeed({ seed: 7, by }), await runOnlineSeed({ seed: 7, by })];
+      expect(new Set(runs.map(({ traceHash }) => traceHash)).size).toBe(1);
+    },
+  );
 });

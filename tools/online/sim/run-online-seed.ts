@@ -11,9 +11,11 @@ import {
   rollBackDualRead,
   type Engine,
 } from '@keyferry/engine';
-import { describeError, MemoryPlan, Stuck, type SimProcess } from '@keyferry/engine/testing';
+import { describeError, MemoryPlan, Stuck, type Ending } from '@keyferry/engine/testing';
+import { FunctionsCourse, type CommandOptions } from './functions-course.ts';
 import { Instances } from './instances.ts';
-import { idOf, migration, OnlineWorld, type OnlineWorldOptions } from './online-world.ts';
+import { idOf, OnlineWorld, type OnlineWorldOptions } from './online-world.ts';
+import { Schedule } from './schedule.ts';
 
 export interface OnlineSeedResult {
   readonly seed: number;
@@ -22,6 +24,8 @@ export interface OnlineSeedResult {
   readonly traceHash: string;
   readonly events: number;
   readonly histories: number;
+  /** Faults that were drawn. */
+  readonly faults: number;
   readonly trace: readonly string[];
 }
 
@@ -41,13 +45,19 @@ export async function runOnlineSeed(options: OnlineWorldOptions): Promise<Online
     traceHash: kernel.traceHash(),
     events: kernel.eventCount,
     histories: world.keys.length,
+    faults: world.faults.count,
     trace: kernel.lines,
   };
 }
 
-export function describeOnlineFailure({ seed, violations }: OnlineSeedResult): string {
+/** With the command that runs it again, and brings it down to the faults that it needs. */
+export function describeOnlineFailure(
+  { seed, violations }: OnlineSeedResult,
+  { work = 'keys', by = 'machine' }: Pick<OnlineWorldOptions, 'work' | 'by'> = {},
+): string {
   const lines = violations.slice(0, 5).map((violation) => `  ${violation}`);
-  return [`seed ${seed} broke something:`, ...lines, `  npm run test:sim -- --seed ${seed} tools/online`].join('\n');
+  const replay = `npm run sim:online -- --seed ${seed} --work ${work} --by ${by} --shrink`;
+  return [`seed ${seed} broke something:`, ...lines, `  ${replay}`].join('\n');
 }
 
 type Command = 'apply' | 'cutover' | 'finalize' | 'rollback';
@@ -70,6 +80,10 @@ const expectedCodes: ReadonlySet<Code> = new Set<Code>([
   // What a controller that died had sent took effect after all.
   'switch.moved',
   'migration.finalized',
+  // Who follows functions is told of another attempt, of a pause, or of what a refusal said.
+  'run.stopped',
+  'run.paused',
+  'functions.refused',
 ]);
 
 const placesMax = 3;
@@ -78,10 +92,12 @@ const triesInAll = 14;
 
 class Scenario {
   private readonly world: OnlineWorld;
+  private readonly functions: FunctionsCourse;
   private archive: MemoryPlan | null = null;
 
   constructor(world: OnlineWorld) {
     this.world = world;
+    this.functions = new FunctionsCourse(world, (name, work) => this.command(name, work));
   }
 
   async play(): Promise<void> {
@@ -90,11 +106,14 @@ class Scenario {
     const places = Array.from({ length: 2 + world.prng.fork('places').below(placesMax - 1) }, (_, i) =>
       instances.keepOne(`app${i}`),
     );
-    const end = await this.walk();
+    const schedule = world.by === 'functions' ? new Schedule(world) : null;
+    schedule?.start();
+    const end = schedule === null ? await this.walk() : await this.walkByFunctions();
     world.calmDown();
     await world.kernel.sleep(300);
     instances.end();
     await Promise.all(places);
+    await schedule?.end();
     await world.kernel.sleep(6 * world.requestLifeMs);
     await this.judge(end, instances);
   }
@@ -117,6 +136,25 @@ class Scenario {
     }
   }
 
+  private async walkByFunctions(): Promise<Command> {
+    const { world, functions } = this;
+    for (let round = 1; ; round += 1) {
+      const prng = world.prng.fork(`round ${round}`);
+      await world.kernel.sleep(prng.below(500));
+      const isLast = round === 3;
+      const mindMs = !isLast && prng.chance(0.3) ? prng.between(1000, 30_000) : null;
+      const isLed = await functions.lead(prng, mindMs);
+      await world.kernel.sleep(prng.below(600));
+      if (isLed && (isLast || prng.chance(0.65))) {
+        await this.bring('finalize');
+        return 'finalize';
+      }
+      await this.bring('rollback');
+      functions.forget();
+      if (prng.chance(0.5)) return 'rollback';
+    }
+  }
+
   /** Runs a command until it has come to its end; what dies is followed by another one. */
   private async bring(command: Command): Promise<void> {
     const { world } = this;
@@ -130,16 +168,10 @@ class Scenario {
   }
 
   private async run(command: Command): Promise<boolean> {
-    const { world } = this;
-    const process = world.startProcess(command);
-    const ending = await process.run(() => this.do(command, process));
-    world.note(`${command} ${ending.kind === 'failed' ? describeError(ending.error) : ending.kind}`);
+    const ending = await this.command(command, (engine, options) => this.do(command, engine, options));
     if (ending.kind === 'returned') return ending.value;
     if (ending.kind === 'crashed') return false;
     const code = ending.error instanceof KeyferryError ? ending.error.code : null;
-    if (code === null || !expectedCodes.has(code)) {
-      world.violate(`${process.name} failed: ${describeError(ending.error)} ${String((ending.error as Error).stack)}`);
-    }
     // It came to its end behind a lost answer: what a repeat says is that there is nothing left to do.
     if (command === 'finalize') return code === 'migration.finalized';
     if (command !== 'rollback' || !(await this.isBack(code))) return false;
@@ -148,25 +180,43 @@ class Scenario {
   }
 
   private async isBack(code: Code | null): Promise<boolean> {
-    return code === 'phase.not-allowed' && ((await this.world.place().read())?.value.mode ?? 'legacy') === 'legacy';
+    return code === 'phase.not-allowed' && (await this.world.mode()) === 'legacy';
   }
 
-  private async do(command: Command, process: SimProcess): Promise<boolean> {
+  /** One process of an operator's, who knows whose processes are dead. */
+  private async command<T>(
+    name: string,
+    work: (engine: Engine, options: CommandOptions) => Promise<T>,
+  ): Promise<Ending<T>> {
+    const { world } = this;
+    const process = world.startProcess(name);
+    const ending = await process.run(async () => {
+      const engine = world.engineIn(process);
+      const registered = (await engine.online?.place.registrations()) ?? [];
+      const confirmGone = [...world.dead].filter((dead) => registered.some(({ value }) => value.instance === dead));
+      if (confirmGone.length > 0) world.note('named gone');
+      const options = {
+        holder: process.name,
+        command: process.name,
+        // Nobody knows of a function whether it lives: its lock is waited for.
+        lockTimeoutMs: world.by === 'machine' ? 0 : 30_000,
+        holderIsGone: ({ holder }: { readonly holder: string }) => world.processes.get(holder)?.isDead === true,
+        signal: process.signal,
+        confirmGone,
+      };
+      return await work(engine, options);
+    });
+    world.note(`${name} ${ending.kind === 'failed' ? describeError(ending.error) : ending.kind}`);
+    const code = ending.kind === 'failed' && ending.error instanceof KeyferryError ? ending.error.code : null;
+    if (ending.kind === 'failed' && (code === null || !expectedCodes.has(code))) {
+      world.violate(`${process.name} failed: ${describeError(ending.error)} ${String((ending.error as Error).stack)}`);
+    }
+    return ending;
+  }
+
+  private async do(command: Command, engine: Engine, options: CommandOptions): Promise<boolean> {
     const { world } = this;
     const { spec } = world;
-    const engine = world.engineIn(process);
-    const registered = (await engine.online?.place.registrations()) ?? [];
-    // An operator who looked knows whose process is dead.
-    const confirmGone = [...world.dead].filter((name) => registered.some(({ value }) => value.instance === name));
-    if (confirmGone.length > 0) world.note('named gone');
-    const options = {
-      holder: process.name,
-      command: process.name,
-      lockTimeoutMs: 0,
-      holderIsGone: ({ holder }: { readonly holder: string }) => world.processes.get(holder)?.isDead === true,
-      signal: process.signal,
-      confirmGone,
-    };
     switch (command) {
       case 'apply': {
         const archive = this.archive ?? (await planned(engine, spec));
@@ -179,7 +229,7 @@ class Scenario {
         await cutOverDualRead(engine, spec, options);
         return true;
       case 'finalize':
-        await finalizeDualRead(engine, spec, { ...options, by: process.name });
+        await finalizeDualRead(engine, spec, { ...options, by: options.holder });
         return true;
       case 'rollback':
         world.rollbacks += 1;
@@ -199,7 +249,7 @@ class Scenario {
     for await (const page of world.onlineTarget().list(prefixRange(keyFromText('app/'))))
       for (const { key, record } of page) if (back || record === null) left.push(key);
     if (left.length > 0) world.violate(`the target still holds, of keyferry's or of applications', ${left.join(', ')}`);
-    const marker = await world.target.control(migration).readDone();
+    const marker = await world.target.control(world.spec.migration).readDone();
     if ((marker === null) !== back) world.violate('the done marker is not what it should be');
   }
 }

@@ -7,7 +7,7 @@
 import { keyFromText, type Message } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { bytes, crowdedStage } from './crowd.ts';
-import { DualReadStage } from './dual-read-stage.ts';
+import { DualReadStage, requestLifeMs, silent } from './dual-read-stage.ts';
 
 describe('functions', () => {
   it('lead applications from the source to settled, and the last one raises the epoch', async () => {
@@ -92,6 +92,19 @@ describe('functions', () => {
     expect(dispatched.why).toContain('give it a timeout of 15 s at least');
     expect(await stage.mode()).toBe('legacy');
     expect(await stage.invoke('dispatch')).toMatchObject({ online: { mode: 'migrating' } });
+    await crowd.end();
+  });
+
+  it('have the time to outlive one that was named gone, before they hold writes', async () => {
+    const { stage, crowd } = await crowdedStage();
+    await stage.place().writeRegistration({ ...silent, goneAt: '2026-01-01T00:00:00.000Z' }, 'absent');
+    await stage.submit();
+    const dispatched = await stage.invoke('dispatch', {}, 18_000);
+    expect(dispatched).toMatchObject({ outcome: 'stopped', online: null });
+    expect(dispatched.why).toContain('give it a timeout of 20 s at least');
+    const longer = await stage.invoke('dispatch');
+    expect(longer).toMatchObject({ online: { mode: 'migrating' } });
+    expect(longer.online?.writesHeldMs).toBeLessThan(requestLifeMs);
     await crowd.end();
   });
 

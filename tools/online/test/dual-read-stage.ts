@@ -8,11 +8,12 @@ import { VirtualClock } from '@keyferry/client/testing';
 import {
   keyFromText,
   keyToText,
-  unlimited,
+  type InstanceId,
   type Message,
-  type MigrationId,
   type MigrationSpec,
   type OnlineSource,
+  type RegistrationRecord,
+  type SwitchEpoch,
 } from '@keyferry/core';
 import { MemoryScratch, MemoryStateStore, MemoryStore, MemorySwitch, MemorySwitchData } from '@keyferry/core/testing';
 import {
@@ -32,11 +33,20 @@ import {
   type RunOptions,
 } from '@keyferry/engine';
 import { MemoryPlan } from '@keyferry/engine/testing';
+import { dualReadSpec, keyPrefix } from '../sim/dual-read-spec.ts';
 
-const migration = 'shop' as MigrationId;
 /** Of instances, and as the migration says. */
 export const requestLifeMs = 5000;
-const prefix = keyFromText('app/');
+const prefix = keyFromText(keyPrefix);
+/** What an instance leaves at the switch that died without a word. */
+export const silent: RegistrationRecord = {
+  instance: 'silent.1' as InstanceId,
+  acknowledged: 0 as SwitchEpoch,
+  renewals: 1,
+  leaseMs: 3000,
+  since: 'long ago',
+  goneAt: null,
+};
 export const text = (value: Uint8Array | undefined): string | undefined =>
   value === undefined ? undefined : Buffer.from(value).toString();
 
@@ -67,36 +77,7 @@ export class DualReadStage {
     const nowMs = (): number => this.clock.nowMs();
     this.source = new MemoryStore({ name: 'old', nowMs });
     this.target = new MemoryStore({ name: 'new', nowMs });
-    this.spec = {
-      migration,
-      strategy: 'dual-read',
-      online: {
-        instancesMin: 2,
-        barrierTimeoutMs: 10_000,
-        requestLifeMs,
-        ...spec,
-      },
-      sourceStore: 'old',
-      targetStore: 'new',
-      rule: { sourcePrefix: prefix, targetPrefix: prefix },
-      transform: null,
-      program: null,
-      onConflict: 'fail',
-      prune: false,
-      inScope: () => true,
-      guards: { deleteShareMax: 0.1, deletesMax: 1000 },
-      keepBefore: true,
-      requireEmpty: 'prefix',
-      workers: 2,
-      limits: { chunkKeysMax: 5, chunkBytesMax: 1_000_000, createRowsMax: 1_000_000 },
-      runLimits: { ...unlimited, deadLettersMax: 1000, functions: 1 },
-      planMaxAgeMs: 86_400_000,
-      isSensitive: () => false,
-      configDigest: 'config',
-      rulesDigest: 'rules',
-      selection: null,
-      keyferryVersion: '0.1.0',
-    };
+    this.spec = dualReadSpec({ instancesMin: 2, barrierTimeoutMs: 10_000, requestLifeMs, ...spec }, 5);
   }
 
   openClient(name: string): Promise<OnlineClient> {
@@ -107,7 +88,7 @@ export class DualReadStage {
       uniqueId: () => id,
       switch: new MemorySwitch(this.heldSwitch),
       source: this.source.onlineSource(),
-      target: this.target.onlineTarget(migration, this.heldSwitch),
+      target: this.target.onlineTarget(this.spec.migration, this.heldSwitch),
       clock: this.clock,
       leaseMs: 3000,
       requestLifeMs,
@@ -198,7 +179,7 @@ export class DualReadStage {
 
   async tombstones(): Promise<readonly string[]> {
     const found: string[] = [];
-    for await (const page of this.target.onlineTarget(migration).list({ start: prefix, end: null })) {
+    for await (const page of this.target.onlineTarget(this.spec.migration).list({ start: prefix, end: null })) {
       for (const { key, record } of page) if (record === null) found.push(key);
     }
     return found;
@@ -228,7 +209,7 @@ export class DualReadStage {
       online: {
         place: new MemorySwitch(this.heldSwitch),
         source: isSourceUnable ? null : (source ?? this.source.onlineSource()),
-        target: this.target.onlineTarget(migration, this.heldSwitch),
+        target: this.target.onlineTarget(this.spec.migration, this.heldSwitch),
       },
     };
     const options = { holder: name, command: name, lockTimeoutMs: 0, holderIsGone: () => true };

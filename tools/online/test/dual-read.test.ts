@@ -7,7 +7,7 @@
 import { keyFromText, type Message, type MessageCode, type OnlineSource } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { bytes, crowdedStage } from './crowd.ts';
-import { DualReadStage, requestLifeMs } from './dual-read-stage.ts';
+import { DualReadStage, requestLifeMs, silent } from './dual-read-stage.ts';
 
 describe('dual-read', () => {
   it('brings every record and every change to the target, and leaves nothing of its own there', async () => {
@@ -159,16 +159,7 @@ describe('dual-read', () => {
   it('waits for an instance that fell silent until somebody names it gone, and then for one request life', async () => {
     const stage = new DualReadStage({ instancesMin: 1 });
     const alive = await stage.clock.until(stage.openClient('alive'));
-    const place = stage.place();
-    const silent = {
-      instance: 'silent.1',
-      acknowledged: 0,
-      renewals: 1,
-      leaseMs: 3000,
-      since: 'long ago',
-      goneAt: null,
-    };
-    await place.writeRegistration(silent as never, 'absent');
+    await stage.place().writeRegistration(silent, 'absent');
     expect(await stage.failureOf('apply')).toBe('barrier.timed-out');
     expect(await stage.failureOf('apply', { confirmGone: ['nobody'] })).toBe('instance.unknown');
     const beforeMs = stage.clock.monotonicMs();
@@ -180,18 +171,25 @@ describe('dual-read', () => {
   it('waits one request life by its own clock for an instance that a machine whose clock is behind named gone', async () => {
     const stage = new DualReadStage({ instancesMin: 1 });
     const alive = await stage.clock.until(stage.openClient('alive'));
-    const named = {
-      instance: 'silent.1',
-      acknowledged: 0,
-      renewals: 1,
-      leaseMs: 3000,
-      since: 'long ago',
-      goneAt: new Date(stage.clock.nowMs() - 3_600_000).toISOString(),
-    };
-    await stage.place().writeRegistration(named as never, 'absent');
+    const named = { ...silent, goneAt: new Date(stage.clock.nowMs() - 3_600_000).toISOString() };
+    await stage.place().writeRegistration(named, 'absent');
     const beforeMs = stage.clock.monotonicMs();
     expect(await stage.run('apply')).toMatchObject({ online: { mode: 'migrating' } });
     expect(stage.clock.monotonicMs() - beforeMs).toBeGreaterThan(5000);
+    await stage.clock.until(alive.close());
+  });
+
+  it('outlives one that was named gone before it holds writes, however short a barrier may take', async () => {
+    const stage = new DualReadStage({ instancesMin: 1, barrierTimeoutMs: 1000 });
+    const alive = await stage.clock.until(stage.openClient('alive'));
+    await stage.place().writeRegistration(silent, 'absent');
+    expect(await stage.failureOf('apply')).toBe('barrier.timed-out');
+    const beforeMs = stage.clock.monotonicMs();
+    const applied = await stage.run('apply', { confirmGone: [silent.instance] });
+    expect(stage.clock.monotonicMs() - beforeMs).toBeGreaterThan(requestLifeMs);
+    expect(applied).toMatchObject({ online: { mode: 'migrating' } });
+    expect(applied.online.writesHeldMs).toBeLessThan(1000);
+    expect(await stage.run('rollback')).toMatchObject({ online: { mode: 'legacy' } });
     await stage.clock.until(alive.close());
   });
 

@@ -11,6 +11,7 @@ import { confirmGoneFlag } from '../flags/confirm-gone.ts';
 import { acceptFlag, lockTimeoutFlag, yesFlag } from '../flags/writing.ts';
 import { assertForFunctions, submitAndFollow } from '../submit-plan.ts';
 import { applyView, type AppliedView } from '../views/apply/index.ts';
+import { assertInstances } from '../instances-named.ts';
 import { usageError } from '../usage-error.ts';
 import { replicateView } from '../views/replicate/index.ts';
 import { alreadyDoneView } from '../views/finalize/index.ts';
@@ -92,7 +93,7 @@ export default class Apply extends BaseCommand {
     await this.performOn<unknown>(flags, args.plan, async (run, subject) => {
       if (flags.runner === 'lambda') {
         assertForFunctions(flags);
-        return outcomeOf(await submitAndFollow(run, subject, flags.accept ?? []), subject);
+        return outcomeOf(await submitAndFollow(run, subject, flags), subject);
       }
       const { applyOfParallel } = await import('../parallel.ts');
       const reviewed = isPlanFile(subject) ? await (await loadAdapters()).readParallelPlan(subject) : null;
@@ -163,6 +164,7 @@ async function applyToEnd(
   flags: EndFlags,
   options: RunOptions,
 ): Promise<Outcome<unknown>> {
+  assertInstances(wired.spec, 'apply', flags['confirm-gone']);
   if (wired.spec.strategy === 'replicate') return await replicatePlan(run, wired, reader, appliedAs, flags, options);
   if (flags.follow === true)
     throw usageError('--follow is for strategy replicate', `keyferry apply ${shellWord(appliedAs)}`);

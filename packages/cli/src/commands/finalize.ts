@@ -12,6 +12,7 @@ import { finalizedView, finalizeIntent, reopenedView, reopenIntent } from '../vi
 import { finalizeOnlineIntent } from '../views/online/finalize.ts';
 import type { View } from '../views/view.ts';
 import { finalizeOfParallel } from '../parallel.ts';
+import { assertInstances } from '../instances-named.ts';
 import { usageError } from '../usage-error.ts';
 import { inTurnOfFollowers } from '../turn.ts';
 import { assertReadsTarget } from '../assert-reads-target.ts';
@@ -50,6 +51,7 @@ export default class Finalize extends BaseCommand {
       return await withMigration(run, args.migration, (wired) =>
         inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
+          assertInstances(spec, 'finalize', flags['confirm-gone']);
           const { readStatus, reopen } = await loadEngine();
           const { migration } = spec;
           const status = await readStatus(engine, migration);

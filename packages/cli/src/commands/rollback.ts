@@ -8,6 +8,7 @@ import { acceptFlag, confirmFlag, lockTimeoutFlag, yesFlag } from '../flags/writ
 import { rollbackOnlineIntent } from '../views/online/rollback.ts';
 import { rollbackIntent, rollbackView, type RolledBackView } from '../views/rollback/index.ts';
 import { rollbackOfParallel } from '../parallel.ts';
+import { assertInstances } from '../instances-named.ts';
 import { usageError } from '../usage-error.ts';
 import { inTurnOfFollowers } from '../turn.ts';
 import { loadEngine, withMigration } from '../wiring.ts';
@@ -38,6 +39,7 @@ export default class Rollback extends BaseCommand {
       return (await withMigration(run, args.migration, (wired) =>
         inTurnOfFollowers<RolledBackView>(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
+          assertInstances(spec, 'rollback', flags['confirm-gone']);
           const { readStatus, rollBack, rollBackDualRead, rollBackReplicate } = await loadEngine();
           const { migration } = spec;
           const status = await readStatus(engine, migration);

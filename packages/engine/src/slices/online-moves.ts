@@ -72,8 +72,12 @@ export async function leaveSource(
 ): Promise<Move> {
   const record = await readAnnounced(engine, spec);
   if (record?.mode === 'migrating' || record?.mode === 'settled') return { outcome: 'done', why: null, online: null };
-  const { barrierTimeoutMs } = onlineParts(engine, spec).terms;
-  const neededMs = barrierTimeoutMs + roomMs;
+  const { place, terms } = onlineParts(engine, spec);
+  const { barrierTimeoutMs, requestLifeMs } = terms;
+  const registered = await withRetry(engine, 'read registrations', () => place.registrations());
+  // What one that was named gone may have sent is outlived before anything is announced.
+  const outlivesMs = registered.some(({ value }) => value.goneAt !== null) ? requestLifeMs : 0;
+  const neededMs = outlivesMs + barrierTimeoutMs + roomMs;
   if (record?.mode !== 'draining' && request.deadline.leftMs < neededMs) {
     const why = `writes would be held for up to ${seconds(barrierTimeoutMs)}, which it has no time for: give it a timeout of ${seconds(neededMs)} at least`;
     return { outcome: 'stopped', why, online: null };

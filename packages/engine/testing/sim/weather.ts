@@ -11,6 +11,7 @@
  *
  * `late` is the one that needs fences: neither a repeat of the call nor a look at the store can rule it out.
  */
+import { Faults } from './faults.ts';
 import type { Prng } from './prng.ts';
 
 export type StoreName = 'source' | 'target' | 'state' | 'switch';
@@ -97,11 +98,14 @@ interface Outage {
 export class Weather {
   private climate: Climate;
   private readonly prng: Prng;
+  private readonly faults: Faults;
   private outages: readonly Outage[] = [];
 
-  constructor(prng: Prng, climate: Climate) {
+  /** @param faults counts those that it draws, and says which of them happen */
+  constructor(prng: Prng, climate: Climate, faults = new Faults()) {
     this.prng = prng;
     this.climate = climate;
+    this.faults = faults;
   }
 
   change(climate: Climate): void {
@@ -114,6 +118,17 @@ export class Weather {
   }
 
   fateOf(store: StoreName, operation: string, nowMs: number): Fate {
+    const before = this.outages;
+    const fate = this.drawFate(store, operation, nowMs);
+    const isFault = fate.kind !== 'answered' || fate.crash || fate.stall !== null || fate.interrupt;
+    if ((!isFault && before === this.outages) || this.faults.happens()) return fate;
+    this.outages = before;
+    const requestMs = Math.min(fate.requestMs, this.climate.latencyMs);
+    const answerMs = Math.min(fate.answerMs, this.climate.latencyMs);
+    return { kind: 'answered', requestMs, answerMs, crash: false, stall: null, interrupt: false };
+  }
+
+  private drawFate(store: StoreName, operation: string, nowMs: number): Fate {
     const { prng, climate } = this;
     // Jams begin where they hurt: with a backfill write, whose sender often does not live to see the end of it.
     const jams = operation === 'write' && prng.chance(climate.jam);

@@ -18,6 +18,7 @@ import {
 import { MemoryScratch, MemoryStateStore, MemoryStore, type ProtocolRules } from '@keyferry/core/testing';
 import type { MigrationId } from '@keyferry/core';
 import type { Engine } from '../../src/index.ts';
+import { memorySpec } from '../memory-spec.ts';
 import { Application } from './application.ts';
 import { fillStores, plainKeys, reversedKeys, rule, type Dataset } from './dataset.ts';
 import { Kernel } from './kernel.ts';
@@ -129,21 +130,14 @@ export class World {
     // With records that expire, clocks that differ by much make a record end early: no fault of the protocol.
     this.skewMs = draw.pick(this.data.expiring ? [0, 0] : [0, 1500, 30_000]);
     const policy = this.prng.fork('policy');
-    this.spec = {
-      migration,
+    this.spec = memorySpec({
       strategy: 'offline',
-      sourceStore: 'old',
-      targetStore: 'new',
       rule,
       transform: keys.transform,
-      program: null,
       onConflict: policy.pick(['keep-target', 'overwrite'] as const),
       // With few keys the source may run empty, and a plan that would delete everything is no story of the protocol.
       prune: this.data.keys.length >= 5 && policy.chance(0.5),
-      inScope: () => true,
       guards: { deleteShareMax: 1, deletesMax: 1000 },
-      keepBefore: true,
-      requireEmpty: null,
       workers: draw.pick([1, 2, 4]),
       limits: {
         chunkKeysMax: draw.pick([2, 5, 20]),
@@ -151,13 +145,7 @@ export class World {
         createRowsMax: draw.pick([0, 10, 1000]),
       },
       runLimits: drawRunLimits(this.prng.fork('limits')),
-      planMaxAgeMs: 86_400_000,
-      isSensitive: () => false,
-      configDigest: 'config',
-      rulesDigest: 'rules',
-      selection: null,
-      keyferryVersion: '0.1.0',
-    };
+    });
   }
 
   violate(violation: Violation): void {

@@ -7,7 +7,7 @@ import type { ViewContext } from '../view.ts';
 import { modeMeanings } from './outcome.ts';
 
 export function onlineLines(online: OnlineStatus, { nowMs, palette }: ViewContext): string[] {
-  const { where, rung, epoch, announcedAt, instances, instancesMin } = online;
+  const { where, rung, epoch, announcedAt, instances, instancesMin, step } = online;
   const sinceMs = announcedAt === null ? null : Math.max(0, nowMs - Date.parse(announcedAt));
   const since = sinceMs === null ? 'never announced' : `announced ${durationText(sinceMs)} ago`;
   if (online.followedBy === 'time') {
@@ -20,14 +20,26 @@ export function onlineLines(online: OnlineStatus, { nowMs, palette }: ViewContex
   return [
     `  mode     ${rung.mode} (epoch ${epoch}), ${since}: ${modeMeanings[rung.mode]}`,
     `  switch   ${where}`,
-    ...instanceLines(instances, { sinceMs, atLeast: `, ${countText(instancesMin)} at least` }, palette),
+    ...instanceLines(
+      instances,
+      { sinceMs, atLeast: `, ${countText(instancesMin)} at least`, goingOn: step.next },
+      palette,
+    ),
   ];
+}
+
+interface InstancesShown {
+  /** For how long those that are behind are missing. */
+  readonly sinceMs: number | null;
+  readonly atLeast: string;
+  /** The command that waits for them. */
+  readonly goingOn: string;
 }
 
 /** Who acknowledged what was announced, and who is missing. */
 export function instanceLines(
   instances: readonly InstanceStatus[],
-  { sinceMs, atLeast }: { readonly sinceMs: number | null; readonly atLeast: string },
+  { sinceMs, atLeast, goingOn }: InstancesShown,
   palette: ViewContext['palette'],
 ): string[] {
   const behind = instances.filter(({ isBehind }) => isBehind);
@@ -38,11 +50,14 @@ export function instanceLines(
       instances.map((each) => instanceRow(each, sinceMs, palette)),
       [{ align: 'left' }, { align: 'left', gap: 3 }],
     ),
-    ...(behind[0] === undefined
+    ...(behind[0] === undefined || !namesInstances.test(goingOn)
       ? []
-      : [`  one that is dead for good:   keyferry COMMAND MIGRATION --confirm-gone ${shellWord(behind[0].instance)}`]),
+      : [`  one that is dead for good:   ${goingOn} --confirm-gone ${shellWord(behind[0].instance)}`]),
   ];
 }
+
+/** Commands that wait for instances; where another one is next, nobody is waited for. */
+const namesInstances = /^keyferry (?:apply|cutover|finalize|rollback) /;
 
 function instanceRow(
   { instance, acknowledged, isBehind, since, goneAt }: InstanceStatus,

@@ -60,7 +60,7 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
       [{ align: 'left' }, { align: 'left' }],
     ),
     ...(status.online === undefined ? [] : onlineLines(status.online, context)),
-    ...(status.primary === undefined ? [] : primaryLines(status.primary, context)),
+    ...(status.primary === undefined ? [] : primaryLines(migration, status.primary, context)),
     ...(done === null ? [] : markerLines(done)),
     ...deadLetters.map(
       ({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${textForDisplay(reason)}`,

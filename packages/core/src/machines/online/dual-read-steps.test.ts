@@ -68,6 +68,15 @@ describe('the controller', () => {
     ['rollback', cutOver, ['announce draining', 'drain', 'announce returning', 'clear', 'announce legacy']],
   ])('walks to the end of %s', (goal, facts, asked) => expect(walk(goal, facts).asked).toEqual(asked));
 
+  it.each<[DualReadGoal, DualReadFacts]>([
+    ['apply', { ...applied, rung: { ...firstRung, mode: 'settled' } }],
+    ['apply', { ...at({ mode: 'settled' }), barrier: waiting, timedOut: true }],
+    ['apply', { ...at({ mode: 'normal', committed: 'normal' }), barrier: waiting, timedOut: true }],
+    ['cutover', at({ mode: 'normal', committed: 'normal' })],
+  ])('neither waits for nor undoes what lies beyond the end of %s', (goal, facts) => {
+    expect(dualReadStep(goal, facts)).toEqual({ kind: 'done' });
+  });
+
   it.each<[DualReadGoal, DualReadFacts, string]>([
     ['rollback', finalized, 'past-normal'],
     ['rollback', at({ mode: 'settled', committed: 'normal' }), 'past-normal'],

@@ -63,6 +63,8 @@ export function dualReadStep(goal: DualReadGoal, facts: DualReadFacts, rules: La
   if (goal === 'rollback') return stepBack(facts, { move, mustWait, wait });
   const reaches = (mode: Mode): boolean => forwardOrder.indexOf(mode) <= forwardOrder.indexOf(endOf[goal]);
   const onward = (next: Mode): DualReadStep => (reaches(next) ? move('advance') : { kind: 'done' });
+  // Somebody else has led them further than this goal asks for; what is beyond it is not this command's to wait for or to undo.
+  if (!reaches(rung.mode)) return { kind: 'done' };
   switch (rung.mode) {
     case 'legacy':
       return move('advance');

@@ -12,6 +12,7 @@ import {
   instantText,
   KeyferryError,
   type Barrier,
+  type InstanceId,
   type MigrationSpec,
   type Position,
   type RegistrationRecord,
@@ -35,6 +36,8 @@ export interface SwitchLook {
   readonly registrations: readonly RegistrationRecord[];
   /** How many acknowledged this epoch. */
   readonly acknowledged: number;
+  /** Named gone so lately that what they sent may still take effect, and for how long that may be. */
+  readonly goneLately: readonly { readonly instance: InstanceId; readonly leftMs: number }[];
 }
 
 /** Positions that go into the record where they change; else it keeps its own. */
@@ -87,6 +90,10 @@ export class SwitchWatch {
         barrier: barrierAt(epoch, judged, { instancesMin, nowMs, requestLifeMs }),
         registrations,
         acknowledged: registrations.filter((each) => each.goneAt === null && each.acknowledged === epoch).length,
+        goneLately: judged.flatMap(({ instance, goneAtMs }) => {
+          const leftMs = goneAtMs === null ? -1 : goneAtMs + requestLifeMs - nowMs;
+          return leftMs < 0 ? [] : [{ instance, leftMs }];
+        }),
       };
     }
   }

@@ -70,6 +70,8 @@ export interface WalkContext {
 
 /** Between two looks at a barrier: as often as instances look while their writes are held. */
 const lookEveryMs = 25;
+/** While nobody is waited for but time. */
+const outliveEveryMs = 500;
 
 /**
  * @throws {KeyferryError} `barrier.timed-out`, having gone back as the rules allow; `phase.not-allowed` where the ladder leads
@@ -88,6 +90,8 @@ class Walk {
   private sinceMs = 0;
   private epoch = -1;
   private told = '';
+  /** It was told that it waits for what those may have sent who were named gone. */
+  private outlives = false;
   private heldFromMs: number | null = null;
   private heldMs: number | null = null;
 
@@ -108,7 +112,7 @@ class Walk {
       const step = dualReadStep(this.goal, facts);
       switch (step.kind) {
         case 'announce':
-          await this.announce(look, step.rung);
+          if (await this.hasOutlivedGone(look, step.rung)) await this.announce(look, step.rung);
           break;
         case 'give-up':
           await this.giveUp(look, step.rung, facts.barrier);
@@ -186,6 +190,28 @@ class Walk {
     const control = engine.target.control(spec.migration);
     const held = await withRetry(engine, 'epoch', () => control.readEpoch());
     return held !== null && compareFences(held, { attempt: state.attempt, token: state.epochToken }) === 0;
+  }
+
+  /**
+   * The barrier of the next mode would wait for whoever was named gone lately. That is waited for here, where no write is held,
+   * and however short a barrier may take.
+   * @returns false: for a while yet; look again
+   */
+  private async hasOutlivedGone({ rung, goneLately, acknowledged }: SwitchLook, next: Rung): Promise<boolean> {
+    const { engine, parts, options } = this.context;
+    const isHeld = modeTable[rung.mode].writes === 'held';
+    if (isHeld || !modeTable[next.mode].barrier || goneLately.length === 0) return true;
+    if (!this.outlives) {
+      this.outlives = true;
+      const missing = goneLately.map(({ instance }) => ({ instance, why: 'gone-lately' as const }));
+      const { requestLifeMs: timeoutMs } = parts.terms;
+      engine.host.emit({
+        code: 'barrier.waiting',
+        data: { mode: next.mode, acknowledged, missing, short: 0, timeoutMs },
+      });
+    }
+    await engine.clock.sleep(Math.min(outliveEveryMs, ...goneLately.map(({ leftMs }) => leftMs + 1)), options.signal);
+    return false;
   }
 
   private async announce(look: SwitchLook, rung: Rung, why: 'onward' | 'given-up' = 'onward'): Promise<void> {
