@@ -3,11 +3,11 @@
  * v2 it holds, and whether an etcd 3.6 would start on it. Looks also at what the source refuses (a server at work, a damaged
  * log) and says so instead of failing.
  */
-import { counted, isKeyferryError, KeyferryError } from '@keyferry/core';
+import { counted, isKeyferryError, type KeyferryError } from '@keyferry/core';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import type { ListedMember } from './membership.ts';
 import { replay, type Replayed, type ReplayFacts } from './replay.ts';
-import { serverOn, type ServerState } from './running-server.ts';
+import { inUseBy, serverOn, type ServerState } from './running-server.ts';
 import { checkSnapshot } from './snapshot-file.ts';
 import { countExpired, summarize, type TreeSummary } from './tree-summary.ts';
 
@@ -59,7 +59,7 @@ export async function inspectDataDirectory(path: string, walDir: string | null, 
   const server = await serverOn(directory);
   const { replayed, problem } = await readAsFarAsPossible(directory);
   const begunWith = replayed?.facts.snapshot?.file ?? null;
-  const problemOfServer = server.kind === 'running' ? inUse(directory, server) : null;
+  const problemOfServer = server.kind === 'running' ? inUseBy(directory, server) : null;
   return {
     directory: path,
     server,
@@ -91,14 +91,6 @@ async function readAsFarAsPossible(
 
 function isOfDirectory(error: unknown): error is KeyferryError {
   return isKeyferryError(error, 'datadir.damaged') || isKeyferryError(error, 'datadir.incomplete');
-}
-
-function inUse(
-  { path }: DataDirectory,
-  { file, process }: Extract<ServerState, { readonly kind: 'running' }>,
-): KeyferryError {
-  const who = process === null ? 'a process' : `process ${process}`;
-  return new KeyferryError('datadir.in-use', { directory: path, detail: `${who} holds the lock of ${file}` });
 }
 
 function problemOf(error: KeyferryError | null): DatadirReport['problem'] {
