@@ -121,7 +121,11 @@ async function scanAndBuild(engine: Engine, spec: MigrationSpec, writer: PlanWri
     expiresAt: instantText(nowMs + spec.planMaxAgeMs),
     scanMs: nowMs - startedAtMs,
     salt,
-    source: { ...sideOf('source'), membersAgreeAt: before.membersAgreeAt },
+    source: {
+      ...sideOf('source'),
+      membersAgreeAt: before.membersAgreeAt,
+      ...(before.membersCompared === null ? {} : { membersCompared: before.membersCompared }),
+    },
     target: { ...sideOf('target'), membersAgreeAt: null },
     onConflict: spec.onConflict,
     prune: spec.prune,

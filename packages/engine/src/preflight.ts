@@ -28,6 +28,7 @@ export interface Preflight {
   readonly target: StoreDescription;
   /** Highest raft index of a source whose members agree; null when it has no members to compare. */
   readonly membersAgreeAt: string | null;
+  readonly membersCompared: number | null;
   /** Something is there that is written once; false for a target that takes each write at once. */
   readonly targetExists: boolean;
   readonly findings: readonly Finding[];
@@ -59,6 +60,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
     target,
     targetExists,
     membersAgreeAt: members?.verdict.kind === 'converged' ? String(members.verdict.raftIndex) : null,
+    membersCompared: members?.positions.length ?? null,
     findings,
   };
 }

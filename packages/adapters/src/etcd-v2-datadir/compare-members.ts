@@ -10,11 +10,10 @@
  */
 import { KeyferryError, type MemberPosition } from '@keyferry/core';
 import type { EtcdV2Options } from '../etcd-v2/source.ts';
-import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { listedDigestOf } from './listed-digest.ts';
 import { replay } from './replay.ts';
-import { serverOn } from './running-server.ts';
+import { inUseBy, serverOn } from './running-server.ts';
 import { treeDigest } from './tree-digest.ts';
 
 export interface MemberPlace {
@@ -105,7 +104,7 @@ function assertOneCluster(members: readonly Omit<ComparedMember, 'content'>[]): 
 async function readMember({ dataDir, walDir }: MemberPlace) {
   const directory = await findDataDirectory(dataDir, walDir);
   const server = await serverOn(directory);
-  if (server.kind === 'running') throw inUse(directory.path, `${server.file} is locked`);
+  if (server.kind === 'running') throw inUseBy(directory, server);
   const { tree, membership, facts } = await replay(directory, { upTo: 'end' });
   const member = {
     member: dataDir,

@@ -3,11 +3,13 @@
  * v2 it holds, and whether an etcd 3.6 would start on it. Looks also at what the source refuses (a server at work, a damaged
  * log) and says so instead of failing.
  */
-import { counted, isKeyferryError, KeyferryError } from '@keyferry/core';
+import { counted, isKeyferryError, type KeyferryError } from '@keyferry/core';
+import { readDatabase, type DatabaseSummary } from '../etcd-v3-snapshot/database-summary.ts';
+import { reading } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import type { ListedMember } from './membership.ts';
 import { replay, type Replayed, type ReplayFacts } from './replay.ts';
-import { serverOn, type ServerState } from './running-server.ts';
+import { inUseBy, serverOn, type ServerState } from './running-server.ts';
 import { checkSnapshot } from './snapshot-file.ts';
 import { countExpired, summarize, type TreeSummary } from './tree-summary.ts';
 
@@ -18,10 +20,18 @@ export interface DatadirReport {
   readonly problem: { readonly code: string; readonly message: string; readonly remedy: string } | null;
   readonly snapshots: readonly SnapshotReport[];
   readonly log: { readonly segments: number; readonly bytes: number };
-  /** The v3 store: only that it is there and how large its file is. */
-  readonly backend: { readonly file: string; readonly bytes: number } | null;
+  /** The v3 store. Null: there is none. */
+  readonly backend: BackendReport | null;
   /** What the log says; up to the damage where there is some. Null when even that cannot be read. */
   readonly content: DatadirContent | null;
+}
+
+export interface BackendReport {
+  readonly file: string;
+  readonly bytes: number;
+  /** Null: it was not read, for the reason that `unread` gives. */
+  readonly content: DatabaseSummary | null;
+  readonly unread: string | null;
 }
 
 export interface SnapshotReport {
@@ -59,7 +69,7 @@ export async function inspectDataDirectory(path: string, walDir: string | null, 
   const server = await serverOn(directory);
   const { replayed, problem } = await readAsFarAsPossible(directory);
   const begunWith = replayed?.facts.snapshot?.file ?? null;
-  const problemOfServer = server.kind === 'running' ? inUse(directory, server) : null;
+  const problemOfServer = server.kind === 'running' ? inUseBy(directory, server) : null;
   return {
     directory: path,
     server,
@@ -69,7 +79,7 @@ export async function inspectDataDirectory(path: string, walDir: string | null, 
       segments: directory.segments.length,
       bytes: directory.segments.reduce((sum, { bytes }) => sum + bytes, 0),
     },
-    backend: directory.backend,
+    backend: directory.backend === null ? null : await backendReport(directory.backend, server),
     content: replayed === null ? null : contentOf(replayed, nowMs),
   };
 }
@@ -93,12 +103,16 @@ function isOfDirectory(error: unknown): error is KeyferryError {
   return isKeyferryError(error, 'datadir.damaged') || isKeyferryError(error, 'datadir.incomplete');
 }
 
-function inUse(
-  { path }: DataDirectory,
-  { file, process }: Extract<ServerState, { readonly kind: 'running' }>,
-): KeyferryError {
-  const who = process === null ? 'a process' : `process ${process}`;
-  return new KeyferryError('datadir.in-use', { directory: path, detail: `${who} holds the lock of ${file}` });
+/** bbolt writes in its place: what a server is at work on may be of two moments. */
+async function backendReport(
+  { file, bytes }: NonNullable<DataDirectory['backend']>,
+  server: ServerState,
+): Promise<BackendReport> {
+  const unread = (why: string): BackendReport => ({ file, bytes, content: null, unread: why });
+  if (server.kind === 'running') return unread('not counted while a server is at work on it');
+  const database = await reading(file, () => readDatabase(file));
+  if (database.kind === 'damaged') return unread(`damaged at byte ${database.offset}: ${database.detail}`);
+  return { file, bytes, content: database.summary, unread: null };
 }
 
 function problemOf(error: KeyferryError | null): DatadirReport['problem'] {

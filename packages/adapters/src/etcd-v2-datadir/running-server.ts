@@ -8,7 +8,8 @@
  * files are compared before and after reading as well (source.ts), which shows every server that writes meanwhile.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { reading } from './errors.ts';
+import type { KeyferryError } from '@keyferry/core';
+import { inUse, reading } from './errors.ts';
 import type { DataDirectory } from './layout.ts';
 
 export type ServerState =
@@ -35,6 +36,15 @@ export async function serverOn({ segments, backend }: DataDirectory): Promise<Se
     if (holder !== undefined) return { kind: 'running', file, process: holder > 0 ? holder : null };
   }
   return { kind: 'none' };
+}
+
+/** What to say of a directory that a server is at work on: who it is and by what it shows. */
+export function inUseBy(
+  { path }: Pick<DataDirectory, 'path'>,
+  { file, process }: Extract<ServerState, { readonly kind: 'running' }>,
+): KeyferryError<'datadir.in-use'> {
+  const who = process === null ? 'a process' : `process ${process}`;
+  return inUse(path, `${who} holds the lock of ${file}`);
 }
 
 /** Device and inode as /proc/locks writes them; the device's number is put together as in glibc's `makedev`. */

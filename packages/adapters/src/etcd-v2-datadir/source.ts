@@ -26,7 +26,7 @@ import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { OrderedTree } from './ordered-tree.ts';
 import { replay, type Replayed, type ReplayFacts, type ReplayOptions } from './replay.ts';
-import { serverOn, type ServerState } from './running-server.ts';
+import { inUseBy, serverOn, type ServerState } from './running-server.ts';
 import { countOwn, type OwnNodes } from './tree-summary.ts';
 import { TreeView, type HiddenNames } from './tree-view.ts';
 
@@ -84,9 +84,10 @@ class EtcdV2DatadirSource implements SourceStore {
   async describe(): Promise<StoreDescription> {
     const known = await this.read();
     const { facts, members } = known;
+    const isAlone = members > 1 && (this.options.otherMembers ?? []).length === 0;
     return {
       kind: 'etcd-v2-datadir',
-      version: versionText(known),
+      version: isAlone ? `${versionText(known)}; ${uncomparedText(members)}` : versionText(known),
       endpoints: [this.options.dataDir],
       members: members === 0 ? null : members,
       identity: facts.clusterId,
@@ -121,7 +122,7 @@ class EtcdV2DatadirSource implements SourceStore {
   private async read(): Promise<Known> {
     const directory = await this.find();
     const server = await serverOn(directory);
-    assertNoServer(directory, server);
+    if (server.kind === 'running') throw inUseBy(directory, server);
     const { fingerprint } = directory;
     if (this.known?.fingerprint === fingerprint) return this.known;
     const replayed = await replay(directory, this.options);
@@ -138,12 +139,6 @@ class EtcdV2DatadirSource implements SourceStore {
     const after = await this.find();
     if (after.fingerprint !== fingerprint) throw inUse(path, 'files were written to while they were read');
   }
-}
-
-function assertNoServer(directory: DataDirectory, state: ServerState): void {
-  if (state.kind !== 'running') return;
-  const who = state.process === null ? 'a process' : `process ${state.process}`;
-  throw inUse(directory.path, `${who} holds the lock of ${state.file}`);
 }
 
 function knownOf(fingerprint: string, server: ServerState, { tree, membership, facts }: Replayed): Known {
@@ -180,6 +175,11 @@ function versionText({ server, facts, members, own: { internal, auth } }: Known)
     remarks.push(`${counted(facts.collapsedNames, 'key')} lost to names alike in the snapshot`);
   const version = clusterVersion ?? 'of no stated version';
   return [`${version} at entry ${appliedIndex}`, ...remarks].join('; ');
+}
+
+/** It may be the one that lags, and nothing in its own files can tell. */
+function uncomparedText(members: number): string {
+  return `not compared with ${members === 2 ? 'the other member' : `the other ${members - 1} members`}`;
 }
 
 function cutShortText({ details: { file, offset, detail } }: KeyferryError<'datadir.damaged'>): string {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import type { ComparedMember, DatadirReport } from '@keyferry/adapters/etcd-v2-datadir';
 import { membersVerdict } from '@keyferry/core';
@@ -106,6 +106,10 @@ export default class Inspect extends BaseCommand {
       if (flags['wal-dir'] !== undefined || (flags.member ?? []).length > 0) {
         throw usageError('--wal-dir and --member are for data directories', `leave them out:   inspect ${file}`);
       }
+      if (await isDatabase(file)) {
+        const fix = `name the member's directory, in which member/snap/db lies; of a snapshot:   etcdutl snapshot status ${file}`;
+        throw usageError(`${file} is a database or a snapshot of etcd v3, and no zip of an export`, fix);
+      }
       run.progress.begin('reading');
       const { inspectArchive, repairArchive } = await import('@keyferry/adapters/apicurio');
       holdYoung();
@@ -172,4 +176,16 @@ async function isFile(path: string): Promise<boolean> {
     (found) => found.isFile(),
     () => false,
   );
+}
+
+/** A file of bbolt says so in its first page. What cannot be read is for the reader of exports to complain about. */
+async function isDatabase(path: string): Promise<boolean> {
+  const handle = await open(path, 'r').catch(() => null);
+  if (handle === null) return false;
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(20), 0, 20, 0);
+    return bytesRead === 20 && buffer.readUInt32LE(16) === 0xed0cdaed;
+  } finally {
+    await handle.close();
+  }
 }

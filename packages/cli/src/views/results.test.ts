@@ -364,7 +364,20 @@ describe('inspect', () => {
       { file: '/backup/etcd-1/member/snap/0002-19.snap', state: 'damaged', detail: 'the checksum does not match' },
     ],
     log: { segments: 3, bytes: 192_000_000 },
-    backend: { file: '/backup/etcd-1/member/snap/db', bytes: 24_576 },
+    backend: {
+      file: '/backup/etcd-1/member/snap/db',
+      bytes: 24_576,
+      content: {
+        keys: 12,
+        bytes: 640,
+        leasedKeys: 3,
+        leases: 2,
+        users: 1,
+        revision: 40,
+        consistentIndex: '812',
+      },
+      unread: null,
+    },
     content: {
       memberId: '8e9e05c52164694d',
       clusterId: 'cdf818194e3a8c32',
@@ -407,13 +420,15 @@ describe('inspect', () => {
                      5 with a TTL, 1 whose time ran out, 3 with a hidden name
                      largest /config/ü\\u0007, 2 KiB
         etcd's own   9 nodes of members and version, 0 of v2 users and roles
-        v3 keys      24 KiB in /backup/etcd-1/member/snap/db
+        v3 keys      12 keys, 640 B; 3 of them on 2 leases; 1 user; revision 40, as of entry 812; the log may hold later ones
+                     24 KiB in /backup/etcd-1/member/snap/db
 
       etcd 3.6 would refuse to start on it
         why  1,211 keys and directories of v2: "detected disallowed custom content in v2store"
         it drops 3 hidden keys of v2 without a word: its check does not see them
         out  1. what is still wanted: move it to v3 with keyferry, from this directory
-             2. take a v3 snapshot, restore it with etcdutl snapshot restore: the new directories hold no v2 content
+             2. etcdctl snapshot save FILE from the old server, then on each member   etcdutl snapshot restore FILE
+                --data-dir NEW, with the flags of a new cluster: the new directories hold no v2 content
                 or, on 3.5 with --enable-v2: delete every key of v2, restart with --snapshot-count=1, make some writes
              3. look again: keyferry inspect, which sees hidden keys too, and etcdutl check v2store (from 3.5.18 on)
 

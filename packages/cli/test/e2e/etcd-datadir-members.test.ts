@@ -117,11 +117,19 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
     expect([planned.exitCode, planned.document]).toMatchObject([
       0,
       {
-        source: { membersAgreeAt: expect.stringMatching(/^\d+$/) as string },
+        source: { membersAgreeAt: expect.stringMatching(/^\d+$/) as string, membersCompared: 2 },
         totals: { actions: { create: { keys: 90 } } },
       },
     ]);
     expect(await folder.run(['apply', 'p.kfplan'])).toMatchObject({ exitCode: 0, document: { outcome: 'done' } });
+    // Nothing in the files of one member tells that it lags.
+    await folder.configure({
+      source: { kind: 'etcd-v2-datadir', dataDir: late },
+      target: { kind: 'sqlite', file: 'o.db' },
+    });
+    expect((await folder.run(['plan', 'move'])).document).toMatchObject({
+      source: { description: { version: expect.stringContaining('not compared with the other 2 members') as string } },
+    });
   });
 
   it('that are no directories, or of one member twice, are told', async () => {

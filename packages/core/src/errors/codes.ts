@@ -331,7 +331,8 @@ export const codes = {
     retry: 'never',
     summary: 'an etcd server is at work on {directory}: {detail}; nothing was written',
     remedy:
-      'stop the member, or read a copy of its directory:   etcdctl backup --data-dir DIR --backup-dir COPY\n' +
+      'stop the member, or read a copy of its directory:   ETCDCTL_API=2 etcdctl backup --data-dir DIR --backup-dir COPY\n' +
+      'with etcd 3.5 that is:   etcdutl backup --with-v3=false --data-dir DIR --backup-dir COPY\n' +
       'to read it while it runs, use a store of kind etcd-v2',
   }),
   'datadir.damaged': entry<{ file: string; offset: number; detail: string }>({

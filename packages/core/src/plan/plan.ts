@@ -51,6 +51,8 @@ export interface PlannedSide {
   readonly description: StoreDescription;
   /** Raft index at which the members of a replicated source agreed; null where there is nothing to compare. */
   readonly membersAgreeAt: string | null;
+  /** How many of them were compared; absent: none. */
+  readonly membersCompared?: number;
 }
 
 export interface PlanTotals {

@@ -31,12 +31,7 @@ function inspectHuman(report: DatadirReport, context: ViewContext): string {
     ['files', filesText(report)],
     ['server', serverText(report)],
     ...(content === null ? [] : [...logRows(content), ...keyRows(content)]),
-    [
-      'v3 keys',
-      report.backend === null
-        ? 'none: there is no member/snap/db'
-        : `${bytesText(report.backend.bytes)} in ${report.backend.file}`,
-    ],
+    ...databaseRows(report.backend),
   ];
   return [
     palette.strong(report.directory),
@@ -105,6 +100,29 @@ function keyRows({ v2, v2Index, expiredFiles }: Content): string[][] {
   ];
 }
 
+function databaseRows(backend: DatadirReport['backend']): string[][] {
+  if (backend === null) return [['v3 keys', 'none: there is no member/snap/db']];
+  const { file, bytes, content, unread } = backend;
+  const place = `${bytesText(bytes)} in ${file}`;
+  if (content === null) {
+    return [
+      ['v3 keys', unread ?? 'not counted'],
+      ['', place],
+    ];
+  }
+  const { keys, leasedKeys, leases, users, revision, consistentIndex } = content;
+  const parts = [
+    `${counted(keys, 'key')}, ${bytesText(content.bytes)}`,
+    ...(leases === 0 ? [] : [`${countText(leasedKeys)} of them on ${counted(leases, 'lease')}`]),
+    ...(users === 0 ? [] : [counted(users, 'user')]),
+  ];
+  const reach = consistentIndex === null ? '' : `, as of entry ${consistentIndex}; the log may hold later ones`;
+  return [
+    ['v3 keys', `${parts.join('; ')}; revision ${revision}${reach}`],
+    ['', place],
+  ];
+}
+
 function etcd36Lines({ refusedBy36, v2 }: Content, { palette }: ViewContext): string[] {
   const lost =
     v2.hiddenFiles === 0
@@ -118,7 +136,8 @@ function etcd36Lines({ refusedBy36, v2 }: Content, { palette }: ViewContext): st
     ...refusedBy36.map((why) => `  why  ${why}`),
     ...lost,
     '  out  1. what is still wanted: move it to v3 with keyferry, from this directory',
-    '       2. take a v3 snapshot, restore it with etcdutl snapshot restore: the new directories hold no v2 content',
+    '       2. etcdctl snapshot save FILE from the old server, then on each member   etcdutl snapshot restore FILE',
+    '          --data-dir NEW, with the flags of a new cluster: the new directories hold no v2 content',
     '          or, on 3.5 with --enable-v2: delete every key of v2, restart with --snapshot-count=1, make some writes',
     '       3. look again: keyferry inspect, which sees hidden keys too, and etcdutl check v2store (from 3.5.18 on)',
   ];

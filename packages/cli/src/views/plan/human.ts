@@ -101,10 +101,15 @@ function sides(plan: PlanDocument): string[] {
 }
 
 /** Only a source of several members can disagree with itself. */
-function membersLine({ membersAgreeAt, description: { members } }: PlannedSide): string[] {
+function membersLine({ membersAgreeAt, membersCompared = 1, description: { members } }: PlannedSide): string[] {
   if (membersAgreeAt === null) return [];
-  const who = members === null || members < 2 ? 'the member that was asked is' : `all ${countText(members)} agree,`;
-  return [`  members ${who} at raft index ${membersAgreeAt}`];
+  return [`  members ${whoAgrees(membersCompared, members ?? membersCompared)} at raft index ${membersAgreeAt}`];
+}
+
+function whoAgrees(compared: number, members: number): string {
+  if (compared < 2) return 'the member that was asked is';
+  if (compared < members) return `${countText(compared)} of ${countText(members)} were compared, and agree,`;
+  return `all ${countText(compared)} agree,`;
 }
 
 /** Entries and not records: directories and what the rules leave out are met too, and are no records. */

@@ -161,6 +161,17 @@ describe('what a plan costs', () => {
 });
 
 describe('the plan for people', () => {
+  it.each([
+    { compared: 3, members: 3, want: '  members all 3 agree, at raft index 51200871' },
+    { compared: 2, members: 3, want: '  members 2 of 3 were compared, and agree, at raft index 51200871' },
+    { compared: 1, members: 3, want: '  members the member that was asked is at raft index 51200871' },
+    { compared: 2, members: null, want: '  members all 2 agree, at raft index 51200871' },
+  ])('says of $members members that $compared were compared', ({ compared, members, want }) => {
+    const { source } = samplePlan;
+    const side = { ...source, membersCompared: compared, description: { ...source.description, members } };
+    expect(planView.human({ ...made, plan: { ...samplePlan, source: side } }, context)).toContain(want);
+  });
+
   it('is a page to review', () => {
     expect(planView.human(made, context)).toMatchInlineSnapshot(`
       "Plan pln_01JDA3WQ7K   config-v2-to-v3   strategy offline   (nothing was written)
