@@ -54,7 +54,7 @@ describe('an online migration without its rule', () => {
   it.each<{ readonly rule: keyof OnlineRules; readonly from: number }>([
     { rule: 'copyBehindFreeze', from: 1 },
     { rule: 'settleByProof', from: 1 },
-    { rule: 'fences', from: 80 },
+    { rule: 'fences', from: 74 },
     { rule: 'tombstoneGuard', from: 1 },
     { rule: 'drain', from: 1 },
   ])(
