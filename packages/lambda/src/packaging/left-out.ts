@@ -4,6 +4,7 @@
  *     @aws-sdk/credential-provider-node    looks for credentials in files, SSO, other processes, the instance: a function has
  *                                          them in its environment, and nowhere else
  *     @grpc/proto-loader                   gRPC's own debugging service, which nobody starts here
+ *     @grpc/grpc-js, its server            functions are clients
  */
 import type { Plugin } from 'esbuild';
 
@@ -12,6 +13,8 @@ const replacements: Readonly<Record<string, string>> = {
     "import { fromEnv } from '@aws-sdk/credential-provider-env'; export const defaultProvider = (init) => fromEnv(init);",
   '@grpc/proto-loader': '',
 };
+
+const grpcServer = /\/@grpc\/grpc-js\/build\/src\/server(?:-call|-credentials|-interceptors)?\.js$/;
 
 const namespace = 'keyferry-replaced';
 
@@ -28,6 +31,7 @@ export function leftOut(): Plugin {
         resolveDir: resolveDir as string,
         loader: 'js',
       }));
+      of.onLoad({ filter: grpcServer }, () => ({ contents: '', loader: 'js' }));
     },
   };
 }
