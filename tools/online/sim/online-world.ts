@@ -58,7 +58,7 @@ const stallScale = 1 / 20;
 const requestLifeMs = 60_000 * timeScale + 100;
 const leaseMs = 500;
 /** With functions that ask at each tick, and leases of crashed ones that have to end. */
-const scheduledEventsMax = 1_000_000;
+const scheduledEventsMax = 250_000;
 /** Longer than an operation of an instance that slept can be under way, and longer than any sleep. */
 const barrierTimeoutMs = 9000;
 

@@ -79,7 +79,7 @@ describe.skipIf(available.some(({ ok }) => !ok))(`dual-read by functions${note}`
           target: { store: 'new', prefix: '/shop/' },
           strategy: 'dual-read',
           switch: { dynamodb: table },
-          instances: { min: instances, barrierTimeout: '20s', requestLife: `${requestLifeMs}ms` },
+          instances: { min: instances, barrierTimeout: '10s', requestLife: `${requestLifeMs}ms` },
           // Slow enough for kills in the middle.
           limits: { workers: 1, chunkKeys: 100, functions, rate: '800/s' },
         },
