@@ -49,4 +49,17 @@ describe('lanes', () => {
     await lanes.untilFailed([7], async (item) => void begun.push(item));
     expect(begun.at(-1)).toBe(7);
   });
+
+  it('are not held by thousands that wait: whoever else comes takes its turn', async () => {
+    const lanes = new Lanes(2);
+    const begun: string[] = [];
+    const many = lanes.all([1, 2, 3, 4, 5, 6], async (item) => {
+      begun.push(`many ${item}`);
+      await turn();
+    });
+    await lanes.all(['other'], async (item) => void begun.push(item));
+    expect(begun.indexOf('other')).toBeLessThan(5);
+    await many;
+    expect(begun).toHaveLength(7);
+  });
 });
