@@ -18,6 +18,7 @@ import { fillRegistry, serverOrSkip, startApicurio, type ApicurioServer } from '
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNewRegistry, openOldRegistry, registryArchives, registryFront } from '../../src/apicurio/index.ts';
 import { RegistryApi } from '../../src/apicurio/api/registry-api.ts';
+import { readArchive } from '../../src/apicurio/archive/read-archive.ts';
 import { walkOld } from '../../src/apicurio/v2/walk.ts';
 import { walkNew } from '../../src/apicurio/v3/walk.ts';
 import { rewriteArchive } from '../apicurio-archive-writer.ts';
@@ -211,8 +212,20 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     const outcome = await target.importDelta(brought, delta, signal);
     expect(outcome).toMatchObject({ kind: 'imported', receipt: { mended: { deletedFirst: 7 } } });
     expect((await registryArchives.receipt(delta)).counts.version).toBeLessThan(exported.counts.version - 5);
-    const byExport = await target.compareByExport(brought, snapshot, signal);
+    const asked = new Set<number>();
+    const proxy = await startProxy(servers[1], ({ url = '' }) => {
+      const [, id] = /contentIds\/(\d+)$/.exec(url) ?? [];
+      if (id !== undefined) asked.add(Number(id));
+      return null;
+    });
+    const watched = openNewRegistry({ name: 'new', endpoints: [proxy.endpoint], repeat });
+    const byExport = await watched.compareByExport(brought, snapshot, signal);
+    await watched.close();
+    proxy.close();
     expect(byExport.comparison.differences).toEqual([]);
+    // Of contents, all that were brought are asked for, those too that came anew with their artifact; and no others.
+    const contentIds = new Set((await readArchive(delta)).contents.map(({ contentId }) => contentId));
+    expect([...asked].toSorted((a, b) => a - b)).toEqual([...contentIds].toSorted((a, b) => a - b));
     const byWalk = await target.compare(newer, besides, signal);
     expect(byWalk).toMatchObject({ differences: [], expected: byExport.comparison.expected });
     expect(byExport.comparison.found).toEqual(byWalk.found);

@@ -1,6 +1,6 @@
 /** An export of 2.x as the records that the API of the 2.x that wrote it shows: what a walk is held against. */
 import type { RegistryArchive } from './read-archive.ts';
-import { artifactName, type ArchivedVersion, type Entry } from './entities.ts';
+import { artifactName, type ArchivedContent, type ArchivedVersion, type Entry } from './entities.ts';
 import {
   artifactRecord,
   commentRecord,
@@ -17,16 +17,13 @@ import { RecordSet } from '../records/record-set.ts';
 /** Contents of no version are left out: no API lists them. @returns sealed; close it */
 export async function archivedRecords(archive: RegistryArchive): Promise<RecordSet> {
   const records = new RecordSet();
-  const used = new Set(archive.versions.map(({ contentId }) => contentId));
   const seen = new Set<string>();
   for (const version of archive.versions) {
     if (!seen.has(artifactName(version))) records.add(artifactRecord(version, { type: version.artifactType }));
     seen.add(artifactName(version));
     records.add(archivedVersion(version));
   }
-  for (const content of archive.contents) {
-    if (used.has(content.contentId)) records.add(contentRecord(content.contentId, content));
-  }
+  for (const content of usedContents(archive)) records.add(contentRecord(content.contentId, content));
   for (const { groupId, createdBy: owner, properties: labels, ...group } of archive.groups) {
     records.add(groupRecord(groupId, { ...group, owner, labels }));
   }
@@ -36,9 +33,17 @@ export async function archivedRecords(archive: RegistryArchive): Promise<RecordS
   return await records.seal();
 }
 
-/** By their ids. */
-export function contentRecords({ contents }: RegistryArchive): ReadonlyMap<number, RegistryRecord> {
-  return new Map(contents.map((content) => [content.contentId, contentRecord(content.contentId, content)]));
+/**
+ * What an archive that a walk was equal to says of contents, by their ids: those of no version, which no walk has seen, are not
+ * among them.
+ */
+export function walkedContents(archive: RegistryArchive): ReadonlyMap<number, RegistryRecord> {
+  return new Map(usedContents(archive).map((content) => [content.contentId, contentRecord(content.contentId, content)]));
+}
+
+function usedContents({ contents, versions }: RegistryArchive): readonly ArchivedContent[] {
+  const used = new Set(versions.map(({ contentId }) => contentId));
+  return contents.filter(({ contentId }) => used.has(contentId));
 }
 
 export function archivedVersion({ createdBy, artifactType, labels, properties, ...version }: ArchivedVersion) {

@@ -22,6 +22,8 @@ export interface ArchiveDelta {
   /** Names of entries of `file`, those of contents' bytes among them; none: nothing is to be imported. */
   readonly entries: readonly string[];
   readonly versions: number;
+  /** Of those versions: taken out of 3.x with an artifact that comes anew, or new. */
+  readonly contentIds: ReadonlySet<number>;
   /** Keys of the artifacts that it brings something of. */
   readonly touched: ReadonlySet<string>;
   /** Why it cannot come out as a whole import would; null: it can. */
@@ -59,6 +61,7 @@ async function findDelta(
         renewal,
         entries: entriesOf(newer, renewal, versions),
         versions: versions.length,
+        contentIds: new Set(versions.map(({ contentId }) => contentId)),
         touched: new Set(versions.map(keyOfArtifact)),
         refusal: refusalOf(before, after, versions),
       };

@@ -17,7 +17,7 @@ import {
   type WalkOptions,
 } from '@keyferry/core';
 import type { RegistryApi } from '../api/registry-api.ts';
-import { archivedRecords, contentRecords } from '../archive/archived-records.ts';
+import { archivedRecords, walkedContents } from '../archive/archived-records.ts';
 import { readArchive, type RegistryArchive } from '../archive/read-archive.ts';
 import { compareRecords, describeDifference } from '../records/compare-records.ts';
 import type { RecordSet } from '../records/record-set.ts';
@@ -84,7 +84,7 @@ export class Walks {
 
   private async walked(signal: StopSignal, { contentsOf }: WalkOptions): Promise<Walked> {
     const [startedAtMs, requestsBefore] = [performance.now(), this.api.requests];
-    const known = contentsOf === undefined ? undefined : contentRecords(await readArchive(contentsOf));
+    const known = contentsOf === undefined ? undefined : walkedContents(await readArchive(contentsOf));
     const records = await walkOld(this.api, signal, known);
     try {
       const tookMs = Math.round(performance.now() - startedAtMs);

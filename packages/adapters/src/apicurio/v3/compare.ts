@@ -16,9 +16,9 @@ import {
 import { Lanes } from '../../lanes.ts';
 import type { RegistryApi } from '../api/registry-api.ts';
 import { readSystem } from '../api/system.ts';
-import { contentRecords } from '../archive/archived-records.ts';
+import { walkedContents } from '../archive/archived-records.ts';
 import { readArchive } from '../archive/read-archive.ts';
-import { deltaBetween } from '../delta/delta.ts';
+import { deltaBetween, type ArchiveDelta } from '../delta/delta.ts';
 import { artifactKey } from '../delta/renewal.ts';
 import { expectedRecords } from '../foresee/expected-records.ts';
 import { foreseeImport, isMisspeltDefault, type Foreseen } from '../foresee/foresee-import.ts';
@@ -64,7 +64,7 @@ export async function compareByExport(
   const { bytes, sha256 } = await exportTo(api, snapshot, signal);
   const { expected, foreseen, release } = await expectedOf(api, file, besides, signal);
   try {
-    const { touched } = await deltaBetween(base, file, release);
+    const delta = await deltaBetween(base, file, release);
     const exported = await readSnapshot(snapshot);
     try {
       const named = new NamedDifferences();
@@ -77,8 +77,7 @@ export async function compareByExport(
         else named.add(difference);
       }
       for (const each of await withoutOrderOfExport(api, branches, signal)) named.add(each);
-      const inBase = contentRecords(await readArchive(base));
-      await holdAgainstApi(api, { expected, touched, inBase }, named, signal);
+      await holdAgainstApi(api, expected, await cameSince(base, delta), named, signal);
       const { globalId: globalIdMax, contentId: contentIdMax } = exported.maxima;
       const found = { ...exported.counts, content: exported.counts.content - unused };
       const comparison = comparisonOf(named, foreseen, { expected: expected.counts, found }, startedAtMs);
@@ -86,7 +85,7 @@ export async function compareByExport(
       return {
         comparison,
         snapshot: { file: snapshot, bytes, sha256, counts: exported.counts, globalIdMax, contentIdMax, tookMs },
-        walkedArtifacts: touched.size,
+        walkedArtifacts: delta.touched.size,
       };
     } finally {
       exported.close();
@@ -138,18 +137,24 @@ async function isOrderOfExport(
   return JSON.stringify(versions) === JSON.stringify(expected.body['versions']);
 }
 
-interface Touched {
-  readonly expected: RecordSet;
+interface CameSince {
   /** Keys of artifacts that something came of. */
   readonly touched: ReadonlySet<string>;
-  /** Contents of the base: the API was asked for their bytes then, and the export has them now. */
-  readonly inBase: ReadonlyMap<number, RegistryRecord>;
+  /** Contents that nothing was brought of: the API was asked for their bytes for the base, and the export has them now. */
+  readonly stayed: ReadonlyMap<number, RegistryRecord>;
+}
+
+async function cameSince(base: string, { touched, contentIds }: ArchiveDelta): Promise<CameSince> {
+  const stayed = new Map(walkedContents(await readArchive(base)));
+  for (const id of contentIds) stayed.delete(id);
+  return { touched, stayed };
 }
 
 /** What the API says of artifacts that something came of is what is expected of them, both ways. */
 async function holdAgainstApi(
   api: RegistryApi,
-  { expected, touched, inBase }: Touched,
+  expected: RecordSet,
+  { touched, stayed }: CameSince,
   named: NamedDifferences,
   signal: StopSignal,
 ): Promise<void> {
@@ -158,7 +163,7 @@ async function holdAgainstApi(
     .map((key) => partsOf(key).parts)
     .map(([group = '', artifactId = '']) => ({ groupId: group === defaultGroup ? null : group, artifactId }))
     .filter(({ groupId }) => !isMisspeltDefault(groupId)); // no path leads to it
-  const walked = await walkArtifacts(api, artifacts, signal, inBase);
+  const walked = await walkArtifacts(api, artifacts, signal, stayed);
   try {
     for await (const difference of compareRecords(expected, walked)) {
       if (difference.kind === 'rivals') continue; // none of them is touched by a delta

@@ -1,0 +1,26 @@
+/**
+ * Goal: a walk takes from an archive only what a walk has found equal to it (SPEC R164).
+ * Method: an archive as 2.6 writes it, with a content that no version has.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { writeArchive } from '../../../test/apicurio-archive-writer.ts';
+import { walkedContents } from './archived-records.ts';
+import { readArchive } from './read-archive.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'keyferry-archived-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it('leaves out contents of no version, which no walk has seen', async () => {
+  const file = join(folder, 'export.zip');
+  await writeArchive(file, {
+    contents: [
+      { contentId: 1, text: '{"type":"string"}' },
+      { contentId: 2, text: '{"type":"int"}' },
+    ],
+    versions: [{ globalId: 1, artifactId: 'a', version: '1', contentId: 1 }],
+  });
+  expect([...walkedContents(await readArchive(file)).keys()]).toEqual([1]);
+});
