@@ -88,8 +88,8 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   verify: {
     traffic: 'v3-rw',
     checks:
-      'the APIs that clients use answer through every balancer: v2, ccompat v7, v3 core, search, system, branches',
-    evidence: ['probes'],
+      'the APIs that clients use answer through every balancer: v2, ccompat v7, v3 core, search, system, branches; and a third walk shows that nobody wrote to 2.x past the balancers until 3.x took writes',
+    evidence: ['probes', 'stillness'],
   },
   smoke: {
     traffic: 'v3-rw',

@@ -1,5 +1,5 @@
 /**
- * Goal: within the freeze no walk is made whose answer is known, and a difference is said to be what it is (SPEC R165).
+ * Goal: no walk is made while writers wait whose answer is known, none is missing, and a difference is said to be what it is (SPEC R165).
  * Method: the stage of strategy `parallel`; what it was asked for, and what an apply fails with.
  */
 import { describe, expect, it } from 'vitest';
@@ -7,13 +7,15 @@ import { ParallelStage } from '../../../testing/parallel-stage.ts';
 import { failureOf } from '../../../testing/stage.ts';
 
 describe('the export within the freeze', () => {
-  it('walks 2.x twice within the freeze, and holds the export against the first of both', async () => {
+  it('walks 2.x twice within the freeze, and holds the export against the first of both; a third time behind it', async () => {
     const stage = new ParallelStage();
     const plan = await stage.plan();
     stage.proofs = [];
     await stage.apply(plan);
-    const freeze = stage.calls.indexOf('shift v2-ro');
-    expect(stage.calls.slice(freeze).filter((name) => name === 'old.walk')).toHaveLength(2);
+    const [freeze, switched] = ['shift v2-ro', 'shift v3-rw'].map((name) => stage.calls.indexOf(name));
+    const walksIn = (calls: readonly string[]): number => calls.filter((name) => name === 'old.walk').length;
+    expect(walksIn(stage.calls.slice(freeze, switched))).toBe(2);
+    expect(walksIn(stage.calls.slice(switched))).toBe(1);
     expect(stage.proofs).toEqual(['walked', 'kept']);
   });
 
@@ -33,5 +35,22 @@ describe('the export within the freeze', () => {
       code: 'parallel.undone',
       details: { phase: 'export', why: expect.stringContaining('the export lacks 1') },
     });
+  });
+
+  it('says after the switch that somebody wrote to 2.x behind the last walk of the freeze', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    const onCall = (name: string): void => void (name === 'shift v3-ro' && stage.old.add('behind our back'));
+    expect(await failureOf(stage.apply(plan, { onCall }))).toMatchObject({
+      code: 'parallel.check-failed',
+      details: {
+        phase: 'verify',
+        what: expect.stringMatching(/past the balancers \(version: \d+, now \d+\).*rollback/),
+      },
+    });
+    expect(stage.traffic).toEqual({ a: 'v3-rw', b: 'v3-rw' });
+    expect(await stage.course()).toMatchObject({ course: 'forward', phase: 'verify' });
+    await stage.rollBack();
+    expect([stage.old.has('behind our back'), stage.missingIn('old')]).toEqual([true, []]);
   });
 });

@@ -12,6 +12,7 @@ import type {
   ProofOptions,
   RegistryCensus,
   RegistryComparison,
+  RegistryKind,
 } from '@keyferry/core';
 import { calling, failCheck, leadTo, onEach, probeFronts, together, type PhaseContext } from './check.ts';
 import { foreseeArchive } from './foresee-archive.ts';
@@ -142,10 +143,21 @@ async function proveExport(context: PhaseContext, file: string): Promise<Complet
 }
 
 async function assertStill(context: PhaseContext, now: RegistryCensus): Promise<void> {
-  const { sha256 } = await context.course.needed<RegistryCensus>('baseline', 'census');
-  if (now.sha256 === sha256) return;
+  const before = await context.course.needed<RegistryCensus>('baseline', 'census');
+  if (now.sha256 === before.sha256) return;
   const { where } = context.engine.parallel.source;
-  failCheck(context, `${where} was written to since the baseline, past the balancers: stop whoever does`);
+  const cure =
+    context.phase === 'verify'
+      ? 'stop whoever does; 3.x lacks it, and rollback carries what 3.x accepted into a 2.x that has both'
+      : 'stop whoever does';
+  const what = `was written to since the baseline, past the balancers (${countsThatMoved(before, now)})`;
+  failCheck(context, `${where} ${what}: ${cure}`);
+}
+
+function countsThatMoved(before: RegistryCensus, now: RegistryCensus): string {
+  const moved = Object.entries(now.counts).filter(([kind, count]) => before.counts[kind as RegistryKind] !== count);
+  if (moved.length === 0) return 'as many of each kind, with other facts';
+  return moved.map(([kind, count]) => `${kind}: ${before.counts[kind as RegistryKind]}, now ${count}`).join('; ');
 }
 
 /** What was exported, as it was; exported once more where this machine does not have it. 2.x stands still, so it is the same. */
@@ -170,7 +182,7 @@ async function importAll(context: PhaseContext): Promise<void> {
 }
 
 async function compare(context: PhaseContext): Promise<void> {
-  const { engine, course } = context;
+  const { engine } = context;
   const archive = await archiveAtHand(context);
   const besides = await besidesAtHand(context);
   const known = await knownContents(context);
@@ -179,8 +191,13 @@ async function compare(context: PhaseContext): Promise<void> {
     async (each) => await keepComparison(each, await compareImported(each, archive, besides)),
     (each) => calling(each, 'walk 2.x', () => engine.parallel.source.walk(each.signal, known)),
   );
+  await keepStillness(context, now);
+}
+
+async function keepStillness(context: PhaseContext, now: RegistryCensus): Promise<void> {
+  const { course, phase } = context;
   const before = await course.needed<RegistryCensus>('baseline', 'census');
-  await course.keep('compare', 'stillness', { before: before.sha256, now: now.sha256 });
+  await course.keep(phase, 'stillness', { before: before.sha256, now: now.sha256 });
   await assertStill(context, now);
 }
 
@@ -203,8 +220,13 @@ async function readOnThree(context: PhaseContext): Promise<void> {
   await assertAsBaseline(context, reads);
 }
 
+/** The walk beside the comparison cannot show what was written behind it; with writers on 3.x, another one costs nobody. */
 async function verify(context: PhaseContext): Promise<void> {
-  await context.course.keep('verify', 'probes', await probeFronts(context, 'core', 3));
+  const { engine, course, signal } = context;
+  await course.keep('verify', 'probes', await probeFronts(context, 'core', 3));
+  const known = await knownContents(context);
+  const now = await calling(context, 'walk 2.x', () => engine.parallel.source.walk(signal, known));
+  await keepStillness(context, now);
 }
 
 async function smoke(context: PhaseContext): Promise<void> {
