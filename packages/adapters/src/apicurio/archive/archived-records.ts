@@ -38,7 +38,9 @@ export async function archivedRecords(archive: RegistryArchive): Promise<RecordS
  * among them.
  */
 export function walkedContents(archive: RegistryArchive): ReadonlyMap<number, RegistryRecord> {
-  return new Map(usedContents(archive).map((content) => [content.contentId, contentRecord(content.contentId, content)]));
+  return new Map(
+    usedContents(archive).map((content) => [content.contentId, contentRecord(content.contentId, content)]),
+  );
 }
 
 function usedContents({ contents, versions }: RegistryArchive): readonly ArchivedContent[] {

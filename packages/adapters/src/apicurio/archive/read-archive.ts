@@ -52,11 +52,12 @@ export interface ArchiveSizes {
 }
 
 /**
- * The two that were read last. A freeze asks for the same two a dozen times, at seconds each for a large registry, while writers
- * wait; both are in memory at once for their difference anyway.
+ * The three that were read last. A freeze asks for the same ones a dozen times, at seconds each for a large registry, while writers
+ * wait: what is imported, what was imported before it, and the export before the freeze, which is another one where archives are
+ * repaired.
  */
 const atHand: { readonly identity: string; readonly archive: Promise<RegistryArchive> }[] = [];
-const atHandMax = 2;
+const atHandMax = 3;
 /** A soak of days needs none of them in memory. */
 const atHandMs = 10 * 60_000;
 let forgetting: NodeJS.Timeout | undefined;
