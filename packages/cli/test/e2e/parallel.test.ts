@@ -1,6 +1,6 @@
 /**
  * Goal: a registry of 2.6 moves to 3.x while its clients go on: rehearsed on throw-away servers, killed on its way, back with what
- * 3.x accepted, undone where somebody writes past the balancers, and to the end.
+ * 3.x accepted and with 3.x down in between, undone where somebody writes past the balancers, and to the end.
  * Method: real registries behind a real nginx and a real HAProxy; the requests of 2.6 libraries through both during the whole
  * of it; the built binary.
  */
@@ -19,6 +19,7 @@ const migration = { confirm: ['switch'], smoke: ['true'], settings: 'registry-2.
 let stage: RegistryStage;
 let clients: readonly RegistryLoad[];
 let balancersBefore: readonly string[];
+let beforeTheOutage: ReadonlyMap<number, string>;
 
 beforeAll(async () => {
   stage = await RegistryStage.create({
@@ -69,6 +70,8 @@ interface Status {
   readonly course: string;
   readonly phase: string;
   readonly traffic: string;
+  readonly next: string;
+  readonly wayBack: string | null;
   readonly passed: readonly { readonly phase: string }[];
   readonly evidence: readonly { readonly phase: string; readonly name: string }[];
   readonly frozenMs: number;
@@ -103,6 +106,31 @@ async function write(url: string, artifact: string): Promise<number> {
   const reply = await request(`${url}/apis/registry/v2/groups/late/artifacts`, { method: 'POST', headers, body });
   expect(reply.status).toBe(200);
   return (JSON.parse(reply.body) as { globalId: number }).globalId;
+}
+
+/** @returns ids to names */
+async function writeThroughBoth(name: string): Promise<ReadonlyMap<number, string>> {
+  const names = stage.urls.map((url, at) => [url, `${name}${at}`] as const);
+  return new Map(await Promise.all(names.map(async ([url, each]) => [await write(url, each), each] as const)));
+}
+
+async function expectHeld(endpoint: string, ids: ReadonlyMap<number, string>): Promise<void> {
+  for (const [id, name] of ids) {
+    const reply = await request(`${endpoint}/apis/registry/v2/ids/globalIds/${id}`);
+    expect(JSON.parse(reply.body)).toMatchObject({ name });
+  }
+}
+
+/** Stops them: no read failed, and writes were refused with 405 alone. */
+async function expectServed(loads: readonly RegistryLoad[]): Promise<void> {
+  for (const { requests, readsFailed, writesFailed, writesRefused, failures } of await Promise.all(
+    loads.map((each) => each.stop()),
+  )) {
+    const found = { readsFailed, writesFailed, failures: [...failures].filter(([what]) => / \d+$/.test(what)) };
+    expect(found).toEqual({ readsFailed: 0, writesFailed: 0, failures: [] });
+    expect(requests).toBeGreaterThan(writesRefused);
+    expect(writesRefused).toBeGreaterThan(0);
+  }
 }
 
 /** Somebody who knows the address of 2.6 itself. */
@@ -221,14 +249,30 @@ describe('strategy parallel', { timeout: patience }, () => {
     expect(now.rollback.find((row) => row.now)?.steps).toContain('replay');
   });
 
+  it('says what to do when 3.x is down after the switch, changes nothing, and has the way back once 3.x is there again', async () => {
+    beforeTheOutage = await writeThroughBoth('BeforeTheOutage');
+    await expectServed(clients);
+    await stage.fresh.stop();
+    const finalized = await stage.run('finalize', 'registry', '--yes');
+    expect(finalized).toMatchObject({ stderr: expect.stringContaining('3.x does not answer that it is ready') });
+    const refused = await stage.run('rollback', 'registry', '--yes');
+    expect({ exitCode: refused.exitCode, stderr: refused.stderr }).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringMatching(/parallel\.target-silent[^]*nothing was changed[^]*--accept registry\.writes-lost/),
+    });
+    const now = await status();
+    expect(now).toMatchObject({ course: 'forward', phase: 'decommission', traffic: 'v3-rw' });
+    expect(now).toMatchObject({ next: 'keyferry finalize registry', wayBack: 'keyferry rollback registry' });
+    await stage.startFreshAgain();
+    await expectHeld(stage.urls[0] ?? '', beforeTheOutage);
+    clients = await stage.startClients();
+  });
+
   it('goes back days later with what 3.x accepted, under the same ids, and leaves the balancers as they were', async () => {
-    const ids = await Promise.all(stage.urls.map((url, at) => write(url, `Accepted${at}`)));
+    const since = await writeThroughBoth('Accepted');
     const { exitCode, stderr } = await stage.run('rollback', 'registry', '--yes');
     expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
-    for (const [at, id] of ids.entries()) {
-      const reply = await request(`${stage.old.endpoint}/apis/registry/v2/ids/globalIds/${id}`);
-      expect(JSON.parse(reply.body)).toMatchObject({ name: `Accepted${at}` });
-    }
+    await expectHeld(stage.old.endpoint, new Map([...beforeTheOutage, ...since]));
     expect(await status()).toMatchObject({ course: 'rolled-back', traffic: 'v2-rw' });
     expect(await balancerFiles()).toEqual(balancersBefore);
   });
@@ -265,12 +309,6 @@ describe('strategy parallel', { timeout: patience }, () => {
   });
 
   it('failed no read of a client, and refused writes with 405 alone', async () => {
-    const seen = await Promise.all(clients.map((each) => each.stop()));
-    for (const { requests, readsFailed, writesFailed, writesRefused, failures } of seen) {
-      const found = { readsFailed, writesFailed, failures: [...failures].filter(([what]) => / \d+$/.test(what)) };
-      expect(found).toEqual({ readsFailed: 0, writesFailed: 0, failures: [] });
-      expect(requests).toBeGreaterThan(writesRefused);
-      expect(writesRefused).toBeGreaterThan(0);
-    }
+    await expectServed(clients);
   });
 });

@@ -15,6 +15,7 @@ import {
   startHaproxy,
   startNginx,
   startRegistryLoad,
+  type ApicurioOptions,
   type ApicurioServer,
   type LoadBalancer,
   type LoadBalancerPlace,
@@ -37,6 +38,8 @@ export class RegistryStage {
   readonly haproxy: LoadBalancer;
   fresh: ApicurioServer;
   private readonly loads: RegistryLoad[] = [];
+  /** What clients use; made once, as 2.6 itself is written to for it. */
+  private seed: Awaited<ReturnType<typeof seedRegistry>> | null = null;
 
   private constructor(folder: string, servers: Pick<RegistryStage, 'old' | 'fresh' | 'nginx' | 'haproxy'>) {
     this.folder = folder;
@@ -47,15 +50,19 @@ export class RegistryStage {
   }
 
   static async create({ versions, hazards = false, settings = {} }: RegistryStageOptions): Promise<RegistryStage> {
-    const [old, fresh] = await Promise.all([startOld(), startFresh()]);
+    const folder = await mkdtemp(join(tmpdir(), 'keyferry-e2e-'));
+    const [old, fresh] = await Promise.all([startOld(), startFresh({ dataDir: databaseIn(folder) })]);
     await fillRegistry(old.endpoint, { versions, hazards });
     const two = new URL(old.endpoint).host;
     const nginx = await startNginx({ files: (place) => ({ 'conf.d/registry.conf': nginxSite(place, two) }) });
     const haproxy = await startHaproxy({ files: (place) => ({ 'haproxy.cfg': haproxyConfig(place, two) }) });
-    const folder = await mkdtemp(join(tmpdir(), 'keyferry-e2e-'));
     const stage = new RegistryStage(folder, { old, fresh, nginx, haproxy });
     await stage.configure(settings);
     return stage;
+  }
+
+  private get freshPort(): number {
+    return Number(new URL(this.fresh.endpoint).port);
   }
 
   /** Of both kinds, as clients reach them. */
@@ -113,11 +120,15 @@ export class RegistryStage {
     await writeFile(join(this.folder, 'keyferry.yaml'), JSON.stringify(config, null, 2));
   }
 
-  /** In the place of one that was written to. */
+  /** The first 3.x, with what it held when it was stopped. */
+  async startFreshAgain(): Promise<void> {
+    this.fresh = await startFresh({ port: this.freshPort, dataDir: databaseIn(this.folder) });
+  }
+
+  /** An empty one in the place of one that was written to. */
   async renewFresh(): Promise<void> {
-    const port = Number(new URL(this.fresh.endpoint).port);
     await this.fresh.stop();
-    this.fresh = await startFresh(port);
+    this.fresh = await startFresh({ port: this.freshPort });
   }
 
   /** Flags of `rehearse`: the very programs that this stage runs on, and a Java that starts as quickly as theirs. */
@@ -139,7 +150,7 @@ export class RegistryStage {
 
   /** Clients of 2.6, through both balancers, until they are stopped. */
   async startClients(): Promise<readonly RegistryLoad[]> {
-    const seed = await seedRegistry(this.old.endpoint, 'default', 'used-by-clients');
+    const seed = (this.seed ??= await seedRegistry(this.old.endpoint, 'default', 'used-by-clients'));
     const started = this.urls.map((url) =>
       startRegistryLoad({ url, requests: clientRequests(seed), kept: 1, fresh: 1 }),
     );
@@ -164,10 +175,12 @@ const startOld = (): Promise<ApicurioServer> =>
     },
   });
 
-const startFresh = (port?: number): Promise<ApicurioServer> =>
+const databaseIn = (folder: string): string => join(folder, 'database-3');
+
+const startFresh = (where: Pick<ApicurioOptions, 'port' | 'dataDir'>): Promise<ApicurioServer> =>
   startApicurio({
     version: '3.3',
-    ...(port === undefined ? {} : { port }),
+    ...where,
     properties: {
       'apicurio.import.zip.max-entry-count': '40000',
       'apicurio.auth.role-source': 'application',

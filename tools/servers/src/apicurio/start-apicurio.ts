@@ -135,7 +135,12 @@ function propertiesOf(
   const url =
     dataDir === undefined ? `jdbc:h2:mem:keyferry_${port}` : `jdbc:h2:file:${join(resolve(dataDir), 'registry')}`;
   if (version === '2.6') {
-    const pool = { 'quarkus.datasource.jdbc.min-size': '1', 'quarkus.datasource.jdbc.initial-size': '1' };
+    const pool = {
+      'quarkus.datasource.jdbc.min-size': '1',
+      'quarkus.datasource.jdbc.initial-size': '1',
+      // 5 by default, and it does not start where the first connection takes longer, as on a busy machine.
+      'quarkus.datasource.jdbc.acquisition-timeout': '60',
+    };
     return { ...common, ...pool, 'quarkus.datasource.jdbc.url': url };
   }
   return {
