@@ -27,7 +27,7 @@ export {
 export type { FaultMoment } from './memory-faults.ts';
 export { MemoryTargetLock } from './memory-target-lock.ts';
 export { MemoryScratch } from './memory-spool.ts';
-export { packedPageOf } from './packed-page-of.ts';
+export { packedPageOf, putsOf } from './packed-page-of.ts';
 export { allRules, type ProtocolRules } from './protocol-rules.ts';
 
 export * from './contract/harness.ts';

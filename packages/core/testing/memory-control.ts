@@ -40,6 +40,7 @@ import {
   type Version,
 } from '../src/index.ts';
 import type { MemoryData } from './memory-data.ts';
+import { putsOf } from './packed-page-of.ts';
 import type { ProtocolRules } from './protocol-rules.ts';
 
 /** Written with a record: who put it there, and whether the key was there before. */
@@ -194,7 +195,7 @@ export class MemoryControl implements TargetControl {
 
   private writer(chunk: ChunkId, fence: Fence, epoch: Fence): ChunkWriter {
     const { run, own, rules, capabilities } = this.context;
-    const write = (changes: readonly GuardedChange[]): readonly ChangeOutcome[] => {
+    const assertMayWrite = (changes: readonly GuardedChange[]): void => {
       invariant(changes.length <= capabilities.batchKeysMax, `a batch of ${changes.length} changes`);
       const bytes = changes.reduce((sum, change) => sum + recordBytes(change), 0);
       const fits = changes.length === 1 || bytes <= capabilities.batchBytesMax;
@@ -202,37 +203,58 @@ export class MemoryControl implements TargetControl {
       const held = own.fences.get(chunk) ?? null;
       const fenceIsMine = !rules.fence || (held !== null && compareFences(held, fence) === 0);
       if (!fenceIsMine || !this.epochIs(epoch)) throw new KeyferryError('fence.lost', { chunk });
+    };
+    const write = (changes: readonly GuardedChange[]): readonly ChangeOutcome[] => {
+      assertMayWrite(changes);
       return changes.map((change) =>
         change.kind === 'put' ? this.put(change, fence.attempt) : this.delete(change, fence.attempt),
       );
     };
-    return { write: async (changes) => run('write', () => write(changes)) };
+    const writePacked = (puts: readonly GuardedPut[]): 'written' | 'declined' => {
+      assertMayWrite(puts);
+      if (!puts.every((put) => this.refusal(put) === null && this.mayPut(put))) return 'declined';
+      for (const put of puts) this.put(put, fence.attempt);
+      return 'written';
+    };
+    return {
+      write: async (changes) => run('write', () => write(changes)),
+      writePacked: async (packed) => run('write', () => writePacked(putsOf(packed))),
+    };
   }
 
   private put(put: GuardedPut, attempt: number): ChangeOutcome {
-    const { data, own, rules } = this.context;
-    const { key, value, expiresAtMs, expect } = put;
+    const { data, own } = this.context;
+    const { key, value, expiresAtMs } = put;
     const detail = this.refusal(put);
     if (detail !== null) return { kind: 'refused', detail };
     const present = data.get(key);
-    const mark = own.marks.get(key);
-    const isOurs = present !== undefined && mark !== undefined && mark.version === present.version;
-    const guardHolds =
-      expect === 'absent'
-        ? present === undefined || !rules.absentGuard
-        : present !== undefined && (present.version === expect.version || !rules.versionGuard);
-    if (guardHolds && !(rules.tombstoneGuard && own.tombstones.has(key))) {
+    if (this.mayPut(put)) {
       const version = data.put(key, value, expiresAtMs);
       own.marks.set(key, { attempt, version, created: present === undefined });
       if (put.origin !== undefined) own.origins.set(key, { at: version, from: put.origin });
       return { kind: 'written', version };
     }
+    const mark = own.marks.get(key);
     if (present !== undefined) {
+      const isOurs = mark !== undefined && mark.version === present.version;
       const equal = recordsEqual(put, present);
       if (isOurs && mark.attempt === attempt && equal) return { kind: 'already-written', version: present.version };
-      if (!guardHolds) return { kind: 'present', version: present.version, equal };
+      if (!this.guardHolds(put)) return { kind: 'present', version: present.version, equal };
     }
     return own.tombstones.has(key) ? { kind: 'tombstoned' } : { kind: 'missing' };
+  }
+
+  private mayPut(put: GuardedPut): boolean {
+    const { own, rules } = this.context;
+    return this.guardHolds(put) && !(rules.tombstoneGuard && own.tombstones.has(put.key));
+  }
+
+  private guardHolds({ key, expect }: GuardedPut): boolean {
+    const { data, rules } = this.context;
+    const present = data.get(key);
+    return expect === 'absent'
+      ? present === undefined || !rules.absentGuard
+      : present !== undefined && (present.version === expect.version || !rules.versionGuard);
   }
 
   private delete(change: GuardedDelete, attempt: number): ChangeOutcome {

@@ -226,6 +226,12 @@ export class MemoryStore implements SourceStore, TargetStore {
     this.controlData(migration).tombstones.add(key);
   }
 
+  /** An application's put under dual-read: what is there from now on is no longer deleted. */
+  putOverTombstone(migration: MigrationId, key: Key, value: Uint8Array): void {
+    this.put(key, value);
+    this.controlData(migration).tombstones.delete(key);
+  }
+
   /** The keys for which a migration holds tombstones. */
   tombstones(migration: MigrationId): ReadonlySet<Key> {
     return new Set(this.controlData(migration).tombstones);

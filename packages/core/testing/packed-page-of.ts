@@ -2,7 +2,10 @@ import {
   keyFromBytes,
   keyToBytes,
   PackedPage,
+  toTargetKey,
+  type GuardedPut,
   type NotCarried,
+  type PackedPuts,
   type StoredRecord,
   type Version,
 } from '../src/index.ts';
@@ -27,6 +30,18 @@ export function packedPageOf(records: readonly StoredRecord[], notCarried: reado
     valueOf: (start: number, end: number) => bytes.subarray(start, end),
     versionOf: (index: number) => records[index]?.version as Version,
     expiresAtMsOf: (index: number) => records[index]?.expiresAtMs ?? null,
+    createdOf: (index: number) => records[index]?.created,
   };
   return new PackedPage(packed, notCarried);
+}
+
+/** The same as changes, each by itself. */
+export function putsOf({ page, start, end, ...rule }: PackedPuts): readonly GuardedPut[] {
+  return page.records.slice(start, end).map(({ key, value, expiresAtMs }) => ({
+    kind: 'put',
+    key: toTargetKey(rule, key),
+    value,
+    expiresAtMs,
+    expect: 'absent',
+  }));
 }

@@ -61,7 +61,7 @@ export interface PostgresStoreOptions extends PostgresConnectionOptions {
   readonly schema?: string | undefined;
   /** How its changes are followed: by the server's log (the default), or by triggers that keyferry makes. */
   readonly changes?: 'log' | 'triggers' | undefined;
-  /** Who puts rows in the order of their keys: see view.ts. Default `auto`. */
+  /** Who puts rows in the order of their keys: see view.ts. Default `server`. */
   readonly order?: RowOrder | undefined;
   /** Tells the feed of one migration from those of others on the same database. Default `feed`. */
   readonly feedName?: string | undefined;

@@ -4,8 +4,9 @@
  *     BEGIN REPEATABLE READ ─► position ─┬─► COPY … ORDER BY key ─► file ──► any number of scans, from the first row on
  *                                        └─► COPY … ─► sorted here ────────► any number of scans, once all has come
  *
- * A sort is work of the server, which applications wait for, and reading in no order lets it send at once. So it is asked for
- * an order where an index has it, and only there, unless the store's configuration says who is to sort.
+ * A sort is work of the server, which applications wait for, and reading in no order lets it send at once; sorted here, the rows
+ * take longer. So the server is asked for the order unless the store's configuration says that it is to be spared that: always,
+ * or where no index has the order.
  *
  * Rows that come with one and the same key are a collision: none of them is a record. That takes a look at the next row,
  * so the last row of a page waits for it.

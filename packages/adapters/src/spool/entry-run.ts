@@ -23,6 +23,8 @@ export class EntryRun {
   view: DataView = new DataView(new ArrayBuffer(0));
   size = 0;
   count = 0;
+  /** Bytes of the largest of them. */
+  largest = 0;
   /** Each key is above the one before it. */
   isAscending = true;
   private readonly bytesMax: number;
@@ -52,8 +54,10 @@ export class EntryRun {
   took(): void {
     const { view, size, last } = this;
     if (last !== -1 && this.isAscending) this.isAscending = compareEntries(view, last, view, size) < 0;
+    const length = entryBytesAt(view, size);
     this.last = size;
-    this.size += entryBytesAt(view, size);
+    this.size += length;
+    this.largest = Math.max(this.largest, length);
     this.count += 1;
   }
 
@@ -81,6 +85,7 @@ export class EntryRun {
   clear(): void {
     this.size = 0;
     this.count = 0;
+    this.largest = 0;
     this.last = -1;
     this.isAscending = true;
     if (this.bytes.length > this.bytesMax) this.take(Buffer.alloc(0)); // it held one entry that is larger than others

@@ -8,7 +8,9 @@
  *
  * What is merged lies in a file of its own and the runs go, so that what is read afterwards is one sequence, from wherever
  * one likes: plans, chunks and verification read it several times, each at another place (ADR 41). The disk holds both for as
- * long as that takes. So few runs that their buffers fit are merged at once; more are merged by as many as fit first.
+ * long as that takes. So few runs that their buffers fit are merged at once. Where there are more, neighbours are merged into
+ * longer ones first, in a file that takes the place of the one before: one such pass is enough for 500 GiB of small entries, or
+ * for 8 GiB of entries of 1 MiB.
  */
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { Key } from '@keyferry/core';
@@ -21,8 +23,10 @@ import { keyAt, PlaceIndex, SortedEntries, SortedWriter, type EntryBytes } from 
 export interface SortLimits {
   /** Of one run. */
   readonly runBytes: number;
-  /** Of all buffers that runs are merged through. */
+  /** Of all buffers that runs are merged through, as long as no entry needs more. */
   readonly mergeBytes: number;
+  /** Of the largest entry of each run that is merged: a buffer holds one whole. */
+  readonly largestBytes: number;
   /** Runs that are merged at once; 2 or more. */
   readonly mergedRunsMax: number;
   /** So much stays in memory. */
@@ -32,6 +36,7 @@ export interface SortLimits {
 export const sortLimits: SortLimits = {
   runBytes: 8 * 1024 * 1024,
   mergeBytes: 8 * 1024 * 1024,
+  largestBytes: 32 * 1024 * 1024,
   mergedRunsMax: 256,
   memoryBytes: 1024 * 1024,
 };
@@ -52,6 +57,8 @@ interface Span {
 interface Run extends Span {
   readonly start: number;
   readonly end: number;
+  /** Bytes of its largest entry. */
+  readonly largest: number;
 }
 
 export class EntrySort {
@@ -105,7 +112,7 @@ export class EntrySort {
       return sorted;
     }
     const order = run.sorted();
-    if (this.file !== null) await this.mergeSome(this.file);
+    await this.mergeSome();
     const cursors: Cursor[] = this.file === null ? [] : cursorsOf(this.file, this.runs, limits);
     cursors.push(new MemoryCursor(run, order));
     const spans = [...this.runs, spanOf(run, order)];
@@ -150,24 +157,62 @@ export class EntrySort {
       for (const at of order) out.append(run, at);
       out.flush();
     }
-    this.runs.push({ start, end: this.file.length, ...spanOf(run, order) });
+    this.runs.push({ start, end: this.file.length, largest: run.largest, ...spanOf(run, order) });
     run.clear();
   }
 
   /** Until so few runs are left that they, and the one in memory, are merged at once. */
-  private async mergeSome(file: ScratchFile): Promise<void> {
+  private async mergeSome(): Promise<void> {
     const { limits } = this;
-    while (this.runs.length >= limits.mergedRunsMax) {
-      const some = this.runs.slice(0, limits.mergedRunsMax);
-      const start = file.length;
-      const bytes = some.reduce((sum, run) => sum + run.end - run.start, 0);
-      const out = new SortedWriter({ bytes, memoryBytes: 0, into: file });
-      const { first, last } = await merge(cursorsOf(file, some, limits), some, keepsAll, out);
-      out.flush();
-      // In the place of the earliest of them, whose entries were there first.
-      this.runs = [{ start, end: file.length, first, last }, ...this.runs.slice(some.length)];
+    const areTooMany = (): boolean =>
+      this.runs.length >= limits.mergedRunsMax || mergedAtOnce(this.runs, limits) < this.runs.length;
+    for (let { file } = this; file !== null && areTooMany(); { file } = this) {
+      const into = new ScratchFile();
+      try {
+        this.runs = await mergedNeighbours(file, this.runs, into, limits);
+      } catch (error) {
+        into.close();
+        throw error;
+      }
+      file.close();
+      this.file = into;
     }
   }
+}
+
+/** All runs in another file, as many together as may be, in their order: whose entries were there first is still to be seen. */
+async function mergedNeighbours(
+  file: ScratchFile,
+  runs: readonly Run[],
+  into: ScratchFile,
+  limits: SortLimits,
+): Promise<Run[]> {
+  const merged: Run[] = [];
+  for (let rest = runs; rest.length > 0;) {
+    const some = rest.slice(0, mergedAtOnce(rest, limits));
+    rest = rest.slice(some.length);
+    const start = into.length;
+    const bytes = some.reduce((sum, run) => sum + run.end - run.start, 0);
+    const out = new SortedWriter({ bytes, memoryBytes: 0, into });
+    const span = await merge(cursorsOf(file, some, limits), some, keepsAll, out);
+    out.flush();
+    merged.push({ start, end: into.length, largest: Math.max(...some.map(({ largest }) => largest)), ...span });
+  }
+  return merged;
+}
+
+/** How many of some runs, from the first on, are merged at once: as many as the limits allow, and two however large they are. */
+export function mergedAtOnce(
+  runs: readonly Pick<Run, 'largest'>[],
+  { mergedRunsMax, largestBytes }: Pick<SortLimits, 'mergedRunsMax' | 'largestBytes'>,
+): number {
+  let [count, bytes] = [0, 0];
+  for (const { largest } of runs) {
+    bytes += largest;
+    if (count >= 2 && (count >= mergedRunsMax || bytes > largestBytes)) break;
+    count += 1;
+  }
+  return count;
 }
 
 const keepsAll: Sieve = { take: (from, at, out) => out.append(from, at), end: () => undefined };

@@ -18,7 +18,7 @@ import { spoolContract } from '@keyferry/core/testing';
 import { sortLimits, type SortLimits } from './entry-sort.ts';
 import { diskScratch, RecordSpool } from './record-spool.ts';
 
-const tiny: SortLimits = { runBytes: 150, mergeBytes: 500, mergedRunsMax: 3, memoryBytes: 0 };
+const tiny: SortLimits = { runBytes: 150, mergeBytes: 500, largestBytes: 200, mergedRunsMax: 3, memoryBytes: 0 };
 const everything = { start: '' as Key, end: null };
 
 spoolContract('disk', () => diskScratch);
@@ -49,6 +49,7 @@ const anyKey = fc.oneof(
 const anyLimits = fc.record({
   runBytes: fc.constantFrom(1, 64, 150, 700, sortLimits.runBytes),
   mergeBytes: fc.constantFrom(1, 100, 4096),
+  largestBytes: fc.constantFrom(1, 200, sortLimits.largestBytes),
   mergedRunsMax: fc.constantFrom(2, 3, 256),
   memoryBytes: fc.constantFrom(0, 500, sortLimits.memoryBytes),
 });

@@ -81,7 +81,12 @@ function opened(): { readonly folder: string; readonly file: number } {
     const path = join(folder, `keyferry-${randomUUID()}`);
     try {
       const file = openSync(path, 'wx+', 0o600);
-      rmSync(path);
+      try {
+        rmSync(path);
+      } catch (error) {
+        closeSync(file);
+        throw error;
+      }
       return { folder, file };
     } catch (error) {
       failure = error;

@@ -215,6 +215,18 @@ describe('latency of the target', () => {
     expect(throttle.report(back.nowMs).perSecondMax).toBeGreaterThan(startPerSecond);
   });
 
+  it('leaves the rate to the other side when only its own limit is taken away', () => {
+    const throttle = new Throttle(limited({ targetP99Ms, sourceP99Ms: 100 }), 0);
+    const { nowMs } = run(throttle, 0, 5000, () => 200);
+    const slow = throttle.report(nowMs).perSecondMax;
+    expect(slow).toBeLessThan(startPerSecond);
+    throttle.adjust(limited({ sourceP99Ms: 100 }), nowMs);
+    expect(throttle.report(nowMs).perSecondMax).toBe(slow);
+    while (throttle.take(10, nowMs) === 0); // held back
+    throttle.sample('source', 10, nowMs + 50);
+    expect(throttle.report(nowMs + 50).perSecondMax).toBeGreaterThan(slow ?? 0);
+  });
+
   it('is forgotten when its limit is taken away', () => {
     const throttle = new Throttle(limited({ targetP99Ms, ratePerSecond: 1000 }), 0);
     const { nowMs } = run(throttle, 0, 5000, () => 200);

@@ -5,7 +5,8 @@
  *     target's p99 ──► adaptive ┴─► the lower one ─► token bucket ─► go, or wait so long
  *     source's p99 ──►   rate
  *
- * The adaptive rate exists where a latency is limited. It starts low and doubles every few answers until the first one
+ * The adaptive rate exists where a latency is limited, and where that comes to be so in the middle of a run, from the first late
+ * answer on, below what went until then. It starts low and doubles every few answers until the first one
  * that came too late: a run that began as fast as it can would be noticed before it was measured. From then on each answer that is
  * late takes a share of it away, and each that is in time adds so small a share that the two cancel out at one late answer
  * in a hundred: where the rate comes to rest, the limit is the 99th percentile. A window's percentile would not do: of twenty
@@ -113,7 +114,9 @@ export class Throttle {
     for (const side of ['target', 'source'] as const) {
       if (this.limitOf(side) !== null) continue;
       this.p99Ms[side] = null;
-      if (this.adaptive?.because === side) this.adaptive = null;
+      if (this.adaptive?.because !== side) continue;
+      const because = side === 'target' ? 'source' : 'target';
+      this.adaptive = this.limitOf(because) === null ? null : { ...this.adaptive, because };
     }
     // Under another limit nobody knows yet which rate is too high.
     if (this.adaptive !== null) this.adaptive = { ...this.adaptive, starting: true };

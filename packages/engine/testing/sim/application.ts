@@ -67,7 +67,7 @@ export class Application {
     const deletes = this.prng.chance(0.4);
     this.kernel.trace(`the application ${deletes ? 'deletes' : 'puts'} ${key}`);
     if (deletes) witness.appDelete(migration, key);
-    else witness.appPut(key, valueOf(`app${this.writes}`));
+    else witness.appPut(migration, key, valueOf(`app${this.writes}`));
   }
 
   touchSource(): void {

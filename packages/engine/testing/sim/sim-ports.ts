@@ -5,6 +5,7 @@
 import type {
   ChunkWriter,
   Fence,
+  Key,
   KeyRange,
   ReadableStore,
   RecordPage,
@@ -17,7 +18,13 @@ import type {
   TargetControl,
   TargetStore,
 } from '@keyferry/core';
-import type { MemoryScratch, MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
+import {
+  packedPageOf,
+  putsOf,
+  type MemoryScratch,
+  type MemoryStateStore,
+  type MemoryStore,
+} from '@keyferry/core/testing';
 import type { SimProcess } from './process.ts';
 import type { StateWitness } from './state-witness.ts';
 import type { TargetWitness } from './target-witness.ts';
@@ -30,6 +37,8 @@ export interface PortEvents {
   readonly viewsLeft: (process: string, change: 1 | -1) => void;
   /** Just before, and just after, a backfill write takes effect. */
   readonly aroundWrite: (keys: readonly string[]) => void;
+  /** What the target answered to a batch that came as it lay in its page. */
+  readonly packed: (answer: string) => void;
   /** Right after a chunk was claimed in the target. */
   readonly claimed: () => void;
   /** Just before the source is scanned. */
@@ -65,7 +74,7 @@ function readable(context: PortContext, side: 'source' | 'target', store: Readab
         },
         scan: (part: KeyRange, options: ScanOptions) => {
           const size = Math.min(options.pageKeysMax, pageKeysMax);
-          const pages = view.scan(part, { pageKeysMax: size })[Symbol.asyncIterator]();
+          const pages = packedInTurn(view.scan(part, { pageKeysMax: size }))[Symbol.asyncIterator]();
           const next = (): Promise<IteratorResult<RecordPage>> =>
             via('scan', () => {
               if (side === 'source') events.beforeScan();
@@ -82,6 +91,15 @@ function readable(context: PortContext, side: 'source' | 'target', store: Readab
     openView,
     close: () => Promise.resolve(),
   };
+}
+
+/** Every other page packed: stores of either kind there are, and rules and comparisons meet both. */
+async function* packedInTurn(pages: AsyncIterable<RecordPage>): AsyncGenerator<RecordPage, void, undefined> {
+  let isPacked = true;
+  for await (const page of pages) {
+    yield isPacked && page.unplaced === undefined ? packedPageOf(page.records, page.notCarried) : page;
+    isPacked = !isPacked;
+  }
 }
 
 export function simSource(context: PortContext, store: MemoryStore): SourceStore {
@@ -110,19 +128,34 @@ function simControl(context: PortContext, control: TargetControl, witness: Targe
     chunk: Parameters<TargetControl['claimChunk']>[0],
     fence: Fence,
     epoch: Fence,
-  ) => ({
-    write: (changes: Parameters<ChunkWriter['write']>[0]) =>
+  ): ChunkWriter => {
+    const written = <T>(keys: readonly Key[], effect: () => Promise<T>): Promise<T> =>
       via('write', async () => {
-        const keys = changes.map(({ key }) => key);
         events.aroundWrite(keys);
         const plan = planOf(fence.attempt);
-        const written = witness.write({ process: process.name, plan, chunk, fence, epoch }, () =>
-          writer.write(changes),
-        );
+        const answer = witness.write({ process: process.name, plan, chunk, fence, epoch }, effect);
         events.aroundWrite(keys);
-        return written;
+        return answer;
+      });
+    return {
+      write: (changes) =>
+        written(
+          changes.map(({ key }) => key),
+          () => writer.write(changes),
+        ),
+      ...(writer.writePacked !== undefined && {
+        writePacked: (puts) =>
+          written(
+            putsOf(puts).map(({ key }) => key),
+            async () => {
+              const answer = (await writer.writePacked?.(puts)) ?? 'declined';
+              events.packed(answer);
+              return answer;
+            },
+          ),
       }),
-  });
+    };
+  };
   return {
     readEpoch: () => via('readEpoch', () => control.readEpoch()),
     raiseEpoch: (epoch) =>

@@ -38,6 +38,8 @@ const mustBeSeen = [
   'letter written',
   'run.throttled',
   'run.unthrottled',
+  'packed batch written',
+  'packed batch declined',
   'chunk.lost',
   'image.sorting',
   'lock broken',

@@ -113,9 +113,10 @@ export class TargetWitness {
   }
 
   /** The application acts: at once, past the engine. */
-  appPut(key: Key, value: Uint8Array): void {
+  appPut(migration: Parameters<MemoryStore['putTombstone']>[0], key: Key, value: Uint8Array): void {
     this.noteTouch(key);
-    this.store.put(key, value);
+    this.store.putOverTombstone(migration, key, value);
+    this.tombstones.delete(key);
     this.appActions.set(key, { kind: 'put', value });
   }
 

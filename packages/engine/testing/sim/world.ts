@@ -178,6 +178,7 @@ export class World {
         viewOpened: (side) => this.snapshots[side].set(String(this[side].revision()), this[side].snapshot()),
         viewsLeft: (name, change) => this.viewsLeft.set(name, (this.viewsLeft.get(name) ?? 0) + change),
         aroundWrite: (keys) => this.application.aroundWrite(keys),
+        packed: (answer) => this.note(`packed batch ${answer}`),
         claimed: () => this.limbo.call(rushMs),
         beforeScan: () => this.application.beforeScan(),
       },
