@@ -2,7 +2,6 @@
  * Every failure that keyferry can name: its retry class, what happened, how to fix it. docs/reference/errors.md and
  * `keyferry explain CODE` are made from this table; a new failure is one entry here, or in store-codes.ts.
  */
-import type { KeyJson } from '../model/key.ts';
 import type { ConfigIssue, MovedKeys, StateDetails } from './details.ts';
 import { entry } from './entry.ts';
 import { functionCodes } from './function-codes.ts';
@@ -10,10 +9,12 @@ import { onlineCodes } from './online-codes.ts';
 import { programCodes } from './program-codes.ts';
 import { replicateCodes } from './replicate-codes.ts';
 import { registryCodes } from './registry-codes.ts';
+import { rememberedCodes } from './remembered-codes.ts';
 import { storeCodes } from './store-codes.ts';
 
 export const codes = {
   ...functionCodes,
+  ...rememberedCodes,
   ...onlineCodes,
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
@@ -73,35 +74,6 @@ export const codes = {
     retry: 'never',
     summary: '{file} is not a plan that this version can read: {why}',
     remedy: 'make a new one:   keyferry plan MIGRATION --out FILE',
-  }),
-  'apply.failed-before': entry<{
-    migration: string;
-    plan: string;
-    source: string;
-    at: string;
-    /** The first of them, as the target refused them; reason null: the key is sensitive. */
-    records: readonly { readonly key: KeyJson; readonly reason: string | null }[];
-    recordsTotal: number;
-  }>({
-    retry: 'never',
-    summary:
-      'apply of plan {plan} left {recordsTotal} of its records unwritten at {at}, and nothing has changed since; nothing was tried again',
-    remedy:
-      'try them again, once their cause is mended:   keyferry runs retry {migration}\nhave what differs now carried, whatever it is:   keyferry reconcile {migration}',
-  }),
-  'plan.refused-before': entry<{
-    plan: string;
-    migration: string;
-    source: string;
-    at: string;
-    findings: readonly string[];
-    /** Seen to be so now: one of them, and the key in the source; null: it is about the source as a whole. */
-    still: { readonly code: string; readonly key: KeyJson | null };
-  }>({
-    retry: 'never',
-    summary: 'what blocked plan {plan} of {at} is still there; nothing else was read, and nothing was written',
-    remedy:
-      'solve them in {source} or in the configuration, then:   keyferry apply {migration}\nsee them, read anew:   keyferry plan {migration}',
   }),
   'plan.not-applyable': entry<{ plan: string; migration: string; findings: readonly string[] }>({
     retry: 'never',
