@@ -28,6 +28,7 @@ describe('exit codes', () => {
   it.each<[Code, number]>([
     ['plan.stale', 3],
     ['plan.not-applyable', 4],
+    ['apply.failed-before', 7],
     ['plan.refused-before', 4],
     ['approval.required', 4],
     ['lease.held', 5],

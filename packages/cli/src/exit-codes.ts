@@ -73,6 +73,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'program.unsteady': 'stale',
   'plan.file-invalid': 'failed',
   'plan.not-applyable': 'notAllowed',
+  'apply.failed-before': 'deviated',
   'plan.refused-before': 'notAllowed',
   'plan.unaccepted': 'notAllowed',
   'plan.expired': 'stale',

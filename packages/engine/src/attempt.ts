@@ -59,7 +59,7 @@ export interface Attempt {
 
 /**
  * Begins an attempt, or goes on with the one that an earlier start of this plan left behind.
- * @throws {KeyferryError} `plan.unaccepted`, `plan.mismatch`, `plan.expired`, `plan.stale`,
+ * @throws {KeyferryError} `migration.finalized`, `plan.unaccepted`, `plan.mismatch`, `plan.expired`, `plan.stale`,
  *   `plan.other-in-progress`, `run.paused`, `run.cancelled`, `phase.not-allowed`: nothing was written then.
  */
 export async function startAttempt(
@@ -73,7 +73,11 @@ export async function startAttempt(
   const control = await endStalePause(engine, spec.migration, found, options.holder);
   const resuming = isResume(session, reader.plan, standingOf(control));
   if (resuming) assertMayRun(spec.migration, control);
-  else assertAccepted(reader.plan, options.accept);
+  else {
+    // Of a migration that is over there is nothing to accept.
+    session.after('start', spec, 'apply');
+    assertAccepted(reader.plan, options.accept);
+  }
   await assertPlanFits(engine, reader.plan, spec, { resuming });
   const start = resuming ? goOnWithAttempt : beginAttempt;
   return await start(engine, spec, session, reader, options);

@@ -211,6 +211,19 @@ describe('after finalize', () => {
     expect(await stage.run((engine) => alreadyDone(engine, migration, 'pln_other' as typeof marker.plan))).toBeNull();
   });
 
+  it('whoever applies another plan hears that it is over, and is not asked to accept what that plan warns of', async () => {
+    const stage = new Stage({ target: { capabilities: { expiry: false } } });
+    stage.fillSource({ a: '1' });
+    const plan = await stage.plan();
+    stage.source.put(keyFromText('src/b'), bytes('1'), stage.kernel.nowMs + 3_600_000);
+    const other = await stage.plan();
+    stage.source.delete(keyFromText('src/b'));
+    expect(await failureOf(stage.apply(other))).toMatchObject({ code: 'plan.unaccepted' });
+    expect(await stage.apply(plan)).toMatchObject({ outcome: 'done' });
+    await stage.finalize();
+    expect(await failureOf(stage.apply(other))).toMatchObject({ code: 'migration.finalized' });
+  });
+
   it('a new plan is blocked by the marker, with this state and with one that knows nothing', async () => {
     const stage = await verified();
     await stage.finalize();

@@ -44,6 +44,7 @@ export { breakLock, listLocks, lockLeaseMs } from './lock.ts';
 export { lentRetry, withRetry } from './retry.ts';
 export type { RunOptions } from './session.ts';
 export { assertNotRefused, rememberRefusal } from './refusal.ts';
+export { assertNotFailedBefore } from './failed-before.ts';
 export { assertMayFollow, withTurn, type TurnsBefore } from './turn.ts';
 export { readDoneMarker } from './done-marker.ts';
 export { forget, lossesOf, type ForgetResult, type Loss } from './forget.ts';

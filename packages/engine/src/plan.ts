@@ -175,9 +175,9 @@ function findingsOf(
   nowMs: number,
 ): Finding[] {
   const findings: Finding[] = [];
-  for (const [reason, { count, keys }] of built.blocked) {
+  for (const [reason, { count, keys, sourceKeys }] of built.blocked) {
     const detail = reason === 'record.unfit' ? unfitText(built.unfitReasons) : findingCodes[reason].summary;
-    findings.push(finding(reason, { count, keys, detail, fix: blockFixes[reason] }));
+    findings.push(finding(reason, { count, keys, sourceKeys, detail, fix: blockFixes[reason] }));
   }
   findings.push(...unplacedFindings(built));
   const conflicts = built.totals.actions.conflict.keys;

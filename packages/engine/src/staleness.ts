@@ -84,7 +84,16 @@ async function standsStill(
   planned: PlannedSide,
   view: StoreView,
 ): Promise<boolean> {
-  if (view.position !== planned.position) return false;
+  return view.position === planned.position && (await isSameStore(engine, store, planned));
+}
+
+/** The same of a store of which no view is open. */
+export async function isWhereItWas(engine: Engine, store: ReadableStore, planned: PlannedSide): Promise<boolean> {
+  const position = await withRetry(engine, `head of ${planned.store}`, () => store.head());
+  return position === planned.position && (await isSameStore(engine, store, planned));
+}
+
+async function isSameStore(engine: Engine, store: ReadableStore, planned: PlannedSide): Promise<boolean> {
   if (store.capabilities.positionIsContent) return true;
   if (planned.description.identity === null) return false;
   const { identity } = await withRetry(engine, `describe ${planned.store}`, () => store.describe());

@@ -1,5 +1,6 @@
 /** Status: where a migration stands, who works on it, and the one safe next command. Reads state only, no store. */
 import {
+  instantMs,
   lockIsHeld,
   standingOf,
   type ChunkCounts,
@@ -10,6 +11,7 @@ import {
   type NextStep,
   type PlanDocument,
   type DeadLetter,
+  type Refusal,
   type RunControl,
   type TailState,
 } from '@keyferry/core';
@@ -37,6 +39,8 @@ export interface Status {
   /** Under strategy `replicate`: the tails that were ever begun in this attempt, and the last cutover. */
   readonly tails: readonly TailState[];
   readonly cutover: CutoverState | null;
+  /** The plan that an `apply MIGRATION` was refused by since; null: none, or it is forgotten by now. */
+  readonly refusal: Refusal | null;
   readonly step: NextStep;
 }
 
@@ -76,8 +80,15 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     control,
     tails: [forward, reverse].flatMap((tail) => (tail === null ? [] : [tail.item])),
     cutover: cutover?.item ?? null,
+    refusal: await readRefusal(env, migration, state),
     step: stepOf(migration, phase, state, control, chunks.counts.deadLetters),
   };
+}
+
+async function readRefusal(env: Environment, migration: MigrationId, state: MigrationState | null) {
+  const refusal = (await readItem(env, 'refusal', migration, currentId))?.item ?? null;
+  if (refusal === null || instantMs(refusal.expiresAt) <= env.clock.nowMs()) return null;
+  return state !== null && state.changedAtMs > instantMs(refusal.createdAt) ? null : refusal;
 }
 
 /** Records that could not be written come before anything else can help. */

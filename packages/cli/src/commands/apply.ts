@@ -106,6 +106,8 @@ export default class Apply extends BaseCommand {
           inTurn(run, wired, flags['lock-timeout'], async (turn) => {
             const done = await answerIfDone(wired, null, turn.before, flags.accept);
             if (done !== null) return done;
+            const { assertNotFailedBefore } = await loadEngine();
+            await assertNotFailedBefore(wired.engine, wired.spec);
             await approveEnd(run, wired, flags);
             const { yes, accept = [] } = flags;
             const { reader, settle } = await planToApply(run, wired, config, { yes, accept });

@@ -191,6 +191,34 @@ describe('status', () => {
       ],
     });
   });
+  it('names the plan that was refused, and keeps to itself what a store says of a sensitive record', () => {
+    const refusal = {
+      plan: 'pln_2',
+      createdAt: '2026-11-21T06:29:00.000Z',
+      expiresAt: '2026-11-22T06:29:00.000Z',
+      keyferryVersion: '0.1.0',
+      configDigest: 'c',
+      rulesDigest: 'r',
+      findings: ['value.too-large', 'rule.failed'],
+      cases: [],
+    };
+    const [letter] = applying.deadLetters;
+    const deadLetters = letter === undefined ? [] : [{ ...letter, reason: 'no: canary', sensitive: true }];
+    const status = { ...applying, deadLetters, refusal, events: [] };
+    const page = statusView.human([status], context);
+    expect(page).toContain('  refused   plan pln_2 of 2026-11-21 06:29 UTC: value.too-large, rule.failed\n');
+    expect(page).toContain('  x /config/x   (sensitive)\n');
+    const document = statusView.json([status], []);
+    expect(document).toMatchObject({
+      migrations: [
+        {
+          refusal: { plan: 'pln_2', at: '2026-11-21T06:29:00.000Z', findings: ['value.too-large', 'rule.failed'] },
+          deadLetters: [{ reason: null }],
+        },
+      ],
+    });
+    expect(page + JSON.stringify(document)).not.toContain('canary');
+  });
   it('has a form for no migrations', () => expect(statusView.human([], context)).toBe('no migrations\n'));
 });
 

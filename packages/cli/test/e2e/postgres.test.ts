@@ -212,16 +212,25 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL and Consul${note}`, () =
     expect(findings).toEqual(findingsWith({ code: 'key.collision', count: 2, keys: [{ text: 'app/loose/same' }] }));
     expect(findings).toEqual(findingsWith({ code: 'rule.failed', count: 1, keys: [{ text: 'app/loose/{id}' }] }));
     expect(await folder.run(['apply', 'move.kfplan'], env)).toMatchObject({ exitCode: 4 });
-    // Whatever restarts the command is answered at once from the second time on, until the source moves.
+    // Whatever restarts the command is answered at once from the second time on, whatever others write to the server.
     const apply = async () => {
       const { exitCode, document } = await folder.run(['apply', 'move', '--finalize', '--yes'], env);
       return [exitCode, (document as { error?: { code: string } }).error?.code];
     };
     expect(await apply()).toEqual([4, 'plan.not-applyable']);
-    expect(await apply()).toEqual([4, 'plan.refused-before']);
+    for (let writes = 1; writes <= 2; writes += 1) {
+      await database.psql(`INSERT INTO jm.packages (name, version) VALUES ('by somebody', '${writes}')`);
+      expect(await apply()).toEqual([4, 'plan.refused-before']);
+    }
+    const refused = { findings: ['value.too-large', 'record.unfit', 'key.collision', 'rule.failed'].toSorted() };
+    const { migrations } = (await folder.run(['status', 'move'], env)).document as {
+      migrations: readonly { readonly refusal: { readonly findings: readonly string[] } }[];
+    };
+    expect({ findings: migrations[0]?.refusal.findings.toSorted() }).toEqual(refused);
     expect((await request(`${kv.endpoints[0] ?? ''}/v1/kv/app/?keys`)).status).toBe(404);
     await database.psql(`DELETE FROM jm.jobs WHERE name = 'job 1'`);
-    expect(await apply()).toEqual([4, 'plan.not-applyable']);
+    // What else blocked it is still there.
+    expect(await apply()).toEqual([4, 'plan.refused-before']);
     await database.psql(`DELETE FROM jm.jobs WHERE name = 'job 2'; DROP VIEW jm.loose;
       SET ROLE store2; CREATE VIEW jm.loose AS SELECT 'same' AS id, 1 AS n`);
     expect(await apply()).toEqual([0, undefined]);
@@ -249,6 +258,24 @@ describe.skipIf(!postgres.ok || !consul.ok)(`PostgreSQL and Consul${note}`, () =
     expect((plan.document as { findings: unknown }).findings).toEqual(
       findingsWith({ code: 'record.unfit', count: 1, keys: [{ text: 'app/packages/other/1' }] }),
     );
+  });
+
+  it('told on three hosts at once, none of which knows of the others, one moves it and marks it as done', async () => {
+    await database.psql(rowsOf('jm'));
+    const fleet = await Promise.all([open(), open(), open()]);
+    const command = ['apply', 'move', '--finalize', '--yes', '--lock-timeout', '5m'];
+    const ended = await Promise.all(fleet.map((folder) => folder.run(command, env)));
+    expect(ended.map(({ exitCode, stderr }) => (exitCode === 0 ? '' : stderr))).toEqual(['', '', '']);
+    const documents = ended.map(({ document }) => document as { format: string; marker: { by: string } });
+    expect(documents.map(({ format }) => format).toSorted()).toEqual([
+      'keyferry.already-done',
+      'keyferry.already-done',
+      'keyferry.finalize',
+    ]);
+    for (const { marker } of documents) {
+      expect(marker).toMatchObject({ by: documents[0]?.marker.by, counts: { written: jobCount + 500 } });
+    }
+    expect(JSON.parse((await request(`${kv.endpoints[0] ?? ''}/v1/kv/app/?keys`)).body)).toHaveLength(jobCount + 500);
   });
 
   it('a source that was never used is refused, and so are settings that contradict each other', async () => {

@@ -9,10 +9,12 @@ import { onlineCodes } from './online-codes.ts';
 import { programCodes } from './program-codes.ts';
 import { replicateCodes } from './replicate-codes.ts';
 import { registryCodes } from './registry-codes.ts';
+import { rememberedCodes } from './remembered-codes.ts';
 import { storeCodes } from './store-codes.ts';
 
 export const codes = {
   ...functionCodes,
+  ...rememberedCodes,
   ...onlineCodes,
   'usage.invalid': entry<{ what: string; fix: string }>({
     retry: 'never',
@@ -72,18 +74,6 @@ export const codes = {
     retry: 'never',
     summary: '{file} is not a plan that this version can read: {why}',
     remedy: 'make a new one:   keyferry plan MIGRATION --out FILE',
-  }),
-  'plan.refused-before': entry<{
-    plan: string;
-    migration: string;
-    source: string;
-    at: string;
-    findings: readonly string[];
-  }>({
-    retry: 'never',
-    summary: 'plan {plan} of {at} had blocking findings, and nothing has changed since; nothing was read or written',
-    remedy:
-      'solve them in {source} or in the configuration, then:   keyferry apply {migration}\nsee them, read anew:   keyferry plan {migration}',
   }),
   'plan.not-applyable': entry<{ plan: string; migration: string; findings: readonly string[] }>({
     retry: 'never',

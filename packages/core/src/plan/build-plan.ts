@@ -64,6 +64,11 @@ export interface CountedKeys {
   readonly keys: readonly KeyJson[];
 }
 
+/** With the keys in the source of `keys`, one each; fewer where what blocks them has none. */
+export interface BlockedKeys extends CountedKeys {
+  readonly sourceKeys: readonly KeyJson[];
+}
+
 export interface UnplacedRecords {
   /** Records, and the places that they are in each other's way at. */
   readonly count: number;
@@ -82,7 +87,7 @@ export interface BuiltPlan {
   readonly totals: PlanTotals;
   readonly byPrefix: readonly PrefixSummary[];
   readonly lookFirst: readonly PlannedChange[];
-  readonly blocked: ReadonlyMap<BlockReason, CountedKeys>;
+  readonly blocked: ReadonlyMap<BlockReason, BlockedKeys>;
   /** Why records have no form in the target, and how many for each reason. */
   readonly unfitReasons: ReadonlyMap<string, number>;
   readonly unplaced: ReadonlyMap<UnplacedReason, UnplacedRecords>;
@@ -123,7 +128,7 @@ export class PlanBuilder implements JoinVisitor {
   private readonly table: PrefixTable;
   private readonly look = new LookFirst();
   private readonly questions: PlanQuestions;
-  private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[] }>();
+  private readonly blocked = new Map<BlockReason, { count: number; keys: KeyJson[]; sourceKeys: KeyJson[] }>();
   private readonly unfitReasons = new Map<string, number>();
   private readonly unplacedBy = new Map<UnplacedReason, { count: number; places: number; cases: FindingCase[] }>();
   private readonly unmapped: FindingCase[] = [];
@@ -291,7 +296,9 @@ export class PlanBuilder implements JoinVisitor {
       this.countLease(source.expiresAtMs);
     }
     if (diffed.blocked !== null) {
-      countKey(this.blockedOf(diffed.blocked), targetKey);
+      const blocked = this.blockedOf(diffed.blocked);
+      countKey(blocked, targetKey);
+      if (blocked.sourceKeys.length < findingKeysMax) blocked.sourceKeys.push(keyToJson(sourceKeyOf(source)));
     }
     if (diffed.blocked === 'record.unfit') this.noteUnfit(source, targetKey);
     if (this.questions.replacedText && holdsReplacement(source)) countKey(this.replacedText, sourceKeyOf(source));
@@ -312,8 +319,8 @@ export class PlanBuilder implements JoinVisitor {
     this.leaseBuckets.add(Math.ceil(expiresAtMs / leaseBucketMs));
   }
 
-  private blockedOf(reason: BlockReason): { count: number; keys: KeyJson[] } {
-    const seen = this.blocked.get(reason) ?? { count: 0, keys: [] };
+  private blockedOf(reason: BlockReason): { count: number; keys: KeyJson[]; sourceKeys: KeyJson[] } {
+    const seen = this.blocked.get(reason) ?? { count: 0, keys: [], sourceKeys: [] };
     this.blocked.set(reason, seen);
     return seen;
   }

@@ -48,8 +48,7 @@ export interface DiffRules {
 }
 
 export function diffContext(rules: DiffRules, listCreates: () => boolean): ChunkDiffContext {
-  const { recordBytesMax, emptyKeys, reservedPrefix, parentKeys, unfit } = rules;
-  const family = parentKeys ? null : new KeyFamily();
+  const family = rules.parentKeys ? null : new KeyFamily();
   return {
     hasher: new RecordHasher(rules.salt),
     family,
@@ -58,15 +57,28 @@ export function diffContext(rules: DiffRules, listCreates: () => boolean): Chunk
     // A key beside those that are mapped to, in a wider span, has no place in any chunk, and no rule carries one there.
     isPruned: (targetKey) => rules.prune && targetKey.startsWith(rules.rule.targetPrefix) && rules.inScope(targetKey),
     listCreates,
-    blockReason: (targetKey, source) => {
-      if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
-      if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
-      if (unfit !== null && unfit({ key: targetKey, value: source.value }) !== null) return 'record.unfit';
-      if (family?.isBelowValue === true) return 'key.below-value';
-      const bytes = targetKey.length + source.value.length;
-      return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
-    },
+    blockReason: (targetKey, source) => blockReasonOf(rules, targetKey, source, family?.isBelowValue === true),
   };
+}
+
+/** Of what a target says of itself. @param isBelowValue a key above this one holds a value */
+export function blockReasonOf(
+  {
+    recordBytesMax,
+    emptyKeys,
+    reservedPrefix,
+    unfit,
+  }: Pick<DiffRules, 'recordBytesMax' | 'emptyKeys' | 'reservedPrefix' | 'unfit'>,
+  targetKey: Key,
+  { value }: Pick<StoredRecord, 'value'>,
+  isBelowValue: boolean,
+): BlockReason | null {
+  if (targetKey.length === 0 && !emptyKeys) return 'key.empty';
+  if (reservedPrefix !== null && targetKey.startsWith(reservedPrefix)) return 'key.reserved';
+  if (unfit !== null && unfit({ key: targetKey, value }) !== null) return 'record.unfit';
+  if (isBelowValue) return 'key.below-value';
+  const bytes = targetKey.length + value.length;
+  return recordBytesMax !== null && bytes > recordBytesMax ? 'value.too-large' : null;
 }
 
 export interface DiffedRecord {

@@ -154,6 +154,8 @@ export interface Finding {
   readonly count: number;
   /** The first few of them. */
   readonly keys: readonly KeyJson[];
+  /** The keys in the source that `keys` are of, one each; absent: what `cases` say, or it is about no records. */
+  readonly sourceKeys?: readonly KeyJson[];
   /** `keys`, where there is more to say about each of them. */
   readonly cases?: readonly FindingCase[];
   readonly detail: string;
@@ -162,10 +164,11 @@ export interface Finding {
 
 export function finding(
   code: FindingCode,
-  facts: Pick<Finding, 'count' | 'detail' | 'fix'> & Partial<Pick<Finding, 'keys' | 'cases'>>,
+  facts: Pick<Finding, 'count' | 'detail' | 'fix'> & Partial<Pick<Finding, 'keys' | 'sourceKeys' | 'cases'>>,
 ): Finding {
   const { level, accept } = findingCodes[code];
-  const { count, cases, detail, fix } = facts;
+  const { count, sourceKeys, cases, detail, fix } = facts;
   const keys = facts.keys ?? cases?.map(({ key }) => key) ?? [];
-  return { code, level, accept, count, keys, ...(cases === undefined ? {} : { cases }), detail, fix };
+  const more = { ...(sourceKeys === undefined ? {} : { sourceKeys }), ...(cases === undefined ? {} : { cases }) };
+  return { code, level, accept, count, keys, ...more, detail, fix };
 }

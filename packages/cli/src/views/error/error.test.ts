@@ -54,6 +54,22 @@ describe('an error for people', () => {
     `);
   });
 
+  it('names the records that were left, without what a store says of a sensitive one', () => {
+    const records = [
+      { key: { text: 'app/a' }, reason: 'its table\nwould keep other bytes' },
+      { key: { text: 'app/password' }, reason: null },
+    ];
+    const facts = { migration: 'jm', plan: 'pln_1', source: 'store2', at: '2026-11-21T06:30:00.000Z' };
+    const error = new KeyferryError('apply.failed-before', { ...facts, records, recordsTotal: 3 });
+    const page = human(error);
+    expect(page).toContain('app/a          its table\\u000awould keep other bytes');
+    expect(page).toContain('app/password   (sensitive)');
+    expect(page).toContain('and 1 more');
+    const still = { code: 'value.too-large', key: { text: 'app/a' } };
+    const refused = new KeyferryError('plan.refused-before', { ...facts, findings: ['value.too-large'], still });
+    expect(human(refused)).toContain('still so   value.too-large   app/a');
+  });
+
   it('points into a configuration file, all issues at once, the same cause once', () => {
     const issue = (path: string, message: string, line: number, column: number): ConfigIssue => ({
       path,
@@ -205,6 +221,9 @@ describe('every code', () => {
     lost: ['l'],
     keys: [],
     keysTotal: 0,
+    records: [{ key: { text: 'k' }, reason: 'r' }],
+    recordsTotal: 1,
+    still: { code: 'c', key: null },
     heartbeatAgoMs: 1,
     holder: 'h',
     signal: 'SIGINT',

@@ -2,8 +2,9 @@
 import { isKeyferryError } from '@keyferry/core';
 import { holderForPeople } from '../../lock-holder.ts';
 import { columns } from '../layout/columns.ts';
-import { keyText } from '../layout/keys.ts';
+import { keyText, textForDisplay } from '../layout/keys.ts';
 import { countText, durationText } from '../layout/numbers.ts';
+import { withheld } from '../runs/show.ts';
 import type { ErrorReport } from './report.ts';
 
 export type Fact = readonly [name: string, text: string];
@@ -58,12 +59,22 @@ export function factsOf({ error, logFile }: ErrorReport): readonly Fact[] {
     const { known } = error.details;
     return [['known', known.length === 0 ? 'none' : known.join(', ')]];
   }
+  if (isKeyferryError(error, 'apply.failed-before')) {
+    const { records, recordsTotal } = error.details;
+    const rows = columns(
+      records.map(({ key, reason }) => [keyText(key), reason === null ? withheld : textForDisplay(reason)]),
+      [{ align: 'left' }, { align: 'left', gap: 3 }],
+    );
+    const rest = recordsTotal - records.length;
+    return rowsOf('failed', rest > 0 ? [...rows, `and ${countText(rest)} more`] : rows);
+  }
+  if (isKeyferryError(error, 'plan.refused-before')) {
+    const { findings, still } = error.details;
+    const seen = still.key === null ? still.code : `${still.code}   ${keyText(still.key)}`;
+    return [...rowsOf('findings', findings), ['still so', seen]];
+  }
   if (isKeyferryError(error, 'plan.mismatch')) return rowsOf('differs', error.details.what);
-  if (
-    isKeyferryError(error, 'plan.not-applyable') ||
-    isKeyferryError(error, 'plan.refused-before') ||
-    isKeyferryError(error, 'plan.unaccepted')
-  ) {
+  if (isKeyferryError(error, 'plan.not-applyable') || isKeyferryError(error, 'plan.unaccepted')) {
     return rowsOf('findings', error.details.findings);
   }
   if (isKeyferryError(error, 'config.unknown-migration')) {

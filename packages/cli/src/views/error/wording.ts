@@ -24,6 +24,8 @@ export const whys: Partial<Readonly<Record<Code, string>>> = {
   'source.stray-write': 'nobody would ever see those writes again once the application reads the target alone',
   'cutover.not-proven': 'what is not in the target would be gone for the application',
   'switch.other-migration': 'instances would follow the modes of another migration',
+  'apply.failed-before':
+    'what the target refuses for good is not tried again each time that something restarts; until then the source is in charge',
   'plan.refused-before':
     'what cannot succeed is not tried again each time that something restarts; a plan made by itself always reads anew',
   'plan.unaccepted': 'these warnings change what the data means, so that a person has to decide',

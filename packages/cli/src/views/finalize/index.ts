@@ -1,5 +1,5 @@
 /** What finalize and its undoing would do, for the question; what they did; and the done marker wherever it is shown. */
-import { nextStep, scannedOf, type DoneMarker, type MigrationId } from '@keyferry/core';
+import { deletesOf, nextStep, scannedOf, type DoneMarker, type MigrationId } from '@keyferry/core';
 import type { FinalizeResult, OnlineOutcome, ReopenResult, Status } from '@keyferry/engine';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns, indent } from '../layout/columns.ts';
@@ -124,6 +124,22 @@ export const alreadyDoneView: View<AlreadyDone> = {
     }),
 };
 
+/** What was equal says why nothing had to be written; the rest only where there is any. */
+function countsText(counts: DoneMarker['counts']): string {
+  const { written, overwritten, changed, equal, kept, tombstoned, notCarried } = counts;
+  const more = [
+    [overwritten, 'overwritten'],
+    [changed, 'met a change'],
+    [kept, 'kept'],
+    [tombstoned, 'tombstoned'],
+    [notCarried, 'not carried'],
+  ] as const;
+  const rest = more.map(([count, what]) => (count > 0 ? `, ${countText(count)} ${what}` : '')).join('');
+  const deletes = deletesOf(counts) === 0 ? '' : `; ${countText(deletesOf(counts))} deleted`;
+  const total = `${countText(scannedOf(counts))} dealt with${deletes}`;
+  return `${countText(written)} written, ${countText(equal)} equal${rest}, of ${total}`;
+}
+
 export function markerLines({ by, finalizedAt, plan, attempt, source, target, counts }: DoneMarker): string[] {
   const rows = [
     ['done', `${instantForPeople(finalizedAt)} by ${by}`],
@@ -133,7 +149,7 @@ export function markerLines({ by, finalizedAt, plan, attempt, source, target, co
       `${side.store} ${prefixText(side.prefix)}, ${counted(side.digest.count, 'record')}, digest ${side.digest.sum}, ` +
         `position ${positionText(side.position)}`,
     ]),
-    ['counts', `${countText(counts.written)} written of ${countText(scannedOf(counts))} dealt with`],
+    ['counts', countsText(counts)],
   ];
   return indent(columns(rows, [{ align: 'left' }, { align: 'left' }]));
 }

@@ -59,7 +59,7 @@ describe('finalize', () => {
         plan    pln_01JDA3WQ7K, attempt 1
         source  old /config/, 12,311 records, digest 4be1c07a5d2f4be1c07a5d2f4be1c07a, position 48211907
         target  new /config/, 12,311 records, digest 4be1c07a5d2f4be1c07a5d2f4be1c07a, position 1303
-        counts  12,310 written of 12,311 dealt with
+        counts  12,310 written, 1 equal, of 12,311 dealt with
 
       The way back ends here; fences, marks and tombstones are gone from the target.
       Next: keyferry report config-v2-to-v3
@@ -70,6 +70,17 @@ describe('finalize', () => {
       marker: { by: 'ops@ci-17, pid 4712' },
       wayBack: null,
     });
+  });
+
+  it('counts what was equal, where nothing had to be written, and what was deleted', () => {
+    const equal = { ...marker, counts: { ...noCounts, equal: 3 } };
+    expect(alreadyDoneView.human({ migration, marker: equal }, context)).toContain(
+      'counts  0 written, 3 equal, of 3 dealt with\n',
+    );
+    const pruned = { ...marker, counts: { ...noCounts, written: 1, notCarried: 2, deleted: 4 } };
+    expect(alreadyDoneView.human({ migration, marker: pruned }, context)).toContain(
+      'counts  1 written, 0 equal, 2 not carried, of 3 dealt with; 4 deleted\n',
+    );
   });
 
   it('is what apply and status then tell', () => {

@@ -14,6 +14,7 @@ import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
+import { withheld } from '../runs/show.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
 import { counted, countText, durationText, instantForPeople } from '../layout/numbers.ts';
 import { cutoverJson, cutoverText, tailFacts, tailJson } from '../replicate/standing.ts';
@@ -63,7 +64,8 @@ function statusHuman(status: ShownStatus, context: ViewContext): string {
     ...(status.primary === undefined ? [] : primaryLines(migration, status.primary, context)),
     ...(done === null ? [] : markerLines(done)),
     ...deadLetters.map(
-      ({ targetKey, reason }) => `  ${palette.bad('x')} ${keyText(targetKey)}   ${textForDisplay(reason)}`,
+      ({ targetKey, reason, sensitive = false }) =>
+        `  ${palette.bad('x')} ${keyText(targetKey)}   ${sensitive ? withheld : textForDisplay(reason)}`,
     ),
     ...events.slice(-eventsShownMax).map(({ atMs, message }) => `  ${sinceText(atMs)}   ${textForDisplay(message)}`),
     ...stepLines(step.next, step.wayBack, context),
@@ -76,7 +78,7 @@ type ShownFacts = Status & Pick<ShownStatus, 'backlogs'>;
 /** Plan, run, progress, counts, rollback and lock, as far as there are any. */
 export function statusFacts(status: ShownFacts, context: ViewContext): readonly (readonly [string, string])[] {
   const { nowMs, palette } = context;
-  const { state, plan, lock, counts, chunksDone, chunksTotal, control } = status;
+  const { state, plan, lock, counts, chunksDone, chunksTotal, control, refusal } = status;
   const facts: (readonly [string, string])[] = [];
   if (state !== null) {
     const since = durationText(Math.max(0, nowMs - state.changedAtMs));
@@ -91,6 +93,11 @@ export function statusFacts(status: ShownFacts, context: ViewContext): readonly 
       `${countText(counts.written)} written, ${guardedText(counts)}${countText(counts.equal)} equal, ${countText(counts.kept)} kept, ` +
         `${countText(counts.tombstoned)} tombstoned, ${countText(counts.deadLetters)} dead, ${countText(counts.notCarried)} not carried`,
     ]);
+  }
+  if (refusal !== null) {
+    const { plan: refused, createdAt, findings } = refusal;
+    const what = `plan ${refused} of ${instantForPeople(createdAt)}: ${findings.join(', ')}`;
+    facts.push(['refused', palette.bad(what)]);
   }
   if (state !== null && state.rolledBack !== null) {
     const { removed, changed, restored, notRestored, expired } = state.rolledBack;
@@ -130,7 +137,8 @@ function guardedText({ overwritten, changed, deleted, deletesGone, deletesChange
 }
 
 export function statusJson(status: ShownStatus) {
-  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step, control } = status;
+  const { migration, phase, state, lock, counts, chunksDone, chunksTotal, deadLetters, events, step } = status;
+  const { control, refusal } = status;
   return {
     migration,
     phase,
@@ -146,15 +154,16 @@ export function statusJson(status: ShownStatus) {
     rolledBack: state?.rolledBack ?? null,
     doneMarker: state?.done ?? null,
     control: controlJson(control),
+    refusal: refusal === null ? null : { plan: refusal.plan, at: refusal.createdAt, findings: refusal.findings },
     tails: status.tails.map(tailJson),
     backlogs: (status.backlogs ?? []).map(({ side, store, bytes, bytesLeft }) => ({ side, store, bytes, bytesLeft })),
     cutover: status.cutover === null ? null : cutoverJson(status.cutover),
     lock: lock === null ? null : { ...lockJson(lock), held: lock.held, heartbeatAgoMs: lock.heartbeatAgoMs },
-    deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, atMs }) => ({
+    deadLetters: deadLetters.map(({ sourceKey, targetKey, chunk, reason, sensitive = false, atMs }) => ({
       sourceKey,
       targetKey,
       chunk,
-      reason,
+      reason: sensitive ? null : reason,
       at: instantText(atMs),
     })),
     events: events.map(({ atMs, run, type, message }) => ({ at: instantText(atMs), run, type, message })),

@@ -1,0 +1,104 @@
+/**
+ * Goal: records that the target refuses for good are not tried again by each restart of the command, and whatever may have
+ * helped them, or has to be carried besides, makes it apply again. Method: an apply into a target that refuses long
+ * records; then the question that the next command asks, before and behind one change at a time.
+ */
+import { keyFromText, type MigrationSpec } from '@keyferry/core';
+import { MemoryStore } from '@keyferry/core/testing';
+import { describe, expect, it } from 'vitest';
+import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
+import { assertNotFailedBefore } from './failed-before.ts';
+
+const long = 'x'.repeat(50);
+
+/** Planned for a target that takes everything, as one that has limits of its own which no plan knows. */
+async function failed(
+  spec: Partial<MigrationSpec> = {},
+  hooks: (stage: Stage) => RunHooks = () => ({}),
+): Promise<Stage> {
+  const stage = new Stage({ spec });
+  stage.fillSource({ good: '1', bad: long, secret: long });
+  const target = new MemoryStore({ name: 'new', sharedWith: stage.target, capabilities: { recordBytesMax: 30 } });
+  const applied = await stage.apply(await stage.plan(), { target, ...hooks(stage) });
+  expect(applied).toMatchObject({ outcome: 'deviated', counts: { deadLetters: 2 } });
+  return stage;
+}
+
+const next = (stage: Stage, spec: Partial<MigrationSpec> = {}) =>
+  failureOf(stage.run((engine) => assertNotFailedBefore(engine, { ...stage.spec, ...spec })));
+
+const again = { code: 'apply.failed-before' };
+
+describe('an apply that ended with dead letters', () => {
+  it('is answered by the same letters while nothing moved, however often it is asked, and none is tried', async () => {
+    const stage = await failed({ isSensitive: (key) => key === keyFromText('dst/secret') });
+    const before = stage.target.head();
+    const reads = stage.messages.length;
+    for (let n = 1; n <= 2; n += 1) {
+      const error = await next(stage);
+      expect(error).toMatchObject({ ...again, details: { migration: 'shop', source: 'old', recordsTotal: 2 } });
+      expect((error as { details: { records: unknown } }).details.records).toEqual([
+        { key: { text: 'dst/bad' }, reason: expect.stringContaining('30') },
+        { key: { text: 'dst/secret' }, reason: null },
+      ]);
+    }
+    expect(stage.messages.length).toBe(reads);
+    expect(await stage.target.head()).toBe(await before);
+  });
+
+  it.each<{ name: string; change: (stage: Stage) => Partial<MigrationSpec> }>([
+    {
+      name: 'its record was mended',
+      change: (stage) => {
+        stage.fillSource({ bad: 'short' });
+        return {};
+      },
+    },
+    {
+      name: 'another record came',
+      change: (stage) => {
+        stage.fillSource({ late: '1' });
+        return {};
+      },
+    },
+    { name: 'the configuration is another', change: () => ({ configDigest: 'other' }) },
+    { name: 'the rules are others', change: () => ({ rulesDigest: 'other' }) },
+    { name: 'a part of the migration is asked for', change: () => ({ selection: { only: [], exclude: ['x'] } }) },
+    { name: 'keyferry is another', change: () => ({ keyferryVersion: '0.2.0' }) },
+    {
+      name: 'its plan would have expired',
+      change: (stage) => {
+        stage.kernel.nowMs += stage.spec.planMaxAgeMs;
+        return {};
+      },
+    },
+  ])('is applied again once $name', async ({ change }) => {
+    const stage = await failed();
+    expect(await next(stage)).toMatchObject(again);
+    expect(await next(stage, change(stage))).toBeNull();
+  });
+
+  it('is applied again behind a retry, whatever came of that, and when all is written nothing is said of it', async () => {
+    const stage = await failed();
+    const target = new MemoryStore({ name: 'new', sharedWith: stage.target, capabilities: { recordBytesMax: 30 } });
+    expect(await stage.retryLetters({ target })).toMatchObject({ outcome: 'deviated' });
+    expect(await next(stage)).toBeNull();
+    expect(await stage.retryLetters()).toMatchObject({ outcome: 'done' });
+    expect(await next(stage)).toBeNull();
+  });
+
+  it('is applied again where more was missing than its letters', async () => {
+    const stage = await failed({}, (within) => ({
+      during: ({ code }) => {
+        if (code === 'backfill.progress') within.target.delete(keyFromText('dst/good'));
+      },
+    }));
+    expect(await next(stage)).toBeNull();
+  });
+
+  it('is applied again into a target that knows nothing of it any more', async () => {
+    const stage = await failed();
+    const target = new MemoryStore({ name: 'new' });
+    expect(await failureOf(stage.run((engine) => assertNotFailedBefore(engine, stage.spec), { target }))).toBeNull();
+  });
+});
