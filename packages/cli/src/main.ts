@@ -3,8 +3,8 @@
  * a program that cannot load) takes the same form here.
  */
 import { fileURLToPath } from 'node:url';
-import { Errors, run, settings } from '@oclif/core';
-import { KeyferryError } from '@keyferry/core';
+import { Command, Errors, run, settings } from '@oclif/core';
+import { invariant, KeyferryError } from '@keyferry/core';
 import { CommandRun } from './command-run.ts';
 import { exitCodes } from './exit-codes.ts';
 import { codedError, showFailure } from './failure.ts';
@@ -70,7 +70,8 @@ function standWhereTheUserStands(): void {
  */
 function watchStreams(): () => boolean {
   let lost = false;
-  // oclif's own listener throws, which would end a run between two writes.
+  // oclif's own listener comes as its Command is loaded, and throws, which would end a run between two writes.
+  invariant(typeof Command === 'function', 'commands are classes');
   process.stdout.removeAllListeners('error');
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (lost || error.code === 'EPIPE' || process.stdout.listenerCount('error') > 1) return;
