@@ -12,7 +12,7 @@ import { requireServer } from '../availability.ts';
 import { request } from '../net/request.ts';
 import { lastLines, startChild, type Child } from '../process/child.ts';
 import { onProcessEnd } from '../process/exit-cleanup.ts';
-import { freePorts } from '../process/free-ports.ts';
+import { freePorts, isFree } from '../process/free-ports.ts';
 import { openRecord, sweepLeftovers } from '../process/run-records.ts';
 import { waitUntil } from '../process/wait-until.ts';
 import { ServerError } from '../server-error.ts';
@@ -73,6 +73,8 @@ async function startOnce(programs: string, directory: string, options: ApicurioO
   const kind: ApicurioKind = `apicurio-${version}`;
   const [first = 0, healthPort = 0] = await freePorts(2);
   const port = options.port ?? first;
+  // 3.3 may call itself healthy, on the port beside, before it finds this one taken.
+  if (!(await isFree(port))) throw portTaken();
   const logFile = join(directory, 'server.log');
   if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
   const record = openRecord(kind, directory);
@@ -166,6 +168,11 @@ async function untilReady(child: Child, health: string, logFile: string, timeout
   if (child.hasEnded()) throw startFailure(logFile, 'its process has ended');
 }
 
+function portTaken(): ServerError {
+  const remedy = 'Stop what listens on its port, or choose another port.';
+  return new ServerError('server.port-taken', 'Apicurio Registry found a port taken.', remedy);
+}
+
 function startFailure(logFile: string, why: string): ServerError {
   // The reason stands above some hundred lines of frames.
   const lines = lastLines(logFile, 400).split('\n');
@@ -173,10 +180,7 @@ function startFailure(logFile: string, why: string): ServerError {
     .filter((line) => !/^\s+(?:at |\.\.\. )/.test(line))
     .slice(-12)
     .join('\n');
-  if (/address already in use|port already bound|in use by another process/i.test(lines.join('\n'))) {
-    const remedy = 'Stop what listens on its port, or choose another port.';
-    return new ServerError('server.port-taken', 'Apicurio Registry found a port taken.', remedy);
-  }
+  if (/address already in use|port already bound|in use by another process/i.test(lines.join('\n'))) return portTaken();
   const remedy = 'The log above usually names the cause.';
   return new ServerError('server.start-failed', `Apicurio Registry did not start: ${why}.\n${log}`, remedy);
 }
