@@ -92,7 +92,8 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   if (appliedIndex < wanted && log.end.kind !== 'damaged') {
     throw incomplete(directory.path, `entry ${commit} is committed, and the log ends with entry ${log.lastIndex}`);
   }
-  if (options.upTo === 'end') await assertReaches(directory, log);
+  // What `etcdctl backup` wrote is known by having no members. It leaves entries out, so that others have another number.
+  if (options.upTo === 'end' && membership.list().length > 0) await assertReaches(directory, log);
   const facts: ReplayFacts = {
     memberId: log.metadata?.nodeId ?? null,
     clusterId: log.metadata?.clusterId ?? null,
