@@ -317,11 +317,13 @@ export class ConsulApi {
     if (typeof json !== 'object' || json === null || !('Results' in json) || !('Errors' in json)) {
       throw broken('it is not the answer of a transaction');
     }
+    const { Results, Errors } = json;
+    // First: what is not permitted comes with no word of a leader from 1.15 on.
+    const failed = answer.status === 409 ? this.failedOf(Errors, broken) : null;
     if (isRead && 'KnownLeader' in json && json.KnownLeader !== true) {
       throw new KeyferryError('store.no-leader', { store: this.store, detail: `${answer.doing}: it knows no leader` });
     }
-    const { Results, Errors } = json;
-    if (answer.status === 409) return { kind: 'refused', failed: this.failedOf(Errors, broken) };
+    if (failed !== null) return { kind: 'refused', failed };
     if (Errors !== null && !(Array.isArray(Errors) && Errors.length === 0)) throw broken('it is 200 with errors');
     const results: readonly unknown[] = Array.isArray(Results) ? Results : [];
     const kvs = results.map((each) => (typeof each === 'object' && each !== null && 'KV' in each ? each.KV : null));

@@ -1,15 +1,19 @@
 /**
- * The Consul release under test, pinned to a Debian package.
+ * The Consul releases under test: 1.8, pinned to a Debian package, and 1.15, pinned to the source of its modules.
  *
- * 1.8 is the newest that any registry of this project's machines carries as a program: Debian dropped Consul after
- * bullseye, and what npm, PyPI and Maven have downloads a release archive when it is installed. A newer one is tried by
- * KEYFERRY_CONSUL_1_8: the variable replaces the program, whatever its version.
+ * Debian dropped Consul after bullseye, and what npm, PyPI and Maven have downloads a release archive when it is installed.
+ * 1.15.6 is the newest under MPL-2.0 whose modules are all to be had (README.md says of which newer ones they are not); from
+ * 1.16.4, 1.15.8 and 1.17 on the licence is another one, and those are not for this project. A newer one of your own is tried
+ * by the variables, which replace the program, whatever its version.
  */
-import type { DebianServer } from '../server-definition.ts';
+import { fileURLToPath } from 'node:url';
+import type { DebianServer, GoServer } from '../server-definition.ts';
 
-export type ConsulKind = 'consul-1.8';
+export type ConsulVersion = '1.8' | '1.15';
+export type ConsulKind = `consul-${ConsulVersion}`;
+export const consulVersions: readonly ConsulVersion[] = ['1.8', '1.15'];
 
-export const consulDefinitions: Readonly<Record<ConsulKind, DebianServer>> = {
+export const consulDefinitions: Readonly<Record<ConsulKind, DebianServer | GoServer>> = {
   'consul-1.8': {
     version: '1.8.7',
     environmentVariable: 'KEYFERRY_CONSUL_1_8',
@@ -25,5 +29,13 @@ export const consulDefinitions: Readonly<Record<ConsulKind, DebianServer>> = {
         },
       },
     ],
+  },
+  'consul-1.15': {
+    version: '1.15.6',
+    environmentVariable: 'KEYFERRY_CONSUL_1_15',
+    programs: ['consul'],
+    moduleDirectory: fileURLToPath(new URL('v1.15/', import.meta.url)),
+    goPackages: ['github.com/hashicorp/consul'],
+    buildsForLong: true,
   },
 };

@@ -21,10 +21,12 @@ import { freePorts } from '../process/free-ports.ts';
 import { openRecord, sweepLeftovers } from '../process/run-records.ts';
 import { ServerError } from '../server-error.ts';
 import { endpointOf, type ConsulFlags, type ServerPlan } from './arguments.ts';
-import type { ConsulKind } from './release.ts';
+import type { ConsulKind, ConsulVersion } from './releases.ts';
 import { createMember, type ConsulMember } from './server.ts';
 
 export interface ConsulOptions {
+  /** Default 1.8. */
+  readonly version?: ConsulVersion;
   /** Servers of the cluster. Default 1. */
   readonly members?: 1 | 3;
   /** Default false: plain HTTP. True: server certificate only. */
@@ -64,7 +66,6 @@ export interface ConsulServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const kind: ConsulKind = 'consul-1.8';
 const portsEach = 3;
 
 /**
@@ -74,12 +75,13 @@ const portsEach = 3;
  * @throws {ServerError} `server.unavailable`, `server.start-failed`, or `server.port-taken` for a port the caller chose.
  */
 export async function startConsul(options: ConsulOptions = {}): Promise<ConsulServer> {
+  const kind: ConsulKind = `consul-${options.version ?? '1.8'}`;
   const { programDirectory } = await requireServer(kind);
   await sweepLeftovers();
   for (let attempt = 1; ; attempt += 1) {
     const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
     try {
-      return await startOnce(programDirectory, directory, options);
+      return await startOnce(kind, programDirectory, directory, options);
     } catch (error) {
       await rm(directory, { recursive: true, force: true, maxRetries: 5 });
       const taken = error instanceof ServerError && error.code === 'server.port-taken';
@@ -88,11 +90,17 @@ export async function startConsul(options: ConsulOptions = {}): Promise<ConsulSe
   }
 }
 
-async function startOnce(programDirectory: string, directory: string, options: ConsulOptions): Promise<ConsulServer> {
-  const { detached = false, startTimeoutMs = 30_000, acl = false, extraConfig = {} } = options;
+async function startOnce(
+  kind: ConsulKind,
+  programDirectory: string,
+  directory: string,
+  options: ConsulOptions,
+): Promise<ConsulServer> {
+  const { version = '1.8', detached = false, startTimeoutMs = 30_000, acl = false, extraConfig = {} } = options;
   const record = openRecord(kind, directory);
   const cluster = await planServers(options, directory);
   const flags: ConsulFlags = {
+    version,
     tls: await prepareTls(options, directory),
     managementToken: acl ? randomUUID() : undefined,
     extraConfig,
