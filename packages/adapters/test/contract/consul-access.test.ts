@@ -14,6 +14,7 @@ import { ConsulApplication } from './consul-fixture.ts';
 
 const everything = prefixRange(keyFromText('app/'));
 const fence = { attempt: 1, token: 1 };
+const note = { holder: 'ada@one', command: 'apply', lock: 'lck_1', acquiredAtMs: 0, end: null };
 
 async function failureOf(endpoints: readonly string[], options: Partial<ConsulTargetOptions>, call = 'read') {
   const store = openConsulTarget({ name: 'test', endpoints, nowMs: () => Date.now(), ...options });
@@ -25,6 +26,7 @@ async function failureOf(endpoints: readonly string[], options: Partial<ConsulTa
     head: () => store.head(),
     describe: () => store.describe(),
     raise: () => control.raiseEpoch(fence),
+    lock: () => store.lock?.acquire('access' as MigrationId, note, 10_000),
     write: async () => {
       await control.raiseEpoch(fence);
       const claimed = await control.claimChunk(chunkId(0), fence, fence);
@@ -98,6 +100,32 @@ for (const version of consulVersions) {
         else expect({ call, code: failure.code }).toEqual({ call, code });
         if (options.token !== undefined) expect(failure.text).not.toContain(options.token);
       }
+    });
+
+    it.each([
+      { lacking: 'the prefix', rules: own, call: 'read', rule: 'key_prefix "app/" { policy = "read" }' },
+      {
+        lacking: 'writes',
+        rules: `key_prefix "app/" { policy = "read" } ${own}`,
+        call: 'write',
+        rule: 'key_prefix "app/new" { policy = "write" }',
+      },
+      {
+        lacking: 'the own keys',
+        rules: 'key_prefix "app/" { policy = "write" }',
+        call: 'raise',
+        rule: 'key_prefix "_keyferry/access/epoch" { policy = "write" }',
+      },
+      {
+        lacking: 'sessions',
+        rules: `key_prefix "app/" { policy = "write" } ${own}`,
+        call: 'lock',
+        rule: 'session_prefix "" { policy = "write" }',
+      },
+    ])('without a rule for $lacking, name it as a policy has it', async ({ rules, call, rule }) => {
+      await application.wipe();
+      const failure = await failureOf(server.endpoints, { token: await tokenWith(rules), prefix: 'app/' }, call);
+      expect(failure).toMatchObject({ code: 'store.permission-denied', text: expect.stringContaining(rule) as string });
     });
 
     it('that permit reading alone write nothing', async () => {
