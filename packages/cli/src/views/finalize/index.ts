@@ -40,10 +40,15 @@ export function finalizeIntent({ migration, phase, counts }: Status, palette: Pa
   ].join('\n');
 }
 
-export function reopenIntent({ migration, phase, state }: Status, palette: Palette): string {
+/** @param marker the one that is to go */
+export function reopenIntent(
+  { migration, phase, state }: Pick<Status, 'migration' | 'phase' | 'state'>,
+  marker: DoneMarker | null,
+  palette: Palette,
+): string {
   return [
-    `${palette.strong(`Reopen ${migration}`)}   ${phase}`,
-    ...(state === null || state.done === null ? [] : markerLines(state.done)),
+    `${palette.strong(`Reopen ${migration}`)}   ${state === null ? 'finalized by another host' : phase}`,
+    ...(marker === null ? [] : markerLines(marker)),
     '  takes the done marker away: whoever waits for it sees an unfinished migration again',
     '  what was finalized stays in the target and cannot be rolled back; the next plan finds it as equal',
     '',
