@@ -20,7 +20,8 @@ export type { LoadOptions, V2Entry } from './etcd/load-v2-keys.ts';
 export { startConsul } from './consul/start-consul.ts';
 export type { ConsulOptions, ConsulServer } from './consul/start-consul.ts';
 export type { ConsulMember } from './consul/server.ts';
-export type { ConsulKind } from './consul/release.ts';
+export { consulVersions } from './consul/releases.ts';
+export type { ConsulKind, ConsulVersion } from './consul/releases.ts';
 
 export { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.ts';
