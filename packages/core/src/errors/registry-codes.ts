@@ -38,7 +38,8 @@ export const registryCodes = {
     retry: 'never',
     summary:
       'the configuration of load balancer {balancer} was changed by somebody else: {detail}; nothing was written over',
-    remedy: 'put back what keyferry wrote, or take its part out, then run the command again',
+    remedy:
+      'hold both against each other, copy the one that keyferry wrote over the other, then run the command again; a change of yours belongs behind the migration',
   }),
   'rehearsal.server-failed': entry<{ server: string; detail: string }>({
     retry: 'never',
