@@ -22,7 +22,7 @@ import {
 import { assertNotStopped } from '../../migration.ts';
 import { withSession, type RunOptions, type Session } from '../../session.ts';
 import { writeItem } from '../../state-items.ts';
-import { phaseActs } from './phases.ts';
+import { assertTargetFit, phaseActs } from './phases.ts';
 import { ParallelCourse } from './course.ts';
 import type { ParallelEngine } from './ports.ts';
 import { walkBack } from './back.ts';
@@ -187,6 +187,10 @@ async function doPhase(walk: Walk, phase: Parameters<typeof acts>[0]): Promise<v
   const { engine, settings, session, course, options } = walk;
   const { clock, host } = engine;
   const again = course.state.beganAtMs !== null;
+  if (phase === 'freeze' && !again) {
+    const signal = AbortSignal.any([options.signal, session.lock.lostSignal]);
+    await assertTargetFit({ engine, settings, course, phase, signal });
+  }
   await course.take({ kind: 'begin', atMs: clock.nowMs() });
   host.emit({ code: 'phase.begun', data: { phase, again } });
   const limit = new FreezeLimit(engine, settings, course);

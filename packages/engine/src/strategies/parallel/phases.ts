@@ -45,14 +45,7 @@ async function prepare(context: PhaseContext): Promise<void> {
   const fresh = await calling(context, 'ask 3.x', () => target.system(signal));
   if (!fresh.version.startsWith('3.')) failCheck(context, `${target.where} is release ${fresh.version}, and no 3.x`);
   if (fresh.ready === false) failCheck(context, `${target.where} does not say that it is ready`);
-  const { counts } = await calling(context, 'walk 3.x', () => target.walk(signal));
-  const held = Object.entries(counts).filter(([, count]) => count > 0);
-  if (held.length > 0) {
-    failCheck(
-      context,
-      `${target.where} is not empty: it holds ${held.map(([kind, count]) => `${count} ${kind}`).join(', ')}; give it an empty database, schema or topic, then run the command again`,
-    );
-  }
+  await assertTargetEmpty(context);
   await course.keep('prepare', 'target', fresh);
   await adoptBalancers(context);
   // What is wrong with a certificate or a user is found here, and not while writers wait.
@@ -85,6 +78,27 @@ async function lead(context: PhaseContext): Promise<void> {
   const { course, phase } = context;
   const led = await leadTo(context, phase === 'freeze' ? 'v2-ro' : 'v3-rw');
   await keepLed(course, phase, led);
+}
+
+/**
+ * Before a freeze is begun: hours may lie between `prepare` and a person's yes, and nobody is to wait for a 3.x that takes nothing.
+ * @throws {KeyferryError} `parallel.check-failed`, `store.…`: nothing was moved
+ */
+export async function assertTargetFit(context: PhaseContext): Promise<void> {
+  const { target } = context.engine.parallel;
+  const { ready } = await calling(context, 'ask 3.x', () => target.system(context.signal));
+  if (ready === false) failCheck(context, `${target.where} does not say that it is ready`);
+  if (!context.settings.bulk) await assertTargetEmpty(context);
+}
+
+async function assertTargetEmpty(context: PhaseContext): Promise<void> {
+  const { target } = context.engine.parallel;
+  const { counts } = await calling(context, 'walk 3.x', () => target.walk(context.signal));
+  const held = Object.entries(counts).filter(([, count]) => count > 0);
+  if (held.length === 0) return;
+  const holds = held.map(([kind, count]) => `${count} ${kind}`).join(', ');
+  const cure = 'give it an empty database, schema or topic, then run the command again';
+  failCheck(context, `${target.where} is not empty: it holds ${holds}; ${cure}`);
 }
 
 async function keepLed(
