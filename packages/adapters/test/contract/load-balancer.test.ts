@@ -229,6 +229,23 @@ for (const kind of kinds) {
   });
 
   describe.skipIf(!available[kind].ok)(`${kind}, its own${available[kind].note}`, () => {
+    it('does not take it for led to 3.x where nobody is there', async () => {
+      const stage = await startStage(kind);
+      try {
+        await adopt(stage);
+        await lead(stage, 'v3-rw');
+        expect(await stage.balancer.leakTest('v3-rw', stay)).toMatchObject({ leaks: 0 });
+        await stage.three.close();
+        const { leaks, probes, detail } = await stage.balancer.leakTest('v3-rw', stay);
+        expect({ leaks, detail }).toEqual({
+          leaks: probes,
+          detail: expect.stringMatching(/: 50[234] in phase v3-rw$/) as string,
+        });
+      } finally {
+        await stage.close();
+      }
+    });
+
     it('puts every byte back, keeps mode, owner and a link, and leaves nothing of its own', async () => {
       const stage = await startStage(kind);
       try {
@@ -344,6 +361,20 @@ for (const kind of kinds) {
 }
 
 describe.skipIf(!available.haproxy.ok)(`haproxy, file and process${available.haproxy.note}`, () => {
+  it('says of a process that is gone that it does not answer, and not what it serves', async () => {
+    const stage = await startStage('haproxy');
+    try {
+      await adopt(stage);
+      await stage.server.stop();
+      expect(await stage.balancer.read()).toMatchObject({
+        atRuntime: null,
+        drift: "the map's file says v2-rw, and its socket does not answer",
+      });
+    } finally {
+      await stage.close();
+    }
+  });
+
   it('notices a process that was told something else than the file, and brings both together', async () => {
     const stage = await startStage('haproxy');
     try {

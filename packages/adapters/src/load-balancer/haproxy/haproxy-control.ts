@@ -88,11 +88,12 @@ export class HaproxyControl implements BalancerControl {
   async read(): Promise<BalancerState> {
     const moved = await this.movedFile();
     const inFile = moved === null ? await this.phaseInFile() : null;
-    const told = await this.runtime.mapValue(this.names.mapFile, phaseKey).catch(() => null);
+    const silent = 'its socket does not answer';
+    const told = await this.runtime.mapValue(this.names.mapFile, phaseKey).catch(() => silent);
     const atRuntime = trafficPhases.find((each) => each === told) ?? null;
-    const runtime = atRuntime ?? 'no phase of keyferry';
+    const runtime = told === silent ? silent : `the running process ${atRuntime ?? 'no phase of keyferry'}`;
     const differ = inFile !== null && inFile !== atRuntime;
-    const drift = moved ?? (differ ? `the map's file says ${inFile}, and the running process ${runtime}` : null);
+    const drift = moved ?? (differ ? `the map's file says ${inFile}, and ${runtime}` : null);
     return { inFile, atRuntime, drift };
   }
 

@@ -180,6 +180,29 @@ describe('applyParallel', () => {
     expect((await stage.apply(plan)).state.phase).toBe('decommission');
   });
 
+  it('leads nobody to a 3.x that went down while a person was waited for, and undoes the freeze', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'] });
+    const plan = await stage.plan();
+    await failureOf(stage.apply(plan));
+    stage.targetDown = true;
+    expect(await failureOf(stage.apply(plan, { confirm: ['switch'] }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'switch' },
+    });
+    expect(stage.calls).not.toContain('shift v3-rw');
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+    expect([...stage.restored]).toEqual(['a', 'b']);
+  });
+
+  it('undoes a freeze that a person let wait for too long, by whoever comes by', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'], freeze: { maxMs: 60_000, drainMs: 1000 } });
+    const plan = await stage.plan();
+    expect(await failureOf(stage.apply(plan))).toMatchObject({ code: 'parallel.unconfirmed' });
+    stage.advance(61_000);
+    expect(await failureOf(stage.apply(plan))).toMatchObject({ code: 'parallel.undone', details: { phase: 'switch' } });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+  });
+
   it('waits for a person where it was told to, before anything of that phase is done', async () => {
     const stage = new ParallelStage({ confirm: ['freeze', 'switch'] });
     const plan = await stage.plan();

@@ -81,14 +81,15 @@ async function lead(context: PhaseContext): Promise<void> {
 }
 
 /**
- * Before a freeze is begun: hours may lie between `prepare` and a person's yes, and nobody is to wait for a 3.x that takes nothing.
+ * Before a freeze or a switch is begun: hours may lie between the phase before and a person's yes, and nobody is to wait for, or be led to,
+ * a 3.x that takes nothing.
  * @throws {KeyferryError} `parallel.check-failed`, `store.…`: nothing was moved
  */
 export async function assertTargetFit(context: PhaseContext): Promise<void> {
   const { target } = context.engine.parallel;
   const { ready } = await calling(context, 'ask 3.x', () => target.system(context.signal));
   if (ready === false) failCheck(context, `${target.where} does not say that it is ready`);
-  if (!context.settings.bulk) await assertTargetEmpty(context);
+  if (context.phase === 'freeze' && !context.settings.bulk) await assertTargetEmpty(context);
 }
 
 async function assertTargetEmpty(context: PhaseContext): Promise<void> {
