@@ -24,7 +24,7 @@ import {
   type StopSignal,
 } from '@keyferry/core';
 import { nearest } from './config/nearest.ts';
-import { parallelDigest, type RegistryConfig } from './config/parallel-config.ts';
+import { parallelDigest, programBeside, type RegistryConfig } from './config/parallel-config.ts';
 import type { Redactor } from './config/redactor.ts';
 import type { LoadBalancerConfig } from './load-balancer/balancer-config.ts';
 import type { ResolvedConfig } from './config/resolved-config.ts';
@@ -76,9 +76,7 @@ export function parallelSettings(config: ResolvedConfig, migration: string): Par
       gapMaxMs: soak.gapMaxMs,
     },
     soakEveryMs: soak.everyMs,
-    // As in a shell: a name without a slash is looked for, a path is relative to the file.
-    smokeCommand:
-      program === undefined ? null : [program.includes('/') ? resolve(config.directory, program) : program, ...rest],
+    smokeCommand: program === undefined ? null : [programBeside(config.directory, program), ...rest],
     planMaxAgeMs,
   };
 }
@@ -162,8 +160,7 @@ function onThisMachine<T extends Omit<LoadBalancerConfig, 'caFile'>>(balancer: T
   const here = (path: string): string => resolve(directory, path);
   return {
     ...balancer,
-    // As in a shell: a name without a slash is looked for.
-    program: program.includes('/') ? here(program) : program,
+    program: programBeside(directory, program),
     configFile: here(balancer.configFile),
     files: balancer.files.map(here),
     directory: here(balancer.directory),

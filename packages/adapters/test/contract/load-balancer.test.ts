@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { type BalancerOrigin, trafficPhases, type TrafficPhase } from '@keyferry/core';
 import { clientRequests, serverOrSkip, startRegistryLoad, waitUntil } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openLoadBalancer } from '../../src/load-balancer/index.ts';
 import { onlyReads } from '../../src/load-balancer/read-requests.ts';
 import { adopt, ask, begin, type BalancerKind, lead, type Stage, startStage, stay } from './load-balancer-fixture.ts';
 
@@ -361,12 +362,12 @@ for (const kind of kinds) {
 }
 
 describe.skipIf(!available.haproxy.ok)(`haproxy, file and process${available.haproxy.note}`, () => {
-  it('says of a process that is gone that it does not answer, and not what it serves', async () => {
+  it('says of a socket that is gone that it does not answer, and not what the process serves', async () => {
     const stage = await startStage('haproxy');
     try {
       await adopt(stage);
-      await stage.server.stop();
-      expect(await stage.balancer.read()).toMatchObject({
+      const deaf = openLoadBalancer('lb-1', { ...stage.config, socket: '127.0.0.1:1' });
+      expect(await deaf.read()).toMatchObject({
         atRuntime: null,
         drift: "the map's file says v2-rw, and its socket does not answer",
       });

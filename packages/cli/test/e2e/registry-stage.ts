@@ -4,7 +4,7 @@
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import {
   clientRequests,
   fillRegistry,
@@ -73,6 +73,7 @@ export class RegistryStage {
   async configure(settings: Readonly<Record<string, unknown>>): Promise<void> {
     const { old, fresh, nginx, haproxy } = this;
     const v3 = { servers: [new URL(fresh.endpoint).host] };
+    const here = (path: string): string => relative(this.folder, path);
     const config = {
       version: 1,
       stores: {
@@ -96,12 +97,13 @@ export class RegistryStage {
         inside: {
           kind: 'haproxy',
           url: haproxy.endpoints[0],
-          program: haproxy.command,
-          reload: `kill -USR2 ${haproxy.pid}`,
-          configFile: haproxy.configFile,
-          directory: join(haproxy.configDirectory, 'keyferry'),
-          pidFile: haproxy.pidFile,
-          socket: join(haproxy.configDirectory, 'admin.sock'),
+          // Beside the configuration, and not where HAProxy itself was started.
+          program: here(haproxy.command),
+          reload: `kill -USR2 "$(cat '${here(haproxy.pidFile)}')"`,
+          configFile: here(haproxy.configFile),
+          directory: here(join(haproxy.configDirectory, 'keyferry')),
+          pidFile: here(haproxy.pidFile),
+          socket: here(join(haproxy.configDirectory, 'admin.sock')),
           v2: 'apicurio',
           v3,
         },

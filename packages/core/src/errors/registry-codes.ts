@@ -44,7 +44,8 @@ export const registryCodes = {
   'rehearsal.server-failed': entry<{ server: string; detail: string }>({
     retry: 'never',
     summary: 'a throw-away server of the rehearsal did not start: {server}: {detail}',
-    remedy: 'start one by hand, on this machine and empty, and give its URL in the place of the path',
+    remedy:
+      'mend what it says; in the place of a registry one that you started is taken, on this machine and empty, by its URL; of a load balancer, `program` of the configuration is run',
   }),
   'parallel.check-failed': entry<{ migration: string; phase: string; what: string }>({
     retry: 'never',
