@@ -4,7 +4,7 @@
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import {
   balancerFields,
   clientRequests,
@@ -69,14 +69,24 @@ export class RegistryStage {
 
   async configure(settings: Readonly<Record<string, unknown>>): Promise<void> {
     const { old, fresh, nginx, haproxy } = this;
-    const balancers = balancerFields({ nginx, haproxy }, fresh.endpoint);
+    const { nginx: edge, haproxy: inside } = balancerFields({ nginx, haproxy }, fresh.endpoint);
+    // Beside the configuration, and not where HAProxy itself was started.
+    const beside = (path: string): string => relative(this.folder, path);
+    const paths = {
+      program: beside(inside.program),
+      configFile: beside(inside.configFile),
+      directory: beside(inside.directory),
+      pidFile: beside(inside.pidFile),
+      socket: beside(inside.socket),
+      reload: `kill -USR2 "$(cat '${beside(inside.pidFile)}')"`,
+    };
     const config = {
       version: 1,
       stores: {
         old: { kind: 'apicurio-2', endpoints: [old.endpoint] },
         fresh: { kind: 'apicurio-3', endpoints: [fresh.endpoint] },
       },
-      balancers: { edge: balancers.nginx, inside: balancers.haproxy },
+      balancers: { edge, inside: { ...inside, ...paths } },
       migrations: {
         registry: {
           strategy: 'parallel',
