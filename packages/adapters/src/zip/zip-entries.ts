@@ -3,9 +3,9 @@
  * they can sensibly be, sizes and checksums as stated. Entries are only ever read as streams, never unpacked to a path, so
  * their names can lead nowhere. What they have to be is judged by whoever opened it: a plan, or a registry's export.
  */
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { crc32, inflateRawSync } from 'node:zlib';
+import { crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import type { KeyferryError } from '@keyferry/core';
 import { WindowedFile } from './windowed-file.ts';
@@ -15,6 +15,8 @@ const documentBytesMax = 64 * 1024 ** 2;
 
 /** Up to so many bytes, packed and unpacked, an entry is read in one piece: a stream for each of some ten thousand is most of the time. */
 const pieceBytesMax = 256 * 1024;
+/** Of a larger one, unpacked: four times what a stream of zlib gives by itself, each piece of which costs half a dozen turns. */
+const inflatedBytes = 64 * 1024;
 const [stored, deflated, localHeader] = [0, 8, 0x04034b50];
 /** Of a local header, besides the name; fields beyond `extraBytesMax` cost one more read. */
 const headerBytes = 30;
@@ -93,7 +95,7 @@ export class ZipEntries {
   async *pieces(name: string): AsyncGenerator<Buffer, void, undefined> {
     const whole = await this.inOnePiece(this.entry(name));
     if (whole !== null) yield whole;
-    else yield* (await this.stream(name)) as AsyncIterable<Buffer>;
+    else yield* await this.large(this.entry(name));
   }
 
   async stream(name: string): Promise<Readable> {
@@ -103,6 +105,24 @@ export class ZipEntries {
   /** Streams that are still open end as they would have. */
   close(): void {
     this.zip.close();
+  }
+
+  private async large(entry: yauzl.Entry): Promise<AsyncIterable<Buffer>> {
+    if (entry.compressionMethod !== deflated || entry.isEncrypted()) return await this.stream(entry.fileName);
+    const packed = await this.zip.openReadStreamPromise(entry, { decodeFileData: false });
+    return this.inflated(packed, entry);
+  }
+
+  private async *inflated(packed: Readable, { fileName, uncompressedSize }: yauzl.Entry): AsyncGenerator<Buffer> {
+    // What goes wrong ends the last of the two, whose reader is told.
+    const stream = pipeline(packed, createInflateRaw({ chunkSize: inflatedBytes }), () => undefined);
+    let bytes = 0;
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      bytes += piece.byteLength;
+      if (bytes > uncompressedSize) break;
+      yield piece;
+    }
+    if (bytes !== uncompressedSize) throw this.refuse(`${fileName} is not of the size that is stated`);
   }
 
   /** null: a large one, or one that is not as zips mostly are; the stream says what is wrong with it. */
