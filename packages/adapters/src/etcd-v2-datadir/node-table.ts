@@ -189,9 +189,12 @@ export class NodeTable {
 
   /** How many bytes two names begin with alike, at most `max`. */
   sharedNameLength(a: NodeId, b: NodeId, max: number): number {
-    const [placeA, placeB] = [this.getDouble(a, double.namePlace), this.getDouble(b, double.namePlace)];
-    const [slabA, slabB] = [this.slabs.slabOf(placeA), this.slabs.slabOf(placeB)];
-    const [startA, startB] = [this.slabs.startOf(placeA), this.slabs.startOf(placeB)];
+    const placeA = this.getDouble(a, double.namePlace);
+    const placeB = this.getDouble(b, double.namePlace);
+    const slabA = this.slabs.slabOf(placeA);
+    const slabB = this.slabs.slabOf(placeB);
+    const startA = this.slabs.startOf(placeA);
+    const startB = this.slabs.startOf(placeB);
     const end = Math.min(this.get(a, field.nameLength), this.get(b, field.nameLength), max);
     let shared = 0;
     while (shared < end && slabA[startA + shared] === slabB[startB + shared]) shared += 1;

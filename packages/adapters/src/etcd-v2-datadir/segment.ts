@@ -66,6 +66,7 @@ export async function readSegment({
   take,
 }: SegmentOptions): Promise<SegmentRead> {
   return await FileWindow.over(file, async (window) => {
+    const frame = new Frame();
     const record = new RecordReader();
     let running = crc ?? 0;
     const ended = (end: SegmentEnd): SegmentRead => ({ end, crc: running });
@@ -77,7 +78,7 @@ export async function readSegment({
         if (!isLast) throw damaged(file, offset, 'it ends within the length of a record');
         return ended({ kind: 'torn', offset, bytes: window.available });
       }
-      const frame = frameAt(window.bytes, window.start);
+      frame.read(window.bytes, window.start);
       if (frame.length === 0 && frame.padding === 0) return ended(await endAtZeros(window, isLast));
       if (!frame.isWritten) throw damaged(file, offset, 'its length is written as no etcd writes one');
       const whole = lengthBytes + frame.length + frame.padding;
@@ -117,23 +118,26 @@ export async function readSegment({
   });
 }
 
-interface Frame {
-  readonly length: number;
-  readonly padding: number;
-  readonly marked: boolean;
+/** etcd 3.0 to 3.5, wal/encoder.go, encodeFrameSize; before 3.0 a length alone. One object is filled again and again. */
+class Frame {
+  length = 0;
+  padding = 0;
+  marked = false;
   /** Some etcd writes such a frame: without a mark, or marked and padded to a multiple of 8 that it was not yet. */
-  readonly isWritten: boolean;
+  isWritten = false;
+
+  read(bytes: Buffer, at: number): void {
+    const top = bytes[at + 7] as number;
+    this.length = read24(bytes, at) + read24(bytes, at + 3) * 2 ** 24 + (bytes[at + 6] as number) * 2 ** 48;
+    this.marked = top >= 0x80;
+    this.padding = this.marked ? top & 7 : 0;
+    this.isWritten = this.marked ? this.padding > 0 && top === (0x80 | ((8 - (this.length % 8)) % 8)) : top === 0;
+  }
 }
 
-/** etcd 3.0 to 3.5, wal/encoder.go, encodeFrameSize; before 3.0 a length alone. */
-function frameAt(bytes: Buffer, at: number): Frame {
-  const high = bytes.readUInt32LE(at + 4);
-  const length = bytes.readUInt32LE(at) + (high & 0xffffff) * 2 ** 32;
-  const top = high >>> 24;
-  const marked = top >= 0x80;
-  const padding = marked ? top & 7 : 0;
-  const isWritten = marked ? padding > 0 && top === (0x80 | ((8 - (length % 8)) % 8)) : top === 0;
-  return { length, padding, marked, isWritten };
+/** Three bytes make a small integer, which no memory is asked for. */
+function read24(bytes: Buffer, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
 }
 
 /** Zeros to the end of the file; if not, what follows was part of a write that did not come to its end. */
@@ -198,7 +202,8 @@ class RecordReader implements LogRecord {
     this.padded = padded;
     this.bytes = bytes;
     if (usual.read(bytes, start, end, usualTags)) {
-      [this.type, this.crc] = usual.numbers as [number, number];
+      this.type = usual.numbers[0] as number;
+      this.crc = usual.numbers[1] as number;
       this.start = usual.start;
       this.end = usual.end;
       return;
