@@ -64,8 +64,17 @@ export function readSnapshotPoint(message: FieldReader): SnapshotPoint {
 /** Type, term, index, data. */
 const usualTags = [0x08, 0x10, 0x18, 0x22];
 
+/** An entry, and where in the bytes that it was read from its data lies. */
+export interface LogEntry {
+  readonly type: number;
+  readonly term: number;
+  readonly index: number;
+  readonly dataStart: number;
+  readonly dataEnd: number;
+}
+
 /** An entry whose data stays where it is. One object is filled again and again: there are millions of them. */
-export class EntryReader {
+export class EntryReader implements LogEntry {
   type = 0;
   term = 0;
   index = 0;
@@ -76,7 +85,9 @@ export class EntryReader {
   read(bytes: Buffer, start: number, end: number): this {
     const { usual } = this;
     if (usual.read(bytes, start, end, usualTags)) {
-      [this.type, this.term, this.index] = usual.numbers as [number, number, number];
+      this.type = usual.numbers[0] as number;
+      this.term = usual.numbers[1] as number;
+      this.index = usual.numbers[2] as number;
       this.dataStart = usual.start;
       this.dataEnd = usual.end;
       return this;
