@@ -31,7 +31,7 @@ const kinds = { removed: 0, file: 1, directory: 2 } as const;
 
 /** A block is moved only while it is the first and small: later to grow costs no copy. */
 const blockRowBits = 14;
-const blockRows = 2 ** blockRowBits;
+const blockRows = 1 << blockRowBits; // a power would be a floating-point number, and so would all that is counted by it
 const firstBlockRows = 256;
 const rowBytes = 64;
 const cacheLineBytes = 64;

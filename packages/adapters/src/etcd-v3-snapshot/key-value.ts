@@ -14,6 +14,8 @@ const underscore = 0x5f;
 const tombstoneMark = 0x74;
 /** Revisions and lease ids of etcd's own are below 2^63, and those that JavaScript counts exactly below this. */
 const exactMax = 2 ** 53;
+/** Up to here shifts do, which are integers from the start to the end. */
+const wordMax = 2 ** 31 - 1;
 
 export function writeRevision(bytes: Uint8Array, at: number, main: number): void {
   writeBig(bytes, at, main);
@@ -108,7 +110,9 @@ function readBig(bytes: Uint8Array, at: number): number {
 
 function varintBytes(value: number): number {
   let bytes = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;
+  let rest = value;
+  for (; rest > wordMax; rest = Math.floor(rest / 128)) bytes += 1;
+  for (; rest >= 128; rest >>>= 7) bytes += 1;
   return bytes;
 }
 
@@ -120,8 +124,12 @@ function writeTag(bytes: Uint8Array, at: number, tag: number): number {
 function writeVarint(bytes: Uint8Array, start: number, value: number): number {
   let at = start;
   let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) {
+  for (; rest > wordMax; rest = Math.floor(rest / 128)) {
     bytes[at] = (rest % 128) | 0x80;
+    at += 1;
+  }
+  for (; rest >= 128; rest >>>= 7) {
+    bytes[at] = rest | 0x80;
     at += 1;
   }
   bytes[at] = rest;
