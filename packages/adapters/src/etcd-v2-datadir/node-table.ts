@@ -33,8 +33,7 @@ const kinds = { removed: 0, file: 1, directory: 2 } as const;
 const blockRowBits = 14;
 const blockRows = 1 << blockRowBits; // a power would be a floating-point number, and so would all that is counted by it
 const firstBlockRows = 256;
-const rowBytes = 64;
-const cacheLineBytes = 64;
+const [rowBytes, cacheLineBytes] = [64, 64];
 /** By 32-bit number of a row; the doubles by 64-bit number. */
 const field = {
   kind: 0,
