@@ -98,6 +98,7 @@ export class AtOnce implements LogFollower {
       if (!isAlone) this.reliedOnCommit = next.index;
       this.take(carried, next, next.bytes);
     }
+    if (done === 0 || this.carried === null) return;
     this.waiting = waiting.slice(done);
     this.waitingBytes = this.waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
