@@ -3,9 +3,9 @@
  * they can sensibly be, sizes and checksums as stated. Entries are only ever read as streams, never unpacked to a path, so
  * their names can lead nowhere. What they have to be is judged by whoever opened it: a plan, or a registry's export.
  */
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { constants, crc32, inflateRawSync } from 'node:zlib';
+import { constants, crc32, createInflateRaw, inflateRawSync } from 'node:zlib';
 import yauzl from 'yauzl';
 import type { KeyferryError } from '@keyferry/core';
 import { WindowedFile } from './windowed-file.ts';
@@ -15,6 +15,8 @@ const documentBytesMax = 64 * 1024 ** 2;
 
 /** Up to so many bytes, packed and unpacked, an entry is read in one piece: a stream for each of some ten thousand is most of the time. */
 const pieceBytesMax = 256 * 1024;
+/** Of a larger one, unpacked: four times what a stream of zlib gives by itself, each piece of which costs half a dozen turns. */
+const inflatedBytes = 64 * 1024;
 const [stored, deflated, localHeader, encrypted] = [0, 8, 0x04034b50, 1];
 /** Of a local header, besides the name; fields beyond `extraBytesMax` cost one more read. */
 const headerBytes = 30;
@@ -106,11 +108,11 @@ export class ZipEntries {
   async *pieces(name: string): AsyncGenerator<Buffer, void, undefined> {
     const whole = await this.inOnePiece(this.entry(name));
     if (whole !== null) yield whole;
-    else yield* (await this.stream(name)) as AsyncIterable<Buffer>;
+    else yield* await this.large(this.entry(name));
   }
 
   async stream(name: string): Promise<Readable> {
-    return await this.zip.openReadStreamPromise(Object.assign(new yauzl.Entry(), this.entry(name)));
+    return await this.zip.openReadStreamPromise(openable(this.entry(name)));
   }
 
   /** Streams that are still open end as they would have. */
@@ -118,11 +120,29 @@ export class ZipEntries {
     this.zip.close();
   }
 
+  private async large(entry: IndexedEntry): Promise<AsyncIterable<Buffer>> {
+    if (entry.compressionMethod !== deflated || isEncrypted(entry)) return await this.stream(entry.fileName);
+    const packed = await this.zip.openReadStreamPromise(openable(entry), { decodeFileData: false });
+    return this.inflated(packed, entry);
+  }
+
+  private async *inflated(packed: Readable, { fileName, uncompressedSize }: IndexedEntry): AsyncGenerator<Buffer> {
+    // What goes wrong ends the last of the two, whose reader is told.
+    const stream = pipeline(packed, createInflateRaw({ chunkSize: inflatedBytes }), () => undefined);
+    let bytes = 0;
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      bytes += piece.byteLength;
+      if (bytes > uncompressedSize) break;
+      yield piece;
+    }
+    if (bytes !== uncompressedSize) throw this.refuse(`${fileName} is not of the size that is stated`);
+  }
+
   /** null: a large one, or one that is not as zips mostly are; the stream says what is wrong with it. */
   private async inOnePiece(entry: IndexedEntry): Promise<Buffer | null> {
     const { compressedSize, uncompressedSize, compressionMethod, fileNameLength } = entry;
     if (compressedSize > pieceBytesMax || uncompressedSize > pieceBytesMax) return null;
-    if ((entry.generalPurposeBitFlag & encrypted) !== 0) return null;
+    if (isEncrypted(entry)) return null;
     if (compressionMethod !== stored && compressionMethod !== deflated) return null;
     const at = entry.relativeOffsetOfLocalHeader;
     const head = await this.file.bytesAt(at, headerBytes + fileNameLength + extraBytesMax + compressedSize);
@@ -151,6 +171,10 @@ export class ZipEntries {
     return entry;
   }
 }
+
+const isEncrypted = ({ generalPurposeBitFlag }: IndexedEntry): boolean => (generalPurposeBitFlag & encrypted) !== 0;
+
+const openable = (entry: IndexedEntry): yauzl.Entry => Object.assign(new yauzl.Entry(), entry);
 
 function indexed(entry: yauzl.Entry): IndexedEntry {
   const { fileName, fileNameLength, crc32: sum, compressedSize, uncompressedSize } = entry;
