@@ -11,9 +11,10 @@
  * - A snapshot that is not whole is passed over for an older one, as etcd does, if the log reaches back that far.
  */
 import { isKeyferryError, KeyferryError } from '@keyferry/core';
+import { readConsistentIndex } from '../etcd-v3-snapshot/database-summary.ts';
 import { AtOnce } from './at-once.ts';
 import { CarryingOut, type EntryCounts } from './carry-out.ts';
-import { incomplete } from './errors.ts';
+import { incomplete, reading } from './errors.ts';
 import type { DataDirectory, Segment } from './layout.ts';
 import { Membership, versionPath } from './membership.ts';
 import { EntryReader, recordTypes, type HexId } from './raft-messages.ts';
@@ -77,6 +78,8 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   if (appliedIndex < wanted && log.end.kind !== 'damaged') {
     throw incomplete(directory.path, `entry ${commit} is committed, and the log ends with entry ${log.lastIndex}`);
   }
+  // What `etcdctl backup` wrote is known by having no members. It leaves entries out, so that others have another number.
+  if (options.upTo === 'end' && membership.list().length > 0) await assertReaches(directory, log);
   const facts: ReplayFacts = {
     memberId: log.metadata?.nodeId ?? null,
     clusterId: log.metadata?.clusterId ?? null,
@@ -115,6 +118,14 @@ async function begin(snapshot: SnapshotFile | null, told: string | null, padded:
   const membership = new Membership(tree, snapshot?.voters ?? []);
   const carried = new CarryingOut(tree, membership, snapshot?.index ?? 0);
   return { carried, rules, clusterVersion, collapsedNames: loaded?.collapsedNames ?? 0 };
+}
+
+/** A server writes an entry to its log first: where the v3 store has one that the log has not, the last segment is missing. */
+async function assertReaches({ path, backend, logPath }: DataDirectory, { lastIndex }: LogFacts): Promise<void> {
+  if (backend === null) return;
+  const reached = await reading(backend.file, () => readConsistentIndex(backend.file));
+  if (reached === null || reached <= BigInt(lastIndex)) return;
+  throw incomplete(path, `the v3 store holds entry ${reached}, and the log in ${logPath} ends with entry ${lastIndex}`);
 }
 
 function versionIn({ nodes }: SnapshotTree): string | null {
@@ -174,10 +185,11 @@ async function findStart(
   directory: DataDirectory,
   { upTo, appliedMax = Number.POSITIVE_INFINITY }: ReplayOptions,
 ): Promise<Start> {
-  const { segments, path } = directory;
-  if (segments.length === 0) throw incomplete(path, 'there is no log (no *.wal)');
+  const { segments, path, logPath } = directory;
+  if (segments.length === 0) throw incomplete(path, `there is no log in ${logPath} (no *.wal)`);
   const brokenSnapshots: BrokenSnapshot[] = [];
   const unmatched: string[] = [];
+  let knowsOne = false;
   const stopAtDamage = upTo === 'last-good';
   for (const file of [...directory.snapshots, null]) {
     const checked = file === null ? null : await checkSnapshot(file);
@@ -194,9 +206,14 @@ async function findStart(
     const guess = await beginAtOnce(snapshot, appliedMax);
     const follower = guess?.atOnce ?? null;
     const log = await scanLog({ segments: used, startIndex: index, stopAtDamage, follower });
+    // A log that reaches back to its beginning could do without them: of another member, that would be other keys in silence.
+    if (snapshot === null && unmatched.length > 0 && !knowsOne && log.end.kind === 'whole') {
+      throw incomplete(path, `the log in ${logPath} knows none of its snapshots, as if it were another member's`);
+    }
     if (snapshot === null || goesOnFrom(log, snapshot))
       return { snapshot, brokenSnapshots, segments: used, log, guess };
     unmatched.push(snapshot.file);
+    knowsOne ||= isKnown(log, snapshot);
   }
   const reasons = [
     ...brokenSnapshots.map(({ file, offset, detail }) => `${file} is damaged at byte ${offset}: ${detail}`),
@@ -208,9 +225,14 @@ async function findStart(
 }
 
 /** etcd's own test (LoadNewestAvailable), except where the log was cut short on request. */
-function goesOnFrom({ snapshots, hardState, end }: LogFacts, { index, term }: SnapshotFile): boolean {
-  if (end.kind === 'damaged') return true;
-  return index <= hardState.commit && snapshots.some((each) => each.index === index && each.term === term);
+function goesOnFrom(log: LogFacts, snapshot: SnapshotFile): boolean {
+  if (log.end.kind === 'damaged') return true;
+  return snapshot.index <= log.hardState.commit && isKnown(log, snapshot);
+}
+
+/** A server states a snapshot in its log before it writes the file. */
+function isKnown({ snapshots }: LogFacts, { index, term }: SnapshotFile): boolean {
+  return snapshots.some((each) => each.index === index && each.term === term);
 }
 
 async function applyLog(segments: readonly Segment[], log: LogFacts, chooser: Chooser): Promise<void> {

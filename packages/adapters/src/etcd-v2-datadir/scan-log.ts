@@ -8,6 +8,7 @@
  * once more, for what it does (replay.ts).
  */
 import { isKeyferryError, type KeyferryError } from '@keyferry/core';
+import { damaged } from './errors.ts';
 import type { Segment } from './layout.ts';
 import { FieldReader, Malformed } from './protobuf.ts';
 import {
@@ -76,8 +77,11 @@ export async function scanLog({ segments, startIndex, stopAtDamage, follower }: 
   try {
     for (const [at, { file }] of segments.entries()) {
       const isLast = at === segments.length - 1;
+      const { begun } = scanner;
       const read = await readSegment({ file, crc, isLast, take: (record) => scanner.take(record) });
       ({ crc } = read);
+      // Made with their first records in them, under another name: one without has lost what was in it.
+      if (scanner.begun === begun) throw damaged(file, 0, 'it says of no member, as every segment does first');
       if (read.end.kind === 'torn') end = { file, ...read.end };
     }
   } catch (error) {
@@ -93,6 +97,8 @@ const versionEntryBytesMax = 256;
 const versionMarks = [Buffer.from('/0/version'), Buffer.from([0xa2, 0x51])];
 
 class Scanner {
+  /** Segments that said whose they are. */
+  begun = 0;
   private readonly startIndex: number;
   private readonly entry = new EntryReader();
   private metadata: Metadata | null = null;
@@ -157,6 +163,7 @@ class Scanner {
   }
 
   private takeMetadata(metadata: Metadata): void {
+    this.begun += 1;
     const known = this.metadata ?? metadata;
     if (known.nodeId !== metadata.nodeId || known.clusterId !== metadata.clusterId) {
       throw new Malformed(`it is of member ${metadata.nodeId} and no longer of member ${known.nodeId}`);
