@@ -101,6 +101,14 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   return { tree, membership, facts };
 }
 
+/** A server writes an entry to its log first: where the v3 store has one that the log has not, the last segment is missing. */
+async function assertReaches({ path, backend, logPath }: DataDirectory, { lastIndex }: LogFacts): Promise<void> {
+  if (backend === null) return;
+  const reached = await reading(backend.file, () => readConsistentIndex(backend.file));
+  if (reached === null || reached <= BigInt(lastIndex)) return;
+  throw incomplete(path, `the v3 store holds entry ${reached}, and the log in ${logPath} ends with entry ${lastIndex}`);
+}
+
 /** Where it begins: nothing, or what a snapshot holds. */
 interface Beginning {
   readonly carried: CarryingOut;
@@ -118,14 +126,6 @@ async function begin(snapshot: SnapshotFile | null, told: string | null, padded:
   const membership = new Membership(tree, snapshot?.voters ?? []);
   const carried = new CarryingOut(tree, membership, snapshot?.index ?? 0);
   return { carried, rules, clusterVersion, collapsedNames: loaded?.collapsedNames ?? 0 };
-}
-
-/** A server writes an entry to its log first: where the v3 store has one that the log has not, the last segment is missing. */
-async function assertReaches({ path, backend, logPath }: DataDirectory, { lastIndex }: LogFacts): Promise<void> {
-  if (backend === null) return;
-  const reached = await reading(backend.file, () => readConsistentIndex(backend.file));
-  if (reached === null || reached <= BigInt(lastIndex)) return;
-  throw incomplete(path, `the v3 store holds entry ${reached}, and the log in ${logPath} ends with entry ${lastIndex}`);
 }
 
 function versionIn({ nodes }: SnapshotTree): string | null {
@@ -210,8 +210,9 @@ async function findStart(
     if (snapshot === null && unmatched.length > 0 && !knowsOne && log.end.kind === 'whole') {
       throw incomplete(path, `the log in ${logPath} knows none of its snapshots, as if it were another member's`);
     }
-    if (snapshot === null || goesOnFrom(log, snapshot))
+    if (snapshot === null || goesOnFrom(log, snapshot)) {
       return { snapshot, brokenSnapshots, segments: used, log, guess };
+    }
     unmatched.push(snapshot.file);
     knowsOne ||= isKnown(log, snapshot);
   }

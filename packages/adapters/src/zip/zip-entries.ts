@@ -112,7 +112,7 @@ export class ZipEntries {
   }
 
   async stream(name: string): Promise<Readable> {
-    return await this.zip.openReadStreamPromise(forYauzl(this.entry(name)));
+    return await this.zip.openReadStreamPromise(openable(this.entry(name)));
   }
 
   /** Streams that are still open end as they would have. */
@@ -121,9 +121,8 @@ export class ZipEntries {
   }
 
   private async large(entry: IndexedEntry): Promise<AsyncIterable<Buffer>> {
-    const isEncrypted = (entry.generalPurposeBitFlag & encrypted) !== 0;
-    if (entry.compressionMethod !== deflated || isEncrypted) return await this.stream(entry.fileName);
-    const packed = await this.zip.openReadStreamPromise(forYauzl(entry), { decodeFileData: false });
+    if (entry.compressionMethod !== deflated || isEncrypted(entry)) return await this.stream(entry.fileName);
+    const packed = await this.zip.openReadStreamPromise(openable(entry), { decodeFileData: false });
     return this.inflated(packed, entry);
   }
 
@@ -143,7 +142,7 @@ export class ZipEntries {
   private async inOnePiece(entry: IndexedEntry): Promise<Buffer | null> {
     const { compressedSize, uncompressedSize, compressionMethod, fileNameLength } = entry;
     if (compressedSize > pieceBytesMax || uncompressedSize > pieceBytesMax) return null;
-    if ((entry.generalPurposeBitFlag & encrypted) !== 0) return null;
+    if (isEncrypted(entry)) return null;
     if (compressionMethod !== stored && compressionMethod !== deflated) return null;
     const at = entry.relativeOffsetOfLocalHeader;
     const head = await this.file.bytesAt(at, headerBytes + fileNameLength + extraBytesMax + compressedSize);
@@ -173,7 +172,9 @@ export class ZipEntries {
   }
 }
 
-const forYauzl = (entry: IndexedEntry): yauzl.Entry => Object.assign(new yauzl.Entry(), entry);
+const isEncrypted = ({ generalPurposeBitFlag }: IndexedEntry): boolean => (generalPurposeBitFlag & encrypted) !== 0;
+
+const openable = (entry: IndexedEntry): yauzl.Entry => Object.assign(new yauzl.Entry(), entry);
 
 function indexed(entry: yauzl.Entry): IndexedEntry {
   const { fileName, fileNameLength, crc32: sum, compressedSize, uncompressedSize } = entry;

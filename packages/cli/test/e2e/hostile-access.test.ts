@@ -135,9 +135,10 @@ describe.skipIf(!old.ok || !current.ok).concurrent(`stores that let in only some
     await folder.write('secrets/root.password', 'root');
     const [url = ''] = source.endpoints;
     const compare = ['inspect', url, '--member', url];
+    // Both times it answered with its id, by which it is known to be one.
     expect(await run(expect, folder, [...compare, '--store', 'old'])).toMatchObject({
-      exitCode: 0,
-      document: { verdict: 'converged' },
+      exitCode: 1,
+      document: { error: { code: 'datadir.member-twice' } },
     });
     expect(await run(expect, folder, compare)).toMatchObject({
       exitCode: 1,

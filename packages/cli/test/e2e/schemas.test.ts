@@ -22,6 +22,8 @@ const notHere = new Map([
   ['lambda-served', 'serverless.test.ts'],
 ]);
 
+const memberDir = (name: string): string =>
+  fileURLToPath(new URL(`../../../../examples/15-instead-of-etcdctl-migrate/input/${name}`, import.meta.url));
 const datadir = fileURLToPath(new URL('../../../../examples/06-etcd-v2-datadir-to-sqlite/input/data', import.meta.url));
 
 const registryExport = fileURLToPath(
@@ -141,7 +143,7 @@ describe('documents of --json', () => {
     await expectDocument(['finalize', 'config', '--reopen', '--yes'], 'reopen');
     await expectDocument(['inspect', datadir], 'inspect');
     await expectDocument(['inspect', registryExport, '--repaired', 'repaired.zip'], 'inspect-export');
-    await expectDocument(['inspect', datadir, '--member', datadir], 'members');
+    await expectDocument(['inspect', memberDir('m1'), '--member', memberDir('m2')], 'members');
   });
 
   it('of the state are what their schemas say', async () => {

@@ -347,7 +347,9 @@ export const codes = {
   'datadir.other-cluster': entry<{ directory: string; cluster: string; other: string }>({
     retry: 'never',
     summary: '{directory} is of cluster {cluster}, and the first one is of cluster {other}; nothing was written',
-    remedy: 'name directories of one cluster; what one is of says   keyferry inspect PATH',
+    remedy:
+      'name directories of one cluster; what one is of says   keyferry inspect PATH\n' +
+      'what etcdctl backup wrote is of a cluster of its own each time: compare copies of the directories',
   }),
   'datadir.member-twice': entry<{ member: string; other: string; detail: string }>({
     retry: 'never',
