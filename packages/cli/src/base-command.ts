@@ -10,7 +10,7 @@ import { CommandRun, type CallFlags } from './command-run.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { codedError, showFailure } from './failure.ts';
 import { outputFlags } from './flags/output.ts';
-import { fromParserError, usageError } from './usage-error.ts';
+import { fromParserError, isAboutFlag, usageError } from './usage-error.ts';
 import type { AllResult } from './views/all/index.ts';
 import type { View } from './views/view.ts';
 
@@ -88,7 +88,8 @@ export abstract class BaseCommand extends Command {
         ? thrown
         : usageError(`${flag} ${thrown.details.what}`, thrown.details.fix);
     }
-    if (!('parse' in thrown) && thrown.oclif?.exit !== exitCodes.usage) return thrown;
+    const isOfParser = 'parse' in thrown || thrown.oclif?.exit === exitCodes.usage || isAboutFlag(thrown);
+    if (!isOfParser) return thrown;
     const { nearest } = await import('@keyferry/adapters');
     const known = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags });
     return fromParserError(thrown, this.name, known, nearest);

@@ -13,6 +13,7 @@ import { EventStream, type EventFacts, type EventLevel, type EventSink } from '.
 import { fileSink, streamSink } from './events/sinks.ts';
 import { defaultConfig, type OutputFlags } from './flags/output.ts';
 import { Interrupt, orStopped, type StopReason } from './interrupt.ts';
+import { holderIsGone, thisMachine } from './lock-holder.ts';
 import { chooseProgress, ProgressReporter, type Redraw } from './progress/reporter.ts';
 import { Output } from './terminal/output.ts';
 import { choosePalette, type Palette } from './terminal/palette.ts';
@@ -145,7 +146,13 @@ export class CommandRun {
   }
 
   get viewContext(): ViewContext {
-    return { palette: this.palette, nowMs: Date.now(), configFlag: configFlagOf(this.call.flags) };
+    const isGone = holderIsGone(thisMachine());
+    return {
+      palette: this.palette,
+      nowMs: Date.now(),
+      configFlag: configFlagOf(this.call.flags),
+      holderIsGone: (holder) => isGone({ holder }),
+    };
   }
 
   /** The migration that events and the log name from now on. */

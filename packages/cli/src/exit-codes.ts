@@ -154,6 +154,7 @@ const table: Readonly<Record<Code, keyof typeof exitCodes | 'by-signal'>> = {
   'datadir.incomplete': 'failed',
   'switch.unreadable': 'failed',
   'datadir.other-cluster': 'failed',
+  'datadir.member-twice': 'failed',
   'backup.failed': 'failed',
   'switch.other-migration': 'config',
   'switch.moved': 'failed',

@@ -5,7 +5,7 @@ import { allExplanations } from './explanations.ts';
 import { plainPalette } from './terminal/palette.ts';
 import { explainView } from './views/explain/index.ts';
 
-const context = { palette: plainPalette, nowMs: 0, configFlag: null };
+const context = { palette: plainPalette, nowMs: 0, configFlag: null, holderIsGone: () => false };
 const all = allExplanations();
 
 describe('explain', () => {

@@ -4,7 +4,7 @@ import { hasFlag, wantsJson } from './early-flags.ts';
 import { codedError } from './failure.ts';
 import { durationMs } from './flags/duration.ts';
 import commandNotFound, { nearestCommand } from './hooks/command-not-found.ts';
-import { fromParserError } from './usage-error.ts';
+import { fromParserError, isAboutFlag } from './usage-error.ts';
 
 /** Near: one letter short. */
 const nearest = (name: string, known: readonly string[]): string | null =>
@@ -30,6 +30,12 @@ describe('wrong calls', () => {
   it("passes on the parser's sentence, without its pointer to help", () => {
     const message = 'Expected --progress=x to be one of: auto, live\nSee more help with --help';
     expect(details(parsed(message, {})).what).toBe('Expected --progress=x to be one of: auto, live');
+  });
+  it("tells the parser's complaints of a flag from other failures", () => {
+    const complaint = parsed('Flag --out expects a value', { oclif: { exit: 2 } });
+    expect([isAboutFlag(complaint), details(complaint).what]).toEqual([true, '--out expects a value']);
+    expect(isAboutFlag(parsed('Flag --out expects a value', {}))).toBe(false);
+    expect(isAboutFlag(parsed('Flags are red', { oclif: { exit: 2 } }))).toBe(false);
   });
   it.each([
     ['plann:config', 'plan'],

@@ -13,6 +13,13 @@ interface ParserError extends Error {
   readonly args?: readonly (string | { readonly name?: string })[];
 }
 
+const flagSentence = /^Flag (?=--[\w-]+ )/;
+
+/** A flag without its value, or given twice: the parser throws these without saying that they are its own. */
+export function isAboutFlag(error: Error & { readonly oclif?: object }): boolean {
+  return error.oclif !== undefined && flagSentence.test(error.message);
+}
+
 /** @param nearest finds the near one of the known names, or null */
 export function fromParserError(
   error: ParserError,
@@ -44,6 +51,7 @@ function cleanMessage(message: string): string {
   return message
     .replaceAll('See more help with --help', '')
     .replace(/^The following errors? occurred:/, '')
+    .replace(flagSentence, '')
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '')

@@ -90,7 +90,7 @@ export async function adopt(
         identity,
         prefixes: [plan.target.prefix],
         attempts: [epoch.attempt],
-        before: 0,
+        before: epoch.attempt === 1 ? 0 : null,
         // Their images went with the state that was lost; some may not have been reached.
         unkept: plan.totals.actions.overwrite.keys + plan.totals.actions.delete.keys,
       },

@@ -130,10 +130,11 @@ async function beginAttempt(
     const control = engine.target.control(spec.migration);
     const inTarget = await withRetry(engine, 'epoch', () => control.readEpoch());
     // One more than the state and the target know: an attempt's number is never used twice, even if either forgot.
-    const attempt = Math.max(session.state?.attempt ?? 0, inTarget?.attempt ?? 0) + 1;
+    const known = session.state?.attempt ?? 0;
+    const attempt = Math.max(known, inTarget?.attempt ?? 0) + 1;
     const nowMs = engine.clock.nowMs();
     await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
-    const writtenBefore = await writtenBy(engine, session.state);
+    const writtenBefore = attempt === known + 1 ? await writtenBy(engine, session.state) : null;
     // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
     await session.write({
       format: stateFormat,
@@ -224,14 +225,14 @@ const startsAfresh: readonly Phase[] = ['rolled-back', 'reopened'];
 async function whatAttemptsWrote(
   engine: Engine,
   before: MigrationState | null,
-  writtenBefore: number,
+  writtenBefore: number | null,
   plan: PlanDocument,
   attempt: number,
 ): Promise<MigrationState['wrote']> {
   const { prefix, description } = plan.target;
   const { identity } = description;
   if (before === null || startsAfresh.includes(before.phase)) {
-    return { identity, prefixes: [prefix], attempts: [attempt], before: 0, unkept: 0 };
+    return { identity, prefixes: [prefix], attempts: [attempt], before: writtenBefore === null ? null : 0, unkept: 0 };
   }
   const { wrote } = before;
   if (wrote.identity !== null && identity !== null && wrote.identity !== identity) {
@@ -243,7 +244,7 @@ async function whatAttemptsWrote(
     identity: identity ?? wrote.identity,
     prefixes: known ? wrote.prefixes : [...wrote.prefixes, prefix],
     attempts: [...wrote.attempts, attempt],
-    before: wrote.before + writtenBefore,
+    before: wrote.before === null || writtenBefore === null ? null : wrote.before + writtenBefore,
     unkept: await unkeptChanges(engine, before),
   };
 }

@@ -187,7 +187,7 @@ function findingsOf(
         count: conflicts,
         keys: built.conflictKeys,
         detail: `${counted(conflicts, 'key holds', 'keys hold')} another value in the target`,
-        fix: 'settle them by hand, or say   onConflict: keep-target',
+        fix: 'settle them by hand, or say which side is right for all of them:   onConflict: keep-target, or overwrite',
       }),
     );
   }

@@ -12,15 +12,18 @@ import {
   membersTrouble,
   membersVerdict,
   prefixRange,
+  type DoneMarker,
   type Finding,
   type MemberPosition,
   type MembersVerdict,
-  type StoreDescription,
+  type MigrationId,
   type MigrationSpec,
+  type StoreDescription,
 } from '@keyferry/core';
 import { readDoneMarker } from './done-marker.ts';
 import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
+import { readMigration } from './state-items.ts';
 import { onlineFindings } from './strategies/dual-read/online-findings.ts';
 
 export interface Preflight {
@@ -51,7 +54,7 @@ export async function preflight(engine: Engine, spec: MigrationSpec): Promise<Pr
   const members = await lookAtMembers(engine);
   const trouble = members === null ? null : membersTroubleFinding(members);
   if (trouble !== null) findings.push(trouble);
-  findings.push(...(await doneFindings(engine, spec)), ...(await emptinessFindings(engine, spec)));
+  findings.push(...(await ownFindings(engine, spec)), ...(await emptinessFindings(engine, spec)));
   if (spec.strategy === 'dual-read') findings.push(...(await onlineFindings(engine, spec)));
   const { publication } = engine.target;
   const targetExists = publication !== null && (await withRetry(engine, 'look for target', () => publication.exists()));
@@ -168,19 +171,35 @@ const doneUnseen = finding('done.unseen', {
   fix: 'nothing for a plan; apply needs read and write there and looks before it writes',
 });
 
-/** A migration that was finalized is over, whatever this state says: another one may have done it. */
-async function doneFindings(engine: Engine, { migration }: MigrationSpec): Promise<Finding[]> {
-  const marker = await readDoneMarker(engine, migration).catch((error: unknown) => {
+/** What keyferry's own keys in the target say of this migration, whatever this state says: another one may have done it. */
+async function ownFindings(engine: Engine, { migration }: MigrationSpec): Promise<Finding[]> {
+  const control = engine.target.control(migration);
+  try {
+    const marker = await readDoneMarker(engine, migration);
+    if (marker !== null) return [alreadyDone(migration, marker)];
+    const epoch = await withRetry(engine, 'epoch', () => control.readEpoch());
+    const known = (await readMigration(engine, migration))?.item.attempt ?? 0;
+    return epoch === null || epoch.attempt <= known ? [] : [attemptUnknown(epoch.attempt, known)];
+  } catch (error) {
     // Whoever plans need not be allowed to apply; apply itself needs the right, and fails without it.
-    if (isKeyferryError(error, 'store.permission-denied')) return 'unseen' as const;
+    if (isKeyferryError(error, 'store.permission-denied')) return [doneUnseen];
     throw error;
-  });
-  if (marker === null) return [];
-  if (marker === 'unseen') return [doneUnseen];
-  const { plan, by, finalizedAt } = marker;
+  }
+}
+
+function alreadyDone(migration: MigrationId, { plan, by, finalizedAt }: DoneMarker): Finding {
   const detail = `already done by ${by} at ${finalizedAt}, with plan ${plan}`;
   const fix = `nothing is to be done; to migrate once more:   keyferry finalize ${migration} --reopen`;
-  return [finding('done.already', { count: 1, detail, fix })];
+  return finding('done.already', { count: 1, detail, fix });
+}
+
+function attemptUnknown(attempt: number, known: number): Finding {
+  const knows = known === 0 ? 'none' : `attempt ${known}`;
+  return finding('attempt.unknown', {
+    count: 1,
+    detail: `the target holds attempt ${attempt}, this state knows ${knows}: another state has it, or it was lost; a rollback removes what that attempt created too`,
+    fix: 'go on with the state that has it; if that was lost, build it anew from the plan that was applied:   keyferry state adopt FILE',
+  });
 }
 
 /** The members of the source, where they do not agree; null: they do, or there are none to compare. */

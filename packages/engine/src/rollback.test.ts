@@ -6,6 +6,7 @@ import { keyFromText, type ChunkId } from '@keyferry/core';
 import { MemoryStateStore, MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, rule, Stage } from '../testing/stage.ts';
+import { readEvents } from './events.ts';
 import { triesMax } from './retry.ts';
 
 async function applied(): Promise<Stage> {
@@ -38,6 +39,15 @@ describe('a rollback', () => {
     expect(await (await applied()).rollBack()).toMatchObject({ left: 0 });
   });
 
+  it('keeps in the state how many it left', async () => {
+    const stage = await applied();
+    stage.putTarget('k0007', 'theirs');
+    expect(await stage.rollBack()).toMatchObject({ left: 1 });
+    expect((await stage.status()).state?.rolledBack).toMatchObject({ removed: 24, left: 1 });
+    const events = await stage.run((engine) => readEvents(engine, stage.spec.migration, 10));
+    expect(events.map(({ message }) => message)).toContain('rolled back: 24 removed, 0 put back, 1 left');
+  });
+
   it('goes by what was written and not by what the configuration says today', async () => {
     const stage = await applied();
     const spec = { rule: { ...rule, targetPrefix: keyFromText('elsewhere/') } };
@@ -58,6 +68,18 @@ describe('a rollback', () => {
     await stage.apply(await stage.plan({ spec }), { spec });
     expect(await stage.rollBack()).toMatchObject({ counts: { removed: 50 }, written: 50, left: 0 });
     expect(stage.target.snapshot().size).toBe(1);
+  });
+
+  it('after an attempt that its state never knew, which the plan told of, does not say of how many it removed', async () => {
+    const stage = await applied();
+    const state = new MemoryStateStore();
+    stage.source.put(keyFromText('src/later'), bytes('x'));
+    const plan = await stage.plan({ state });
+    const detail = expect.stringContaining('the target holds attempt 1, this state knows none') as string;
+    expect(plan.reader().plan.findings).toMatchObject([{ code: 'attempt.unknown', level: 'warning', detail }]);
+    await stage.apply(plan, { state });
+    expect((await stage.plan({ state })).reader().plan.findings).toEqual([]);
+    expect(await stage.rollBack({ state })).toMatchObject({ counts: { removed: 26 }, written: null, left: null });
   });
 
   it('changes nothing when a run with another state has applied since', async () => {

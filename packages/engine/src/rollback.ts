@@ -40,7 +40,10 @@ import { attemptScope } from './state-items.ts';
 export interface RollbackResult {
   readonly run: string;
   readonly counts: RollbackCounts;
-  /** Records that the attempts since the last rollback created; null when one of them never came to its end. */
+  /**
+   * Records that the attempts since the last rollback created; null when one of them never came to its end, or is not known
+   * to this state.
+   */
   readonly written: number | null;
   /** Overwritten or deleted without a before-image: nothing brings them back. */
   readonly unrestorable: number;
@@ -86,27 +89,37 @@ export async function rollBack(engine: Engine, spec: MigrationSpec, options: Run
     for (const attempt of state.wrote.attempts) {
       await removeBeforeImages(engine, attemptScope(spec.migration, attempt));
     }
-    const done = session.after('rolled-back', spec, 'rollback');
-    await session.write({ ...(session.state as MigrationState), phase: done, changedAtMs: engine.clock.nowMs() });
-    const written = state.counts === null ? null : state.wrote.before + state.counts.written;
+    const written = writtenSince(state);
     const { counts, changedKeys } = undo;
+    const repeated = state.rolledBack !== null;
+    const left = written === null || repeated ? null : leftAsItIs(written, unrestorable, counts);
+    await session.write({
+      ...(session.state as MigrationState),
+      phase: session.after('rolled-back', spec, 'rollback'),
+      rolledBack: { ...counts, ...(left !== null && { left }) },
+      changedAtMs: engine.clock.nowMs(),
+    });
     const message =
       `rolled back: ${countText(counts.removed)} removed, ${countText(counts.restored)} put back, ` +
-      `${countText(counts.changed + counts.notRestored)} left`;
+      `${countText(left ?? counts.changed + counts.notRestored)} left`;
     const by = options.holder;
     await recordHistory(engine, spec.migration, { type: 'rolled-back', message, run: session.run, by });
-    const repeated = state.rolledBack !== null;
     return {
       run: session.run,
       counts,
       written,
       unrestorable,
-      left: written === null || repeated ? null : leftAsItIs(written, unrestorable, counts),
+      left,
       changedKeys,
       backups: state.backups ?? [],
       elapsedMs: engine.clock.monotonicMs() - startedAtMs,
     };
   });
+}
+
+/** Records that the attempts since the last rollback created; null where that is not known. */
+function writtenSince({ counts, wrote }: MigrationState): number | null {
+  return counts === null || wrote.before === null ? null : wrote.before + counts.written;
 }
 
 function leftAsItIs(written: number, unrestorable: number, { removed, notRestored }: RollbackCounts): number {

@@ -36,6 +36,7 @@ export type { FillOptions } from './apicurio/fill-registry.ts';
 export type { ApicurioVersion } from './apicurio/releases.ts';
 export { startHaproxy, startNginx } from './load-balancer/start-load-balancer.ts';
 export type { LoadBalancer, LoadBalancerOptions, LoadBalancerPlace } from './load-balancer/start-load-balancer.ts';
+export { balancerFields, startRegistryBalancers, type RegistryBalancers } from './load-balancer/registry-balancers.ts';
 export type { LoadBalancerKind } from './load-balancer/releases.ts';
 export { startPostgres } from './postgres/start-postgres.ts';
 export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';

@@ -3,9 +3,9 @@
  * Method: directories written record by record, with logs of one cluster that end and differ where the case says
  * (real members are for the e2e test).
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { membersVerdict, type MemberPosition } from '@keyferry/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -16,7 +16,8 @@ import {
   snapshotBytes,
   writeDatadir,
 } from '../../test/datadir-writer.ts';
-import { compareMembers } from './compare-members.ts';
+import { compareLiveMembers, compareMembers, type MemberPlace } from './compare-members.ts';
+import { openEtcdV2DatadirStore } from './source.ts';
 
 let folder = '';
 let count = 0;
@@ -30,11 +31,12 @@ interface Log {
   readonly values: readonly (string | null)[];
   /** Of these, how many are committed; all by default. */
   readonly committed?: number;
+  readonly id?: bigint;
 }
 
 /** Of a cluster of two, so that nothing counts that is not committed. */
-async function member({ values, committed = values.length }: Log): Promise<string> {
-  const log = new SegmentWriter().metadata().snapshot(0, 0);
+async function member({ values, committed = values.length, id = 1n }: Log): Promise<string> {
+  const log = new SegmentWriter().metadata(id).snapshot(0, 0);
   log.entry(1, memberChange(0, 1n, { id: 1, peerURLs: ['http://a:1'] }), { type: 1 });
   log.entry(2, memberChange(0, 2n, { id: 2, peerURLs: ['http://b:1'] }), { type: 1 });
   for (const [at, value] of values.entries()) {
@@ -77,7 +79,12 @@ describe('members of a cluster', () => {
       logs: [{ values: ['a'] }, { values: ['a', null] }],
       kind: 'converged',
     },
-    { name: 'that are more apart', logs: [{ values: ['a'] }, { values: ['a', null, null] }], kind: 'apart' },
+    {
+      name: 'that are more apart by what is not for v2',
+      logs: [{ values: ['a'] }, { values: ['a', null, null, null] }],
+      kind: 'converged',
+    },
+    { name: 'that are more apart', logs: [{ values: ['a'] }, { values: ['a', 'b', null] }], kind: 'apart' },
     { name: 'that hold other values', logs: [{ values: ['a', 'b'] }, { values: ['a', 'x'] }], kind: 'forked' },
     {
       name: 'that held other values before one went on',
@@ -114,6 +121,48 @@ describe('members of a cluster', () => {
     const [, second] = await compareMembers(places(old, young));
     expect(second?.content?.shared).toBeNull();
     expect(second?.raftIndex).toBe(6n);
+  });
+
+  it.each([
+    { name: 'by the same path', again: (dir: string) => Promise.resolve(dir) },
+    { name: 'by a slash more', again: (dir: string) => Promise.resolve(`${dir}/`) },
+    { name: 'by a relative path', again: (dir: string) => Promise.resolve(relative(process.cwd(), dir)) },
+    { name: 'by its inner directory', again: (dir: string) => Promise.resolve(join(dir, 'member')) },
+    {
+      name: 'by a symbolic link',
+      again: async (dir: string) => {
+        await symlink(dir, `${dir}-link`);
+        return `${dir}-link`;
+      },
+    },
+  ])('named twice, $name, are no two members', async ({ again }) => {
+    const [one, other] = [await member({ values: ['a'] }), await member({ values: ['a'] })];
+    const twice = await again(one);
+    await expect(compareMembers(places(one, other, twice))).rejects.toMatchObject({
+      code: 'datadir.member-twice',
+      details: { member: twice, other: one },
+    });
+    await expect(compareLiveMembers(places(one, twice))).rejects.toMatchObject({ code: 'datadir.member-twice' });
+  });
+
+  it('of which two are copies of one are compared to look at them, and are no two members for a plan', async () => {
+    const [one, copy] = [await member({ values: ['a'] }), await member({ values: ['a'] })];
+    const store = (otherMembers: readonly MemberPlace[]) =>
+      openEtcdV2DatadirStore({
+        name: 'old',
+        dataDir: one,
+        walDir: null,
+        upTo: 'end',
+        hidden: 'leave-out',
+        otherMembers,
+        nowMs: () => 0,
+      });
+    expect((await compareMembers(places(one, copy))).map(({ memberId }) => memberId)).toEqual(['1', '1']);
+    await expect(store(places(copy)).readMembers()).rejects.toMatchObject({
+      code: 'datadir.member-twice',
+      details: { member: copy, other: one, detail: 'both are member 1' },
+    });
+    expect(await store(places(await member({ values: ['a'], id: 2n }))).readMembers()).toHaveLength(2);
   });
 
   it('of another cluster are no members of this one', async () => {

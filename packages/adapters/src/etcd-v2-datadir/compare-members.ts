@@ -7,9 +7,14 @@
  * Two things have to be told apart. A member that is behind misses what came last, and the one that is furthest is to be
  * read. A member whose tree differs at an entry that both have carried out is another store: `etcdctl migrate` member by
  * member, or a directory of another cluster, leaves such ones behind, and nothing but a comparison shows it.
+ *
+ * What is named twice is no comparison: the same files, whatever paths lead to them, or one server by two of its URLs. Two
+ * directories of one member may be an older copy and a newer one: they are compared, and count as one member.
  */
+import { stat } from 'node:fs/promises';
 import { KeyferryError, type MemberPosition } from '@keyferry/core';
 import type { EtcdV2Options } from '../etcd-v2/source.ts';
+import { reading } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { listedDigestOf } from './listed-digest.ts';
 import { replay } from './replay.ts';
@@ -50,11 +55,14 @@ export async function compareLiveMembers(
 ): Promise<readonly ComparedMember[]> {
   // Not with the rest: directories are read without a client of HTTP.
   const { readLiveMember } = await import('./live-member.ts');
+  await assertOtherFiles(places.filter((place) => 'dataDir' in place));
   const read: { readonly member: Omit<ComparedMember, 'content'>; readonly listed: string }[] = [];
   for (const place of places) {
     read.push('endpoint' in place ? await readLiveMember(place) : await readListed(place));
   }
   assertOneCluster(read.map(({ member }) => member));
+  const isLive = new Set(places.flatMap((place) => ('endpoint' in place ? [place.endpoint] : [])));
+  assertOtherMembers(read.map(({ member }) => member).filter(({ member }) => isLive.has(member)));
   const lowest = Math.min(...read.map(({ member }) => member.v2Index));
   return read.map(({ member, listed }) => ({
     ...member,
@@ -70,7 +78,7 @@ async function readListed(place: MemberPlace) {
 /**
  * In the order of `places`.
  * @throws {KeyferryError} `datadir.in-use`, `datadir.damaged`, `datadir.incomplete`, `datadir.not-found`;
- *   `datadir.other-cluster` when they are not of one cluster.
+ *   `datadir.other-cluster` when they are not of one cluster; `datadir.member-twice` when two are the same files.
  */
 export async function compareMembers(places: readonly MemberPlace[]): Promise<readonly ComparedMember[]> {
   const read: {
@@ -78,6 +86,7 @@ export async function compareMembers(places: readonly MemberPlace[]): Promise<re
     readonly member: Omit<ComparedMember, 'content'>;
     readonly own: string;
   }[] = [];
+  await assertOtherFiles(places);
   // One after another: a tree is in memory while it is read.
   for (const place of places) {
     const { directory, member, tree } = await readMember(place);
@@ -91,6 +100,35 @@ export async function compareMembers(places: readonly MemberPlace[]): Promise<re
     compared.push({ ...member, content: { own, shared } });
   }
   return compared;
+}
+
+/** @throws {KeyferryError} `datadir.member-twice` */
+async function assertOtherFiles(places: readonly MemberPlace[]): Promise<void> {
+  const known = new Map<string, string>();
+  for (const { dataDir, walDir } of places) {
+    const { segments } = await findDataDirectory(dataDir, walDir);
+    const file = segments.at(-1)?.file;
+    if (file === undefined) continue; // which is complained about when it is read
+    const { dev, ino } = await reading(file, () => stat(file, { bigint: true }));
+    const other = known.get(`${dev}:${ino}`);
+    if (other !== undefined) throw twice(dataDir, other, `the log of both is ${file}`);
+    known.set(`${dev}:${ino}`, dataDir);
+  }
+}
+
+/** @throws {KeyferryError} `datadir.member-twice` when two of them have one id, which nothing but copies have */
+export function assertOtherMembers(members: readonly Pick<ComparedMember, 'member' | 'memberId'>[]): void {
+  const known = new Map<string, string>();
+  for (const { member, memberId } of members) {
+    if (memberId === null) continue;
+    const other = known.get(memberId);
+    if (other !== undefined) throw twice(member, other, `both are member ${memberId}`);
+    known.set(memberId, member);
+  }
+}
+
+function twice(member: string, other: string, detail: string): KeyferryError {
+  return new KeyferryError('datadir.member-twice', { member, other, detail });
 }
 
 function assertOneCluster(members: readonly Omit<ComparedMember, 'content'>[]): void {

@@ -111,6 +111,9 @@ async function backendReport(
   const unread = (why: string): BackendReport => ({ file, bytes, content: null, unread: why });
   if (server.kind === 'running') return unread('not counted while a server is at work on it');
   const database = await reading(file, () => readDatabase(file));
+  if (database.kind === 'without-keys') {
+    return unread('left out of this backup, as etcdctl backup does unless it is told --with-v3');
+  }
   if (database.kind === 'damaged') return unread(`damaged at byte ${database.offset}: ${database.detail}`);
   return { file, bytes, content: database.summary, unread: null };
 }

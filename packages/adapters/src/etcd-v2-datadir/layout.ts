@@ -18,6 +18,8 @@ import { reading } from './errors.ts';
 export interface DataDirectory {
   /** As it was named. */
   readonly path: string;
+  /** Where its log lies. */
+  readonly logPath: string;
   /** Newest first. */
   readonly snapshots: readonly string[];
   /** Oldest first, without a gap in their sequence. */
@@ -49,8 +51,13 @@ export async function findDataDirectory(path: string, walPath: string | null): P
   if (walPath === null && !inside.includes('wal') && !inside.includes('snap')) {
     throw notFound(path, 'it holds neither member/snap and member/wal nor snap and wal');
   }
-  if (segmentNames === null)
-    throw notFound(wal, 'the log is not there; with --wal-dir, etcd keeps it elsewhere: set walDir');
+  if (segmentNames === null) {
+    const why =
+      walPath === null
+        ? `its log is not in ${wal}: a member that was started with --wal-dir keeps it elsewhere, which walDir: in the store tells, or   inspect --wal-dir DIR`
+        : `its log is to be in ${walPath}, and there is no such directory`;
+    throw notFound(path, why);
+  }
   const snap = join(member, 'snap');
   const snapNames = (await namesOf(snap)) ?? [];
   const snapshots = snapNames
@@ -62,6 +69,7 @@ export async function findDataDirectory(path: string, walPath: string | null): P
   const files = [...snapshots.map((name) => join(snap, name)), ...segments.map(({ file }) => file)];
   return {
     path,
+    logPath: wal,
     snapshots: snapshots.map((name) => join(snap, name)),
     segments,
     backend: backend === null ? null : { file: backend, bytes: (await reading(backend, () => stat(backend))).size },

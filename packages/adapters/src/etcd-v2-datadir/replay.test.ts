@@ -3,10 +3,11 @@
  * Method: directories put together record by record, each with one thing about it; then a directory that an etcd 2.3.8
  * wrote, against what that server answered.
  */
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fileOf } from '../../test/bbolt-memory-file.ts';
 import {
   bytesField,
   memberChange,
@@ -288,12 +289,25 @@ describe('snapshots', () => {
   });
 
   it.each([
-    { name: 'that the log does not know', snapshot: snapshotAt(4, 'four') },
-    { name: 'that is newer than what is committed', snapshot: snapshotAt(9, 'nine') },
-  ])('one $name is passed over', async ({ snapshot }) => {
-    const result = await read({ segments: [[0, aloneLog(6).snapshot(9, 1).bytes()]], snapshots: [snapshot] });
+    {
+      name: 'that the log does not know, beside one that it knows',
+      snapshots: [snapshotAt(4, 'four'), snapshotAt(9, 'nine')],
+    },
+    { name: 'that is newer than what is committed', snapshots: [snapshotAt(9, 'nine')] },
+  ])('one $name is passed over', async ({ snapshots }) => {
+    const result = await read({ segments: [[0, aloneLog(6).snapshot(9, 1).bytes()]], snapshots });
     expect(filesOf(result)).toHaveLength(5);
     expect(result.facts.snapshot).toBeNull();
+  });
+
+  it('of which the log knows none are not passed over: it is the log of another member', async () => {
+    const [snapshots, bytes] = [[snapshotAt(4, 'four')], aloneLog(6).bytes()];
+    await expect(read({ segments: [[0, bytes]], snapshots })).rejects.toMatchObject({
+      code: 'datadir.incomplete',
+      details: { detail: expect.stringContaining('knows none of its snapshots') as string },
+    });
+    // The record that tells of it may be what did not reach the disk.
+    expect(filesOf(await read({ segments: [[0, bytes.subarray(0, -4)]], snapshots }))).toHaveLength(5);
   });
 
   it('there must be one where the log does not reach back to its beginning', async () => {
@@ -363,6 +377,38 @@ describe('a log that ends torn', () => {
         ],
       }),
     ).rejects.toMatchObject({ code: 'datadir.damaged' });
+  });
+
+  it('with a segment that holds nothing has lost what was in it, and is not taken for whole', async () => {
+    const segments = (last: Buffer) => [[0, aloneLog(3).bytes()] as const, [4, last] as const];
+    for (const last of [Buffer.alloc(0), Buffer.alloc(4096)]) {
+      await expect(read({ segments: segments(last) })).rejects.toMatchObject({
+        code: 'datadir.damaged',
+        details: { file: expect.stringContaining('0000000000000001-') as string, offset: 0 },
+      });
+      expect(filesOf(await read({ segments: segments(last) }, 'last-good'))).toEqual(['/k2=2', '/k3=3']);
+    }
+  });
+
+  it('before what the v3 store holds is no whole log: its last segment is missing', async () => {
+    await writeDatadir(folder, { segments: [[0, aloneLog(6).bytes()]] });
+    const index = Buffer.alloc(8);
+    const state = async (reached: bigint): Promise<void> => {
+      index.writeBigUInt64BE(reached);
+      const database = fileOf({ key: [], meta: [[Buffer.from('consistent_index'), index]] });
+      await mkdir(join(folder, 'member', 'snap'), { recursive: true });
+      await writeFile(join(folder, 'member', 'snap', 'db'), database);
+    };
+    await state(6n);
+    expect(filesOf(await read({}))).toHaveLength(5);
+    await state(7n);
+    await expect(read({})).rejects.toMatchObject({
+      code: 'datadir.incomplete',
+      details: { detail: expect.stringContaining('holds entry 7, and the log in') as string },
+    });
+    expect(filesOf(await read({}, 'last-good'))).toHaveLength(5);
+    await writeFile(join(folder, 'member', 'snap', 'db'), 'nothing of bbolt');
+    expect(filesOf(await read({}))).toHaveLength(5);
   });
 
   it('before what is committed is no whole log', async () => {
@@ -460,6 +506,23 @@ describe('a directory', () => {
 
   it('without a log is not enough', async () => {
     await expect(read({ snapshots: [snapshotAt(5, 'five')] })).rejects.toMatchObject({ code: 'datadir.incomplete' });
+  });
+
+  it('of which the log is not where it is said to be is named, with that place', async () => {
+    await writeDatadir(folder, { segments: [[0, aloneLog(2).bytes()]] });
+    const elsewhere = join(folder, 'elsewhere');
+    const refused = (why: string) => ({
+      code: 'datadir.not-found',
+      details: { directory: folder, detail: expect.stringContaining(why) as string },
+    });
+    await expect(findDataDirectory(folder, elsewhere)).rejects.toMatchObject(refused(`${elsewhere}, and there is no`));
+    await rename(join(folder, 'member', 'wal'), elsewhere);
+    await expect(findDataDirectory(folder, null)).rejects.toMatchObject(refused('--wal-dir keeps it elsewhere'));
+    const found = await findDataDirectory(folder, elsewhere);
+    expect(filesOf(await replay(found, { upTo: 'end' }))).toEqual(['/k2=2']);
+    await expect(replay(await findDataDirectory(folder, folder), { upTo: 'end' })).rejects.toMatchObject({
+      details: { detail: `there is no log in ${folder} (no *.wal)` },
+    });
   });
 
   it('may hold what etcd leaves behind while it works', async () => {

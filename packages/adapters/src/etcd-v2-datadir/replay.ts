@@ -11,7 +11,8 @@
  * - A snapshot that is not whole is passed over for an older one, as etcd does, if the log reaches back that far.
  */
 import { isKeyferryError } from '@keyferry/core';
-import { incomplete } from './errors.ts';
+import { readConsistentIndex } from '../etcd-v3-snapshot/database-summary.ts';
+import { incomplete, reading } from './errors.ts';
 import type { DataDirectory, Segment } from './layout.ts';
 import { Membership, memberOfAttributes, versionPath } from './membership.ts';
 import { PlainPut } from './plain-put.ts';
@@ -91,6 +92,8 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
   if (appliedIndex < wanted && log.end.kind !== 'damaged') {
     throw incomplete(directory.path, `entry ${commit} is committed, and the log ends with entry ${log.lastIndex}`);
   }
+  // What `etcdctl backup` wrote is known by having no members. It leaves entries out, so that others have another number.
+  if (options.upTo === 'end' && membership.list().length > 0) await assertReaches(directory, log);
   const facts: ReplayFacts = {
     memberId: log.metadata?.nodeId ?? null,
     clusterId: log.metadata?.clusterId ?? null,
@@ -110,6 +113,14 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
     collapsedNames: loaded?.collapsedNames ?? 0,
   };
   return { tree, membership, facts };
+}
+
+/** A server writes an entry to its log first: where the v3 store has one that the log has not, the last segment is missing. */
+async function assertReaches({ path, backend, logPath }: DataDirectory, { lastIndex }: LogFacts): Promise<void> {
+  if (backend === null) return;
+  const reached = await reading(backend.file, () => readConsistentIndex(backend.file));
+  if (reached === null || reached <= BigInt(lastIndex)) return;
+  throw incomplete(path, `the v3 store holds entry ${reached}, and the log in ${logPath} ends with entry ${lastIndex}`);
 }
 
 function versionIn({ nodes }: SnapshotTree): string | null {
@@ -136,10 +147,11 @@ async function findStart(
   directory: DataDirectory,
   { upTo, appliedMax = Number.POSITIVE_INFINITY }: ReplayOptions,
 ): Promise<Start> {
-  const { segments, path } = directory;
-  if (segments.length === 0) throw incomplete(path, 'there is no log (no *.wal)');
+  const { segments, path, logPath } = directory;
+  if (segments.length === 0) throw incomplete(path, `there is no log in ${logPath} (no *.wal)`);
   const brokenSnapshots: BrokenSnapshot[] = [];
   const unmatched: string[] = [];
+  let knowsOne = false;
   const stopAtDamage = upTo === 'last-good';
   for (const file of [...directory.snapshots, null]) {
     const checked = file === null ? null : await checkSnapshot(file);
@@ -154,8 +166,13 @@ async function findStart(
     if (from === undefined) continue;
     const used = segments.slice(segments.indexOf(from));
     const log = await scanLog({ segments: used, startIndex: index, stopAtDamage });
+    // A log that reaches back to its beginning could do without them: of another member, that would be other keys in silence.
+    if (snapshot === null && unmatched.length > 0 && !knowsOne && log.end.kind === 'whole') {
+      throw incomplete(path, `the log in ${logPath} knows none of its snapshots, as if it were another member's`);
+    }
     if (snapshot === null || goesOnFrom(log, snapshot)) return { snapshot, brokenSnapshots, segments: used, log };
     unmatched.push(snapshot.file);
+    knowsOne ||= isKnown(log, snapshot);
   }
   const reasons = [
     ...brokenSnapshots.map(({ file, offset, detail }) => `${file} is damaged at byte ${offset}: ${detail}`),
@@ -167,9 +184,14 @@ async function findStart(
 }
 
 /** etcd's own test (LoadNewestAvailable), except where the log was cut short on request. */
-function goesOnFrom({ snapshots, hardState, end }: LogFacts, { index, term }: SnapshotFile): boolean {
-  if (end.kind === 'damaged') return true;
-  return index <= hardState.commit && snapshots.some((each) => each.index === index && each.term === term);
+function goesOnFrom(log: LogFacts, snapshot: SnapshotFile): boolean {
+  if (log.end.kind === 'damaged') return true;
+  return snapshot.index <= log.hardState.commit && isKnown(log, snapshot);
+}
+
+/** A server states a snapshot in its log before it writes the file. */
+function isKnown({ snapshots }: LogFacts, { index, term }: SnapshotFile): boolean {
+  return snapshots.some((each) => each.index === index && each.term === term);
 }
 
 async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Applier): Promise<void> {

@@ -17,7 +17,14 @@ it.runIf(process.platform === 'linux')('says who holds the lock of a file, and n
     const database = new DatabaseSync(file);
     database.exec('CREATE TABLE t (a)');
     const segments = [{ file, firstIndex: 0, bytes: 0 }];
-    const directory: DataDirectory = { path: folder, snapshots: [], segments, backend: null, fingerprint: '' };
+    const directory: DataDirectory = {
+      path: folder,
+      logPath: folder,
+      snapshots: [],
+      segments,
+      backend: null,
+      fingerprint: '',
+    };
     expect(await serverOn(directory)).toEqual({ kind: 'none' });
     database.exec('BEGIN EXCLUSIVE');
     expect(await serverOn(directory)).toEqual({ kind: 'running', file, process: process.pid });

@@ -7,6 +7,7 @@
  * beforehand, with every checksum, and in replay.ts for what it does.
  */
 import { isKeyferryError, type KeyferryError } from '@keyferry/core';
+import { damaged } from './errors.ts';
 import type { Segment } from './layout.ts';
 import { FieldReader, Malformed } from './protobuf.ts';
 import {
@@ -65,8 +66,11 @@ export async function scanLog({ segments, startIndex, stopAtDamage }: LogScan): 
   try {
     for (const [at, { file }] of segments.entries()) {
       const isLast = at === segments.length - 1;
+      const { begun } = scanner;
       const read = await readSegment({ file, crc, isLast, take: (record) => scanner.take(record) });
       ({ crc } = read);
+      // Made with their first records in them, under another name: one without has lost what was in it.
+      if (scanner.begun === begun) throw damaged(file, 0, 'it says of no member, as every segment does first');
       if (read.end.kind === 'torn') end = { file, ...read.end };
     }
   } catch (error) {
@@ -82,6 +86,8 @@ const versionEntryBytesMax = 256;
 const versionMarks = [Buffer.from('/0/version'), Buffer.from([0xa2, 0x51])];
 
 class Scanner {
+  /** Segments that said whose they are. */
+  begun = 0;
   private readonly startIndex: number;
   private readonly entry = new EntryReader();
   private metadata: Metadata | null = null;
@@ -142,6 +148,7 @@ class Scanner {
   }
 
   private takeMetadata(metadata: Metadata): void {
+    this.begun += 1;
     const known = this.metadata ?? metadata;
     if (known.nodeId !== metadata.nodeId || known.clusterId !== metadata.clusterId) {
       throw new Malformed(`it is of member ${metadata.nodeId} and no longer of member ${known.nodeId}`);

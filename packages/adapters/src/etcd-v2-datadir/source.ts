@@ -21,7 +21,7 @@ import {
 } from '@keyferry/core';
 import { directoryBackup } from './backup.ts';
 import { etcdV2DatadirCapabilities } from './capabilities.ts';
-import { compareMembers, type MemberPlace } from './compare-members.ts';
+import { assertOtherMembers, compareMembers, type MemberPlace } from './compare-members.ts';
 import { inUse } from './errors.ts';
 import { findDataDirectory, type DataDirectory } from './layout.ts';
 import { OrderedTree } from './ordered-tree.ts';
@@ -110,7 +110,10 @@ class EtcdV2DatadirSource implements SourceStore {
   /** Of one member there is nothing to compare. */
   async readMembers(): Promise<readonly MemberPosition[] | null> {
     const { dataDir, walDir, otherMembers = [] } = this.options;
-    return otherMembers.length === 0 ? null : await compareMembers([{ dataDir, walDir }, ...otherMembers]);
+    if (otherMembers.length === 0) return null;
+    const members = await compareMembers([{ dataDir, walDir }, ...otherMembers]);
+    assertOtherMembers(members); // a plan says how many were compared
+    return members;
   }
 
   close(): Promise<void> {

@@ -8,8 +8,6 @@
 import {
   KeyferryError,
   keyFromText,
-  plainSwitchIsOver,
-  plainSwitchText,
   type Key,
   type PlainSwitch,
   type PrimarySwitch,
@@ -22,9 +20,11 @@ import {
   CellPrimarySwitch,
   CellSwitch,
   instancesFolder,
+  plainSwitchOf,
   type Cell,
   type Cells,
   type CellWrite,
+  type PlainCells,
 } from '../switch/cells.ts';
 import { EtcdV2WriteApi, type FoundNode, type WriteAnswer } from './write-api.ts';
 
@@ -51,16 +51,10 @@ export function openEtcdV2PrimarySwitch(options: EtcdV2SwitchOptions): PrimarySw
 
 /** @param options `key` is the application's own key, as etcd's guide has it */
 export function openEtcdV2PlainSwitch(options: EtcdV2SwitchOptions & { readonly key: string }): PlainSwitch {
-  const cells = new EtcdV2Cells(options);
-  return {
-    where: cells.where,
-    isOver: async () => plainSwitchIsOver((await cells.read(''))?.value ?? null),
-    write: (isOver) => cells.put('', plainSwitchText(isOver)),
-    close: () => cells.close(),
-  };
+  return plainSwitchOf(new EtcdV2Cells(options), '');
 }
 
-class EtcdV2Cells implements Cells {
+class EtcdV2Cells implements Cells, PlainCells {
   readonly where: string;
   private readonly api: EtcdV2WriteApi;
   private readonly store: string;
@@ -96,7 +90,6 @@ class EtcdV2Cells implements Cells {
     return this.outcomeOf(name, await this.api.compareAndDelete(this.keyOf(name), Number(expected)));
   }
 
-  /** Whatever is there. */
   async put(name: string, text: string): Promise<void> {
     for (;;) {
       const current = await this.read(name);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Key } from '@keyferry/core';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { fileOf } from '../../test/bbolt-memory-file.ts';
 import { anyDamage } from '../../test/damage.ts';
 import { snapshotOf } from '../../test/etcd-v3-snapshot-writer.ts';
 import { readDatabase } from './database-summary.ts';
@@ -33,6 +34,22 @@ it('counts the latest of each key, and those that hang on a lease', async () => 
   expect(await read(database)).toEqual({
     kind: 'read',
     summary: { keys: 3, bytes: 6 + 4 + 5, leasedKeys: 1, leases: 1, users: 0, revision: 7, consistentIndex: null },
+  });
+});
+
+it('tells one of etcd that lacks the v3 store, as in a backup, from a file that is not of etcd', async () => {
+  expect(await read(fileOf({ meta: [[Buffer.from('consistent_index'), Buffer.alloc(8)]] }))).toEqual({
+    kind: 'without-keys',
+  });
+  expect(await read(fileOf({ other: [] }))).toMatchObject({ kind: 'damaged', offset: 0 });
+});
+
+it.each(['scheduledCompactRev', 'finishedCompactRev'])('begins at %s where that is the higher one', async (name) => {
+  const revision = Buffer.alloc(17);
+  revision.writeBigUInt64BE(40n);
+  revision.write('_', 8);
+  expect(await read(fileOf({ key: [], meta: [[Buffer.from(name), revision]] }))).toMatchObject({
+    summary: { keys: 0, revision: 40 },
   });
 });
 

@@ -9,6 +9,7 @@ import { bytesOfFile } from '../bbolt/page-reader.ts';
 import { BoltDamage, BoltReader, type Bucket } from '../bbolt/reader.ts';
 import { Malformed } from '../etcd-v2-datadir/protobuf.ts';
 import { KeyValueReader } from './decode.ts';
+import { readDatabaseMeta } from './meta.ts';
 
 export interface DatabaseSummary {
   /** Keys that are not deleted. */
@@ -19,6 +20,7 @@ export interface DatabaseSummary {
   readonly leasedKeys: number;
   readonly leases: number;
   readonly users: number;
+  /** That a server begins with which is started on it. */
   readonly revision: number;
   /** The last entry of the log that is in it, where it says so; later ones are only in the log. */
   readonly consistentIndex: string | null;
@@ -26,6 +28,8 @@ export interface DatabaseSummary {
 
 export type ReadDatabase =
   | { readonly kind: 'read'; readonly summary: DatabaseSummary }
+  /** A database of etcd without the v3 store: `etcdctl backup` leaves that out unless it is told `--with-v3`. */
+  | { readonly kind: 'without-keys' }
   /** `offset`: of the page or entry, in bytes from the start of the file. */
   | { readonly kind: 'damaged'; readonly offset: number; readonly detail: string };
 
@@ -34,7 +38,12 @@ export async function readDatabase(file: string): Promise<ReadDatabase> {
   const handle = await open(file, 'r');
   try {
     const { size } = await handle.stat();
-    return { kind: 'read', summary: summaryOf(BoltReader.open(bytesOfFile(handle.fd, size))) };
+    const bolt = BoltReader.open(bytesOfFile(handle.fd, size));
+    const buckets = bolt.buckets();
+    const keys = buckets.get('key');
+    if (keys !== undefined) return { kind: 'read', summary: summaryOf(bolt, buckets, keys) };
+    if (etcdBuckets.some((name) => buckets.has(name))) return { kind: 'without-keys' };
+    throw new BoltDamage(0, 'there is no bucket "key": it is not of etcd');
   } catch (error) {
     if (error instanceof BoltDamage) return { kind: 'damaged', offset: error.offset, detail: error.message };
     throw error;
@@ -43,16 +52,34 @@ export async function readDatabase(file: string): Promise<ReadDatabase> {
   }
 }
 
+/** The last entry of the log that is in it. Null: it does not say, or cannot be read. @throws what the file system answers */
+export async function readConsistentIndex(file: string): Promise<bigint | null> {
+  const handle = await open(file, 'r');
+  try {
+    const { size } = await handle.stat();
+    const { consistentIndex } = readDatabaseMeta(BoltReader.open(bytesOfFile(handle.fd, size)));
+    return consistentIndex === null ? null : BigInt(consistentIndex);
+  } catch (error) {
+    if (error instanceof BoltDamage) return null;
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Some of those that every server has, and a backup too. */
+const etcdBuckets = ['cluster', 'members', 'meta'];
+
 /** @throws {BoltDamage} */
-function summaryOf(bolt: BoltReader): DatabaseSummary {
-  const buckets = bolt.buckets();
-  const keys = buckets.get('key');
-  if (keys === undefined) throw new BoltDamage(0, 'there is no bucket "key": it is not of etcd');
+function summaryOf(bolt: BoltReader, buckets: ReadonlyMap<string, Bucket>, keys: Bucket): DatabaseSummary {
+  const latest = latestOf(bolt, keys);
+  const { compactedRevision, consistentIndex } = readDatabaseMeta(bolt);
   return {
-    ...latestOf(bolt, keys),
+    ...latest,
+    revision: Math.max(latest.revision, compactedRevision),
     leases: countOf(bolt, buckets.get('lease')),
     users: countOf(bolt, buckets.get('authUsers')),
-    consistentIndex: consistentIndexOf(bolt, buckets.get('meta')),
+    consistentIndex,
   };
 }
 
@@ -86,16 +113,4 @@ function countOf(bolt: BoltReader, bucket: Bucket | undefined): number {
   let count = 0;
   for (const leaf of bucket === undefined ? [] : bolt.leaves(bucket, 'forwards')) count += leaf.count;
   return count;
-}
-
-/** 8 bytes where a server was at work on the file. */
-function consistentIndexOf(bolt: BoltReader, bucket: Bucket | undefined): string | null {
-  for (const leaf of bucket === undefined ? [] : bolt.leaves(bucket, 'forwards')) {
-    for (let i = 0; i < leaf.count; i += 1) {
-      const { bytes, keyStart, keyEnd, valueEnd } = leaf.entry(i);
-      if (bytes.toString('latin1', keyStart, keyEnd) !== 'consistent_index' || valueEnd - keyEnd !== 8) continue;
-      return String(bytes.readBigUInt64BE(keyEnd));
-    }
-  }
-  return null;
 }

@@ -12,6 +12,7 @@ import { bytesOfFile } from '../bbolt/page-reader.ts';
 import { BoltDamage, BoltReader, type Bucket, type Leaf } from '../bbolt/reader.ts';
 import { Malformed } from '../etcd-v2-datadir/protobuf.ts';
 import { KeyValueReader, readLease } from './decode.ts';
+import { readDatabaseMeta } from './meta.ts';
 
 const digestBytes = 32;
 /** Sizes of images are multiples of it, and so the digest shows. etcd's own test. */
@@ -64,10 +65,11 @@ export class SnapshotFile {
   revision(): number {
     return this.guarded(() => {
       const reader = new KeyValueReader();
+      const { compactedRevision } = readDatabaseMeta(this.bolt);
       for (const leaf of this.bolt.leaves(this.keys, 'backwards')) {
-        if (leaf.count > 0) return this.entry(reader, leaf, leaf.count - 1).revision;
+        if (leaf.count > 0) return Math.max(compactedRevision, this.entry(reader, leaf, leaf.count - 1).revision);
       }
-      return 1;
+      return Math.max(1, compactedRevision);
     });
   }
 

@@ -14,23 +14,17 @@
  * those passes by a change that waits, so that under load the change would never come.
  */
 import { createHash } from 'node:crypto';
-import {
-  KeyferryError,
-  plainSwitchIsOver,
-  plainSwitchText,
-  type PlainSwitch,
-  type PrimarySwitch,
-  type Switch,
-  type SwitchVersion,
-} from '@keyferry/core';
+import { KeyferryError, type PlainSwitch, type PrimarySwitch, type Switch, type SwitchVersion } from '@keyferry/core';
 import {
   CellPrimarySwitch,
   CellSwitch,
   instancesFolder,
+  plainSwitchOf,
   recordName,
   type Cell,
   type Cells,
   type CellWrite,
+  type PlainCells,
 } from '../switch/cells.ts';
 import { defaultSchema } from './capabilities.ts';
 import { makeOwnTables, withSchema } from './own-schema.ts';
@@ -62,13 +56,7 @@ export function openPostgresPrimarySwitch(options: PostgresSwitchOptions): Prima
 
 /** @param options `key` is the name under which the plain form lies, beside any other */
 export function openPostgresPlainSwitch(options: PostgresSwitchOptions & { readonly key: string }): PlainSwitch {
-  const cells = new PostgresCells(options);
-  return {
-    where: cells.where,
-    isOver: async () => plainSwitchIsOver((await cells.read(plainName))?.value ?? null),
-    write: (isOver) => cells.put(plainName, plainSwitchText(isOver)),
-    close: () => cells.close(),
-  };
+  return plainSwitchOf(new PostgresCells(options), plainName);
 }
 
 /** The SQL of the table of switches, for whoever makes it beforehand. Harmless to repeat. */
@@ -122,7 +110,7 @@ interface CellRow {
   readonly standby: boolean;
 }
 
-class PostgresCells implements Cells {
+class PostgresCells implements Cells, PlainCells {
   readonly where: string;
   private readonly store: string;
   private readonly sessions: Sessions;
@@ -177,7 +165,6 @@ class PostgresCells implements Cells {
     return this.change(name, sql, [this.base + name, expected]);
   }
 
-  /** Whatever is there. */
   async put(name: string, text: string): Promise<void> {
     const sql = `INSERT INTO ${this.table} VALUES ($1, ${this.next}, $2)
       ON CONFLICT (name) DO UPDATE SET version = excluded.version, body = excluded.body`;

@@ -3,21 +3,16 @@
  *
  * Versions come from one counter of the file, so that an entry that was removed and made anew never has an old version.
  */
-import {
-  plainSwitchIsOver,
-  plainSwitchText,
-  type PlainSwitch,
-  type PrimarySwitch,
-  type Switch,
-  type SwitchVersion,
-} from '@keyferry/core';
+import { type PlainSwitch, type PrimarySwitch, type Switch, type SwitchVersion } from '@keyferry/core';
 import {
   CellPrimarySwitch,
   CellSwitch,
   instancesFolder,
+  plainSwitchOf,
   type Cell,
   type Cells,
   type CellWrite,
+  type PlainCells,
 } from '../switch/cells.ts';
 import { Connection, type Row } from './connection.ts';
 import { storeErrorOf } from './errors.ts';
@@ -52,18 +47,12 @@ export async function openSqlitePrimarySwitch(options: SqliteSwitchOptions): Pro
 export async function openSqlitePlainSwitch(
   options: SqliteSwitchOptions & { readonly key: string },
 ): Promise<PlainSwitch> {
-  const cells = new SqliteCells(options);
-  return {
-    where: cells.where,
-    isOver: async () => plainSwitchIsOver((await cells.read(plainName))?.value ?? null),
-    write: async (isOver) => cells.put(plainName, plainSwitchText(isOver)),
-    close: () => cells.close(),
-  };
+  return plainSwitchOf(new SqliteCells(options), plainName);
 }
 
 const plainName = 'plain';
 
-class SqliteCells implements Cells {
+class SqliteCells implements Cells, PlainCells {
   readonly where: string;
   private readonly connection: Connection;
   private readonly base: string;
@@ -97,7 +86,6 @@ class SqliteCells implements Cells {
     });
   }
 
-  /** Whatever is there. */
   async put(name: string, text: string): Promise<void> {
     this.connection.writeTransaction(() => this.store(name, text));
   }

@@ -10,6 +10,8 @@
  * texts are core's.
  */
 import {
+  plainSwitchIsOver,
+  plainSwitchText,
   primaryRecordFromText,
   primaryRecordToText,
   registrationFromText,
@@ -17,6 +19,7 @@ import {
   switchRecordFromText,
   switchRecordToText,
   type InstanceId,
+  type PlainSwitch,
   type PrimaryRecord,
   type PrimarySwitch,
   type Registrations,
@@ -44,6 +47,22 @@ export interface Cells {
   /** Those below `instancesFolder`. */
   listInstances(): Promise<readonly Cell[]>;
   close(): Promise<void>;
+}
+
+/** Cells in one of which the plain form may lie too. */
+export interface PlainCells extends Pick<Cells, 'where' | 'read' | 'close'> {
+  /** Whatever is there. */
+  put(name: string, text: string): Promise<void>;
+}
+
+/** @param name of the cell that has it */
+export function plainSwitchOf(cells: PlainCells, name: string): PlainSwitch {
+  return {
+    where: cells.where,
+    isOver: async () => plainSwitchIsOver((await cells.read(name))?.value ?? null),
+    write: (isOver) => cells.put(name, plainSwitchText(isOver)),
+    close: () => cells.close(),
+  };
 }
 
 /** What both switches share. */

@@ -110,6 +110,10 @@ export default class Inspect extends BaseCommand {
         const fix = `name the member's directory, in which member/snap/db lies; of a snapshot:   etcdutl snapshot status ${file}`;
         throw usageError(`${file} is a database or a snapshot of etcd v3, and no zip of an export`, fix);
       }
+      if (!(await mayBeZip(file))) {
+        const fix = "name the member's --data-dir, or a copy of it; of an Apicurio Registry 2, the zip of its export";
+        throw usageError(`${file} is a file, and neither a data directory of etcd nor a zip`, fix);
+      }
       run.progress.begin('reading');
       const { inspectArchive, repairArchive } = await import('@keyferry/adapters/apicurio');
       holdYoung();
@@ -180,11 +184,25 @@ async function isFile(path: string): Promise<boolean> {
 
 /** A file of bbolt says so in its first page. What cannot be read is for the reader of exports to complain about. */
 async function isDatabase(path: string): Promise<boolean> {
+  const start = await startOf(path);
+  return start?.length === startBytes && start.readUInt32LE(16) === 0xed0cdaed;
+}
+
+/** By what it begins with or is called: a damaged export is for the reader of exports to complain about. */
+async function mayBeZip(path: string): Promise<boolean> {
+  const start = await startOf(path);
+  return start === null || path.endsWith('.zip') || start.toString('latin1', 0, 2) === 'PK';
+}
+
+const startBytes = 20;
+
+/** Null: it cannot be read. */
+async function startOf(path: string): Promise<Buffer | null> {
   const handle = await open(path, 'r').catch(() => null);
-  if (handle === null) return false;
+  if (handle === null) return null;
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(20), 0, 20, 0);
-    return bytesRead === 20 && buffer.readUInt32LE(16) === 0xed0cdaed;
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(startBytes), 0, startBytes, 0);
+    return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }

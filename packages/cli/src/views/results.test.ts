@@ -3,7 +3,7 @@
  * Method: pages of made-up results as snapshots; documents by the members that scripts read.
  */
 import type { DatadirReport } from '@keyferry/adapters/etcd-v2-datadir';
-import { nothingRolledBack, scannedOf, type PlanDocument } from '@keyferry/core';
+import { nothingRolledBack, scannedOf, type MigrationState, type PlanDocument } from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { change, nowMs, samplePlan } from '../../test/fixtures/plan.ts';
 import { agreed, applied, applying, deviated, differing, lock, untouched } from '../../test/fixtures/results.ts';
@@ -19,7 +19,7 @@ import { validateView } from './validate/index.ts';
 import { verifyView } from './verify/index.ts';
 import type { ViewContext } from './view.ts';
 
-const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null, holderIsGone: () => false };
 const appliedAs = 'config.kfplan';
 const step = { next: 'keyferry status config-v2-to-v3', wayBack: 'keyferry rollback config-v2-to-v3' };
 
@@ -179,6 +179,20 @@ describe('status', () => {
       "
     `);
   });
+  it('says of a lock why it keeps nobody out any more', () => {
+    const at = (held: boolean, isGone: boolean) => {
+      const status = { ...applying, lock: { ...applying.lock, ...lock, held, heartbeatAgoMs: 4000 }, events: [] };
+      const text = statusView.human([status], {
+        ...context,
+        holderIsGone: (holder) => isGone && holder === lock.holder,
+      });
+      return /^  lock +(.*)$/m.exec(text)?.[1];
+    };
+    const held = 'lck_01JDA3XA7K of deploy@ci-17, pid 4711, last heartbeat 4 s ago';
+    expect(at(true, false)).toBe(held);
+    expect(at(false, false)).toBe(`${held}; its lease has ended`);
+    expect(at(true, true)).toBe(`${held}; that process has ended, so the next run takes the lock over`);
+  });
   it('is a document with instants', () => {
     expect(statusView.json([{ ...applying, events }], [])).toMatchObject({
       migrations: [
@@ -299,6 +313,20 @@ describe('overwrites and deletes', () => {
         2 records were overwritten or deleted without a before-image: nothing brings them back
       "
     `);
+    const told = (of: Partial<MigrationState['wrote']>) => {
+      const state = {
+        ...(applying.state as MigrationState),
+        wrote: { ...(applying.state as MigrationState).wrote, ...of },
+      };
+      return rollbackIntent({ ...status, state }, plainPalette)
+        .split('\n')
+        .slice(1, 3);
+    };
+    expect(told({ attempts: [1, 2], before: 700 })).toEqual([
+      '  removes from the target the 13,000 keys that it created, if nobody changed them since; everything else stays',
+      '  puts back the records that it overwrote or deleted, if nobody changed them since',
+    ]);
+    expect(told({ attempts: [2], before: null })[0]).toContain('what it created, if');
   });
   it('are restored by a rollback, as far as nobody changed them and their time is not over', () => {
     const result = {
@@ -336,6 +364,10 @@ describe('locks', () => {
         heartbeat  4 s ago
       "
     `);
+    const after = (of: Partial<typeof context>) =>
+      locksView.human([{ migration: 'm', lock }], { ...context, ...of }).split('\n')[0];
+    expect(after({ holderIsGone: () => true })).toBe('lck_01JDA3XA7K   m   its process has ended');
+    expect(after({ nowMs: lock.leaseEndsAtMs + 3_600_000 })).toBe('lck_01JDA3XA7K   m   its lease has ended');
     expect(locksView.human([], context)).toBe('no locks\n');
   });
   it('say what breaking one means', () => {

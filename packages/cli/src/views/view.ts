@@ -11,6 +11,8 @@ export interface ViewContext {
   readonly nowMs: number;
   /** The configuration file, where the next command has to name it; null else. */
   readonly configFlag: string | null;
+  /** Whether the process of a holder (of a lock) is known to have ended. False also where nobody here can know. */
+  readonly holderIsGone: (holder: string) => boolean;
 }
 
 /** A JSON document: the envelope first, then its own members. */

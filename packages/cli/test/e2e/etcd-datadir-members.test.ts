@@ -3,6 +3,8 @@
  * Method: a cluster of three etcd 3.4 of which one is killed in the midst of writes; `inspect --member`, and plans with
  * `members:` in the configuration.
  */
+import { cp, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { loadV2Keys, serverOrSkip, startEtcd, type EtcdServer } from '@keyferry/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findingsWith, MigrationFolder, until } from './migration-folder.ts';
@@ -21,6 +23,7 @@ interface Members {
   readonly use: string | null;
   readonly isMajority: boolean;
   readonly membersKnown: number;
+  readonly membersSeen: number;
   readonly members: readonly Member[];
 }
 
@@ -29,6 +32,7 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
   let folder: MigrationFolder;
   let [first, second, late] = ['', '', ''];
   let live: readonly Awaited<ReturnType<typeof compare>>[] = [];
+  let liveTwice: unknown;
   const target = { kind: 'sqlite', file: 'target.db' };
 
   const compare = async (...dirs: readonly string[]) => {
@@ -63,6 +67,8 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
         () => false,
       );
     await until(written);
+    const [url = ''] = server.endpoints;
+    liveTwice = await compare(url, url.replace('127.0.0.1', 'localhost'));
     live = await compareWhileAtWork(a?.endpoint ?? '', b?.endpoint ?? '', c?.dataDir ?? '');
     await Promise.all([a?.stop(), b?.stop()]);
     [first, second, late] = [a?.dataDir ?? '', b?.dataDir ?? '', c?.dataDir ?? ''];
@@ -132,9 +138,26 @@ describe.skipIf(!available.ok)(`the data directories of a cluster${available.not
     });
   });
 
-  it('that are no directories, or of one member twice, are told', async () => {
+  it('that are no directories are told', async () => {
     expect((await compare(first, folder.path)).document).toMatchObject({ error: { code: 'datadir.not-found' } });
-    const { document } = await compare(first, first);
-    expect(document).toMatchObject({ verdict: 'converged', isMajority: false });
+  });
+
+  it('that are one named twice are refused, whatever paths or URLs lead to it; two copies of it count as one', async () => {
+    const [link, copy] = [folder.file('link'), folder.file('copy')];
+    await symlink(first, link);
+    const twice = { exitCode: 1, document: { error: { code: 'datadir.member-twice' } } };
+    for (const again of [first, `${first}/`, join(first, 'member'), link]) {
+      expect(await compare(first, second, again)).toMatchObject(twice);
+    }
+    expect(liveTwice).toMatchObject(twice);
+    const source = { kind: 'etcd-v2-datadir', dataDir: first, members: [{ dataDir: second }, { dataDir: link }] };
+    await folder.configure({ source, target });
+    expect(await folder.run(['plan', 'move'])).toMatchObject(twice);
+
+    await cp(first, copy, { recursive: true });
+    const { document } = await compare(first, copy);
+    expect(document).toMatchObject({ verdict: 'converged', isMajority: false, membersSeen: 1, membersKnown: 3 });
+    await folder.configure({ source: { ...source, members: [{ dataDir: copy }] }, target });
+    expect(await folder.run(['plan', 'move'])).toMatchObject(twice);
   });
 });

@@ -1,4 +1,4 @@
-/** Goal: members count as one source only when their raft indexes are equal or one apart. */
+/** Goal: members count as one source only when their raft indexes are equal or one apart, or what they hold is known to be the same. */
 import { describe, expect, it } from 'vitest';
 import { membersVerdict } from './members.ts';
 
@@ -13,6 +13,18 @@ describe('membersVerdict', () => {
     { name: 'beyond 2^53', members: [at('a', 2n ** 60n), at('b', 2n ** 60n + 2n)], kind: 'apart' },
   ] as const)('$name: $kind', ({ members, kind }) => {
     expect(membersVerdict([...members]).kind).toBe(kind);
+  });
+
+  it('far apart, and yet the same, where all of them hold the same to their own ends', () => {
+    const holding = (member: string, raftIndex: bigint, own: string) => ({
+      ...at(member, raftIndex),
+      content: { own, shared: 'x' },
+    });
+    const [behind, ahead] = [holding('a', 5n, 'x'), holding('b', 9n, 'x')];
+    expect(membersVerdict([behind, ahead])).toEqual({ kind: 'converged', raftIndex: 9n });
+    expect(membersVerdict([behind, holding('b', 9n, 'y')]).kind).toBe('apart');
+    expect(membersVerdict([behind, ahead, at('c', 5n)]).kind).toBe('apart');
+    expect(membersVerdict([behind, { ...ahead, content: { own: 'x', shared: 'y' } }]).kind).toBe('forked');
   });
 
   it('names the lowest and the highest', () => {

@@ -4,7 +4,9 @@
  * a member lags, and which one answers would decide what is copied.
  *
  * Where their content was compared as well (files of stopped members), more can be told: whether they held the same at an
- * entry that all of them have carried out, and whether one holds something newer than the one that is read.
+ * entry that all of them have carried out, and whether one holds something newer than the one that is read. If all of them
+ * hold the same to their own ends, it does not matter how far these are apart: members that are stopped one after another
+ * elect new leaders meanwhile, and what stands in their logs for that is nobody's data.
  */
 import type { MemberPosition } from '../ports/store.ts';
 
@@ -27,6 +29,8 @@ export function membersVerdict(members: Members): MembersVerdict {
   }
   const shared = new Set(members.flatMap(({ content }) => content?.shared ?? []));
   if (shared.size > 1) return { kind: 'forked' };
+  const own = new Set(members.map(({ content }) => content?.own ?? null));
+  if (own.size === 1 && !own.has(null)) return { kind: 'converged', raftIndex: highest.raftIndex };
   if (highest.raftIndex - lowest.raftIndex > 1n) return { kind: 'apart', lowest, highest };
   const [read] = members;
   const isAhead = highest.raftIndex > read.raftIndex && highest.content?.own !== read.content?.own;

@@ -349,6 +349,11 @@ export const codes = {
     summary: '{directory} is of cluster {cluster}, and the first one is of cluster {other}; nothing was written',
     remedy: 'name directories of one cluster; what one is of says   keyferry inspect PATH',
   }),
+  'datadir.member-twice': entry<{ member: string; other: string; detail: string }>({
+    retry: 'never',
+    summary: '{member} and {other} are one member of the cluster, named twice: {detail}; nothing was written',
+    remedy: 'name each member once, by its own directory or URL; which member one is says   keyferry inspect PATH',
+  }),
   'backup.failed': entry<{ store: string; detail: string }>({
     retry: 'never',
     summary: 'the backup of store {store} could not be made: {detail}; nothing was written to the target',

@@ -56,7 +56,10 @@ export const storeCodes = {
   'store.out-of-space': entry<StoreDetails>({
     retry: 'never',
     summary: 'store {store} is out of space: {detail}',
-    remedy: 'compact and defragment it or raise its quota, clear the alarm, then run the command again',
+    remedy:
+      'of a file or SQLite: make room on the disk of its path; how much there is says   df -h DIRECTORY\n' +
+      'of etcd: compact and defragment it or raise its quota, and clear the alarm\n' +
+      'then run the command again: it goes on from what is written',
   }),
   'store.request-refused': entry<StoreDetails>({
     retry: 'never',

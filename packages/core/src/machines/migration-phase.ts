@@ -135,8 +135,8 @@ export interface MigrationState {
     readonly prefixes: readonly KeyJson[];
     /** Those attempts, ascending. */
     readonly attempts: readonly number[];
-    /** Records created by the attempts before this one. */
-    readonly before: number;
+    /** Records created by the attempts before this one; null: the target knows of some that this state does not. */
+    readonly before: number | null;
     /** Records that those overwrote or deleted without a before-image. */
     readonly unkept: number;
   };
@@ -149,7 +149,7 @@ export interface MigrationState {
   readonly changedAtMs: number;
   /** Totals of the attempt once backfill is done. */
   readonly counts: ChunkCounts | null;
-  readonly rolledBack: RollbackCounts | null;
+  readonly rolledBack: RolledBack | null;
   /** How far a rollback has come in putting before-images back: those up to an item of an attempt, and all of later ones. */
   readonly restoredTo: { readonly attempt: number; readonly item: string } | null;
   /** What was proven before the point of no return, as the target's done marker says it; null before. */
@@ -167,6 +167,11 @@ export interface RollbackCounts {
   readonly notRestored: number;
   /** Overwritten or deleted, and past their own time by now: what was there is over. */
   readonly expired: number;
+}
+
+export interface RolledBack extends RollbackCounts {
+  /** All that is not as it was before; absent until the rollback has ended, and where it cannot tell. */
+  readonly left?: number;
 }
 
 export const nothingRolledBack: RollbackCounts = { removed: 0, changed: 0, restored: 0, notRestored: 0, expired: 0 };

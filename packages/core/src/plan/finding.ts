@@ -7,6 +7,11 @@ import { registryFindings } from './registry-findings.ts';
 
 export const findingCodes = {
   'done.already': { level: 'blocking', accept: false, summary: 'the target says that this migration was finalized' },
+  'attempt.unknown': {
+    level: 'warning',
+    accept: false,
+    summary: 'the target holds an attempt of this migration that this state does not know',
+  },
   'done.unseen': {
     level: 'warning',
     accept: false,

@@ -4,18 +4,16 @@
  * The data is in memory unless the caller names a directory. From 3.2 on health is on a port of its own, which is never the
  * fixed default: two of them would be in each other's way.
  */
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { requireServer } from '../availability.ts';
 import { request } from '../net/request.ts';
 import { lastLines, startChild, type Child } from '../process/child.ts';
-import { onProcessEnd } from '../process/exit-cleanup.ts';
 import { freePorts, isFree } from '../process/free-ports.ts';
-import { openRecord, sweepLeftovers } from '../process/run-records.ts';
+import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
+import { portTaken, startFailure } from '../process/start-failure.ts';
 import { waitUntil } from '../process/wait-until.ts';
-import { ServerError } from '../server-error.ts';
+import type { ServerError } from '../server-error.ts';
 import { findJava } from './java.ts';
 import { apicurioDefinitions, javaOf, type ApicurioKind, type ApicurioVersion } from './releases.ts';
 
@@ -46,6 +44,8 @@ export interface ApicurioServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const server = 'Apicurio Registry';
+
 /**
  * @example
  * await using registry = await startApicurio({ version: '2.6' });
@@ -55,70 +55,51 @@ export interface ApicurioServer {
 export async function startApicurio(options: ApicurioOptions): Promise<ApicurioServer> {
   const kind: ApicurioKind = `apicurio-${options.version}`;
   const { programDirectory } = await requireServer(kind);
-  await sweepLeftovers();
-  for (let attempt = 1; ; attempt += 1) {
-    const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
-    try {
-      return await startOnce(programDirectory, directory, options);
-    } catch (error) {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-      const taken = error instanceof ServerError && error.code === 'server.port-taken';
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
-    }
-  }
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(programDirectory, place, options));
 }
 
-async function startOnce(programs: string, directory: string, options: ApicurioOptions): Promise<ApicurioServer> {
+async function startOnce(programs: string, place: OwnPlace, options: ApicurioOptions): Promise<ApicurioServer> {
+  const { directory } = place;
   const { version, detached = false, startTimeoutMs = 90_000, dataDir } = options;
   const kind: ApicurioKind = `apicurio-${version}`;
   const [first = 0, healthPort = 0] = await freePorts(2);
   const port = options.port ?? first;
   // 3.3 may call itself healthy, on the port beside, before it finds this one taken.
-  if (!(await isFree(port))) throw portTaken();
+  if (!(await isFree(port))) throw portTaken(server, [port]);
   const logFile = join(directory, 'server.log');
   if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
-  const record = openRecord(kind, directory);
   const properties = { ...propertiesOf(version, port, healthPort, dataDir, directory), ...options.properties };
-  const child = await startChild({
-    program: findJava(javaOf[version]) ?? 'java',
-    // The serial collector and the first compiler only: less time to start, and no second process's worth of threads.
-    args: [
-      '-XX:+UseSerialGC',
-      '-XX:TieredStopAtLevel=1',
-      '-Xmx512m',
-      ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
-      '-jar',
-      join(programs, apicurioDefinitions[kind].programs[0]),
-    ],
-    logFile,
-    detached,
-  });
   const endpoint = `http://127.0.0.1:${port}`;
   const endpoints = [endpoint] as const;
-  record.write({ endpoints, pids: [child.pid] });
-  const withdraw = onProcessEnd(() => {
-    child.signal('SIGKILL');
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-  });
-  const stop = async (): Promise<void> => {
+  let child: Child | undefined;
+  const life = openLife({
+    place,
+    detached,
+    killNow: () => child?.signal('SIGKILL'),
     // A database that is kept is closed gently; what is in memory has nothing to lose.
-    await child.end(dataDir === undefined ? 0 : 10_000);
-    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-    withdraw();
-  };
-  try {
-    await untilReady(child, `http://127.0.0.1:${version === '3.3' ? healthPort : port}`, logFile, startTimeoutMs);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (detached) {
-    withdraw();
-    record.disown();
-  }
-  return { kind, id: record.id, endpoint, endpoints, logFile, stop, [Symbol.asyncDispose]: stop };
+    end: async () => await child?.end(dataDir === undefined ? 0 : 10_000),
+  });
+  const health = `http://127.0.0.1:${version === '3.3' ? healthPort : port}`;
+  await life.begin(async () => {
+    child = await startChild({
+      program: findJava(javaOf[version]) ?? 'java',
+      // The serial collector and the first compiler only: less time to start, and no second process's worth of threads.
+      args: [
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        '-Xmx512m',
+        ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+        '-jar',
+        join(programs, apicurioDefinitions[kind].programs[0]),
+      ],
+      logFile,
+      detached,
+    });
+    life.note(endpoints, [child.pid]);
+    await untilReady(child, health, logFile, startTimeoutMs);
+  });
+  const { id, stop } = life;
+  return { kind, id, endpoint, endpoints, logFile, stop, [Symbol.asyncDispose]: stop };
 }
 
 function propertiesOf(
@@ -156,31 +137,28 @@ function propertiesOf(
 async function untilReady(child: Child, health: string, logFile: string, timeoutMs: number): Promise<void> {
   const ready = await waitUntil(
     async () => {
-      if (child.hasEnded()) throw startFailure(logFile, 'its process has ended');
+      if (child.hasEnded()) throw failure(logFile, 'its process has ended');
       const reply = await request(`${health}/health/ready`, { timeoutMs: 2_000 }).catch(() => undefined);
       return reply?.status === 200;
     },
     timeoutMs,
     50,
   );
-  if (!ready) throw startFailure(logFile, `it was not ready within ${timeoutMs} ms`);
+  if (!ready) throw failure(logFile, `it was not ready within ${timeoutMs} ms`);
   // Ready, but is it ours? Whoever else answers on the port is not taken for it.
-  if (child.hasEnded()) throw startFailure(logFile, 'its process has ended');
+  if (child.hasEnded()) throw failure(logFile, 'its process has ended');
 }
 
-function portTaken(): ServerError {
-  const remedy = 'Stop what listens on its port, or choose another port.';
-  return new ServerError('server.port-taken', 'Apicurio Registry found a port taken.', remedy);
+function failure(logFile: string, why: string): ServerError {
+  const takenPort = /address already in use|port already bound|in use by another process/i;
+  return startFailure({ server, why, logFile, takenPort, told: withoutFrames });
 }
 
-function startFailure(logFile: string, why: string): ServerError {
-  // The reason stands above some hundred lines of frames.
+/** The reason stands above some hundred lines of frames. */
+function withoutFrames(logFile: string): string {
   const lines = lastLines(logFile, 400).split('\n');
-  const log = lines
+  return lines
     .filter((line) => !/^\s+(?:at |\.\.\. )/.test(line))
     .slice(-12)
     .join('\n');
-  if (/address already in use|port already bound|in use by another process/i.test(lines.join('\n'))) return portTaken();
-  const remedy = 'The log above usually names the cause.';
-  return new ServerError('server.start-failed', `Apicurio Registry did not start: ${why}.\n${log}`, remedy);
 }

@@ -8,9 +8,9 @@ import type { Agent } from 'node:http';
 import { readFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { request } from '../net/request.ts';
-import { lastLines, startChild, type Child } from '../process/child.ts';
-import { waitUntil } from '../process/wait-until.ts';
-import { ServerError } from '../server-error.ts';
+import { startChild } from '../process/child.ts';
+import { restartable, type Restartable } from '../process/restartable.ts';
+import { startFailure } from '../process/start-failure.ts';
 import {
   configFileOf,
   consulArguments,
@@ -20,22 +20,16 @@ import {
   type ServerPlan,
 } from './arguments.ts';
 
-export interface ConsulMember {
+export interface ConsulMember extends Omit<Restartable, 'killNow' | 'restart'> {
   readonly name: string;
   readonly endpoint: string;
-  /** `undefined` while it is ended. A restart gives a new one. */
-  readonly pid: number | undefined;
   readonly dataDir: string;
   /** Output of all its processes so far. */
   readonly logFile: string;
-  /** Ends it as an operator would, by SIGTERM. Keeps the data, and its place in the cluster. */
-  stop(): Promise<void>;
-  /** SIGKILL resolves once the process is gone; the other two as soon as they are sent. */
-  kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void>;
   /** Ends it if it runs, then starts it again and waits until it is healthy. @throws {ServerError} `server.start-failed` */
   restart(options?: { readonly waitHealthy?: boolean }): Promise<void>;
   /** Resolves once it answers a consistent read, so with a leader and a quorum. @throws {ServerError} */
-  waitHealthy(timeoutMs?: number): Promise<void>;
+  readonly waitHealthy: Restartable['waitHealthy'];
 }
 
 export interface MemberContext {
@@ -49,54 +43,47 @@ export interface MemberContext {
   readonly detached: boolean;
   readonly startTimeoutMs: number;
   /** Called whenever the set of processes may have changed. */
-  onProcessesChanged(): void;
+  readonly onProcessesChanged: () => void;
 }
 
-/** A server not yet started: `restart()` starts it. `killNow` is for handlers that cannot wait. */
-export function createMember(context: MemberContext): ConsulMember & { killNow(): void } {
-  const { plan, cluster, flags, endpoint, logFile, detached } = context;
-  let child: Child | undefined;
-  const running = (): Child | undefined => (child?.hasEnded() === false ? child : undefined);
-
-  const end = async (graceMs: number): Promise<void> => {
-    await running()?.end(graceMs);
-    context.onProcessesChanged();
-  };
-
+/** A server not yet started: `restart()` starts it. */
+export function createMember(context: MemberContext): ConsulMember & Pick<Restartable, 'killNow'> {
+  const { plan, cluster, flags, endpoint, logFile, detached, startTimeoutMs, onProcessesChanged } = context;
+  const own = restartable({
+    startTimeoutMs,
+    onProcessesChanged,
+    isItself: () => isItself(context),
+    health: () => healthOf(context),
+    failure: (why) =>
+      startFailure({
+        server: `consul ${plan.name}`,
+        why,
+        logFile,
+        takenPort: /address already in use/,
+        ports: [plan.httpPort, plan.rpcPort, plan.gossipPort],
+      }),
+  });
   return {
     name: plan.name,
     endpoint,
     dataDir: plan.dataDir,
     logFile,
     get pid() {
-      return running()?.pid;
+      return own.pid;
     },
-    stop: () => end(10_000),
-    kill: async (signal) => {
-      if (signal === 'SIGKILL') return await end(0);
-      running()?.signal(signal);
-    },
-    killNow: () => running()?.signal('SIGKILL'),
+    stop: own.stop,
+    kill: own.kill,
+    killNow: own.killNow,
+    waitHealthy: own.waitHealthy,
     async restart({ waitHealthy = true } = {}) {
-      await end(10_000);
-      await mkdir(plan.dataDir, { recursive: true, mode: 0o700 });
-      await writeFile(configFileOf(plan), JSON.stringify(consulConfig(plan, flags)), { mode: 0o600 });
-      const program = join(context.programDirectory, 'consul');
-      const environment = consulEnvironment(process.env);
-      child = await startChild({ program, args: consulArguments(plan, cluster), environment, logFile, detached });
-      context.onProcessesChanged();
-      if (waitHealthy) await this.waitHealthy();
-    },
-    async waitHealthy(timeoutMs = context.startTimeoutMs) {
-      let answer = 'no answer yet';
-      let answersItself = false;
-      const healthy = await waitUntil(async () => {
-        if (running() === undefined) throw startFailure(context, 'its process has ended');
-        answersItself ||= await isItself(context);
-        answer = answersItself ? await healthOf(context) : 'no answer of its own yet';
-        return answer === 'healthy';
-      }, timeoutMs);
-      if (!healthy) throw startFailure(context, `it was not healthy within ${timeoutMs} ms (${answer})`);
+      await own.restart(async () => {
+        await mkdir(plan.dataDir, { recursive: true, mode: 0o700 });
+        await writeFile(configFileOf(plan), JSON.stringify(consulConfig(plan, flags)), { mode: 0o600 });
+        const program = join(context.programDirectory, 'consul');
+        const environment = consulEnvironment(process.env);
+        return await startChild({ program, args: consulArguments(plan, cluster), environment, logFile, detached });
+      });
+      if (waitHealthy) await own.waitHealthy();
     },
   };
 }
@@ -126,15 +113,4 @@ async function healthOf(context: MemberContext): Promise<string> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function startFailure({ plan, logFile }: MemberContext, why: string): ServerError {
-  const log = lastLines(logFile, 12);
-  if (log.includes('address already in use')) {
-    const { httpPort, rpcPort, gossipPort } = plan;
-    const remedy = `Stop what listens on port ${httpPort}, ${rpcPort} or ${gossipPort}, or choose another port.`;
-    return new ServerError('server.port-taken', `consul ${plan.name} found its port taken.`, remedy);
-  }
-  const remedy = 'The log above usually names the cause; check the configuration and the data directory.';
-  return new ServerError('server.start-failed', `consul ${plan.name} did not start: ${why}.\n${log}`, remedy);
 }

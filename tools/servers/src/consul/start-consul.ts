@@ -9,17 +9,12 @@
  * one. A data directory that the caller names is used as it is, ended gently and kept.
  */
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { requireServer } from '../availability.ts';
 import { writeCertificates, type CertificateFiles } from '../net/certificates.ts';
 import { clientAgent, type ClientTlsFiles } from '../net/request.ts';
-import { onProcessEnd } from '../process/exit-cleanup.ts';
 import { freePorts } from '../process/free-ports.ts';
-import { openRecord, sweepLeftovers } from '../process/run-records.ts';
-import { ServerError } from '../server-error.ts';
+import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
 import { endpointOf, type ConsulFlags, type ServerPlan } from './arguments.ts';
 import type { ConsulKind, ConsulVersion } from './releases.ts';
 import { createMember, type ConsulMember } from './server.ts';
@@ -77,27 +72,17 @@ const portsEach = 3;
 export async function startConsul(options: ConsulOptions = {}): Promise<ConsulServer> {
   const kind: ConsulKind = `consul-${options.version ?? '1.8'}`;
   const { programDirectory } = await requireServer(kind);
-  await sweepLeftovers();
-  for (let attempt = 1; ; attempt += 1) {
-    const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
-    try {
-      return await startOnce(kind, programDirectory, directory, options);
-    } catch (error) {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-      const taken = error instanceof ServerError && error.code === 'server.port-taken';
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
-    }
-  }
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(kind, programDirectory, place, options));
 }
 
 async function startOnce(
   kind: ConsulKind,
   programDirectory: string,
-  directory: string,
+  place: OwnPlace,
   options: ConsulOptions,
 ): Promise<ConsulServer> {
+  const { directory } = place;
   const { version = '1.8', detached = false, startTimeoutMs = 30_000, acl = false, extraConfig = {} } = options;
-  const record = openRecord(kind, directory);
   const cluster = await planServers(options, directory);
   const flags: ConsulFlags = {
     version,
@@ -108,10 +93,21 @@ async function startOnce(
   const clientTls = flags.tls && clientFiles(flags.tls);
   const agent = clientAgent(clientTls, 2 * cluster.length);
   const endpoints = cluster.map((plan) => endpointOf(plan, flags));
-  let stopped = false;
-  const onProcessesChanged = (): void => {
-    if (!stopped) record.write({ endpoints, pids: members.flatMap(({ pid }) => pid ?? []) });
-  };
+  const life = openLife({
+    place,
+    detached,
+    killNow: () => members.forEach((member) => member.killNow()),
+    async end() {
+      // Nobody will look at a temporary directory again, so there a gentle end would only cost time.
+      await Promise.all(members.map((each) => (options.dataDir === undefined ? each.kill('SIGKILL') : each.stop())));
+      agent.destroy();
+    },
+  });
+  const onProcessesChanged = (): void =>
+    life.note(
+      endpoints,
+      members.flatMap(({ pid }) => pid ?? []),
+    );
   const members: readonly ReturnType<typeof createMember>[] = cluster.map((plan, index) =>
     createMember({
       endpoint: endpoints[index] ?? '',
@@ -126,40 +122,17 @@ async function startOnce(
       onProcessesChanged,
     }),
   );
-  const withdraw = onProcessEnd(() => {
-    for (const member of members) member.killNow();
-    // A process that still writes for a moment can make this throw. Then the record stays, and a later sweep takes both.
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-  });
   const waitHealthy = async (timeoutMs?: number): Promise<void> => {
     await Promise.all(members.map((member) => member.waitHealthy(timeoutMs)));
   };
-  const stop = async (): Promise<void> => {
-    stopped = true;
-    // Nobody will look at a temporary directory again, so there a gentle end would only cost time.
-    await Promise.all(members.map((each) => (options.dataDir === undefined ? each.kill('SIGKILL') : each.stop())));
-    agent.destroy();
-    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-    withdraw();
-  };
-
-  try {
+  await life.begin(async () => {
     await Promise.all(members.map((member) => member.restart({ waitHealthy: false })));
     await waitHealthy();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (detached) {
-    withdraw();
-    record.disown();
-    agent.destroy(); // an idle connection would keep this process from ending
-  }
+  });
+  if (detached) agent.destroy(); // an idle connection would keep this process from ending
   const { managementToken, tls } = flags;
-  const about = { kind, id: record.id, endpoints, members, programDirectory, managementToken, clientTls };
-  return { ...about, tls: tls?.files, waitHealthy, stop, [Symbol.asyncDispose]: stop };
+  const about = { kind, id: life.id, endpoints, members, programDirectory, managementToken, clientTls };
+  return { ...about, tls: tls?.files, waitHealthy, stop: life.stop, [Symbol.asyncDispose]: life.stop };
 }
 
 async function planServers(options: ConsulOptions, directory: string): Promise<readonly ServerPlan[]> {

@@ -3,18 +3,15 @@
  *
  * All credentials and regions see the same tables. The data is in memory unless the caller names a directory.
  */
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { requireServer } from '../availability.ts';
-import { lastLines, startChild } from '../process/child.ts';
-import { onProcessEnd } from '../process/exit-cleanup.ts';
+import { lastLines, startChild, type Child } from '../process/child.ts';
 import { freePorts } from '../process/free-ports.ts';
-import { openRecord, sweepLeftovers } from '../process/run-records.ts';
+import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
+import { startFailure } from '../process/start-failure.ts';
 import { waitUntil } from '../process/wait-until.ts';
-import { ServerError } from '../server-error.ts';
 import { dynamoDbJar, type DynamoDbKind } from './release.ts';
 
 export interface DynamoDbOptions {
@@ -53,85 +50,64 @@ const launcher = fileURLToPath(new URL('LoopbackServer.java', import.meta.url));
  */
 export async function startDynamoDb(options: DynamoDbOptions = {}): Promise<DynamoDbServer> {
   const { programDirectory } = await requireServer(kind);
-  await sweepLeftovers();
-  for (let attempt = 1; ; attempt += 1) {
-    const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
-    try {
-      return await startOnce(programDirectory, directory, options);
-    } catch (error) {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-      const taken = error instanceof ServerError && error.code === 'server.port-taken';
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
-    }
-  }
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(programDirectory, place, options));
 }
 
-async function startOnce(jars: string, directory: string, options: DynamoDbOptions): Promise<DynamoDbServer> {
+async function startOnce(jars: string, place: OwnPlace, options: DynamoDbOptions): Promise<DynamoDbServer> {
+  const { directory } = place;
   const { detached = false, startTimeoutMs = 60_000, dataDir } = options;
   const port = options.port ?? (await freePorts(1))[0] ?? 0;
   const logFile = join(directory, 'server.log');
   if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
   const data = dataDir === undefined ? ['-inMemory'] : ['-dbPath', resolve(dataDir)];
-  const record = openRecord(kind, directory);
-  const child = await startChild({
-    program: 'java',
-    // The serial collector and the first compiler only: a third less time to start, and no second process's worth of threads.
-    args: [
-      '-XX:+UseSerialGC',
-      '-XX:TieredStopAtLevel=1',
-      `-Djava.library.path=${join(jars, 'DynamoDBLocal_lib')}`,
-      '-cp',
-      join(jars, dynamoDbJar),
-      launcher,
-      ...data,
-      '-sharedDb',
-      '-disableTelemetry',
-      '-port',
-      String(port),
-    ],
-    logFile,
-    detached,
-  });
   const endpoint = `http://127.0.0.1:${port}`;
   const endpoints = [endpoint] as const;
-  record.write({ endpoints, pids: [child.pid] });
-  const withdraw = onProcessEnd(() => {
-    child.signal('SIGKILL');
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-  });
-  const stop = async (): Promise<void> => {
+  let child: Child | undefined;
+  const life = openLife({
+    place,
+    detached,
+    killNow: () => child?.signal('SIGKILL'),
     // Data that is kept is closed gently; what is in memory has nothing to lose.
-    await child.end(dataDir === undefined ? 0 : 10_000);
-    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-    withdraw();
-  };
-  try {
+    end: async () => await child?.end(dataDir === undefined ? 0 : 10_000),
+  });
+  const failure = (why: string) =>
+    startFailure({
+      server: 'DynamoDB Local',
+      why,
+      logFile,
+      takenPort: /address already in use|failed to bind/i,
+      ports: [port],
+    });
+  await life.begin(async () => {
+    const started = await startChild({
+      program: 'java',
+      // The serial collector and the first compiler only: a third less time to start, and no second process's worth of threads.
+      args: [
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        `-Djava.library.path=${join(jars, 'DynamoDBLocal_lib')}`,
+        '-cp',
+        join(jars, dynamoDbJar),
+        launcher,
+        ...data,
+        '-sharedDb',
+        '-disableTelemetry',
+        '-port',
+        String(port),
+      ],
+      logFile,
+      detached,
+    });
+    child = started;
+    life.note(endpoints, [started.pid]);
     // Its own line in its own log: whoever else answers on the port is not taken for it.
     const listens = await waitUntil(() => {
-      if (child.hasEnded()) throw startFailure(port, logFile, 'its process has ended');
+      if (started.hasEnded()) throw failure('its process has ended');
       return lastLines(logFile, 50).includes('listening on 127.0.0.1');
     }, startTimeoutMs);
-    if (!listens) throw startFailure(port, logFile, `it did not listen within ${startTimeoutMs} ms`);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (detached) {
-    withdraw();
-    record.disown();
-  }
+    if (!listens) throw failure(`it did not listen within ${startTimeoutMs} ms`);
+  });
   const credentials = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
-  return { kind, id: record.id, endpoint, endpoints, credentials, stop, [Symbol.asyncDispose]: stop };
-}
-
-function startFailure(port: number, logFile: string, why: string): ServerError {
-  const log = lastLines(logFile, 12);
-  if (/address already in use|failed to bind/i.test(log)) {
-    const remedy = `Stop what listens on port ${port}, or choose another port.`;
-    return new ServerError('server.port-taken', 'DynamoDB Local found its port taken.', remedy);
-  }
-  const remedy = 'The log above usually names the cause.';
-  return new ServerError('server.start-failed', `DynamoDB Local did not start: ${why}.\n${log}`, remedy);
+  const { id, stop } = life;
+  return { kind, id, endpoint, endpoints, credentials, stop, [Symbol.asyncDispose]: stop };
 }

@@ -1,8 +1,5 @@
 /**
- * One etcd member, for tests that hurt it: stop, kill, freeze, and bring it back on the same ports and data.
- *
- *     running ──stop, SIGKILL──► ended ──restart──► running
- *        └─SIGSTOP─► frozen ─SIGCONT─► running
+ * One etcd member, for tests that hurt it (process/restartable.ts), by another release or with other arguments too.
  *
  * Starting and being healthy are two steps: a member of three is healthy only once a second one runs, so whoever
  * restarts several must start them all before waiting for the first.
@@ -10,10 +7,10 @@
 import type { Agent } from 'node:http';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lastLines, startChild, type Child } from '../process/child.ts';
-import { waitUntil } from '../process/wait-until.ts';
 import { request } from '../net/request.ts';
-import { ServerError } from '../server-error.ts';
+import { startChild } from '../process/child.ts';
+import { restartable, type Restartable } from '../process/restartable.ts';
+import { startFailure } from '../process/start-failure.ts';
 import { dataDirArgument, etcdArguments, etcdEnvironment, type EtcdFlags, type MemberPlan } from './arguments.ts';
 
 export interface RestartOptions {
@@ -26,22 +23,16 @@ export interface RestartOptions {
   readonly waitHealthy?: boolean;
 }
 
-export interface EtcdMember {
+export interface EtcdMember extends Omit<Restartable, 'killNow' | 'restart'> {
   readonly name: string;
   readonly endpoint: string;
-  /** `undefined` while it is ended. A restart gives a new one. */
-  readonly pid: number | undefined;
   readonly dataDir: string;
   /** Output of all its processes so far. */
   readonly logFile: string;
-  /** Ends it as an operator would: SIGTERM, and SIGKILL should it not obey within 10 s. Keeps the data. */
-  stop(): Promise<void>;
-  /** SIGKILL resolves once the process is gone; the other two as soon as they are sent. */
-  kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void>;
   /** Ends it if it runs, then starts it again. @throws {ServerError} `server.start-failed` */
   restart(options?: RestartOptions): Promise<void>;
   /** Resolves once it answers a linearizable read, so with a leader and a quorum. @throws {ServerError} */
-  waitHealthy(timeoutMs?: number): Promise<void>;
+  readonly waitHealthy: Restartable['waitHealthy'];
 }
 
 /** What a member needs to know of its server. */
@@ -56,55 +47,48 @@ export interface MemberContext {
   readonly startTimeoutMs: number;
   programDirectoryOf(version: EtcdFlags['version']): Promise<string>;
   /** Called whenever the set of processes may have changed. */
-  onProcessesChanged(): void;
+  readonly onProcessesChanged: () => void;
 }
 
-/** A member not yet started: `restart()` starts it. `killNow` is for handlers that cannot wait. */
-export function createMember(context: MemberContext): EtcdMember & { killNow(): void } {
-  let child: Child | undefined;
+/** A member not yet started: `restart()` starts it. */
+export function createMember(context: MemberContext): EtcdMember & Pick<Restartable, 'killNow'> {
+  const { plan, cluster, endpoint, logFile, detached, startTimeoutMs, onProcessesChanged } = context;
   let flags = context.flags;
-  const running = (): Child | undefined => (child?.hasEnded() === false ? child : undefined);
-
-  const end = async (graceMs: number): Promise<void> => {
-    await running()?.end(graceMs);
-    context.onProcessesChanged();
-  };
-
+  const own = restartable({
+    startTimeoutMs,
+    onProcessesChanged,
+    isItself: () => isItself(context),
+    health: () => healthOf(context),
+    failure: (why) =>
+      startFailure({
+        server: `etcd ${plan.name}`,
+        why,
+        logFile,
+        takenPort: /address already in use/,
+        ports: [plan.clientPort, plan.peerPort],
+      }),
+  });
   return {
-    name: context.plan.name,
-    endpoint: context.endpoint,
-    dataDir: context.plan.dataDir,
-    logFile: context.logFile,
+    name: plan.name,
+    endpoint,
+    dataDir: plan.dataDir,
+    logFile,
     get pid() {
-      return running()?.pid;
+      return own.pid;
     },
-    stop: () => end(10_000),
-    kill: async (signal) => {
-      if (signal === 'SIGKILL') return await end(0);
-      running()?.signal(signal);
-    },
-    killNow: () => running()?.signal('SIGKILL'),
+    stop: own.stop,
+    kill: own.kill,
+    killNow: own.killNow,
+    waitHealthy: own.waitHealthy,
     async restart({ version = flags.version, enableV2 = flags.enableV2, extraArgs = flags.extraArgs, ...rest } = {}) {
-      await end(10_000);
       flags = { ...flags, version, enableV2, extraArgs };
-      const { plan, cluster, logFile, detached } = context;
-      await mkdir(plan.dataDir, { recursive: true, mode: 0o700 }); // etcd refuses or warns about a wider mode
-      const program = join(await context.programDirectoryOf(version), 'etcd');
-      const environment = etcdEnvironment(process.env, process.arch);
-      child = await startChild({ program, args: etcdArguments(plan, cluster, flags), environment, logFile, detached });
-      context.onProcessesChanged();
-      if (rest.waitHealthy !== false) await this.waitHealthy();
-    },
-    async waitHealthy(timeoutMs = context.startTimeoutMs) {
-      let answer = 'no answer yet';
-      let answersItself = false;
-      const healthy = await waitUntil(async () => {
-        if (running() === undefined) throw startFailure(context, 'its process has ended');
-        answersItself ||= await isItself(context);
-        answer = answersItself ? await healthOf(context) : 'no answer of its own yet';
-        return answer === 'healthy';
-      }, timeoutMs);
-      if (!healthy) throw startFailure(context, `it was not healthy within ${timeoutMs} ms (${answer})`);
+      await own.restart(async () => {
+        await mkdir(plan.dataDir, { recursive: true, mode: 0o700 }); // etcd refuses or warns about a wider mode
+        const program = join(await context.programDirectoryOf(version), 'etcd');
+        const environment = etcdEnvironment(process.env, process.arch);
+        return await startChild({ program, args: etcdArguments(plan, cluster, flags), environment, logFile, detached });
+      });
+      if (rest.waitHealthy !== false) await own.waitHealthy();
     },
   };
 }
@@ -126,14 +110,4 @@ async function healthOf({ endpoint, agent }: MemberContext): Promise<string> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function startFailure({ plan, logFile }: MemberContext, why: string): ServerError {
-  const log = lastLines(logFile, 12);
-  if (log.includes('address already in use')) {
-    const remedy = `Stop what listens on port ${plan.clientPort} or ${plan.peerPort}, or choose another port.`;
-    return new ServerError('server.port-taken', `etcd ${plan.name} found its port taken.`, remedy);
-  }
-  const remedy = 'The log above usually names the cause; check arguments and the data directory.';
-  return new ServerError('server.start-failed', `etcd ${plan.name} did not start: ${why}.\n${log}`, remedy);
 }

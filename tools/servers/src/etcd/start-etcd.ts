@@ -8,17 +8,12 @@
  * Each server lives in a temporary directory of its own, removed on stop, on the end of this process, or by the sweep of
  * a later one. A data directory that the caller names is used as it is, ended gently and kept.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { requireServer } from '../availability.ts';
 import { writeCertificates, type CertificateFiles, type CertificateOptions } from '../net/certificates.ts';
 import { clientAgent, type ClientTlsFiles } from '../net/request.ts';
-import { onProcessEnd } from '../process/exit-cleanup.ts';
 import { freePorts } from '../process/free-ports.ts';
-import { openRecord, sweepLeftovers } from '../process/run-records.ts';
-import { ServerError } from '../server-error.ts';
+import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
 import { endpointOf, type EtcdFlags, type MemberPlan } from './arguments.ts';
 import { createMember, type EtcdMember } from './member.ts';
 import type { EtcdKind, EtcdVersion } from './releases.ts';
@@ -74,27 +69,17 @@ export interface EtcdServer {
 export async function startEtcd(options: EtcdOptions): Promise<EtcdServer> {
   const kind = `etcd-${options.version}` as const;
   const { programDirectory } = await requireServer(kind);
-  await sweepLeftovers();
-  for (let attempt = 1; ; attempt += 1) {
-    const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
-    try {
-      return await startOnce(kind, programDirectory, directory, options);
-    } catch (error) {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-      const taken = error instanceof ServerError && error.code === 'server.port-taken';
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
-    }
-  }
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(kind, programDirectory, place, options));
 }
 
 async function startOnce(
   kind: EtcdKind,
   programDirectory: string,
-  directory: string,
+  place: OwnPlace,
   options: EtcdOptions,
 ): Promise<EtcdServer> {
+  const { directory } = place;
   const { version, detached = false, startTimeoutMs = 30_000 } = options;
-  const record = openRecord(kind, directory);
   const plans = await planMembers(options, directory);
   const tls = await prepareTls(options, directory);
   const clientTls = tls && clientFiles(tls);
@@ -107,10 +92,23 @@ async function startOnce(
     extraArgs: options.extraArgs ?? [],
   };
   const endpoints = plans.map((plan) => endpointOf(plan, flags));
-  let stopped = false;
-  const onProcessesChanged = (): void => {
-    if (!stopped) record.write({ endpoints, pids: members.flatMap(({ pid }) => pid ?? []) });
-  };
+  const life = openLife({
+    place,
+    detached,
+    killNow: () => members.forEach((member) => member.killNow()),
+    async end() {
+      // Nobody will look at a temporary directory again, so there a gentle end would only cost time.
+      await Promise.all(
+        members.map((member) => (options.dataDir === undefined ? member.kill('SIGKILL') : member.stop())),
+      );
+      agent.destroy();
+    },
+  });
+  const onProcessesChanged = (): void =>
+    life.note(
+      endpoints,
+      members.flatMap(({ pid }) => pid ?? []),
+    );
   const programDirectoryOf = async (wanted: EtcdVersion): Promise<string> =>
     wanted === version ? programDirectory : (await requireServer(`etcd-${wanted}`)).programDirectory;
   const members: readonly ReturnType<typeof createMember>[] = plans.map((plan, index) =>
@@ -127,42 +125,16 @@ async function startOnce(
       onProcessesChanged,
     }),
   );
-  const withdraw = onProcessEnd(() => {
-    for (const member of members) member.killNow();
-    // A process that still writes for a moment can make this throw. Then the record stays, and a later sweep takes both.
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-  });
-
   const waitHealthy = async (timeoutMs?: number): Promise<void> => {
     await Promise.all(members.map((member) => member.waitHealthy(timeoutMs)));
   };
-  const stop = async (): Promise<void> => {
-    stopped = true;
-    // Nobody will look at a temporary directory again, so there a gentle end would only cost time.
-    await Promise.all(
-      members.map((member) => (options.dataDir === undefined ? member.kill('SIGKILL') : member.stop())),
-    );
-    agent.destroy();
-    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-    withdraw();
-  };
-
-  try {
+  await life.begin(async () => {
     await Promise.all(members.map((member) => member.restart({ waitHealthy: false })));
     await waitHealthy();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (detached) {
-    withdraw();
-    record.disown();
-    agent.destroy(); // an idle connection would keep this process from ending
-  }
-  const about = { kind, version, id: record.id, endpoints, members, programDirectory, tls: tls?.files, clientTls };
-  return { ...about, waitHealthy, stop, [Symbol.asyncDispose]: stop };
+  });
+  if (detached) agent.destroy(); // an idle connection would keep this process from ending
+  const about = { kind, version, id: life.id, endpoints, members, programDirectory, tls: tls?.files, clientTls };
+  return { ...about, waitHealthy, stop: life.stop, [Symbol.asyncDispose]: life.stop };
 }
 
 async function planMembers(options: EtcdOptions, directory: string): Promise<readonly MemberPlan[]> {

@@ -8,18 +8,17 @@
  * reloads and is told a process id in tests is what does so in production. Workers of root stay root here, because only
  * root may enter root's temporary directories.
  */
-import { existsSync, rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve as absolutePath } from 'node:path';
 import { requireServer } from '../availability.ts';
-import { lastLines, startChild, type Child } from '../process/child.ts';
-import { onProcessEnd } from '../process/exit-cleanup.ts';
+import { startChild, type Child } from '../process/child.ts';
 import { freePorts } from '../process/free-ports.ts';
-import { openRecord, sweepLeftovers } from '../process/run-records.ts';
+import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
+import { startFailure } from '../process/start-failure.ts';
 import { waitUntil } from '../process/wait-until.ts';
-import { ServerError } from '../server-error.ts';
+import type { ServerError } from '../server-error.ts';
 import type { LoadBalancerKind } from './releases.ts';
 
 /** Where a load balancer lives, for whoever writes its configuration. */
@@ -80,26 +79,16 @@ export async function startHaproxy(options: LoadBalancerOptions): Promise<LoadBa
 
 async function start(kind: LoadBalancerKind, options: LoadBalancerOptions): Promise<LoadBalancer> {
   const { programDirectory } = await requireServer(kind);
-  await sweepLeftovers();
-  for (let attempt = 1; ; attempt += 1) {
-    const temporary = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
-    try {
-      return await startOnce(kind, programDirectory, temporary, options);
-    } catch (error) {
-      await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
-      const taken = error instanceof ServerError && error.code === 'server.port-taken';
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
-    }
-  }
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(kind, programDirectory, place, options));
 }
 
 async function startOnce(
   kind: LoadBalancerKind,
   programs: string,
-  temporary: string,
+  own: OwnPlace,
   options: LoadBalancerOptions,
 ): Promise<LoadBalancer> {
-  const directory = options.dataDir === undefined ? temporary : absolutePath(options.dataDir);
+  const directory = options.dataDir === undefined ? own.directory : absolutePath(options.dataDir);
   const { detached = false, startTimeoutMs = 20_000 } = options;
   const free = await freePorts(options.ports ?? 1);
   const ports = options.port === undefined ? free : [options.port, ...free.slice(1)];
@@ -110,34 +99,25 @@ async function startOnce(
   const command = join(directory, kind === 'nginx-1.22' ? 'nginx' : 'haproxy');
   await writeFile(command, wrapper(programs, layout), { mode: 0o755 });
   const logFile = join(directory, 'server.log');
-  const record = openRecord(kind, temporary);
-  const child = await startChild({ program: command, args: layout.arguments, logFile, detached });
   const endpoints = ports.map((port) => `http://127.0.0.1:${port}`);
-  record.write({ endpoints, pids: [child.pid] });
-  const withdraw = onProcessEnd(() => {
-    child.signal('SIGTERM'); // SIGKILL would leave the workers, whose parent is the master and not this process
-    rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
+  let child: Child | undefined;
+  const life = openLife({
+    place: own,
+    detached,
+    killNow: () => child?.signal('SIGTERM'), // SIGKILL would leave the workers, whose parent is the master and not this process
+    end: async () => await child?.end(10_000),
   });
-  const stop = async (): Promise<void> => {
-    await child.end(10_000);
-    await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-    withdraw();
-  };
-  try {
+  let pid = 0;
+  await life.begin(async () => {
+    child = await startChild({ program: command, args: layout.arguments, logFile, detached });
+    pid = child.pid;
+    life.note(endpoints, [pid]);
     await untilListening(child, ports, logFile, startTimeoutMs);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (detached) {
-    withdraw();
-    record.disown();
-  }
+  });
+  const { id, stop } = life;
   const { pidFile, configFile } = layout;
   const files = { command, configFile, pidFile, logFile };
-  return { kind, id: record.id, ...place, ...files, endpoints, pid: child.pid, stop, [Symbol.asyncDispose]: stop };
+  return { kind, id, ...place, ...files, endpoints, pid, stop, [Symbol.asyncDispose]: stop };
 }
 
 interface Layout {
@@ -216,11 +196,11 @@ async function untilListening(
   timeoutMs: number,
 ): Promise<void> {
   const listening = await waitUntil(async () => {
-    if (child.hasEnded()) throw startFailure(logFile, 'its process has ended');
+    if (child.hasEnded()) throw failure(logFile, 'its process has ended');
     return (await Promise.all(ports.map(accepts))).every(Boolean);
   }, timeoutMs);
-  if (!listening) throw startFailure(logFile, `it did not listen within ${timeoutMs} ms`);
-  if (child.hasEnded()) throw startFailure(logFile, 'its process has ended');
+  if (!listening) throw failure(logFile, `it did not listen within ${timeoutMs} ms`);
+  if (child.hasEnded()) throw failure(logFile, 'its process has ended');
 }
 
 function accepts(port: number): Promise<boolean> {
@@ -231,15 +211,11 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-function startFailure(logFile: string, why: string): ServerError {
-  const log = lastLines(logFile, 12);
-  if (/address already in use|cannot bind socket/i.test(log)) {
-    const remedy = 'Stop what listens on its port, or choose another port.';
-    return new ServerError('server.port-taken', 'The load balancer found a port taken.', remedy);
-  }
-  return new ServerError(
-    'server.start-failed',
-    `The load balancer did not start: ${why}.\n${log}`,
-    'See the log above.',
-  );
+function failure(logFile: string, why: string): ServerError {
+  return startFailure({
+    server: 'The load balancer',
+    why,
+    logFile,
+    takenPort: /address already in use|cannot bind socket/i,
+  });
 }

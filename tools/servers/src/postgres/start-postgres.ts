@@ -7,19 +7,16 @@
  * disk: fsync is off, which only a crash of the machine could tell. Autovacuum is off too: it takes transaction numbers at
  * moments that no test can foresee.
  */
-import { rmSync } from 'node:fs';
-import { chmod, chown, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, chown, copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireServer } from '../availability.ts';
 import { writeCertificates, type CertificateFiles, type CertificateOptions } from '../net/certificates.ts';
 import { lastLines, startChild, type Child } from '../process/child.ts';
-import { onProcessEnd } from '../process/exit-cleanup.ts';
 import { freePorts } from '../process/free-ports.ts';
-import { openRecord, sweepLeftovers } from '../process/run-records.ts';
+import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
+import { startFailure } from '../process/start-failure.ts';
 import { waitUntil } from '../process/wait-until.ts';
-import { ServerError } from '../server-error.ts';
 import { ownDirectory, preparePrograms, runProgram, type Programs } from './programs.ts';
 import { account, clientEnvironment, runPsql } from './psql.ts';
 import type { PostgresKind } from './release.ts';
@@ -82,29 +79,15 @@ const orphansEndMs = 60_000;
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const { programDirectory } = await requireServer(kind);
-  await sweepLeftovers();
-  for (let attempt = 1; ; attempt += 1) {
-    const directory = await mkdtemp(join(tmpdir(), `keyferry-${kind}-`));
-    try {
-      return await startOnce(programDirectory, directory, options);
-    } catch (error) {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-      const taken = error instanceof ServerError && error.code === 'server.port-taken';
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
-    }
-  }
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(programDirectory, place, options));
 }
 
-async function startOnce(
-  programDirectory: string,
-  directory: string,
-  options: PostgresOptions,
-): Promise<PostgresServer> {
+async function startOnce(programDirectory: string, place: OwnPlace, options: PostgresOptions): Promise<PostgresServer> {
+  const { directory } = place;
   const { detached = false, startTimeoutMs = 60_000 } = options;
   const port = options.port ?? (await freePorts(1))[0] ?? 0;
   const dataDir = options.dataDir === undefined ? join(directory, 'data') : resolve(options.dataDir);
   const logFile = join(directory, 'server.log');
-  const record = openRecord(kind, directory);
   const programs = await preparePrograms(programDirectory, directory);
   const tls = options.tls === undefined || options.tls === false ? undefined : await prepareTls(options.tls, directory);
   await ensureCluster(programs, directory, dataDir);
@@ -118,6 +101,24 @@ async function startOnce(
   const end = async (graceMs: number): Promise<void> => {
     await running()?.end(graceMs);
   };
+  const life = openLife({
+    place,
+    detached,
+    killNow: () => child?.signal('SIGKILL'),
+    async end() {
+      // SIGINT is PostgreSQL's "fast": it lets nobody finish, and leaves data that is whole. Others have nothing to lose.
+      if (options.dataDir !== undefined) running()?.signal('SIGINT');
+      await end(options.dataDir === undefined ? 0 : 10_000);
+    },
+  });
+  const failure = (why: string) =>
+    startFailure({
+      server: 'PostgreSQL',
+      why,
+      logFile,
+      takenPort: /address already in use|could not bind/i,
+      ports: [port],
+    });
   const answers = async (): Promise<boolean> => {
     const args = ['-q', '-h', '127.0.0.1', '-p', String(port), '-t', '1'];
     return await runProgram(programs, 'pg_isready', args).then(
@@ -140,41 +141,19 @@ async function startOnce(
       user: programs.user,
     });
     child = started;
-    record.write({ endpoints, pids: [started.pid] });
+    life.note(endpoints, [started.pid]);
     const healthy = await waitUntil(async () => {
-      if (started.hasEnded()) throw startFailure(port, logFile, 'its process has ended');
+      if (started.hasEnded()) throw failure('its process has ended');
       // Its own line in its own log first: whoever else answers on the port is not taken for it.
       const said = (await readFile(logFile, 'utf8')).slice(from);
       return said.includes('ready to accept connections') && (await answers());
     }, startTimeoutMs);
-    if (!healthy) throw startFailure(port, logFile, `it did not answer within ${startTimeoutMs} ms`);
+    if (!healthy) throw failure(`it did not answer within ${startTimeoutMs} ms`);
   };
-  const withdraw = onProcessEnd(() => {
-    child?.signal('SIGKILL');
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-    record.remove();
-  });
-  const stop = async (): Promise<void> => {
-    // SIGINT is PostgreSQL's "fast": it lets nobody finish, and leaves data that is whole. Others have nothing to lose.
-    if (options.dataDir !== undefined) running()?.signal('SIGINT');
-    await end(options.dataDir === undefined ? 0 : 10_000);
-    await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
-    record.remove();
-    withdraw();
-  };
-  try {
-    await start();
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (detached) {
-    withdraw();
-    record.disown();
-  }
+  await life.begin(start);
   return {
     kind,
-    id: record.id,
+    id: life.id,
     host: '127.0.0.1',
     port,
     endpoints,
@@ -191,8 +170,8 @@ async function startOnce(
       await end(10_000);
       await startAgain(start, logFile);
     },
-    stop,
-    [Symbol.asyncDispose]: stop,
+    stop: life.stop,
+    [Symbol.asyncDispose]: life.stop,
   };
 }
 
@@ -278,14 +257,4 @@ async function installCertificates(
     ssl_cert_file: await install(serverCertFile, 'server.pem'),
     ssl_key_file: await install(serverKeyFile, 'server.key'),
   };
-}
-
-function startFailure(port: number, logFile: string, why: string): ServerError {
-  const log = lastLines(logFile, 12);
-  if (/address already in use|could not bind/i.test(log)) {
-    const remedy = `Stop what listens on port ${port}, or choose another port.`;
-    return new ServerError('server.port-taken', 'PostgreSQL found its port taken.', remedy);
-  }
-  const remedy = 'The log above usually names the cause.';
-  return new ServerError('server.start-failed', `PostgreSQL did not start: ${why}.\n${log}`, remedy);
 }

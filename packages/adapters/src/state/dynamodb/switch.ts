@@ -12,21 +12,16 @@
  * `Query` on that partition alone (`dynamodb:LeadingKeys`).
  */
 import { randomUUID } from 'node:crypto';
-import {
-  plainSwitchIsOver,
-  plainSwitchText,
-  type PlainSwitch,
-  type PrimarySwitch,
-  type Switch,
-  type SwitchVersion,
-} from '@keyferry/core';
+import { type PlainSwitch, type PrimarySwitch, type Switch, type SwitchVersion } from '@keyferry/core';
 import {
   CellPrimarySwitch,
   CellSwitch,
   instancesFolder,
+  plainSwitchOf,
   type Cell,
   type Cells,
   type CellWrite,
+  type PlainCells,
 } from '../../switch/cells.ts';
 import { Connection, type Condition, type ConnectionOptions, type Item } from './connection.ts';
 
@@ -46,13 +41,7 @@ export function openDynamoDbPrimarySwitch(options: DynamoDbSwitchOptions): Prima
 }
 
 export function openDynamoDbPlainSwitch(options: DynamoDbSwitchOptions): PlainSwitch {
-  const cells = new DynamoDbCells(options);
-  return {
-    where: cells.where,
-    isOver: async () => plainSwitchIsOver((await cells.read(plainName))?.value ?? null),
-    write: (isOver) => cells.put(plainName, plainSwitchText(isOver)),
-    close: () => cells.close(),
-  };
+  return plainSwitchOf(new DynamoDbCells(options), plainName);
 }
 
 const plainName = 'plain';
@@ -62,7 +51,7 @@ const isAbsent: Condition = {
   ExpressionAttributeNames: { '#pk': 'pk' },
 };
 
-class DynamoDbCells implements Cells {
+class DynamoDbCells implements Cells, PlainCells {
   readonly where: string;
   private readonly connection: Connection;
   private readonly pk: string;
@@ -90,7 +79,6 @@ class DynamoDbCells implements Cells {
     return { kind: 'written', version: randomUUID() as SwitchVersion };
   }
 
-  /** Whatever is there. */
   async put(name: string, text: string): Promise<void> {
     await this.connection.write({ put: this.itemOf(name, text, randomUUID() as SwitchVersion) });
   }

@@ -10,7 +10,7 @@ function page(kind: 'etcd-v2-datadir' | 'etcd-v3'): string {
   const { description } = adapterKinds[kind];
   return describedAdapterView.human(
     { kind, description, facts },
-    { palette: plainPalette, nowMs: 0, configFlag: null },
+    { palette: plainPalette, nowMs: 0, configFlag: null, holderIsGone: () => false },
   );
 }
 

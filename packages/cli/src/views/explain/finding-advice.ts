@@ -19,7 +19,7 @@ export const findingAdvice: Partial<Readonly<Record<FindingCode, { readonly why:
   },
   'conflict.found': {
     why: 'a newer or foreign value is never overwritten silently',
-    fix: 'settle them by hand, or decide for all of them in the migration:   onConflict: keep-target',
+    fix: 'settle them by hand, or decide for all of them in the migration:   onConflict: keep-target, or overwrite',
   },
   'conflict.kept': {
     why: 'readers of the target will see these values and not those of the source; verify admits these differences only',

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { plainPalette as palette } from '../../terminal/palette.ts';
 import { archiveView } from './archive.ts';
 
-const context = { palette, nowMs: 0, configFlag: null };
+const context = { palette, nowMs: 0, configFlag: null, holderIsGone: () => false };
 
 function report(...codes: readonly FindingCode[]): ArchiveReport {
   const counts = { archived: 4, kept: 3, byIdOnly: 0, uncertain: 0, lost: 1 };

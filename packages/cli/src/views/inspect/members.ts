@@ -22,6 +22,8 @@ function jsonBody(compared: readonly ComparedMember[]) {
     trouble: membersTrouble(verdict, members),
     /** Of the cluster, as the furthest of them knows it. */
     membersKnown: known,
+    /** Of these, how many were looked at; several copies of one count once. */
+    membersSeen: seen,
     isMajority: seen * 2 > known,
     members: members.map(({ raftIndex, raftTerm, content, ...member }) => ({
       ...member,
@@ -36,9 +38,22 @@ function jsonBody(compared: readonly ComparedMember[]) {
 /** The furthest; of several the first, and rather one without anything that is not committed. */
 function summaryOf(members: Members) {
   let [use] = members;
-  for (const member of members) if (member.raftIndex > use.raftIndex) use = member;
+  for (const member of members) {
+    const isFurther = member.raftIndex > use.raftIndex;
+    if (isFurther || (member.raftIndex === use.raftIndex && use.uncommitted > 0 && member.uncommitted === 0))
+      use = member;
+  }
   const seen = new Set(members.map(({ memberId, member }) => memberId ?? member)).size;
   return { use, seen, known: use.members };
+}
+
+/** Members of which more than one copy was looked at. */
+function copiesOfOne(members: Members): readonly (readonly [string, readonly string[]])[] {
+  const places = new Map<string, string[]>();
+  for (const { memberId, member } of members) {
+    if (memberId !== null) places.set(memberId, [...(places.get(memberId) ?? []), member]);
+  }
+  return [...places].filter(([, each]) => each.length > 1);
 }
 
 const storeText = (member: string): string =>
@@ -68,6 +83,7 @@ function membersHuman(compared: readonly ComparedMember[], { palette }: ViewCont
     ...(trouble === null
       ? [`${palette.good('They agree')}: equal up to the last entry that all of them have`]
       : [`${palette.bad('They do not agree')}: ${trouble.detail}`, `  fix  ${trouble.fix}`]),
+    ...copiesOfOne(members).map(([id, places]) => `${places.join(' and ')} are of one member, ${id}: counted as one`),
     ...(seen * 2 > known
       ? []
       : [`Looked at ${seen} of ${known} members: what was acknowledged is sure to be on ${Math.floor(known / 2) + 1}`]),

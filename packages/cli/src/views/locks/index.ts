@@ -37,11 +37,13 @@ export const brokenLockView: View<BrokenLock> = {
     envelope('keyferry.lock-broken', warnings, { migration, reason, ...lockJson(lock) }),
 };
 
-function lockHuman({ migration, lock }: MigrationLock, { palette, nowMs }: ViewContext): string {
+function lockHuman({ migration, lock }: MigrationLock, context: ViewContext): string {
+  const { palette, nowMs } = context;
   const beat = durationText(Math.max(0, nowMs - lock.heartbeatAtMs));
-  const lease = lockIsHeld(lock, nowMs) ? 'held' : 'its lease has ended';
+  const gone = context.holderIsGone(lock.holder);
+  const hold = gone ? 'its process has ended' : lockIsHeld(lock, nowMs) ? 'held' : 'its lease has ended';
   return [
-    `${palette.strong(lock.lock)}   ${migration}   ${lease}`,
+    `${palette.strong(lock.lock)}   ${migration}   ${hold}`,
     ...columns(
       [
         ['  holder', holderForPeople(lock.holder)],

@@ -12,7 +12,7 @@ import { planView } from './index.ts';
 import { planMarkdown } from './markdown.ts';
 import type { PlanResult } from './result.ts';
 
-const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null, holderIsGone: () => false };
 const made: PlanResult = { plan: samplePlan, file: 'config.kfplan', occasion: 'made' };
 const lastLine = (result: PlanResult, at = context): string =>
   planView.human(result, at).trimEnd().split('\n').at(-1) ?? '';

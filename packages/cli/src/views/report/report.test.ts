@@ -15,7 +15,7 @@ import { reportView } from './index.ts';
 import { reportMarkdown } from './markdown.ts';
 import { markup, Markup } from './markup.ts';
 
-const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null, holderIsGone: () => false };
 const empty = {
   ...reported,
   status: { ...reported.status, counts: null, plan: null },

@@ -40,9 +40,13 @@ function ledBackJson({ heldMs, compared, strays }: NonNullable<ReplicateRollback
 }
 
 /** Shown before the question. */
-export function rollbackIntent({ migration, phase, counts, unrestorable }: Status, palette: Palette): string {
-  const written = counts === null ? 'what it created' : `the ${counted(counts.written, 'key')} that it created`;
-  const restorable = counts === null ? 0 : Math.max(0, counts.overwritten + counts.deleted - unrestorable);
+export function rollbackIntent({ migration, phase, state, counts, unrestorable }: Status, palette: Palette): string {
+  const { before = null, attempts = [] } = state?.wrote ?? {};
+  const isKnown = counts !== null && before !== null;
+  const written = isKnown ? `the ${counted(before + counts.written, 'key')} that it created` : 'what it created';
+  const changed = counts === null ? 0 : Math.max(0, counts.overwritten + counts.deleted - unrestorable);
+  // Of earlier attempts only their images are known, which nobody counted.
+  const restorable = attempts.length > 1 ? 'the records' : counted(changed, 'record');
   return [
     `${palette.strong(`Roll back ${migration}`)}   ${phase}`,
     ...(phase === 'cut-over' || phase === 'turning-back'
@@ -51,8 +55,8 @@ export function rollbackIntent({ migration, phase, counts, unrestorable }: Statu
         ]
       : []),
     `  removes from the target ${written}, if nobody changed them since; everything else stays`,
-    ...(restorable > 0
-      ? [`  puts back ${counted(restorable, 'record')} that it overwrote or deleted, if nobody changed them since`]
+    ...(changed > 0 || attempts.length > 1
+      ? [`  puts back ${restorable} that it overwrote or deleted, if nobody changed them since`]
       : []),
     ...(unrestorable > 0 ? [`  ${palette.bad(unrestorableText(unrestorable))}`] : []),
     '',

@@ -26,7 +26,7 @@ import { runsView, standingSuffix } from './list.ts';
 import { retryView } from './retry.ts';
 import { runView } from './show.ts';
 
-const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null, holderIsGone: () => false };
 const note = { by: 'ada@one', atMs: nowMs - 60_000 };
 const paused: RunControl = { ...noControl, paused: note };
 const throttled: RunControl = { ...noControl, throttle: { ...note, ratePerSecond: 500, targetP99Ms: null } };

@@ -6,13 +6,13 @@
  */
 import { instantText, scannedOf, standingOf, type DeadLetter } from '@keyferry/core';
 import type { ChunkDetail, RunDetail } from '@keyferry/engine';
-import { holderForPeople } from '../../lock-holder.ts';
 import type { Palette } from '../../terminal/palette.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
+import { heldText } from '../layout/holder.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
 import { limiterText, perSecondText } from '../layout/limits.ts';
-import { counted, countText, durationText, instantForPeople, rateText } from '../layout/numbers.ts';
+import { counted, countText, instantForPeople, rateText } from '../layout/numbers.ts';
 import { envelope, type View, type ViewContext } from '../view.ts';
 import { controlFacts } from './control.ts';
 import { chunksText, progressText, runJson, standingSuffix, startedText } from './list.ts';
@@ -48,7 +48,7 @@ function runHuman({ run, withDeadLetters, isSensitive }: ShownRun, context: View
     facts.push(['run', `${state.run}, attempt ${state.attempt} of plan ${state.plan}, ${startedText(run)}`]);
   }
   if (running && lock !== null) {
-    facts.push(['holder', `${holderForPeople(lock.holder)}, last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`]);
+    facts.push(['holder', heldText(lock, context)]);
   }
   if (counts !== null) {
     facts.push(['progress', `${progressText(run)}, ${chunksText(run)}`]);

@@ -18,7 +18,7 @@ import { dossierView } from './show.ts';
 import { exportedView } from './transfer.ts';
 import { upgradedView } from './upgrade.ts';
 
-const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null };
+const context: ViewContext = { palette: plainPalette, nowMs, configFlag: null, holderIsGone: () => false };
 const { migration } = reported.status;
 const state = reported.status.state as NonNullable<typeof reported.status.state>;
 const digest = { count: 12_311, sum: '4be1c07a5d2f4be1c07a5d2f4be1c07a' };

@@ -13,6 +13,7 @@ import { holderForPeople } from '../../lock-holder.ts';
 import { markerLines } from '../finalize/index.ts';
 import { columns } from '../layout/columns.ts';
 import { stepLines } from '../layout/commands.ts';
+import { heldText } from '../layout/holder.ts';
 import { keyText, textForDisplay } from '../layout/keys.ts';
 import { withheld } from '../runs/show.ts';
 import { controlFacts, controlJson } from '../runs/control.ts';
@@ -103,8 +104,8 @@ export function statusFacts(status: ShownFacts, context: ViewContext): readonly 
     const { removed, changed, restored, notRestored, expired } = state.rolledBack;
     const back =
       restored + expired > 0 ? `, ${countText(restored)} put back, ${countText(expired)} past their time` : '';
-    const left = countText(changed + notRestored);
-    facts.push(['rollback', `${countText(removed)} removed${back}, ${left} changed meanwhile and left`]);
+    const left = countText(state.rolledBack.left ?? changed + notRestored);
+    facts.push(['rollback', `${countText(removed)} removed${back}, ${left} left: changed since, or expired`]);
   }
   if (status.unrestorable > 0) facts.push(['undo', palette.bad(unrestorableText(status.unrestorable))]);
   facts.push(...status.tails.flatMap((tail) => tailFacts(tail, context.nowMs, palette)));
@@ -116,11 +117,7 @@ export function statusFacts(status: ShownFacts, context: ViewContext): readonly 
   if (status.cutover !== null) facts.push(['cutover', cutoverText(status.cutover)]);
   facts.push(...controlFacts(control));
   if (lock !== null) {
-    const beat = `last heartbeat ${durationText(lock.heartbeatAgoMs)} ago`;
-    facts.push([
-      'lock',
-      `${lock.lock} of ${holderForPeople(lock.holder)}, ${beat}${lock.held ? '' : '; its lease has ended'}`,
-    ]);
+    facts.push(['lock', `${lock.lock} of ${heldText(lock, context)}`]);
   }
   return facts;
 }
