@@ -35,8 +35,8 @@ export const storeCodes = {
   }),
   'store.auth-failed': entry<StoreDetails>({
     retry: 'never',
-    summary: 'store {store} refused the user or password: {detail}',
-    remedy: "correct the store's auth in the configuration",
+    summary: 'store {store} refused the user, password or token: {detail}',
+    remedy: "correct the store's auth, or its token, in the configuration",
   }),
   'store.permission-denied': entry<StoreDetails>({
     retry: 'never',

@@ -37,6 +37,10 @@ describe('consulConfig', () => {
     });
   });
 
+  it('keeps a server that was killed among the voters, for tests that kill one after another', () => {
+    expect(consulConfig(first, plain)).toMatchObject({ autopilot: { cleanup_dead_servers: false } });
+  });
+
   it('lets further configuration win', () => {
     expect(consulConfig(first, { ...plain, extraConfig: { limits: { kv_max_value_size: 1 } } })).toMatchObject({
       limits: { kv_max_value_size: 1 },

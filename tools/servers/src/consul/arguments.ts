@@ -61,6 +61,8 @@ export function consulConfig(server: ServerPlan, { version, tls, managementToken
     leave_on_terminate: false,
     retry_interval: '1s',
     performance: { raft_multiplier: 1 },
+    // One that was dead for some seconds would be voted out, and be no voter for ten more: the next loss would end the quorum.
+    autopilot: { cleanup_dead_servers: false },
     ...(tls === undefined
       ? {}
       : {
