@@ -3,12 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  balancerFields,
   startApicurio,
-  startHaproxy,
-  startNginx,
+  startRegistryBalancers,
   type ApicurioServer,
   type LoadBalancer,
-  type LoadBalancerPlace,
 } from '@keyferry/servers';
 import { runNode, type NodeRun } from '../measure/run-node.ts';
 import { keyferryProgram } from './migration.ts';
@@ -43,10 +42,8 @@ export class RegistryMigration {
 
   static async create(old: ApicurioServer, { bulk, confirm }: RegistryMigrationOptions): Promise<RegistryMigration> {
     const fresh = await startFresh();
-    const two = new URL(old.endpoint).host;
-    const v3 = { servers: [new URL(fresh.endpoint).host] };
-    const haproxy = await startHaproxy({ files: (place) => ({ 'haproxy.cfg': haproxyConfig(place, two) }) });
-    const nginx = await startNginx({ files: (place) => ({ 'conf.d/registry.conf': nginxSite(place, two) }) });
+    const { nginx, haproxy } = await startRegistryBalancers(old.endpoint);
+    const balancers = balancerFields({ nginx, haproxy }, fresh.endpoint);
     const folder = await mkdtemp(join(tmpdir(), 'keyferry-bench-'));
     const config = {
       version: 1,
@@ -54,32 +51,7 @@ export class RegistryMigration {
         old: { kind: 'apicurio-2', endpoints: [old.endpoint] },
         fresh: { kind: 'apicurio-3', endpoints: [fresh.endpoint] },
       },
-      balancers: {
-        edge: {
-          kind: 'haproxy',
-          url: haproxy.endpoints[0],
-          program: haproxy.command,
-          reload: `kill -USR2 ${haproxy.pid}`,
-          configFile: haproxy.configFile,
-          directory: join(haproxy.configDirectory, 'keyferry'),
-          pidFile: haproxy.pidFile,
-          socket: join(haproxy.configDirectory, 'admin.sock'),
-          v2: 'apicurio',
-          v3,
-        },
-        inside: {
-          kind: 'nginx',
-          url: nginx.endpoints[0],
-          program: nginx.command,
-          reload: `${nginx.command} -s reload`,
-          configFile: nginx.configFile,
-          files: [join(nginx.configDirectory, 'conf.d/registry.conf')],
-          directory: join(nginx.configDirectory, 'keyferry'),
-          pidFile: nginx.pidFile,
-          v2: 'apicurio',
-          v3,
-        },
-      },
+      balancers: { edge: balancers.haproxy, inside: balancers.nginx },
       migrations: {
         bench: {
           strategy: 'parallel',
@@ -136,35 +108,3 @@ const confirmation = (phase: string | undefined): readonly string[] =>
 
 export const startFresh = (): Promise<ApicurioServer> =>
   startApicurio({ version: '3.3', properties: { 'apicurio.import.zip.max-entry-count': '400000' } });
-
-function haproxyConfig({ ports, configDirectory }: LoadBalancerPlace, two: string): string {
-  return `global
-    stats socket ${join(configDirectory, 'admin.sock')} mode 600 level admin expose-fd listeners
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 30s
-    timeout server 600s
-frontend web
-    bind 127.0.0.1:${ports[0]}
-    default_backend apicurio
-backend apicurio
-    server a ${two} maxconn 200
-`;
-}
-
-function nginxSite({ ports }: LoadBalancerPlace, two: string): string {
-  return `upstream apicurio {
-    server ${two} max_fails=0;
-    keepalive 8;
-}
-server {
-    listen 127.0.0.1:${ports[0]};
-    location / {
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_pass http://apicurio;
-    }
-}
-`;
-}

@@ -24,8 +24,9 @@ import {
   type StopSignal,
 } from '@keyferry/core';
 import { nearest } from './config/nearest.ts';
-import { parallelDigest, type RegistryConfig } from './config/parallel-config.ts';
+import { parallelDigest, programBeside, type RegistryConfig } from './config/parallel-config.ts';
 import type { Redactor } from './config/redactor.ts';
+import type { LoadBalancerConfig } from './load-balancer/balancer-config.ts';
 import type { ResolvedConfig } from './config/resolved-config.ts';
 import { readAuth, readSecret, readTls, type SecretContext } from './config/secrets.ts';
 import { keyferryVersion } from './environment/keyferry-version.ts';
@@ -75,9 +76,7 @@ export function parallelSettings(config: ResolvedConfig, migration: string): Par
       gapMaxMs: soak.gapMaxMs,
     },
     soakEveryMs: soak.everyMs,
-    // As in a shell: a name without a slash is looked for, a path is relative to the file.
-    smokeCommand:
-      program === undefined ? null : [program.includes('/') ? resolve(config.directory, program) : program, ...rest],
+    smokeCommand: program === undefined ? null : [programBeside(config.directory, program), ...rest],
     planMaxAgeMs,
   };
 }
@@ -145,8 +144,31 @@ export async function wireBalancers(config: ResolvedConfig, migration: string): 
     const found = config.balancers[name];
     invariant(found !== undefined, `a checked configuration has no load balancer ${name}`);
     const { ca, ...balancer } = found;
-    return openLoadBalancer(name, { ...balancer, caFile: ca === null ? null : resolve(config.directory, ca) });
+    const { directory } = config;
+    const caFile = ca === null ? null : resolve(directory, ca);
+    return openLoadBalancer(name, { ...onThisMachine(balancer, directory), caFile });
   });
+}
+
+/**
+ * Paths go into the balancer's own configuration, and it has another working directory than this process. Those of another machine
+ * are as they are written.
+ */
+function onThisMachine<T extends Omit<LoadBalancerConfig, 'caFile'>>(balancer: T, directory: string): T {
+  if (balancer.access !== null) return balancer;
+  const { socket, program } = balancer;
+  const here = (path: string): string => resolve(directory, path);
+  return {
+    ...balancer,
+    program: programBeside(directory, program),
+    configFile: here(balancer.configFile),
+    files: balancer.files.map(here),
+    directory: here(balancer.directory),
+    pidFile: here(balancer.pidFile),
+    socket: socket?.includes('/') === true ? here(socket) : socket,
+    accessLogs: balancer.accessLogs.map(here),
+    workingDirectory: directory,
+  };
 }
 
 async function connection(name: string, config: ResolvedConfig, context: SecretContext) {

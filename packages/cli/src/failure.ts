@@ -11,6 +11,7 @@ import type { CommandRun } from './command-run.ts';
 import { hasFlag, stderrPalette, wantsJson } from './early-flags.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import { isPromptEnd } from './prompt-end.ts';
+import { usageError } from './usage-error.ts';
 import { Output } from './terminal/output.ts';
 import { errorHuman } from './views/error/human.ts';
 import { errorJson } from './views/error/json.ts';
@@ -22,6 +23,10 @@ export function codedError(error: unknown, migration: string, stopped: string | 
   if (isPromptEnd(error)) {
     return new KeyferryError('run.interrupted', { migration, signal: stopped ?? 'SIGINT' }, { cause: error });
   }
+  // What `help NAME` and `NAME --help` say of a name that is none.
+  const [, unknown] = /^Command (.+) not found\.$/.exec(error instanceof Error ? error.message : '') ?? [];
+  if (unknown !== undefined)
+    return usageError(`keyferry has no command ${unknown}`, 'list them:   keyferry help', error);
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new KeyferryError('internal.invariant', { what }, { cause: error });
 }

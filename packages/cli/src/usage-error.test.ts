@@ -1,6 +1,7 @@
 /** Goal: a wrong call is answered with what is wrong and the near name. Method: the parser's errors by their shape. */
 import { describe, expect, it } from 'vitest';
 import { hasFlag, wantsJson } from './early-flags.ts';
+import { codedError } from './failure.ts';
 import { durationMs } from './flags/duration.ts';
 import commandNotFound, { nearestCommand } from './hooks/command-not-found.ts';
 import { fromParserError, isAboutFlag } from './usage-error.ts';
@@ -55,6 +56,11 @@ describe('a command that is not there', () => {
       oclif: { exit: 64 },
     });
   });
+});
+
+it('help for a command that there is not is a wrong call too', () => {
+  const error = codedError(new Error('Command plann not found.'), 'plann');
+  expect(error).toMatchObject({ code: 'usage.invalid', details: { what: 'keyferry has no command plann' } });
 });
 
 describe('durations', () => {

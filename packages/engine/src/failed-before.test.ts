@@ -6,7 +6,7 @@
 import { keyFromText, type MigrationSpec } from '@keyferry/core';
 import { MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
-import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
+import { bytes, failureOf, Stage, type RunHooks } from '../testing/stage.ts';
 import { assertNotFailedBefore } from './failed-before.ts';
 
 const long = 'x'.repeat(50);
@@ -55,9 +55,16 @@ describe('an apply that ended with dead letters', () => {
       },
     },
     {
-      name: 'another record came',
+      name: 'its record is gone',
       change: (stage) => {
-        stage.fillSource({ late: '1' });
+        stage.source.delete(keyFromText('src/bad'));
+        return {};
+      },
+    },
+    {
+      name: 'somebody changed what the target has at its key',
+      change: (stage) => {
+        stage.target.put(keyFromText('dst/bad'), bytes('theirs'));
         return {};
       },
     },
@@ -76,6 +83,22 @@ describe('an apply that ended with dead letters', () => {
     const stage = await failed();
     expect(await next(stage)).toMatchObject(again);
     expect(await next(stage, change(stage))).toBeNull();
+  });
+
+  it('is answered so too while others write beside its records, and write the same again', async () => {
+    const stage = await failed();
+    stage.fillSource({ late: '1', good: '2' });
+    stage.fillSource({ bad: long });
+    expect(await next(stage)).toMatchObject({ ...again, details: { recordsTotal: 2 } });
+  });
+
+  it('is answered so of a source that does not say which store it is, for as long as its records are there', async () => {
+    const stage = await failed();
+    const nobody = new MemoryStore({ name: 'old', identity: null, sharedWith: stage.source });
+    const ask = () => failureOf(stage.run((engine) => assertNotFailedBefore(engine, stage.spec), { source: nobody }));
+    expect(await ask()).toMatchObject(again);
+    stage.fillSource({ secret: 'short' });
+    expect(await ask()).toBeNull();
   });
 
   it('is applied again behind a retry, whatever came of that, and when all is written nothing is said of it', async () => {

@@ -1,17 +1,26 @@
 /**
- * Whether `apply MIGRATION` would do over again what the apply before it did: with the source, the configuration and keyferry
- * as they were, a plan made now has the very records left to write that the target refused for good, and ends as that
- * one did. Then it is answered at once, by the dead letters that are in the state.
+ * Whether `apply MIGRATION` would end as the apply before it did: with records that the target refuses for good. Then it is
+ * answered at once, by the dead letters that are in the state.
+ *
+ *     configuration, rules, keyferry   as they were
+ *     source                           has not moved at all, or each of the letters' records is what it was
+ *     target                           holds at each of their keys what it held when it refused them
+ *
+ * So what others write to the source beside them changes nothing: as long as these cannot be written, the migration does not
+ * come to its end. The look at single records also serves sources that do not say who they are, as another store with the
+ * very same records would be refused them too.
  *
  * Only where those records are all that was missing: what else differed, another apply puts right. The way on is
- * `runs retry`, after which the next apply plans anew, as it does after any write to the source. What somebody
- * changed in the target since is `reconcile`'s, unless the target does not know of the attempt any more.
+ * `runs retry`, after which the next apply plans anew. What differs by now besides them is `reconcile`'s, unless the
+ * target does not know of the attempt any more.
  */
 import {
   instantText,
   isKeyferryError,
   KeyferryError,
   keyFromJson,
+  RecordHasher,
+  type DeadLetter,
   type KeyJson,
   type MigrationSpec,
   type MigrationState,
@@ -19,7 +28,9 @@ import {
 } from '@keyferry/core';
 import { summarizeChunks } from './backfill-summary.ts';
 import { openLetters } from './dead-letters.ts';
+import { imageOf } from './image-records.ts';
 import type { Engine } from './migration.ts';
+import { readRecord } from './one-key.ts';
 import { assertPlanFits } from './plan-fits.ts';
 import { withRetry } from './retry.ts';
 import { isWhereItWas } from './staleness.ts';
@@ -37,11 +48,14 @@ export async function assertNotFailedBefore(engine: Engine, spec: MigrationSpec)
   if (state?.phase !== 'applied') return;
   const plan = (await readItem(engine, 'plan', migration, state.plan))?.item ?? null;
   if (plan === null || !(await lacksLettersAlone(engine, state))) return;
-  if (!(await fits(engine, spec, plan)) || !(await isWhereItWas(engine, engine.source, plan.source))) return;
+  if (!(await fits(engine, spec, plan))) return;
   const epoch = await withRetry(engine, 'epoch', () => engine.target.control(migration).readEpoch());
   if (epoch?.attempt !== state.attempt) return; // emptied, or another one's
-  const { records, total } = await lettersOf(engine, spec, state);
-  if (total === 0) return;
+  const sourceStands = await isWhereItWas(engine, engine.source, plan.source);
+  const { records, total, asTheyWere } = await lettersOf(engine, spec, state, (letter) =>
+    isAsItWas(engine, spec, plan, letter, sourceStands),
+  );
+  if (total === 0 || !asTheyWere) return;
   throw new KeyferryError('apply.failed-before', {
     migration,
     plan: plan.plan,
@@ -79,15 +93,42 @@ export interface FailedRecord {
   readonly reason: string | null;
 }
 
-async function lettersOf(engine: Engine, spec: MigrationSpec, { migration, attempt }: MigrationState) {
+async function lettersOf(
+  engine: Engine,
+  spec: MigrationSpec,
+  { migration, attempt }: MigrationState,
+  isStill: (letter: DeadLetter) => Promise<boolean>,
+) {
   const records: FailedRecord[] = [];
   let total = 0;
   for await (const letters of openLetters(engine, attemptScope(migration, attempt))) {
-    total += letters.length;
-    for (const { item } of letters.slice(0, namedMax - records.length)) {
+    for (const { item } of letters) {
+      if (!(await isStill(item))) return { records, total, asTheyWere: false };
+      total += 1;
+      if (records.length === namedMax) continue;
       const { targetKey: key, sensitive = false, reason } = item;
       records.push({ key, reason: sensitive || spec.isSensitive(keyFromJson(key)) ? null : reason });
     }
   }
-  return { records, total };
+  return { records, total, asTheyWere: true };
+}
+
+/** @param sourceStands whether nothing in the source moved at all */
+async function isAsItWas(
+  engine: Engine,
+  spec: MigrationSpec,
+  { salt }: PlanDocument,
+  { sourceKey, targetKey, tried }: DeadLetter,
+  sourceStands: boolean,
+): Promise<boolean> {
+  if (tried === undefined) return sourceStands;
+  const key = keyFromJson(targetKey);
+  const there = await readRecord(engine, engine.target, key);
+  if ((there?.version ?? null) !== tried.targetVersion) return false;
+  if (sourceStands) return true;
+  const record = await readRecord(engine, engine.source, keyFromJson(sourceKey));
+  const image = record === null ? null : imageOf(record, spec);
+  return (
+    image?.kind === 'kept' && image.record.key === key && new RecordHasher(salt).short(image.record) === tried.record
+  );
 }

@@ -269,6 +269,16 @@ describe('after finalize', () => {
     expect(await stage.rollBack()).toMatchObject({ counts: { removed: 1 }, written: 1 });
   });
 
+  it('is reopened by a host whose state knows nothing of it, as the one that has it may be gone', async () => {
+    const stage = await verified();
+    await stage.finalize();
+    const elsewhere = { state: new MemoryStateStore() };
+    expect(await stage.reopen(elsewhere)).toMatchObject({ marker: { by: 'ops@test' } });
+    expect(await controlOf(stage).readDone()).toBeNull();
+    expect(await failureOf(stage.reopen(elsewhere))).toMatchObject({ code: 'phase.not-allowed' });
+    expect(await stage.apply(await stage.plan(), elsewhere)).toMatchObject({ outcome: 'done', counts: { equal: 25 } });
+  });
+
   it('reopening on another target changes nothing', async () => {
     const stage = await verified();
     await stage.finalize();

@@ -20,8 +20,10 @@ import {
   KeyferryError,
   doneMarkerToText,
   type DoneMarker,
+  type Fence,
   type MigrationId,
   type PlanId,
+  type RunId,
   type MigrationSpec,
   type MigrationState,
   type PlanDocument,
@@ -31,6 +33,7 @@ import {
 import { summarizeChunks } from './backfill-summary.ts';
 import { removeBeforeImages } from './before-images.ts';
 import { deviationsOf } from './deviations.ts';
+import { readDoneMarker } from './done-marker.ts';
 import { assertNotOvertaken, assertSameEpoch, ensureEpoch } from './epoch.ts';
 import { recordHistory } from './events.ts';
 import { assertNotStopped, type Engine, type Environment } from './migration.ts';
@@ -192,11 +195,14 @@ export interface ReopenResult {
 }
 
 /**
- * Takes the done marker away, so that the migration may be planned and applied once more.
+ * Takes the done marker away, so that the migration may be planned and applied once more. Also where the state knows of
+ * nothing and the marker is all there is: the host that finalized it may be gone.
  * @throws {KeyferryError} `phase.not-allowed` unless it is finalized; `epoch.lost` when the target is another one.
  */
 export async function reopen(engine: Engine, spec: MigrationSpec, options: FinalizeOptions): Promise<ReopenResult> {
   return withSession(engine, spec, options, async (session) => {
+    const foreign = session.state === null ? await readDoneMarker(engine, spec.migration) : null;
+    if (foreign !== null) return await reopenForeign(engine, spec, foreign, session.run, options);
     const phase = session.after('reopen', spec, 'finalize --reopen');
     const state = session.state as MigrationState;
     const marker = state.done as DoneMarker;
@@ -205,8 +211,34 @@ export async function reopen(engine: Engine, spec: MigrationSpec, options: Final
     assertSameEpoch(spec.migration, epoch, await withRetry(engine, 'epoch', () => control.readEpoch()));
     await withRetry(engine, 'clear done marker', () => control.writeDone(null, epoch));
     await session.write({ ...state, phase, done: null, run: session.run, changedAtMs: engine.clock.nowMs() });
-    const message = `reopened: the done marker of ${marker.finalizedAt} was taken away`;
-    await recordHistory(engine, spec.migration, { type: 'reopened', message, run: session.run, by: options.by });
-    return { run: session.run, marker, plan: state.plan };
+    return await reopened(engine, spec, marker, session.run, options);
   });
+}
+
+/** By the epoch that stands there, which no attempt has raised since the marker was written. */
+async function reopenForeign(
+  engine: Engine,
+  spec: MigrationSpec,
+  marker: DoneMarker,
+  run: RunId,
+  options: FinalizeOptions,
+): Promise<ReopenResult> {
+  const { migration } = spec;
+  const control = engine.target.control(migration);
+  const found = await withRetry(engine, 'epoch', () => control.readEpoch());
+  if (found?.attempt !== marker.attempt) assertSameEpoch(migration, { attempt: marker.attempt, token: 1 }, found);
+  await withRetry(engine, 'clear done marker', () => control.writeDone(null, found as Fence));
+  return await reopened(engine, spec, marker, run, options);
+}
+
+async function reopened(
+  engine: Engine,
+  { migration }: MigrationSpec,
+  marker: DoneMarker,
+  run: RunId,
+  { by }: FinalizeOptions,
+): Promise<ReopenResult> {
+  const message = `reopened: the done marker of ${marker.finalizedAt} was taken away`;
+  await recordHistory(engine, migration, { type: 'reopened', message, run, by });
+  return { run, marker, plan: marker.plan };
 }

@@ -31,6 +31,8 @@ export interface Loss {
 const halfWay = 'records are in the target that no later command of keyferry ends or takes back by itself';
 const heldWrites = 'writes of applications may be held, and only keyferry cutover or rollback lets them go on';
 const noWayBack = 'rollback knows from the state alone where the migration wrote; keyferry state adopt can rebuild it';
+const feedStays =
+  'what the source tells changes by stays in it, and a replication slot keeps its log until the disk is full; keyferry rollback takes it away';
 
 /** What forgetting takes away, beside the history. */
 export const lossesOf: Readonly<Record<Phase, readonly Loss[]>> = {
@@ -48,7 +50,7 @@ export const lossesOf: Readonly<Record<Phase, readonly Loss[]>> = {
   ],
   finalized: [],
   reopened: [],
-  replicating: [{ code: 'forget.way-back', detail: noWayBack }],
+  replicating: [{ code: 'forget.way-back', detail: `${noWayBack}; ${feedStays}` }],
   'cutting-over': [{ code: 'forget.strands-data', detail: heldWrites }],
   'cut-over': [{ code: 'forget.way-back', detail: 'the source takes what applications write in the target no more' }],
   'turning-back': [{ code: 'forget.strands-data', detail: heldWrites }],

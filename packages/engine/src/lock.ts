@@ -34,7 +34,7 @@ export interface LockRequest {
   /** Ends the wait. */
   readonly signal: StopSignal;
   /** Held in the target beside this one; losing it is losing this one. */
-  readonly turn?: { readonly lostSignal: AbortSignal } | undefined;
+  readonly turn?: { readonly lostSignal: AbortSignal; readonly lookAgain: () => Promise<void> } | undefined;
 }
 
 export class RunLock {
@@ -48,6 +48,7 @@ export class RunLock {
   private certainUntilMs: number;
   private readonly lost = new AbortController();
   private readonly anyLost: AbortSignal;
+  private readonly turn: LockRequest['turn'];
   /** The run that held it before and did not give it back; its workers are dead with it. */
   readonly takenFrom: RunId | null;
 
@@ -66,6 +67,7 @@ export class RunLock {
     this.lock = lock;
     this.version = version;
     this.takenFrom = takenFrom;
+    this.turn = turn;
     this.anyLost = turn === undefined ? this.lost.signal : AbortSignal.any([this.lost.signal, turn.lostSignal]);
     this.heartbeat = this.beat();
   }
@@ -132,11 +134,12 @@ export class RunLock {
     }
   }
 
-  /** Asks the state whether the lock is still this run's; `assertHeld` knows what the last heartbeat met. */
+  /** Asks the state, and the target, whether the lock is still this run's; `assertHeld` knows what the last heartbeat met. */
   async lookAgain(): Promise<void> {
     const { env, migration } = this;
     const current = await withRetry(env, 'lock', () => env.state.read('lock', locksScope, migration));
     if (current?.item.lock !== this.lock.lock) this.lost.abort();
+    await this.turn?.lookAgain();
   }
 
   async release(): Promise<void> {

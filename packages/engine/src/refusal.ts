@@ -2,25 +2,21 @@
 import {
   blockReasonOf,
   instantMs,
-  keyAfter,
   KeyferryError,
   keyFromJson,
   recordsEqual,
   refusalOf,
   type BlockReason,
   type Key,
-  type KeyRange,
   type MigrationSpec,
   type PlanDocument,
-  type ReadableStore,
-  type RecordPage,
   type RefusalCase,
   type StoredRecord,
   type UnplacedReason,
 } from '@keyferry/core';
 import { imageOf } from './image-records.ts';
 import type { Engine } from './migration.ts';
-import { scanPages } from './pages.ts';
+import { readKey, readRecord } from './one-key.ts';
 import { withRetry } from './retry.ts';
 import { currentId, readItem, writeItem } from './state-items.ts';
 
@@ -99,29 +95,16 @@ async function isBlocked(
   reason: BlockReason,
 ): Promise<boolean> {
   if (key === undefined) return false;
-  const record = (await readKey(engine, engine.source, key)).flatMap(({ records }) => records)[0];
-  if (record === undefined || isOver(record, engine.clock.nowMs())) return false;
+  const record = await readRecord(engine, engine.source, key);
+  if (record === null || isOver(record, engine.clock.nowMs())) return false;
   const image = imageOf(record, spec);
   if (image.kind !== 'kept') return false;
   const made = image.record;
   // Somebody may have put it there by another way: what is equal is not written, and blocks nothing.
-  const inTarget = (await readKey(engine, engine.target, made.key)).flatMap(({ records }) => records);
-  if (inTarget.some((there) => recordsEqual(made, there))) return false;
+  const inTarget = await readRecord(engine, engine.target, made.key);
+  if (inTarget !== null && recordsEqual(made, inTarget)) return false;
   // Behind the reading: what a target can hold may be known only from its tables.
   return blockReasonOf(engine.target.capabilities, made.key, made, false) === reason;
 }
 
 const isOver = ({ expiresAtMs }: StoredRecord, nowMs: number): boolean => expiresAtMs !== null && expiresAtMs <= nowMs;
-
-/** What a store holds at one key, and nothing else of it. */
-async function readKey(engine: Engine, store: ReadableStore, key: Key): Promise<readonly RecordPage[]> {
-  const range: KeyRange = { start: key, end: keyAfter(key) };
-  const view = await withRetry(engine, 'open one key', () => store.openView(range));
-  try {
-    const pages: RecordPage[] = [];
-    for await (const page of scanPages(engine, view, range)) pages.push(page);
-    return pages;
-  } finally {
-    await view.close();
-  }
-}

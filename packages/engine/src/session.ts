@@ -7,6 +7,7 @@ import {
   nextStep,
   phaseTable,
   runId,
+  type Code,
   type LockState,
   type MigrationId,
   type MigrationState,
@@ -32,7 +33,7 @@ export interface RunOptions {
   /** Aborted on an interrupt: the run then stops at its next checkpoint. */
   readonly signal: AbortSignal;
   /** Held in the target while it works; absent: the target keeps no locks. */
-  readonly turn?: Pick<Turn, 'lostSignal'> | undefined;
+  readonly turn?: Pick<Turn, 'lostSignal' | 'lookAgain'> | undefined;
 }
 
 /** A migration's state as this run last wrote it; every change is conditional on that. */
@@ -98,6 +99,8 @@ function interruptedIn(migration: MigrationId, signal: AbortSignal, cause: Keyfe
   return new KeyferryError('run.interrupted', { migration, signal: String(signal.reason) }, { cause });
 }
 
+const metAnother: ReadonlySet<Code> = new Set<Code>(['state.conflict', 'epoch.lost', 'fence.lost']);
+
 export async function withSession<T>(
   env: Environment,
   spec: Pick<MigrationSpec, 'migration'>,
@@ -113,9 +116,9 @@ export async function withSession<T>(
     return await work(new Session(env, lock, run, entry));
   } catch (error) {
     if (error instanceof KeyferryError && error.code !== 'internal.invariant') {
-      // A run that slept meets the one that has its lock now by a conflict over the state, or by calls that were cut
-      // short. What happened is that it lost the lock.
-      if (error.code === 'state.conflict') await lock.lookAgain();
+      // A run that slept meets the one that has its lock now by a conflict over the state, by the other one's epoch, or by
+      // calls that were cut short. What happened is that it lost the lock.
+      if (metAnother.has(error.code)) await lock.lookAgain();
       lock.assertHeld(error);
       if (signal.aborted && error.retry === 'backoff') throw interruptedIn(migration, signal, error);
     }

@@ -15,6 +15,7 @@ import { describe, expect, it } from 'vitest';
 import { failureOf, Stage, type RunHooks } from '../testing/stage.ts';
 import type { Engine, RunOptions, TurnsBefore } from './index.ts';
 import { lockLeaseMs } from './lock.ts';
+import { withSession } from './session.ts';
 import { assertMayFollow, withTurn } from './turn.ts';
 
 const migration = 'shop' as MigrationId;
@@ -70,6 +71,14 @@ function lockedTarget(target: Engine['target'], lock: MemoryTargetLock): Engine[
   return Object.assign(Object.create(target) as Engine['target'], { lock });
 }
 
+async function lastNote({ lock }: Hosts): Promise<TargetLockNote | null> {
+  const note: TargetLockNote = { holder: 'look', command: 'look', lock: 'lck_look', acquiredAtMs: 0, end: null };
+  const answer = await lock.acquire(migration, note);
+  if (answer.kind !== 'acquired') return null;
+  if (answer.previous !== null) await answer.held.release(answer.previous);
+  return answer.previous;
+}
+
 describe('a turn', () => {
   it('is one host’s at a time, and tells each that waited whom it came after', async () => {
     const hosts = new Hosts();
@@ -119,6 +128,23 @@ describe('a turn', () => {
     }
   });
 
+  it('of a command that was not for the migration as it is changes nothing of what the next one hears', async () => {
+    const hosts = new Hosts();
+    await hosts.run({ name: 'a' });
+    const failing = new KeyferryError('phase.not-allowed', {
+      migration,
+      phase: 'new',
+      command: 'finalize',
+      next: 'keyferry plan shop',
+    });
+    await hosts.run({ name: 'b', failing });
+    const [third] = await hosts.run({ name: 'c', workMs: 1000 }, { name: 'd' });
+    expect(third).toMatchObject({ status: 'fulfilled' });
+    expect(await lastNote(hosts)).toMatchObject({ holder: 'd', end: { outcome: 'done' } });
+    await hosts.run({ name: 'e', failing });
+    expect(await lastNote(hosts)).toMatchObject({ holder: 'd', end: { outcome: 'done' } });
+  });
+
   it('that was taken away stops the work', async () => {
     const hosts = new Hosts();
     const running = hosts.stage.run(() =>
@@ -140,6 +166,32 @@ describe('a turn', () => {
       ]),
     );
     expect(await running).toEqual([{ status: 'fulfilled', value: true }]);
+  });
+
+  it.each([
+    { what: 'was taken away is why another epoch is met', taken: true, code: 'lease.lost' },
+    { what: 'is still held explains no other epoch', taken: false, code: 'epoch.lost' },
+  ])('that $what', async ({ taken, code }) => {
+    const { stage, lock } = new Hosts();
+    const met = new KeyferryError('epoch.lost', { migration, expected: '1.1', found: '2.1' });
+    const failure = await stage.run((engine) =>
+      failureOf(
+        stage.as((_, options) =>
+          withTurn(
+            { ...engine, target: lockedTarget(engine.target, lock) },
+            stage.spec,
+            options,
+            (within) =>
+              withSession(engine, stage.spec, within, () => {
+                if (taken) lock.expire(migration);
+                return Promise.reject(met);
+              }),
+            () => 'done',
+          ),
+        ),
+      ),
+    );
+    expect(failure).toMatchObject({ code });
   });
 
   describe('in a target that is out of reach', () => {
@@ -171,6 +223,34 @@ describe('a turn', () => {
     it('outlives minutes of that, and is given up after a quarter of an hour', async () => {
       expect(await workThrough(3 * 60_000, 5 * 60_000)).toMatchObject({ lost: false });
       expect(await workThrough(20 * 60_000, 20 * 60_000)).toMatchObject({ lost: true });
+    });
+
+    it('is waited for through minutes of that by whoever waits already, and by nobody who has just come', async () => {
+      const { stage, lock } = new Hosts();
+      const other: TargetLockNote = { holder: 'ada@one', command: 'apply', lock: 'lck_1', acquiredAtMs: 0, end: null };
+      await lock.acquire(migration, other);
+      const waitFrom = (outageFromMs: number) =>
+        stage.as((engine, options) => {
+          const beganAtMs = engine.clock.monotonicMs();
+          const acquire: TargetLock['acquire'] = async (shop, note) => {
+            const sinceMs = engine.clock.monotonicMs() - beganAtMs - outageFromMs;
+            if (sinceMs < 0 || sinceMs > 3 * 60_000) return await lock.acquire(shop, note);
+            throw new KeyferryError('store.no-leader', { store: 'new', detail: 'no leader' });
+          };
+          const target = Object.assign(Object.create(engine.target) as Engine['target'], { lock: { acquire } });
+          const waiting = { ...options, lockTimeoutMs: 5 * 60_000 };
+          return failureOf(
+            withTurn(
+              { ...engine, target },
+              stage.spec,
+              waiting,
+              () => Promise.resolve(),
+              () => 'done',
+            ),
+          );
+        });
+      expect(await waitFrom(10_000)).toMatchObject({ code: 'lease.elsewhere' });
+      expect(await waitFrom(0)).toMatchObject({ code: 'store.no-leader' });
     });
 
     it('keeps nobody whose work has ended', async () => {

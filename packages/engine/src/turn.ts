@@ -49,6 +49,12 @@ export class Turn {
     return this.lost.signal;
   }
 
+  /** Asks the target at once: the heartbeat may have met it seconds ago. Out of reach it takes nothing away. */
+  async lookAgain(): Promise<void> {
+    const isHeld = withRetry(this.engine, 'look at the turn', () => this.held.renew(), this.stop.signal);
+    if (!(await isHeld.catch(() => true))) this.lost.abort();
+  }
+
   /** @param outcome `done`, or the code of the error that it ended in */
   async end(outcome: string): Promise<void> {
     await this.giveBack({ ...this.note, end: { outcome, atMs: this.engine.clock.nowMs() } });
@@ -114,10 +120,13 @@ export async function withTurn<T>(
     if (error instanceof KeyferryError) outcome = error.code;
     throw error;
   } finally {
-    if (outcome === ('lease.unfinished' satisfies Code) && previous !== null) await turn.leave(previous);
+    if (turnedAway.has(outcome) && previous !== null) await turn.leave(previous);
     else await turn.end(outcome);
   }
 }
+
+/** Ends of commands that were not for this migration as it is, or that nobody approved: they say nothing of how it went. */
+const turnedAway: ReadonlySet<string> = new Set<Code>(['lease.unfinished', 'phase.not-allowed', 'approval.required']);
 
 interface Taken {
   readonly turn: Turn;
@@ -138,7 +147,13 @@ async function takeTurn(engine: Engine, spec: MigrationSpec, options: RunOptions
     const nowMs = clock.nowMs();
     const id = lockId(nowMs, [random.uint32(), random.uint32()]);
     const note: TargetLockNote = { holder, command, lock: id, acquiredAtMs: nowMs, end: null };
-    const answer: TargetLockAnswer = await withRetry(engine, 'turn', () => lock.acquire(migration, note, lockLeaseMs));
+    // Who waits for somebody outlives what that one does: a target that elects a leader ends no turn, and no wait.
+    const env: Engine = met === null ? engine : patient(engine);
+    const acquire = () => lock.acquire(migration, note, lockLeaseMs);
+    const answer: TargetLockAnswer = await withRetry(env, 'turn', acquire, signal).catch((error: unknown) => {
+      assertNotStopped(migration, signal);
+      throw error;
+    });
     if (answer.kind === 'acquired') {
       const { held, previous } = answer;
       // Somebody may have come and gone between: then its end is what counts.

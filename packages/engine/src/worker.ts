@@ -25,6 +25,7 @@ import {
   type ChunkState,
   type ChunkWriter,
   type DeadLetter,
+  type GuardedChange,
   type Key,
   type PlannedChunk,
   toTargetKey,
@@ -46,6 +47,7 @@ import { readGuards } from './chunk-guards.ts';
 import { claimChunk, type Claim, type NoClaim } from './claim-chunk.ts';
 import { dropUncountedLetters } from './dead-letters.ts';
 import { tellKeys } from './key-messages.ts';
+import { readRecord } from './one-key.ts';
 import { scanPages } from './pages.ts';
 import { withRetry } from './retry.ts';
 import type { SharedView } from './shared-view.ts';
@@ -283,7 +285,8 @@ class ChunkRun {
       if (change === undefined || sourceKey === null) continue;
       const reason = deadLetterReason(change, outcome);
       if (reason === null) continue;
-      await this.recordDeadLetter(canonicalJson(keyToJson(change.key)), sourceKey, change.key, { reason });
+      const why = { reason, ...(await this.tried(change)) };
+      await this.recordDeadLetter(canonicalJson(keyToJson(change.key)), sourceKey, change.key, why);
     }
     for (const { entry, targetKey } of batch.unplaced) {
       const { reason, count } = entry;
@@ -295,12 +298,21 @@ class ChunkRun {
     }
   }
 
+  /** What failed-before.ts holds later looks against. Of what is published whole, nothing can be read by key yet. */
+  private async tried(change: GuardedChange): Promise<Pick<DeadLetter, 'tried'>> {
+    const { engine, plan } = this.backfill;
+    if (change.kind !== 'put' || engine.target.publication !== null) return {};
+    const there = await readRecord(engine, engine.target, change.key);
+    const record = new RecordHasher(plan.salt).short(change);
+    return { tried: { record, targetVersion: there?.version ?? null } };
+  }
+
   /** Written before the checkpoint that passes it; a repeat finds it there. */
   private async recordDeadLetter(
     id: string,
     sourceKey: Key,
     targetKey: Key,
-    why: Pick<DeadLetter, 'reason' | 'unplaced'>,
+    why: Pick<DeadLetter, 'reason' | 'unplaced' | 'tried'>,
   ): Promise<void> {
     const { engine, scope, spec } = this.backfill;
     const letter = {

@@ -52,6 +52,15 @@ describe('a server that cannot be had', () => {
     await expect(serverOrSkip(kind)).resolves.toMatchObject({ ok: false });
   });
 
+  it('is left out in continuous integration, required or not, where it would have to be built for minutes', async () => {
+    vi.stubEnv('KEYFERRY_REQUIRE_SERVERS', '1');
+    vi.stubEnv('CI', 'true');
+    vi.stubEnv('KEYFERRY_CONSUL_1_15', '');
+    vi.stubEnv('XDG_CACHE_HOME', root);
+    const answer = await serverOrSkip('consul-1.15');
+    expect(answer).toMatchObject({ ok: false, note: expect.stringContaining('takes minutes') as string });
+  });
+
   it('throws when servers are required', async () => {
     vi.stubEnv('KEYFERRY_REQUIRE_SERVERS', '1');
     vi.stubEnv('KEYFERRY_ETCD_3_4', join(root, 'absent'));

@@ -10,7 +10,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { definitions, type ServerKind } from './definitions.ts';
 import { fetchPackages } from './fetch/debian-package.ts';
-import { buildPrograms } from './fetch/go-build.ts';
+import { buildPrograms, isBuilt } from './fetch/go-build.ts';
 import { fetchArchive } from './fetch/maven-archive.ts';
 import type { DebianServer, GoServer, MavenServer, NpmServer, ServerDefinition } from './server-definition.ts';
 import { ServerError } from './server-error.ts';
@@ -45,8 +45,14 @@ export type Availability = AvailableServer | UnavailableServer;
  */
 export async function serverOrSkip(kind: ServerKind): Promise<Availability> {
   const answer = await ensureServer(kind);
-  if (!answer.ok && process.env['KEYFERRY_REQUIRE_SERVERS'] === '1') throw unavailable(answer);
+  if (!answer.ok && isRequired(kind)) throw unavailable(answer);
   return answer;
+}
+
+function isRequired(kind: ServerKind): boolean {
+  const definition = definitions[kind];
+  const maybeLeftOut = 'buildsForLong' in definition;
+  return process.env['KEYFERRY_REQUIRE_SERVERS'] === '1' && !maybeLeftOut;
 }
 
 /** @throws {ServerError} `server.unavailable` whenever the programs cannot be had. */
@@ -136,6 +142,10 @@ async function fromMaven(kind: ServerKind, definition: MavenServer): Promise<Ava
 }
 
 async function fromSource(kind: ServerKind, definition: GoServer): Promise<Availability> {
+  if (definition.buildsForLong && process.env['CI'] === 'true' && !(await isBuilt(kind, definition))) {
+    const remedy = `Build it: npx keyferry-servers fetch ${kind}, outside of continuous integration.`;
+    return refusal(kind, 'its build takes minutes, and it is not in the cache of this machine', remedy);
+  }
   const outcome = await buildPrograms(kind, definition);
   if (outcome.kind === 'unavailable') {
     const remedy = `Install Go, or set ${definition.environmentVariable} to a directory with ${definition.programs.join(', ')}${outcome.hint}`;

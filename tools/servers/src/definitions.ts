@@ -5,7 +5,7 @@
  * Nothing in this file starts anything, so that asking whether a server is available loads no more than needed.
  */
 import { apicurioDefinitions, type ApicurioKind } from './apicurio/releases.ts';
-import { consulDefinitions, type ConsulKind } from './consul/release.ts';
+import { consulDefinitions, type ConsulKind } from './consul/releases.ts';
 import { dynamoDbDefinitions, type DynamoDbKind } from './dynamodb/release.ts';
 import { etcdDefinitions, type EtcdKind } from './etcd/releases.ts';
 import { loadBalancerDefinitions, type LoadBalancerKind } from './load-balancer/releases.ts';

@@ -20,7 +20,8 @@ export type { LoadOptions, V2Entry } from './etcd/load-v2-keys.ts';
 export { startConsul } from './consul/start-consul.ts';
 export type { ConsulOptions, ConsulServer } from './consul/start-consul.ts';
 export type { ConsulMember } from './consul/server.ts';
-export type { ConsulKind } from './consul/release.ts';
+export { consulVersions } from './consul/releases.ts';
+export type { ConsulKind, ConsulVersion } from './consul/releases.ts';
 
 export { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 export type { DynamoDbOptions, DynamoDbServer } from './dynamodb/start-dynamodb.ts';
@@ -35,6 +36,7 @@ export type { FillOptions } from './apicurio/fill-registry.ts';
 export type { ApicurioVersion } from './apicurio/releases.ts';
 export { startHaproxy, startNginx } from './load-balancer/start-load-balancer.ts';
 export type { LoadBalancer, LoadBalancerOptions, LoadBalancerPlace } from './load-balancer/start-load-balancer.ts';
+export { balancerFields, startRegistryBalancers, type RegistryBalancers } from './load-balancer/registry-balancers.ts';
 export type { LoadBalancerKind } from './load-balancer/releases.ts';
 export { startPostgres } from './postgres/start-postgres.ts';
 export type { PostgresOptions, PostgresServer } from './postgres/start-postgres.ts';

@@ -55,6 +55,8 @@ export interface GoServer extends AnyServer {
   readonly moduleDirectory: string;
   /** What each program is built from, in the order of `programs`. */
   readonly goPackages: readonly string[];
+  /** Too long to wait for in continuous integration, which runs it where it was built before and skips it elsewhere. */
+  readonly buildsForLong?: true;
 }
 
 export type ServerDefinition = DebianServer | NpmServer | MavenServer | GoServer;

@@ -7,6 +7,7 @@ import type { ApicurioVersion } from './apicurio/releases.ts';
 import { startConsul } from './consul/start-consul.ts';
 import { startDynamoDb } from './dynamodb/start-dynamodb.ts';
 import { startEtcd } from './etcd/start-etcd.ts';
+import type { ConsulVersion } from './consul/releases.ts';
 import type { EtcdVersion } from './etcd/releases.ts';
 import type { ServerKind } from './definitions.ts';
 import { startHaproxy, startNginx, type LoadBalancerPlace } from './load-balancer/start-load-balancer.ts';
@@ -38,7 +39,8 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'etcd-3.4': etcdStarter('3.4'),
   'etcd-3.5': etcdStarter('3.5'),
   'etcd-3.6': etcdStarter('3.6'),
-  'consul-1.8': startConsulServer,
+  'consul-1.8': consulStarter('1.8'),
+  'consul-1.15': consulStarter('1.15'),
   'dynamodb-local': startDynamoDbServer,
   'postgres-15': startPostgresServer,
   'apicurio-2.6': apicurioStarter('2.6'),
@@ -48,12 +50,13 @@ export const starters: Readonly<Record<ServerKind, Starter>> = {
   'haproxy-2.6': balancerStarter('haproxy-2.6'),
 };
 
-async function startConsulServer(request: StartRequest, detached: boolean): Promise<StartedServer> {
-  const { v2, members, tls, port, dataDir } = request;
-  if (v2) throw new ServerError('server.bad-argument', 'consul-1.8 has no v2.', 'Leave it out.');
-  const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
-  const server = await startConsul({ members, tls, detached, ...optional });
-  return { ...server, caFile: server.tls?.caFile };
+function consulStarter(version: ConsulVersion): Starter {
+  return async ({ v2, members, tls, port, dataDir }, detached) => {
+    if (v2) throw new ServerError('server.bad-argument', `consul-${version} has no v2.`, 'Leave it out.');
+    const optional = { ...(port !== undefined && { port }), ...(dataDir !== undefined && { dataDir }) };
+    const server = await startConsul({ version, members, tls, detached, ...optional });
+    return { ...server, caFile: server.tls?.caFile };
+  };
 }
 
 async function startDynamoDbServer(request: StartRequest, detached: boolean): Promise<StartedServer> {

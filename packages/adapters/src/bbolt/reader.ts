@@ -176,14 +176,16 @@ export class Leaf implements LeafEntry {
     this.count = bytes.readUInt16LE(at + 10);
     const data = at + pageHeaderBytes + this.count * elementBytes;
     if (data > this.end) throw new BoltDamage(offset, `page ${id} has no room for ${this.count} entries`);
-    let [lastStart, lastEnd] = [-1, -1];
+    let lastStart = -1;
+    let lastEnd = -1;
     for (let i = 0; i < this.count; i += 1) {
       const { keyStart, keyEnd, valueEnd } = this.entry(i);
       if (keyStart < data || valueEnd > this.end) throw new BoltDamage(offset, `entry ${i} of page ${id} lies outside`);
       if (lastStart >= 0 && compareBytes(bytes, lastStart, lastEnd, bytes, keyStart, keyEnd) >= 0) {
         throw new BoltDamage(offset, `the keys of page ${id} do not ascend`);
       }
-      [lastStart, lastEnd] = [keyStart, keyEnd];
+      lastStart = keyStart;
+      lastEnd = keyEnd;
     }
   }
 

@@ -210,7 +210,8 @@ class TreeWriter {
     let element = at + pageHeaderBytes;
     let key = element + count * elementBytes;
     for (let i = 0; i < count; i += 1) {
-      const [keyLength, valueLength] = [keyBytes[i] as number, valueBytes[i] as number];
+      const keyLength = keyBytes[i] as number;
+      const valueLength = valueBytes[i] as number;
       write32(bytes, element, elementFlags);
       write32(bytes, element + 4, key - element);
       write32(bytes, element + 8, keyLength);

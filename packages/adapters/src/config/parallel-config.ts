@@ -1,5 +1,6 @@
 /** What the sections of strategy `parallel` mean: defaults filled in, units in the names, null for what is not set. */
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { canonicalJson, type ParallelPhase } from '@keyferry/core';
 import type { LoadBalancerConfig } from '../load-balancer/balancer-config.ts';
 import type { CheckedBalancer, CheckedParallel, CheckedRegistry } from './parallel-fields.ts';
@@ -49,6 +50,11 @@ export interface ParallelConfig {
   /** Null: a directory of the migration's name beside the state. */
   readonly workspace: string | null;
   readonly planMaxAgeMs: number;
+}
+
+/** As in a shell: a name without a slash is looked for, a path is beside the configuration. */
+export function programBeside(directory: string, program: string): string {
+  return program.includes('/') ? resolve(directory, program) : program;
 }
 
 export function resolveRegistry(store: CheckedRegistry): RegistryConfig {

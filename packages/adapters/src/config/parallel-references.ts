@@ -37,7 +37,26 @@ function checkBalancers(yaml: YamlText, root: unknown, path: readonly string[]):
       const message = `there is no load balancer ${JSON.stringify(name)} under balancers`;
       return [yaml.issue([...path, at], 'value', message, nearest(name, known))];
     }
-    if (named.indexOf(name) === at) return [];
+    if (named.indexOf(name) === at) return checkPaths(yaml, root, ['balancers', name]);
     return [yaml.issue([...path, at], 'value', `${name} is named twice`)];
+  });
+}
+
+/** What is relative is so to the configuration, which is on this machine. */
+function checkPaths(yaml: YamlText, root: unknown, path: readonly string[]): readonly ConfigIssue[] {
+  if (valueAt(root, [...path, 'access']) === undefined) return [];
+  const lists = ['files', 'accessLogs'].flatMap((field) => {
+    const listed = valueAt(root, [...path, field]);
+    return Array.isArray(listed) ? listed.map((_, at) => [field, at] as const) : [];
+  });
+  const places: readonly (readonly (string | number)[])[] = [
+    ...['configFile', 'directory', 'pidFile', 'socket'].map((field) => [field]),
+    ...lists,
+  ];
+  return places.flatMap((place) => {
+    const found = valueAt(root, [...path, ...place]);
+    const isAddress = place[0] === 'socket' && typeof found === 'string' && !found.includes('/');
+    if (typeof found !== 'string' || found.startsWith('/') || isAddress) return [];
+    return [yaml.issue([...path, ...place], 'value', 'on another machine (access) a path has to be absolute')];
   });
 }

@@ -6,6 +6,8 @@
 import { nearest } from './nearest.ts';
 import type { Redactor } from './redactor.ts';
 
+/** Keys of the configuration that are spelt like one: an error that hides where a socket is helps nobody. */
+const plainKeys = ['socket', 'tokenUrl'];
 const secretKeys = ['password', 'passwd', 'secret', 'token', 'privateKey', 'apiKey', 'credentials'];
 
 export function learnPlaintext(value: unknown, redactor: Redactor): void {
@@ -34,6 +36,7 @@ function look(value: unknown, inSecret: boolean, redactor: Redactor, seen: Set<o
 }
 
 function isSecretKey(key: string): boolean {
+  if (plainKeys.includes(key)) return false;
   return /password|secret|token/i.test(key) || nearest(key, secretKeys) !== null;
 }
 

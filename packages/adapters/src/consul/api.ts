@@ -13,7 +13,7 @@ import { asTransaction, checkEntries, EntryStream, parseJson, type Framing } fro
 import { entryOf, type ConsulEntry } from './entry.ts';
 import { operationFailure, readFailure, unexpected } from './errors.ts';
 import { KeyListReader } from './key-list.ts';
-import { bodyOf, Operations, type Operation } from './operations.ts';
+import { bodyOf, namesOf, Operations, type Operation } from './operations.ts';
 
 export interface ConsulTenancy {
   /** Of the Enterprise edition. */
@@ -119,7 +119,7 @@ export class ConsulApi {
     const request = { ...this.transactionRequest('?consistent', operations), timeouts };
     return await this.client.read(request, async (answer) => {
       if (answer.status !== 200) {
-        await this.transactionOf(answer, true);
+        await this.transactionOf(answer, true, operations);
         throw unexpected(this.store, answer, 'a transaction without conditions was refused');
       }
       if (answer.header('x-consul-knownleader') !== 'true') {
@@ -185,14 +185,14 @@ export class ConsulApi {
   async readTransaction(operations: readonly Operation[]): Promise<Transaction> {
     await this.proveTenancy();
     const request = this.transactionRequest('?consistent', operations);
-    return await this.client.read(request, (answer) => this.transactionOf(answer, true));
+    return await this.client.read(request, (answer) => this.transactionOf(answer, true, operations));
   }
 
   /** A transaction that writes: sent once. Whether one without an answer has happened is for the caller to find out. */
   async writeTransaction(operations: readonly Operation[]): Promise<Transaction> {
     await this.proveTenancy();
     const request = this.transactionRequest('?', operations);
-    return await this.client.write(request, (answer) => this.transactionOf(answer, false));
+    return await this.client.write(request, (answer) => this.transactionOf(answer, false, operations));
   }
 
   /** Any other request; the body of an answer that is 200, parsed. Null: it is 404. */
@@ -309,7 +309,11 @@ export class ConsulApi {
     return index;
   }
 
-  private async transactionOf(answer: HttpAnswer, isRead: boolean): Promise<Transaction> {
+  private async transactionOf(
+    answer: HttpAnswer,
+    isRead: boolean,
+    operations: readonly Operation[],
+  ): Promise<Transaction> {
     if (answer.status !== 200 && answer.status !== 409) throw await readFailure(this.store, answer);
     const broken = (detail: string) => unexpected(this.store, answer, detail);
     const body = await answer.read(transactionBytesMax);
@@ -317,11 +321,13 @@ export class ConsulApi {
     if (typeof json !== 'object' || json === null || !('Results' in json) || !('Errors' in json)) {
       throw broken('it is not the answer of a transaction');
     }
+    const { Results, Errors } = json;
+    // First: what is not permitted comes with no word of a leader from 1.15 on.
+    const failed = answer.status === 409 ? this.failedOf(Errors, operations, broken) : null;
     if (isRead && 'KnownLeader' in json && json.KnownLeader !== true) {
       throw new KeyferryError('store.no-leader', { store: this.store, detail: `${answer.doing}: it knows no leader` });
     }
-    const { Results, Errors } = json;
-    if (answer.status === 409) return { kind: 'refused', failed: this.failedOf(Errors, broken) };
+    if (failed !== null) return { kind: 'refused', failed };
     if (Errors !== null && !(Array.isArray(Errors) && Errors.length === 0)) throw broken('it is 200 with errors');
     const results: readonly unknown[] = Array.isArray(Results) ? Results : [];
     const kvs = results.map((each) => (typeof each === 'object' && each !== null && 'KV' in each ? each.KV : null));
@@ -329,13 +335,18 @@ export class ConsulApi {
     return { kind: 'done', entries: entries.filter((entry) => entry !== null) };
   }
 
-  private failedOf(errors: unknown, broken: (detail: string) => Error): ReadonlySet<number> {
+  private failedOf(
+    errors: unknown,
+    operations: readonly Operation[],
+    broken: (detail: string) => Error,
+  ): ReadonlySet<number> {
     if (!Array.isArray(errors) || errors.length === 0) throw broken('it is a conflict that names no operation');
     const failed = new Set<number>();
     for (const each of errors as readonly unknown[]) {
       const { OpIndex, What } = (each ?? {}) as Readonly<Record<string, unknown>>;
       if (typeof OpIndex !== 'number' || typeof What !== 'string') throw broken('an error in it has no place');
-      const failure = operationFailure(this.store, What);
+      const operation = operations[OpIndex];
+      const failure = operationFailure(this.store, What, operation === undefined ? null : namesOf(operation));
       if (failure !== null) throw failure;
       failed.add(OpIndex);
     }

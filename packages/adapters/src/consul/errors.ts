@@ -66,8 +66,25 @@ export function failureOf(
   body: string,
 ): KeyferryError {
   const rule = rules.find(([wanted, text]) => (wanted === 'any' || wanted === status) && (text?.test(body) ?? true));
+  const code = rule?.[2] ?? 'store.answer-unexpected';
+  const lacking = code === 'store.permission-denied' ? ruleForRequest(doing) : null;
   const detail = `${doing} was answered ${status}: ${quote(body)}`;
-  return new KeyferryError(rule?.[2] ?? 'store.answer-unexpected', { store, detail });
+  return new KeyferryError(code, { store, detail: lacking === null ? detail : `${detail}; ${takes(lacking)}` });
+}
+
+/** What a policy must say: Consul 1.8 names neither rule nor key, and later ones no rule in a policy's own words. */
+const takes = (rule: string): string => `it takes ${rule} in a policy of the token`;
+
+const keyRule = (key: string, policy: 'read' | 'write'): string =>
+  `key_prefix ${JSON.stringify(escapeControls(key))} { policy = "${policy}" }`;
+
+function ruleForRequest(doing: string): string | null {
+  if (doing.includes('/v1/session/')) return 'session_prefix "" { policy = "write" } for the lock';
+  const [, method, path = ''] = /^(\S+) \S+?\/v1\/kv\/([^?]*)/.exec(doing) ?? [];
+  if (method === undefined) return null;
+  // A position is read at a key that is not there, below what the token is to read.
+  const key = decodeURIComponent(path).replace(/keyferry-never-there(-\d+)?$/, '');
+  return keyRule(key, method === 'GET' ? 'read' : 'write');
 }
 
 /** For answers that came with 200 and still cannot be right. */
@@ -78,12 +95,26 @@ export function unexpected(store: string, { doing }: Pick<HttpAnswer, 'doing'>, 
 /** agent/consul/state/kvs.go and txn.go: the words for a condition that does not hold. */
 const conditions = /exists$|index is stale$|doesn't exist$|^failed index check /;
 
-/** Why an operation of a transaction was refused, when that was not its condition; null: that it was. */
-export function operationFailure(store: string, what: string): KeyferryError | null {
+/** agent/consul/txn_endpoint.go: all others take write, a check that a key is absent among them. */
+const readingVerbs: readonly string[] = ['get', 'get-tree', 'check-index'];
+
+/**
+ * Why an operation of a transaction was refused, when that was not its condition; null: that it was.
+ * @param operation what was asked, as far as it is known which
+ */
+export function operationFailure(
+  store: string,
+  what: string,
+  operation: { readonly verb: string; readonly key: string } | null,
+): KeyferryError | null {
   if (conditions.test(what)) return null;
   const detail = `an operation of a transaction was refused: ${quote(what)}`;
-  const code = /permission denied/i.test(what) ? 'store.permission-denied' : 'store.request-refused';
-  return new KeyferryError(code, { store, detail });
+  if (!/permission denied/i.test(what)) return new KeyferryError('store.request-refused', { store, detail });
+  const rule = operation && keyRule(operation.key, readingVerbs.includes(operation.verb) ? 'read' : 'write');
+  return new KeyferryError('store.permission-denied', {
+    store,
+    detail: rule === null ? detail : `${detail}; ${takes(rule)}, of that key or of a prefix of it`,
+  });
 }
 
 /** One line of a foreign answer, short and without control characters: it may be a page of HTML. */

@@ -61,6 +61,12 @@ export class Operations {
   }
 }
 
+/** What an operation does, and to which key; for what is said of one that failed. */
+export function namesOf(operation: Operation): { readonly verb: string; readonly key: string } {
+  const { KV } = JSON.parse(operation) as { readonly KV: { readonly Verb: string; readonly Key: string } };
+  return { verb: KV.Verb, key: KV.Key };
+}
+
 /** What a body of these operations is sent as. */
 export function bodyOf(operations: readonly Operation[]): Buffer {
   return Buffer.from(`[${operations.join(',')}]`, 'utf8');

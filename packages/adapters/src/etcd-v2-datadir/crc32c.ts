@@ -26,6 +26,11 @@ let view: DataView = new DataView(viewed.buffer);
  * @returns an unsigned 32-bit number
  */
 export function crc32c(crc: number, bytes: Uint8Array, start = 0, end = bytes.length): number {
+  return crc32cWord(crc, bytes, start, end) >>> 0;
+}
+
+/** As `crc32c`, with a sign, as which every value is a small integer of V8's. */
+export function crc32cWord(crc: number, bytes: Uint8Array, start: number, end: number): number {
   if (bytes !== viewed) {
     viewed = bytes;
     view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -47,7 +52,7 @@ export function crc32c(crc: number, bytes: Uint8Array, start = 0, end = bytes.le
       (t0[high >>> 24] as number);
   }
   for (; at < end; at += 1) c = (t0[(c ^ (bytes[at] as number)) & 0xff] as number) ^ (c >>> 8);
-  return ~c >>> 0;
+  return ~c;
 }
 
 function buildTables(): readonly Int32Array[] {

@@ -31,10 +31,9 @@ const kinds = { removed: 0, file: 1, directory: 2 } as const;
 
 /** A block is moved only while it is the first and small: later to grow costs no copy. */
 const blockRowBits = 14;
-const blockRows = 2 ** blockRowBits;
+const blockRows = 1 << blockRowBits; // a power would be a floating-point number, and so would all that is counted by it
 const firstBlockRows = 256;
-const rowBytes = 64;
-const cacheLineBytes = 64;
+const [rowBytes, cacheLineBytes] = [64, 64];
 /** By 32-bit number of a row; the doubles by 64-bit number. */
 const field = {
   kind: 0,
@@ -189,9 +188,12 @@ export class NodeTable {
 
   /** How many bytes two names begin with alike, at most `max`. */
   sharedNameLength(a: NodeId, b: NodeId, max: number): number {
-    const [placeA, placeB] = [this.getDouble(a, double.namePlace), this.getDouble(b, double.namePlace)];
-    const [slabA, slabB] = [this.slabs.slabOf(placeA), this.slabs.slabOf(placeB)];
-    const [startA, startB] = [this.slabs.startOf(placeA), this.slabs.startOf(placeB)];
+    const placeA = this.getDouble(a, double.namePlace);
+    const placeB = this.getDouble(b, double.namePlace);
+    const slabA = this.slabs.slabOf(placeA);
+    const slabB = this.slabs.slabOf(placeB);
+    const startA = this.slabs.startOf(placeA);
+    const startB = this.slabs.startOf(placeB);
     const end = Math.min(this.get(a, field.nameLength), this.get(b, field.nameLength), max);
     let shared = 0;
     while (shared < end && slabA[startA + shared] === slabB[startB + shared]) shared += 1;

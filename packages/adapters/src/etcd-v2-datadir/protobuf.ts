@@ -167,49 +167,68 @@ export class FieldReader {
 }
 
 /**
- * Messages as etcd's own encoder writes them: fields in ascending order, each once, numbers first and bytes last. Read without
- * asking for each field what it is, which is half the time of a log; what does not look like that is left to `FieldReader`.
+ * The fields of a message as etcd's own encoder writes it, in ascending order, each once, numbers first and bytes last: read one
+ * after the other by whoever knows which come, without asking for each what it is, which is half the time of a log. What does not
+ * look like that is left to `FieldReader`.
+ *
+ * A number below 2^28, as every length in a window is, comes of operations on integers alone. One that were a product, of which
+ * others are too large to be a small integer of V8's, would make floating-point numbers of all places that are counted from it.
  */
-export class UsualMessage {
-  /** Numbers of the fields in front of the bytes, in their order. */
-  readonly numbers: number[] = [];
-  start = 0;
-  end = 0;
-  private readonly fields = new UsualFields();
-
-  /** @param tags of the numbers, then of the bytes, which end the message; @returns false: it is written in another way */
-  read(bytes: Buffer, start: number, end: number, tags: readonly number[]): boolean {
-    const { fields } = this;
-    fields.at = start;
-    const last = tags.length - 1;
-    for (let i = 0; i <= last; i += 1) {
-      const number = fields.number(bytes, end, tags[i] as number);
-      if (number < 0) return false;
-      this.numbers[i] = number;
-    }
-    this.start = fields.at;
-    this.end = fields.at + (this.numbers[last] as number);
-    return this.end === end;
-  }
-}
-
-/** Fields one after the other, by whoever knows which come. */
 export class UsualFields {
   at = 0;
 
   /** The number behind a tag, or the length of what comes next, up to 2^49; -1: it is another tag, or longer, or does not end. */
   number(bytes: Buffer, end: number, tag: number): number {
     if (bytes[this.at] !== tag) return -1;
-    this.at += 1;
+    const start = this.at + 1;
     let value = 0;
-    let factor = 1;
-    const stop = Math.min(end, this.at + 7);
-    while (this.at < stop) {
-      const byte = bytes[this.at] as number;
-      this.at += 1;
-      if (byte < 0x80) return value + byte * factor;
-      value += (byte - 0x80) * factor;
+    for (let at = start, shift = 0; shift < 28; at += 1, shift += 7) {
+      if (at >= end) return -1;
+      const byte = bytes[at] as number;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        this.at = at + 1;
+        return value;
+      }
+    }
+    return this.large(bytes, end, value);
+  }
+
+  /** The number behind a tag as 32 bits with a sign, of which there are no more, at `at` then; false: as -1 of `number`. */
+  isWord(bytes: Buffer, end: number, tag: number): boolean {
+    if (bytes[this.at] !== tag) return false;
+    this.word = 0;
+    const start = this.at + 1;
+    const stop = Math.min(end, start + 5);
+    for (let at = start, shift = 0; at < stop; at += 1, shift += 7) {
+      const byte = bytes[at] as number;
+      if (shift === 28 && byte > 0x0f) return false;
+      this.word |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        this.at = at + 1;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** What `isWord` found. */
+  word = 0;
+
+  /** @param low of the first four bytes behind the tag */
+  private large(bytes: Buffer, end: number, low: number): number {
+    let value = low;
+    let factor = 2 ** 28;
+    const start = this.at + 5;
+    const stop = Math.min(end, start + 3);
+    for (let at = start; at < stop; at += 1) {
+      const byte = bytes[at] as number;
+      value += (byte & 0x7f) * factor;
       factor *= 128;
+      if (byte < 0x80) {
+        this.at = at + 1;
+        return value;
+      }
     }
     return -1;
   }

@@ -4,7 +4,7 @@
  * Sources: etcd 3.4 `wal/walpb/record.proto`, `raft/raftpb/raft.proto`, `etcdserver/etcdserverpb/etcdserver.proto`;
  * the same field numbers in 2.0 to 3.5.
  */
-import { FieldReader, Malformed, UsualMessage } from './protobuf.ts';
+import { FieldReader, Malformed, UsualFields } from './protobuf.ts';
 
 /** walpb.Record.type */
 export const recordTypes = { metadata: 1, entry: 2, hardState: 3, crc: 4, snapshot: 5 } as const;
@@ -61,26 +61,26 @@ export function readSnapshotPoint(message: FieldReader): SnapshotPoint {
   return { index, term };
 }
 
-/** Type, term, index, data. */
-const usualTags = [0x08, 0x10, 0x18, 0x22];
+/** An entry, and where in the bytes that it was read from its data lies. */
+export interface LogEntry {
+  readonly type: number;
+  readonly term: number;
+  readonly index: number;
+  readonly dataStart: number;
+  readonly dataEnd: number;
+}
 
 /** An entry whose data stays where it is. One object is filled again and again: there are millions of them. */
-export class EntryReader {
+export class EntryReader implements LogEntry {
   type = 0;
   term = 0;
   index = 0;
   dataStart = 0;
   dataEnd = 0;
-  private readonly usual = new UsualMessage();
+  private readonly fields = new UsualFields();
 
   read(bytes: Buffer, start: number, end: number): this {
-    const { usual } = this;
-    if (usual.read(bytes, start, end, usualTags)) {
-      [this.type, this.term, this.index] = usual.numbers as [number, number, number];
-      this.dataStart = usual.start;
-      this.dataEnd = usual.end;
-      return this;
-    }
+    if (this.readUsual(bytes, start, end)) return this;
     this.type = 0;
     this.term = 0;
     this.index = 0;
@@ -98,6 +98,20 @@ export class EntryReader {
       }
     }
     return this;
+  }
+
+  /** @returns false, with nothing said of it: it is written in another way, or wrong */
+  private readUsual(bytes: Buffer, start: number, end: number): boolean {
+    const { fields } = this;
+    fields.at = start;
+    this.type = fields.number(bytes, end, 0x08);
+    this.term = this.type < 0 ? -1 : fields.number(bytes, end, 0x10);
+    this.index = this.term < 0 ? -1 : fields.number(bytes, end, 0x18);
+    const dataBytes = this.index < 0 ? -1 : fields.number(bytes, end, 0x22);
+    if (dataBytes < 0) return false;
+    this.dataStart = fields.at;
+    this.dataEnd = fields.at + dataBytes;
+    return this.dataEnd === end;
   }
 }
 

@@ -10,20 +10,19 @@
  *   when it starts again.
  * - A snapshot that is not whole is passed over for an older one, as etcd does, if the log reaches back that far.
  */
-import { isKeyferryError } from '@keyferry/core';
+import { isKeyferryError, KeyferryError } from '@keyferry/core';
 import { readConsistentIndex } from '../etcd-v3-snapshot/database-summary.ts';
+import { AtOnce } from './at-once.ts';
+import { CarryingOut, type EntryCounts } from './carry-out.ts';
 import { incomplete, reading } from './errors.ts';
 import type { DataDirectory, Segment } from './layout.ts';
-import { Membership, memberOfAttributes, versionPath } from './membership.ts';
-import { PlainPut } from './plain-put.ts';
-import { FieldReader, Malformed } from './protobuf.ts';
-import { EntryReader, entryTypes, readConfChange, recordTypes, type HexId } from './raft-messages.ts';
-import { readEntryContent, type V2Request } from './request.ts';
+import { Membership, versionPath } from './membership.ts';
+import { EntryReader, recordTypes, type HexId } from './raft-messages.ts';
 import { scanLog, type LogFacts } from './scan-log.ts';
 import { readSegment } from './segment.ts';
 import { checkSnapshot, readSnapshotTree, type BrokenSnapshot, type SnapshotFile } from './snapshot-file.ts';
 import type { SnapshotTree } from './snapshot-tree.ts';
-import { findNode, V2Tree, type TreeOutcome, type TreeRules } from './v2-tree.ts';
+import { findNode, V2Tree, type TreeRules } from './v2-tree.ts';
 
 export interface ReplayOptions {
   /** `last-good`: a damaged record ends the log, instead of failing. */
@@ -62,13 +61,6 @@ export interface ReplayFacts {
   readonly collapsedNames: number;
 }
 
-export interface EntryCounts {
-  readonly v2: number;
-  readonly members: number;
-  /** For the v3 store, or empty. */
-  readonly other: number;
-}
-
 export interface Replayed {
   readonly tree: V2Tree;
   readonly membership: Membership;
@@ -79,14 +71,8 @@ export interface Replayed {
 export async function replay(directory: DataDirectory, options: ReplayOptions): Promise<Replayed> {
   const start = await findStart(directory, options);
   const { snapshot, segments, log } = start;
-  const loaded = snapshot === null ? null : await readSnapshotTree(snapshot);
-  const clusterVersion = log.clusterVersion ?? (loaded === null ? null : versionIn(loaded));
-  const rules = rulesOf(clusterVersion, log.padded);
-  const tree = loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.nodes, loaded.currentIndex, rules);
-  const membership = new Membership(tree, snapshot?.voters ?? []);
-  const applier = new Applier(tree, membership, log, { startIndex: snapshot?.index ?? 0, ...options });
-  await applyLog(segments, log, applier);
-  const { appliedIndex, entries, refused, inOrderKeys, clientRequests } = applier;
+  const { carried, clusterVersion, rules, collapsedNames } = await carryOut(start, options);
+  const { tree, membership, appliedIndex, entries, refused, inOrderKeys, clientRequests } = carried;
   const { commit } = log.hardState;
   const wanted = Math.min(commit, options.appliedMax ?? commit);
   if (appliedIndex < wanted && log.end.kind !== 'damaged') {
@@ -110,7 +96,7 @@ export async function replay(directory: DataDirectory, options: ReplayOptions): 
     clientRequests,
     directoryUpdates: tree.directoryUpdates,
     directoriesCanBeUpdated: rules.directoriesCanBeUpdated,
-    collapsedNames: loaded?.collapsedNames ?? 0,
+    collapsedNames,
   };
   return { tree, membership, facts };
 }
@@ -121,6 +107,25 @@ async function assertReaches({ path, backend, logPath }: DataDirectory, { lastIn
   const reached = await reading(backend.file, () => readConsistentIndex(backend.file));
   if (reached === null || reached <= BigInt(lastIndex)) return;
   throw incomplete(path, `the v3 store holds entry ${reached}, and the log in ${logPath} ends with entry ${lastIndex}`);
+}
+
+/** Where it begins: nothing, or what a snapshot holds. */
+interface Beginning {
+  readonly carried: CarryingOut;
+  readonly rules: TreeRules;
+  readonly clusterVersion: string | null;
+  readonly collapsedNames: number;
+}
+
+/** @param told the version of the cluster by the log; null: it tells none */
+async function begin(snapshot: SnapshotFile | null, told: string | null, padded: boolean): Promise<Beginning> {
+  const loaded = snapshot === null ? null : await readSnapshotTree(snapshot);
+  const clusterVersion = told ?? (loaded === null ? null : versionIn(loaded));
+  const rules = rulesOf(clusterVersion, padded);
+  const tree = loaded === null ? V2Tree.empty(rules) : V2Tree.from(loaded.nodes, loaded.currentIndex, rules);
+  const membership = new Membership(tree, snapshot?.voters ?? []);
+  const carried = new CarryingOut(tree, membership, snapshot?.index ?? 0);
+  return { carried, rules, clusterVersion, collapsedNames: loaded?.collapsedNames ?? 0 };
 }
 
 function versionIn({ nodes }: SnapshotTree): string | null {
@@ -140,6 +145,39 @@ interface Start {
   readonly brokenSnapshots: readonly BrokenSnapshot[];
   readonly segments: readonly Segment[];
   readonly log: LogFacts;
+  readonly guess: Guess | null;
+}
+
+/** What was carried out while the log was scanned, by rules that only its end confirms. */
+interface Guess extends Omit<Beginning, 'carried'> {
+  readonly atOnce: AtOnce;
+}
+
+/** Null: the snapshot cannot be read. Who begins with it because the log goes on from it is told why. */
+async function beginAtOnce(snapshot: SnapshotFile | null, appliedMax: number): Promise<Guess | null> {
+  try {
+    const { carried, ...beginning } = await begin(snapshot, null, true);
+    return { ...beginning, atOnce: new AtOnce(carried, beginning.rules, appliedMax) };
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error;
+    return null;
+  }
+}
+
+/** The entries that count, on what the snapshot holds: done already, or by reading the log again. */
+async function carryOut(
+  { snapshot, segments, log, guess }: Start,
+  { appliedMax = Number.POSITIVE_INFINITY }: ReplayOptions,
+): Promise<Beginning> {
+  if (guess !== null) {
+    const clusterVersion = log.clusterVersion ?? guess.clusterVersion;
+    const rules = rulesOf(clusterVersion, log.padded);
+    const carried = guess.atOnce.outcome(log, rules);
+    if (carried !== null) return { ...guess, carried, clusterVersion, rules };
+  }
+  const beginning = await begin(snapshot, log.clusterVersion, log.padded);
+  await applyLog(segments, log, new Chooser(beginning.carried, log, appliedMax));
+  return beginning;
 }
 
 /** The newest snapshot that the log goes on from, and the part of the log that does. */
@@ -165,12 +203,16 @@ async function findStart(
     const from = segments.findLast(({ firstIndex }) => firstIndex <= index);
     if (from === undefined) continue;
     const used = segments.slice(segments.indexOf(from));
-    const log = await scanLog({ segments: used, startIndex: index, stopAtDamage });
+    const guess = await beginAtOnce(snapshot, appliedMax);
+    const follower = guess?.atOnce ?? null;
+    const log = await scanLog({ segments: used, startIndex: index, stopAtDamage, follower });
     // A log that reaches back to its beginning could do without them: of another member, that would be other keys in silence.
     if (snapshot === null && unmatched.length > 0 && !knowsOne && log.end.kind === 'whole') {
       throw incomplete(path, `the log in ${logPath} knows none of its snapshots, as if it were another member's`);
     }
-    if (snapshot === null || goesOnFrom(log, snapshot)) return { snapshot, brokenSnapshots, segments: used, log };
+    if (snapshot === null || goesOnFrom(log, snapshot)) {
+      return { snapshot, brokenSnapshots, segments: used, log, guess };
+    }
     unmatched.push(snapshot.file);
     knowsOne ||= isKnown(log, snapshot);
   }
@@ -194,7 +236,7 @@ function isKnown({ snapshots }: LogFacts, { index, term }: SnapshotFile): boolea
   return snapshots.some((each) => each.index === index && each.term === term);
 }
 
-async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Applier): Promise<void> {
+async function applyLog(segments: readonly Segment[], log: LogFacts, chooser: Chooser): Promise<void> {
   let crc: number | null = null;
   const stop = log.end.kind === 'damaged' ? log.end.error.details : null;
   // Whoever reads a directory makes sure afterwards that nothing in it has changed meanwhile.
@@ -209,8 +251,8 @@ async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Ap
         isChecked,
         take: ({ type, bytes, start, end }) => {
           // The first pass may have stopped at a record that is no entry and framed well, such as another member's name.
-          const isBeyond = stop !== null && applier.taken === log.entries;
-          if (type === recordTypes.entry && !isBeyond) applier.take(bytes, start, end);
+          const isBeyond = stop !== null && chooser.taken === log.entries;
+          if (type === recordTypes.entry && !isBeyond) chooser.take(bytes, start, end);
         },
       });
       ({ crc } = read);
@@ -223,45 +265,24 @@ async function applyLog(segments: readonly Segment[], log: LogFacts, applier: Ap
   }
 }
 
-/** Carries out the entries that count, in the order of the log. */
-class Applier {
-  appliedIndex: number;
-  refused = 0;
-  inOrderKeys = 0;
-  clientRequests = 0;
-  private readonly counts = { v2: 0, members: 0, other: 0 };
-  private readonly tree: V2Tree;
-  private readonly membership: Membership;
+/** Which entries count, by all that the first pass found; in the order of the log. */
+class Chooser {
+  private readonly carried: CarryingOut;
   private readonly log: LogFacts;
   private readonly entry = new EntryReader();
-  private readonly plain = new PlainPut();
   private readonly appliedMax: number;
   private seen = 0;
   private nextRewind = 0;
   /** For each rewind the lowest index that it or a later one goes back to: from there on, what was read before is void. */
   private readonly voidFrom: readonly number[];
 
-  constructor(
-    tree: V2Tree,
-    membership: Membership,
-    log: LogFacts,
-    {
-      startIndex,
-      appliedMax = Number.POSITIVE_INFINITY,
-    }: { readonly startIndex: number; readonly appliedMax?: number },
-  ) {
-    this.tree = tree;
-    this.membership = membership;
+  constructor(carried: CarryingOut, log: LogFacts, appliedMax: number) {
+    this.carried = carried;
     this.log = log;
-    this.appliedIndex = startIndex;
     this.appliedMax = appliedMax;
     const lowest: number[] = [];
     for (const { index } of log.rewinds.toReversed()) lowest.unshift(Math.min(index, lowest[0] ?? Infinity));
     this.voidFrom = lowest;
-  }
-
-  get entries(): EntryCounts {
-    return { ...this.counts };
   }
 
   /** Records of type entry, carried out or not. */
@@ -271,92 +292,19 @@ class Applier {
 
   /** @throws {Malformed} */
   take(bytes: Buffer, start: number, end: number): void {
-    const { entry, log } = this;
+    const { carried, entry, log } = this;
     const ordinal = this.seen;
     this.seen += 1;
     entry.read(bytes, start, end);
     if (log.rewinds[this.nextRewind]?.entry === ordinal) this.nextRewind += 1;
     if (
       entry.index > this.appliedMax ||
-      entry.index <= this.appliedIndex ||
+      entry.index <= carried.appliedIndex ||
       entry.index >= (this.voidFrom[this.nextRewind] ?? Infinity)
     )
       return;
-    if (entry.index > log.hardState.commit && !this.isAlone()) return;
-    if (entry.index !== this.appliedIndex + 1) return; // behind one that is not committed
-    this.appliedIndex = entry.index;
-    if (entry.type === entryTypes.confChange) {
-      this.counts.members += 1;
-      this.membership.apply(readConfChange(new FieldReader(bytes, entry.dataStart, entry.dataEnd)));
-    } else if (entry.type === entryTypes.normal) this.apply(bytes, entry.dataStart, entry.dataEnd);
-    else throw new Malformed(`an entry is of type ${entry.type}, which no etcd up to 3.5 writes`);
+    if (entry.index > log.hardState.commit && !carried.isAlone(log.metadata?.nodeId ?? '')) return;
+    if (entry.index !== carried.appliedIndex + 1) return; // behind one that is not committed
+    carried.take(bytes, entry);
   }
-
-  /** No other member has to agree: raft commits what such a member has written. */
-  private isAlone(): boolean {
-    const { voters } = this.membership;
-    return voters.size === 1 && voters.has(this.log.metadata?.nodeId ?? '');
-  }
-
-  private apply(bytes: Buffer, start: number, end: number): void {
-    if (this.plain.read(bytes, start, end)) {
-      this.counts.v2 += 1;
-      this.clientRequests += 1;
-      if (this.tree.setPlain(this.plain) !== null) this.refused += 1;
-      return;
-    }
-    const content = readEntryContent(bytes, start, end);
-    switch (content.kind) {
-      case 'v2':
-        this.counts.v2 += 1;
-        if (!isByMember(content.request)) this.clientRequests += 1;
-        if (this.request(content.request) !== null) this.refused += 1;
-        else if (content.request.method === 'POST') this.inOrderKeys += 1;
-        return;
-      case 'cluster-version':
-        this.counts.v2 += 1;
-        this.membership.setVersion(content.version);
-        return;
-      case 'member-attributes':
-        this.counts.v2 += 1;
-        this.membership.setAttributes(content.member, content.json);
-        return;
-      case 'other':
-        this.counts.other += 1;
-    }
-  }
-
-  /** etcdserver/apply_v2.go. */
-  private request(request: V2Request): TreeOutcome {
-    const { tree } = this;
-    const { method, path, dir, valueSpan: value, prevValue, prevIndex, recursive } = request;
-    const isConditional = prevValue !== '' || prevIndex > 0;
-    const expiry = { expiresAtNs: request.expiration === 0n ? null : request.expiration, refresh: request.refresh };
-    switch (method) {
-      case 'POST':
-        return tree.createInOrder(path, dir, value, expiry);
-      case 'DELETE':
-        return isConditional
-          ? tree.compareAndDelete(path, { prevValue, prevIndex })
-          : tree.delete(path, dir, recursive);
-      case 'QGET':
-        return null;
-      case 'SYNC':
-        tree.deleteExpired(request.time);
-        return null;
-      case 'PUT': {
-        if (request.prevExist === false) return tree.create(path, dir, value, expiry);
-        if (isConditional) return tree.compareAndSwap(path, { prevValue, prevIndex }, value, expiry);
-        if (request.prevExist === true) return tree.update(path, value, expiry);
-        const member = memberOfAttributes(path);
-        if (member === null) return tree.set(path, dir, value, expiry);
-        this.membership.setAttributes(member, request.value);
-        return null;
-      }
-    }
-  }
-}
-
-function isByMember({ method, path }: V2Request): boolean {
-  return method === 'PUT' && (path === versionPath || memberOfAttributes(path) !== null);
 }

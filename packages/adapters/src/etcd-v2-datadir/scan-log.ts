@@ -1,10 +1,11 @@
 /**
  * First pass over the log: is it whole, and which of its entries count?
  *
- * An entry counts when it is committed and no later one took its index. Both are known only at the end of the log (the
+ * An entry counts when it is committed and no later one took its index. Both are known for certain only at the end of the log (the
  * last hard state may be its last record, as in what `etcdctl backup` writes), and to keep all entries until then would
- * take the memory of the log instead of that of the store. So the log is read twice: here for what has to be known
- * beforehand, with every checksum, and in replay.ts for what it does.
+ * take the memory of the log instead of that of the store. So here all is found that has to be known beforehand, with every
+ * checksum. Somebody may follow, who does what can be done on the way (at-once.ts); where that does not suffice, the log is read
+ * once more, for what it does (replay.ts).
  */
 import { isKeyferryError, type KeyferryError } from '@keyferry/core';
 import { damaged } from './errors.ts';
@@ -17,6 +18,8 @@ import {
   readSnapshotPoint,
   recordTypes,
   type HardState,
+  type HexId,
+  type LogEntry,
   type Metadata,
   type SnapshotPoint,
 } from './raft-messages.ts';
@@ -56,11 +59,19 @@ export interface LogScan {
   readonly startIndex: number;
   /** Ends at a damaged record, instead of throwing. */
   readonly stopAtDamage: boolean;
+  readonly follower: LogFollower | null;
+}
+
+/** Sees what may count, in the order of the log. `member`: whose log it is; empty where that was not said yet. */
+export interface LogFollower {
+  /** One behind the start, with bytes that are good until the next record. */
+  entry(entry: LogEntry, bytes: Buffer, member: HexId): void;
+  committed(commit: number, member: HexId): void;
 }
 
 /** @throws {KeyferryError} `datadir.damaged` */
-export async function scanLog({ segments, startIndex, stopAtDamage }: LogScan): Promise<LogFacts> {
-  const scanner = new Scanner(startIndex);
+export async function scanLog({ segments, startIndex, stopAtDamage, follower }: LogScan): Promise<LogFacts> {
+  const scanner = new Scanner(startIndex, follower);
   let crc: number | null = null;
   let end: LogEnd = { kind: 'whole' };
   try {
@@ -99,9 +110,11 @@ class Scanner {
   private entries = 0;
   private clusterVersion: string | null = null;
   private padded = false;
+  private readonly follower: LogFollower | null;
 
-  constructor(startIndex: number) {
+  constructor(startIndex: number, follower: LogFollower | null) {
     this.startIndex = startIndex;
+    this.follower = follower;
     this.lastIndex = startIndex;
   }
 
@@ -116,9 +129,11 @@ class Scanner {
     switch (type) {
       case recordTypes.entry:
         this.takeEntry(this.entry.read(bytes, start, end), bytes);
+        if (this.entry.index > this.startIndex) this.follower?.entry(this.entry, bytes, this.metadata?.nodeId ?? '');
         return;
       case recordTypes.hardState:
         this.hardState = readHardState(new FieldReader(bytes, start, end));
+        this.follower?.committed(this.hardState.commit, this.metadata?.nodeId ?? '');
         return;
       case recordTypes.metadata:
         this.takeMetadata(readMetadata(new FieldReader(bytes, start, end)));

@@ -15,10 +15,10 @@
  *
  * Source: etcd 3.4 `wal/decoder.go`, `wal/encoder.go`; 2.3 `wal/decoder.go`.
  */
-import { crc32c } from './crc32c.ts';
+import { crc32cWord } from './crc32c.ts';
 import { damaged } from './errors.ts';
 import { FileWindow } from './file-window.ts';
-import { FieldReader, Malformed, UsualMessage } from './protobuf.ts';
+import { FieldReader, Malformed, UsualFields } from './protobuf.ts';
 import { recordTypes } from './raft-messages.ts';
 
 export interface LogRecord {
@@ -66,6 +66,7 @@ export async function readSegment({
   take,
 }: SegmentOptions): Promise<SegmentRead> {
   return await FileWindow.over(file, async (window) => {
+    const frame = new Frame();
     const record = new RecordReader();
     let running = crc ?? 0;
     const ended = (end: SegmentEnd): SegmentRead => ({ end, crc: running });
@@ -77,7 +78,7 @@ export async function readSegment({
         if (!isLast) throw damaged(file, offset, 'it ends within the length of a record');
         return ended({ kind: 'torn', offset, bytes: window.available });
       }
-      const frame = frameAt(window.bytes, window.start);
+      frame.read(window.bytes, window.start);
       if (frame.length === 0 && frame.padding === 0) return ended(await endAtZeros(window, isLast));
       if (!frame.isWritten) throw damaged(file, offset, 'its length is written as no etcd writes one');
       const whole = lengthBytes + frame.length + frame.padding;
@@ -117,23 +118,28 @@ export async function readSegment({
   });
 }
 
-interface Frame {
-  readonly length: number;
-  readonly padding: number;
-  readonly marked: boolean;
+/** etcd 3.0 to 3.5, wal/encoder.go, encodeFrameSize; before 3.0 a length alone. One object is filled again and again. */
+class Frame {
+  length = 0;
+  padding = 0;
+  marked = false;
   /** Some etcd writes such a frame: without a mark, or marked and padded to a multiple of 8 that it was not yet. */
-  readonly isWritten: boolean;
+  isWritten = false;
+
+  read(bytes: Buffer, at: number): void {
+    const top = bytes[at + 7] as number;
+    const high = read24(bytes, at + 3) + (bytes[at + 6] as number) * 2 ** 24;
+    // No product where there is none: see UsualFields.
+    this.length = high === 0 ? read24(bytes, at) : read24(bytes, at) + high * 2 ** 24;
+    this.marked = top >= 0x80;
+    this.padding = this.marked ? top & 7 : 0;
+    this.isWritten = this.marked ? this.padding > 0 && top === (0x80 | ((8 - (this.length % 8)) % 8)) : top === 0;
+  }
 }
 
-/** etcd 3.0 to 3.5, wal/encoder.go, encodeFrameSize; before 3.0 a length alone. */
-function frameAt(bytes: Buffer, at: number): Frame {
-  const high = bytes.readUInt32LE(at + 4);
-  const length = bytes.readUInt32LE(at) + (high & 0xffffff) * 2 ** 32;
-  const top = high >>> 24;
-  const marked = top >= 0x80;
-  const padding = marked ? top & 7 : 0;
-  const isWritten = marked ? padding > 0 && top === (0x80 | ((8 - (length % 8)) % 8)) : top === 0;
-  return { length, padding, marked, isWritten };
+/** Three bytes make a small integer, which no memory is asked for. */
+function read24(bytes: Buffer, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
 }
 
 /** Zeros to the end of the file; if not, what follows was part of a write that did not come to its end. */
@@ -180,9 +186,6 @@ function hasEmptySector(bytes: Buffer, start: number, length: number, fileOffset
   return false;
 }
 
-/** Type, checksum, data. */
-const usualTags = [0x08, 0x10, 0x1a];
-
 /** walpb.Record. One object is filled again and again. */
 class RecordReader implements LogRecord {
   type = 0;
@@ -190,19 +193,14 @@ class RecordReader implements LogRecord {
   start = 0;
   end = 0;
   padded = false;
+  /** With a sign. */
   private crc = 0;
-  private readonly usual = new UsualMessage();
+  private readonly fields = new UsualFields();
 
   read(bytes: Buffer, start: number, end: number, padded: boolean): void {
-    const { usual } = this;
     this.padded = padded;
     this.bytes = bytes;
-    if (usual.read(bytes, start, end, usualTags)) {
-      [this.type, this.crc] = usual.numbers as [number, number];
-      this.start = usual.start;
-      this.end = usual.end;
-      return;
-    }
+    if (this.readUsual(start, end)) return;
     this.type = 0;
     this.crc = 0;
     this.start = start;
@@ -210,13 +208,27 @@ class RecordReader implements LogRecord {
     const message = new FieldReader(bytes, start, end);
     while (message.next()) {
       if (message.field === 1) this.type = message.number();
-      else if (message.field === 2) this.crc = message.number();
+      else if (message.field === 2) this.crc = wordOf(message.number());
       else if (message.field === 3) {
         message.byteLength();
         this.start = message.start;
         this.end = message.end;
       }
     }
+  }
+
+  /** Type, checksum, data. @returns false, with nothing said of it: it is written in another way, or wrong */
+  private readUsual(start: number, end: number): boolean {
+    const { bytes, fields } = this;
+    fields.at = start;
+    this.type = fields.number(bytes, end, 0x08);
+    if (this.type < 0 || !fields.isWord(bytes, end, 0x10)) return false;
+    this.crc = fields.word;
+    const dataBytes = fields.number(bytes, end, 0x1a);
+    if (dataBytes < 0) return false;
+    this.start = fields.at;
+    this.end = fields.at + dataBytes;
+    return this.end === end;
   }
 
   /** @returns the running checksum after this record. @throws {Malformed} when the record states another one */
@@ -226,7 +238,7 @@ class RecordReader implements LogRecord {
       if (running !== 0 && running !== this.crc) throw new Malformed(wrongChecksum(running, this.crc));
       return this.crc;
     }
-    const sum = crc32c(running, this.bytes, this.start, this.end);
+    const sum = crc32cWord(running, this.bytes, this.start, this.end);
     if (sum !== this.crc) throw new Malformed(wrongChecksum(sum, this.crc));
     return sum;
   }
@@ -276,8 +288,14 @@ class RecordHeader {
   }
 }
 
+/** As 32 bits with a sign. @throws {Malformed} */
+function wordOf(checksum: number): number {
+  if (checksum > 0xffffffff) throw new Malformed('it states a checksum of more than 32 bits');
+  return checksum | 0;
+}
+
 function wrongChecksum(is: number, stated: number): string {
   return `the checksum does not match: it is ${hex(is)}, and ${hex(stated)} is stated`;
 }
 
-const hex = (value: number): string => value.toString(16).padStart(8, '0');
+const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');

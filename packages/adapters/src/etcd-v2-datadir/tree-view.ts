@@ -267,7 +267,8 @@ function hasListedChild(nodes: NodeTable, directory: NodeId, hides: boolean): bo
 
 function pack(records: RecordPacker, nodes: NodeTable, node: NodeId, walk: Walk): void {
   const { pathLength, expiresAtMs } = walk;
-  const [version, created] = [nodes.modifiedIndex(node), nodes.createdIndex(node)];
+  const version = nodes.modifiedIndex(node);
+  const created = nodes.createdIndex(node);
   const at = records.reserve(pathLength, nodes.valueLength(node), { version, created, expiresAtMs });
   walk.writePath(records.bytes, at);
   nodes.writeValue(node, records.bytes, at + pathLength);

@@ -74,6 +74,8 @@ export class V2Tree {
   currentIndex: number;
   /** Updates of directories that etcd up to 3.4 carries out and 3.5 refuses. */
   directoryUpdates = 0;
+  /** Names that were made of an index, whatever became of them. */
+  inOrderNames = 0;
   private readonly heap = new TtlHeap<ExpiringNode>();
   private readonly rules: TreeRules;
   /** Directories that something was put into; empty once one of them may be gone. */
@@ -140,6 +142,7 @@ export class V2Tree {
   /** POST: under a name that is the index it gets. */
   createInOrder(path: string, dir: boolean, value: NewValue, expiry: Expiry): TreeOutcome {
     const name = String(this.currentIndex + 1);
+    this.inOrderNames += 1;
     return this.create(
       `${path}/${this.rules.inOrderNamesArePadded ? name.padStart(20, '0') : name}`,
       dir,

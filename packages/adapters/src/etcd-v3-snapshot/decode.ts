@@ -3,7 +3,7 @@ import type { Key } from '@keyferry/core';
 import type { LeafEntry } from '../bbolt/reader.ts';
 import { byteString, noBytes } from '../bytes.ts';
 import { FieldReader, Malformed, UsualFields } from '../etcd-v2-datadir/protobuf.ts';
-import { readRevision } from './key-value.ts';
+import { isDeletion, readRevision } from './key-value.ts';
 
 /** One revision of one key; one object is filled again and again. */
 export class KeyValueReader {
@@ -26,10 +26,10 @@ export class KeyValueReader {
 
   /** @throws {Malformed} */
   read({ bytes, keyStart, keyEnd, valueEnd, isBucket }: LeafEntry): this {
-    const revision = isBucket ? null : readRevision(bytes, keyStart, keyEnd);
-    if (revision === null) throw new Malformed('an entry of "key" is no revision');
-    this.revision = revision.main;
-    this.isDeletion = revision.isDeletion;
+    const revision = isBucket ? 0 : readRevision(bytes, keyStart, keyEnd);
+    if (revision === 0) throw new Malformed('an entry of "key" is no revision');
+    this.revision = revision;
+    this.isDeletion = isDeletion(bytes, keyStart, keyEnd);
     this.bytes = bytes;
     this.lease = null;
     if (this.readUsual(keyEnd, valueEnd)) return this;
@@ -46,7 +46,7 @@ export class KeyValueReader {
           hasKey = true;
           break;
         case 3:
-          if (message.number() !== revision.main) throw new Malformed('a record states another revision than its own');
+          if (message.number() !== revision) throw new Malformed('a record states another revision than its own');
           break;
         case 5:
           message.byteLength();

@@ -14,25 +14,26 @@ const underscore = 0x5f;
 const tombstoneMark = 0x74;
 /** Revisions and lease ids of etcd's own are below 2^63, and those that JavaScript counts exactly below this. */
 const exactMax = 2 ** 53;
+/** Up to here shifts do, which are integers from the start to the end. */
+const wordMax = 2 ** 31 - 1;
 
 export function writeRevision(bytes: Uint8Array, at: number, main: number): void {
   writeBig(bytes, at, main);
   bytes[at + 8] = underscore;
-  bytes.fill(0, at + 9, at + revisionBytes);
+  for (let zero = at + 9; zero < at + revisionBytes; zero += 1) bytes[zero] = 0; // of so few a call costs more
 }
 
-export interface Revision {
-  readonly main: number;
-  readonly isDeletion: boolean;
+/** The main revision, which is 1 or more; 0: it is no revision. */
+export function readRevision(bytes: Buffer, start: number, end: number): number {
+  if (end - start !== revisionBytes && !isDeletion(bytes, start, end)) return 0;
+  if (bytes[start + 8] !== underscore) return 0;
+  const main = readBig(bytes, start);
+  return main < exactMax ? main : 0;
 }
 
-/** Null: it is no revision. */
-export function readRevision(bytes: Buffer, start: number, end: number): Revision | null {
-  const length = end - start;
-  const isDeletion = length === revisionBytes + 1 && bytes[end - 1] === tombstoneMark;
-  if ((length !== revisionBytes && !isDeletion) || bytes[start + 8] !== underscore) return null;
-  const main = bytes.readUInt32BE(start) * 2 ** 32 + bytes.readUInt32BE(start + 4);
-  return main > 0 && main < exactMax ? { main, isDeletion } : null;
+/** Of a revision: whether it is that of a deletion. */
+export function isDeletion(bytes: Buffer, start: number, end: number): boolean {
+  return end - start === revisionBytes + 1 && bytes[end - 1] === tombstoneMark;
 }
 
 /** A record where it lies. */
@@ -88,7 +89,8 @@ export function encodeLease(id: number, ttlSeconds: number): Buffer {
 
 /** 64 bits, big-endian. */
 export function writeBig(bytes: Uint8Array, at: number, value: number): void {
-  const [high, low] = [Math.floor(value / 2 ** 32), value >>> 0];
+  const high = Math.floor(value / 2 ** 32);
+  const low = value >>> 0;
   bytes[at] = high >>> 24;
   bytes[at + 1] = high >>> 16;
   bytes[at + 2] = high >>> 8;
@@ -99,9 +101,18 @@ export function writeBig(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 7] = low;
 }
 
+/** As `writeBig` wrote it, rounded from 2^53 on. */
+function readBig(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let i = at; i < at + 8; i += 1) value = value * 256 + (bytes[i] as number);
+  return value;
+}
+
 function varintBytes(value: number): number {
   let bytes = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;
+  let rest = value;
+  for (; rest > wordMax; rest = Math.floor(rest / 128)) bytes += 1;
+  for (; rest >= 128; rest >>>= 7) bytes += 1;
   return bytes;
 }
 
@@ -113,8 +124,12 @@ function writeTag(bytes: Uint8Array, at: number, tag: number): number {
 function writeVarint(bytes: Uint8Array, start: number, value: number): number {
   let at = start;
   let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) {
+  for (; rest > wordMax; rest = Math.floor(rest / 128)) {
     bytes[at] = (rest % 128) | 0x80;
+    at += 1;
+  }
+  for (; rest >= 128; rest >>>= 7) {
+    bytes[at] = rest | 0x80;
     at += 1;
   }
   bytes[at] = rest;

@@ -28,7 +28,7 @@ export function readDatabaseMeta(bolt: BoltReader): DatabaseMeta {
       const { bytes, keyStart, keyEnd, valueEnd } = leaf.entry(i);
       const name = bytes.toString('latin1', keyStart, keyEnd);
       if (compactions.has(name)) {
-        compactedRevision = Math.max(compactedRevision, readRevision(bytes, keyEnd, valueEnd)?.main ?? 0);
+        compactedRevision = Math.max(compactedRevision, readRevision(bytes, keyEnd, valueEnd));
       } else if (name === 'consistent_index' && valueEnd - keyEnd === 8) {
         consistentIndex = String(bytes.readBigUInt64BE(keyEnd));
       }

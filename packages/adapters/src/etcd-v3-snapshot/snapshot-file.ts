@@ -11,7 +11,7 @@ import { compareBytes } from '../bbolt/compare-bytes.ts';
 import { bytesOfFile } from '../bbolt/page-reader.ts';
 import { BoltDamage, BoltReader, type Bucket, type Leaf } from '../bbolt/reader.ts';
 import { Malformed } from '../etcd-v2-datadir/protobuf.ts';
-import { KeyValueReader, readLease } from './decode.ts';
+import { KeyValueReader, readLease, type Lease } from './decode.ts';
 import { readDatabaseMeta } from './meta.ts';
 
 const digestBytes = 32;
@@ -81,7 +81,7 @@ export class SnapshotFile {
       if (bucket === undefined) return found;
       for (const leaf of this.bolt.leaves(bucket, 'forwards')) {
         for (let i = 0; i < leaf.count; i += 1) {
-          const { id, seconds } = placed(leaf, () => readLease(leaf.entry(i)));
+          const { id, seconds } = leaseAt(leaf, i);
           found.set(id, seconds);
         }
       }
@@ -96,7 +96,9 @@ export class SnapshotFile {
       const firstKeys: Key[] = [];
       const reader = new KeyValueReader();
       // The last key: in the leaf at hand, or what was kept of the one before it.
-      let [last, lastStart, lastEnd]: [Buffer | null, number, number] = [null, 0, 0];
+      let last: Buffer | null = null;
+      let lastStart = 0;
+      let lastEnd = 0;
       for (const leaf of this.bolt.leaves(this.keys, 'forwards')) {
         if (leaf.count > 0) ids.push(leaf.id);
         for (let i = 0; i < leaf.count; i += 1) {
@@ -104,10 +106,15 @@ export class SnapshotFile {
           if (isDeletion) return null;
           if (last !== null && compareBytes(last, lastStart, lastEnd, leaf.bytes, keyStart, keyEnd) >= 0) return null;
           if (i === 0) firstKeys.push(reader.key);
-          [last, lastStart, lastEnd] = [leaf.bytes, keyStart, keyEnd];
+          last = leaf.bytes;
+          lastStart = keyStart;
+          lastEnd = keyEnd;
         }
-        if (last !== null)
-          [last, lastStart, lastEnd] = [Buffer.from(last.subarray(lastStart, lastEnd)), 0, lastEnd - lastStart];
+        if (last !== null) {
+          last = Buffer.from(last.subarray(lastStart, lastEnd));
+          lastEnd -= lastStart;
+          lastStart = 0;
+        }
       }
       return this.keys.kind === 'page' ? { ids, firstKeys } : null;
     });
@@ -143,7 +150,11 @@ export class SnapshotFile {
   }
 
   private entry(reader: KeyValueReader, leaf: Leaf, i: number): KeyValueReader {
-    return placed(leaf, () => reader.read(leaf.entry(i)));
+    try {
+      return reader.read(leaf.entry(i));
+    } catch (error) {
+      throw placed(leaf, error);
+    }
   }
 
   private guarded<T>(read: () => T): T {
@@ -217,14 +228,17 @@ async function stampOf(handle: FileHandle): Promise<string> {
   return `${size} ${mtimeNs}`;
 }
 
-/** Where in the file the entry is that cannot be read. */
-function placed<T>(leaf: Leaf, read: () => T): T {
+function leaseAt(leaf: Leaf, i: number): Lease {
   try {
-    return read();
+    return readLease(leaf.entry(i));
   } catch (error) {
-    if (error instanceof Malformed) throw new BoltDamage(leaf.offsetOf(leaf.keyStart), error.message);
-    throw error;
+    throw placed(leaf, error);
   }
+}
+
+/** With where in the file the entry is that cannot be read, which is the one that the leaf shows. */
+function placed(leaf: Leaf, error: unknown): unknown {
+  return error instanceof Malformed ? new BoltDamage(leaf.offsetOf(leaf.keyStart), error.message) : error;
 }
 
 function guarded<T>(file: string, read: () => T): T {

@@ -72,8 +72,10 @@ async function writeKeys(bolt: BoltWriter, writing: SnapshotWriting): Promise<re
       const expiresAtMs = expiresAtMsOf(index);
       const lease = expiresAtMs === null ? 0 : Math.ceil(Math.max(expiresAtMs, nowMs) / leaseBucketMs) * leaseBucketMs;
       if (lease > 0) leases.add(lease);
-      const [keyStart, keyEnd] = [spans[field] as number, spans[field + 1] as number];
-      const [valueStart, valueEnd] = [spans[field + 2] as number, spans[field + 3] as number];
+      const keyStart = spans[field] as number;
+      const keyEnd = spans[field + 1] as number;
+      const valueStart = spans[field + 2] as number;
+      const valueEnd = spans[field + 3] as number;
       const record = { bytes, keyStart, keyEnd, valueStart, valueEnd, revision, lease };
       const at = bucket.reserve(revisionBytes, keyValueBytes(record));
       writeRevision(bucket.data, at, revision);

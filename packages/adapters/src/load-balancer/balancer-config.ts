@@ -14,6 +14,8 @@ export interface LoadBalancerConfig {
    * `[ssh, lb1]`, `[docker, exec, -i, lb, sh, -c]`. null: this machine.
    */
   readonly access: readonly string[] | null;
+  /** Of the shell here, for relative paths in `reload`. Absent: that of this process; of no meaning with `access`. */
+  readonly workingDirectory?: string;
   /** Program that checks (`-t`, `-c`); `nginx` or `haproxy` by default. */
   readonly program: string;
   /** Shell command that reloads gracefully. */

@@ -31,11 +31,14 @@ export class Machine {
   private readonly balancer: string;
   private readonly access: readonly string[] | null;
   private readonly timeoutMs: number;
+  private readonly cwd: string | undefined;
 
-  constructor(balancer: string, access: readonly string[] | null, timeoutMs: number) {
+  /** @param cwd of the shell here; by default that of this process */
+  constructor(balancer: string, access: readonly string[] | null, timeoutMs: number, cwd?: string) {
     this.balancer = balancer;
     this.access = access;
     this.timeoutMs = timeoutMs;
+    this.cwd = cwd;
     this.remote = access !== null;
   }
 
@@ -139,7 +142,7 @@ export class Machine {
 
   private start(script: string) {
     const [program = 'sh', ...words] = this.access ?? ['sh', '-c'];
-    return spawn(program, [...words, script], { stdio: ['pipe', 'pipe', 'pipe'] });
+    return spawn(program, [...words, script], { stdio: ['pipe', 'pipe', 'pipe'], cwd: this.cwd });
   }
 
   private async talkThere(address: string, command: string): Promise<string> {

@@ -64,7 +64,7 @@ class ConfiguredBalancer implements LoadBalancer {
     this.kind = config.kind;
     this.url = config.url;
     this.where = `${config.kind} at ${config.url}`;
-    this.machine = new Machine(name, config.access, config.timeoutMs);
+    this.machine = new Machine(name, config.access, config.timeoutMs, config.workingDirectory);
     this.prober = new Prober(name, config);
     this.copies = new OriginCopies(name, this.machine, config.directory);
     const Control = config.kind === 'nginx' ? NginxControl : HaproxyControl;
@@ -107,6 +107,7 @@ class ConfiguredBalancer implements LoadBalancer {
         await this.copies.keep(origin);
         await this.control.adopt(bytes, signal);
       }
+      await this.copies.keepWritten(await this.readOrigin(), this.config.files);
       const sha256After = digestOf(await this.readOrigin());
       return { phase: before.inFile ?? 'v2-rw', sha256Before, sha256After, changed: !adopted };
     });

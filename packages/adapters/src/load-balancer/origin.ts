@@ -19,17 +19,25 @@ export interface FileChange {
 /** What the files were, by path; null: it was not there. */
 export type OriginBytes = ReadonlyMap<string, Buffer | null>;
 
-/** The copies of what the files were, on the balancer's machine; named by their SHA-256. */
+/** Who finds a file changed is told what to hold it against, and to put back. @param digest null: nobody knows it any more */
+export function notAsWritten(path: string, directory: string, digest: string | null): string {
+  const is = `${path} is not what keyferry wrote`;
+  return digest === null ? is : `${is}, which is ${directory}/written/${digest}`;
+}
+
+/** The copies of what the files were, and of what became of them, on the balancer's machine; named by their SHA-256. */
 export class OriginCopies {
   private readonly balancer: string;
   private readonly machine: Machine;
   private readonly directory: string;
+  private readonly written: string;
 
   /** @param directory keyferry's own, on that machine */
   constructor(balancer: string, machine: Machine, directory: string) {
     this.balancer = balancer;
     this.machine = machine;
     this.directory = `${directory}/before`;
+    this.written = `${directory}/written`;
   }
 
   /**
@@ -46,26 +54,39 @@ export class OriginCopies {
   /** Before the first change. Mode and owner go along: what only some may read in the file, only they may in its copy. */
   async keep({ files }: BalancerOrigin): Promise<void> {
     for (const { path, sha256: digest } of files) {
-      if (digest === null || (await this.machine.read(this.copyOf(digest))) !== null) continue;
-      const copy = this.copyOf(digest);
-      const script = [
-        'set -e',
-        `mkdir -p ${quote(this.directory)}`,
-        `cp -p ${quote(path)} ${quote(`${copy}.new`)}`,
-        `sync ${quote(`${copy}.new`)}`,
-        `mv -f ${quote(`${copy}.new`)} ${quote(copy)}`,
-        `sync ${quote(this.directory)}`,
-      ].join('\n');
-      const ran = await this.machine.run(script);
-      if (ran.code !== 0) throw this.machine.unreachable(`${path} cannot be copied: ${ran.stderr}`);
+      if (digest !== null) await this.copy(path, this.directory, digest);
     }
+  }
+
+  /** After adoption, of the files as keyferry left them. @param guarded those that others write too */
+  async keepWritten({ files }: BalancerOrigin, guarded: readonly string[]): Promise<void> {
+    for (const { path, sha256: digest } of files) {
+      if (digest !== null && guarded.includes(path)) await this.copy(path, this.written, digest);
+    }
+  }
+
+  private async copy(path: string, directory: string, digest: string): Promise<void> {
+    const copy = `${directory}/${digest}`;
+    if ((await this.machine.read(copy)) !== null) return;
+    const script = [
+      'set -e',
+      `mkdir -p ${quote(directory)}`,
+      `cp -p ${quote(path)} ${quote(`${copy}.new`)}`,
+      `sync ${quote(`${copy}.new`)}`,
+      `mv -f ${quote(`${copy}.new`)} ${quote(copy)}`,
+      `sync ${quote(directory)}`,
+    ].join('\n');
+    const ran = await this.machine.run(script);
+    if (ran.code !== 0) throw this.machine.unreachable(`${path} cannot be copied: ${ran.stderr}`);
   }
 
   /** With keyferry's directory, if nothing else is in it. */
   async remove({ files }: BalancerOrigin): Promise<void> {
     await this.machine.remove(files.flatMap(({ sha256: digest }) => (digest === null ? [] : [this.copyOf(digest)])));
     const parent = this.directory.slice(0, this.directory.lastIndexOf('/'));
-    await this.machine.run(`rmdir ${quote(this.directory)} ${quote(parent)} 2>/dev/null; true`);
+    await this.machine.run(
+      `rm -f ${quote(this.written)}/*; rmdir ${quote(this.directory)} ${quote(this.written)} ${quote(parent)} 2>/dev/null; true`,
+    );
   }
 
   private async find(path: string, digest: string): Promise<Buffer> {
@@ -87,9 +108,16 @@ export class Adoption {
   private readonly machine: Machine;
   private readonly origin: OriginBytes;
   private readonly changes: readonly FileChange[];
+  private readonly directory: string;
 
-  constructor(balancer: string, machine: Machine, origin: OriginBytes, changes: readonly FileChange[]) {
-    this.balancer = balancer;
+  constructor(
+    { name, directory }: { readonly name: string; readonly directory: string },
+    machine: Machine,
+    origin: OriginBytes,
+    changes: readonly FileChange[],
+  ) {
+    this.balancer = name;
+    this.directory = directory;
     this.machine = machine;
     this.origin = origin;
     this.changes = changes;
@@ -106,7 +134,8 @@ export class Adoption {
       const now = await this.machine.read(path);
       const known = [digestOf(this.origin.get(path) ?? null), digestOf(content), written.get(path)];
       if (known.includes(digestOf(now))) continue;
-      const detail = `${path} is neither what it was when the migration began nor what keyferry writes`;
+      const found = notAsWritten(path, this.directory, written.get(path) ?? null);
+      const detail = `${found}, and not what it was when the migration began`;
       throw new KeyferryError('balancer.changed', { balancer: this.balancer, detail });
     }
   }

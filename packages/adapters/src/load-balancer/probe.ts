@@ -56,7 +56,7 @@ export class Prober {
         const how = count < fresh ? 'a fresh connection' : 'a kept connection';
         probes += 1;
         const found = await this.harmlessWrite(url, count >= fresh).then(
-          (answer) => (answer.refused === refuses && answer.phase === phase ? null : said(answer)),
+          (answer) => (isAsLed(answer, phase) ? null : said(answer)),
           (error: unknown) => (error instanceof Error ? error.message : String(error)),
         );
         if (found === null) continue;
@@ -111,6 +111,12 @@ export class Prober {
     const status = reply.statusCode ?? 0;
     return { status, phase, refused: status === 405 && reply.headers[refusedHeader] === 'write', version };
   }
+}
+
+/** A write that is led to 3.x is answered by it: 502 to 504 of a balancer say that nobody is there. */
+function isAsLed({ status, phase, refused }: ProbeAnswer, wanted: TrafficPhase): boolean {
+  if (phase !== wanted || refused !== wanted.endsWith('-ro')) return false;
+  return wanted !== 'v3-rw' || status < 500;
 }
 
 function said({ status, phase, refused }: ProbeAnswer): string {

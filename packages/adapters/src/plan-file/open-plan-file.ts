@@ -159,7 +159,7 @@ async function verifiedDocument(path: string, zip: ZipEntries, manifest: Manifes
 async function digestOf(zip: ZipEntries, name: string) {
   const hash = createHash('sha256');
   let [bytes, lines] = [0, 0];
-  for await (const piece of (await zip.stream(name)) as AsyncIterable<Buffer>) {
+  for await (const piece of zip.pieces(name)) {
     hash.update(piece);
     bytes += piece.length;
     for (let at = piece.indexOf(0x0a); at !== -1; at = piece.indexOf(0x0a, at + 1)) lines += 1;

@@ -9,13 +9,23 @@ import { quoteName } from './sql.ts';
 import type { Session } from './session.ts';
 
 const format = 1;
-const names = ['epochs', 'fences', 'marks', 'deletions', 'tombstones', 'origins', 'tails', 'done', 'format'] as const;
+export const controlTableNames = [
+  'epochs',
+  'fences',
+  'marks',
+  'deletions',
+  'tombstones',
+  'origins',
+  'tails',
+  'done',
+  'format',
+] as const;
 
-export type ControlTables = Readonly<Record<(typeof names)[number], string>>;
+export type ControlTables = Readonly<Record<(typeof controlTableNames)[number], string>>;
 
 /** Their names in SQL. */
 export function controlTables(schema: string): ControlTables {
-  const entries = names.map((name) => [name, `${quoteName(schema)}.${quoteName(name)}`]);
+  const entries = controlTableNames.map((name) => [name, `${quoteName(schema)}.${quoteName(name)}`]);
   return Object.fromEntries(entries) as ControlTables;
 }
 
@@ -65,7 +75,7 @@ export async function hasControlTables(session: Session, store: string, schema: 
     `SELECT count(c.oid)::int AS count, has_schema_privilege(n.oid, 'USAGE') AS open
      FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = ANY($2::text[]) AND c.relkind = 'r'
      WHERE n.nspname = $1 GROUP BY n.oid`,
-    [schema, names],
+    [schema, controlTableNames],
   );
   const [found] = rows;
   if (found === undefined) return false;
@@ -73,7 +83,7 @@ export async function hasControlTables(session: Session, store: string, schema: 
     const detail = `the user may not use the schema ${schema}, where keyferry's own tables are`;
     throw new KeyferryError('store.permission-denied', { store, detail });
   }
-  if (found.count < names.length) return false;
+  if (found.count < controlTableNames.length) return false;
   const { rows: formats } = await session.query<{ readonly format: number }>(
     `SELECT max(format) AS format FROM ${tables.format}`,
   );

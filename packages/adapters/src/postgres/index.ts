@@ -177,11 +177,11 @@ export class PostgresStore implements SourceStore, TargetStore, PostgresTarget {
   }
 
   async countRecords(range: KeyRange | null, max: number): Promise<number> {
-    const { tables } = await this.load();
+    const { tables, serverIsUtf8 } = await this.load();
     return await this.sessions.run('counting its rows', async (session) => {
       let counted = 0;
       for (const table of tables) {
-        const where = range === null ? null : rangeSql(table, range);
+        const where = range === null ? null : rangeSql(table, range, serverIsUtf8);
         const { rows } = await session.query<{ readonly count: number }>(
           `SELECT count(*)::int AS count FROM (SELECT 1 FROM ${table.sql} AS r ${where === null ? '' : `WHERE ${where}`} LIMIT $1) AS s`,
           [max - counted],

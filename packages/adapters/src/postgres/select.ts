@@ -7,7 +7,8 @@
  * Only the server can say what a column's text is. Where it sorts, it sorts bytes: text under the collation "C" in a database
  * of UTF-8, else bytea.
  */
-import { keyToBytes, prefixRange, type Key, type KeyRange } from '@keyferry/core';
+import { isUtf8 } from 'node:buffer';
+import { keyToBytes, prefixRange, type KeyRange } from '@keyferry/core';
 import type { ResolvedTable } from './catalog.ts';
 import { quoteBytes, quoteName, quoteText } from './sql.ts';
 import { isJson, keyTextSql, memberSql, plainKeyTypes, type Column } from './types.ts';
@@ -26,14 +27,15 @@ function keySql(
     if (part.kind === 'text') return { sql: quoteText(part.text), isBytes: false };
     const column = keyColumns.find(({ name }) => name === part.column) as Column;
     const shown = quoteText(`{${column.name}}`);
+    const asItIs = orNull || column.notNull;
     if (part.kind === 'rest' && column.type === 'bytea') {
       const sql = reference(column);
-      return { sql: orNull ? sql : `coalesce(${sql}, convert_to(${shown}, 'UTF8'))`, isBytes: true };
+      return { sql: asItIs ? sql : `coalesce(${sql}, convert_to(${shown}, 'UTF8'))`, isBytes: true };
     }
     const text = keyTextSql(column, reference(column));
     const isPlain = part.kind === 'rest' || plainKeyTypes.has(column.type);
     const escaped = isPlain ? text : `replace(replace(${text}, '%', '%25'), '/', '%2F')`;
-    return { sql: orNull ? escaped : `coalesce(${escaped}, ${shown})`, isBytes: false };
+    return { sql: asItIs ? escaped : `coalesce(${escaped}, ${shown})`, isBytes: false };
   });
   const isBytes = pieces.some((piece) => piece.isBytes);
   const sql = pieces.map((piece) => (isBytes && !piece.isBytes ? `convert_to(${piece.sql}, 'UTF8')` : piece.sql));
@@ -71,11 +73,15 @@ export function valueBytesSql(table: ResolvedTable, row: string): string {
   return isBytes ? sql : `convert_to(${sql}, 'UTF8')`;
 }
 
-/** SQL of what tells one state of a row from another: who wrote it, or what is in it. */
-export function versionSql(table: ResolvedTable, row: string): string {
-  if (table.hasTransaction) return `${row}.xmin::text`;
+/**
+ * SQL of what tells one state of a row from another: who wrote it, as the four bytes of xmin, or what is in it, as text.
+ * @param besideTexts other rows of the same SELECT have texts, so it has to be of their type
+ */
+function versionSql(table: ResolvedTable, row: string, besideTexts: boolean): string {
+  // Of each row the server has to make a text otherwise, and the text is longer.
+  if (table.hasTransaction) return besideTexts ? `xidsend(${row}.xmin)` : `${row}.xmin`;
   const { sql } = valueSql(table, row);
-  return `coalesce(md5(${sql}), '')`;
+  return `convert_to(coalesce(md5(${sql}), ''), 'UTF8')`;
 }
 
 /** SQL of why a row is no record; NULL: it is one. */
@@ -98,16 +104,32 @@ function problemSql({ mapping, label, keyColumns, valueColumns }: ResolvedTable,
 export function orderedRecordsSql(tables: readonly ResolvedTable[], range: KeyRange, serverIsUtf8: boolean): string {
   const [only] = tables;
   const ownOrder = tables.length === 1 && only !== undefined ? orderByColumn(only, serverIsUtf8) : null;
-  return `${recordsSql(tables, range, serverIsUtf8)}\nORDER BY ${ownOrder ?? '1'}`;
+  return `${selectsSql(tables, range, { serverIsUtf8, comparesText: false })}\nORDER BY ${ownOrder ?? '1'}`;
 }
 
 /**
- * The SELECT of all records of `range`, in no order: key, value, version, note. A note is the number of the table, where
- * there are several, or says why the row is no record.
+ * The SELECT of all records of `range`, in no order: key, value, version, and a note where any row may have one. A note is the
+ * number of the table, where there are several, or says why the row is no record. What is computed here is so for each
+ * row, and a column that is always NULL costs the server a fifth of all.
  */
 export function recordsSql(tables: readonly ResolvedTable[], range: KeyRange, serverIsUtf8: boolean): string {
+  return selectsSql(tables, range, { serverIsUtf8, comparesText: serverIsUtf8 });
+}
+
+interface Comparison {
+  readonly serverIsUtf8: boolean;
+  /** See `rangeSql`. */
+  readonly comparesText: boolean;
+}
+
+function selectsSql(
+  tables: readonly ResolvedTable[],
+  range: KeyRange,
+  { serverIsUtf8, comparesText }: Comparison,
+): string {
   const anyBytesValue = tables.some((table) => valueSql(table, 'r').isBytes);
   const anyBytesKey = !serverIsUtf8 || tables.some((table) => keySql(table, 'r', false).isBytes);
+  const anyTextVersion = tables.some((table) => !table.hasTransaction);
   const selects = tables.map((table, nth) => {
     const key = keySql(table, 'r', false);
     const keyColumn = anyBytesKey
@@ -119,9 +141,9 @@ export function recordsSql(tables: readonly ResolvedTable[], range: KeyRange, se
     const place = tables.length === 1 ? null : quoteText(String(nth));
     const problem = problemSql(table, 'r');
     const note = [problem, place].filter((sql) => sql !== null);
-    const noteColumn = note.length === 0 ? 'NULL::text' : `coalesce(${note.join(', ')})::text`;
-    const where = rangeSql(table, range);
-    return `SELECT ${keyColumn} AS key, ${value} AS value, ${versionSql(table, 'r')} AS version, ${noteColumn} AS note
+    const noteColumn = note.length === 0 ? '' : `, coalesce(${note.join(', ')})::text AS note`;
+    const where = rangeSql(table, range, comparesText);
+    return `SELECT ${keyColumn} AS key, ${value} AS value, ${versionSql(table, 'r', anyTextVersion)} AS version${noteColumn}
 FROM ${table.sql} AS r${where === null ? '' : ` WHERE ${where}`}`;
   });
   return selects.join('\nUNION ALL\n');
@@ -138,14 +160,23 @@ function orderByColumn({ mapping, keyColumns }: ResolvedTable, serverIsUtf8: boo
   return isText && serverIsUtf8 ? `${reference} COLLATE "C"` : null;
 }
 
-/** SQL of a row's key being in a range; null: each key of the table is. */
-export function rangeSql(table: ResolvedTable, { start, end }: KeyRange, row = 'r'): string | null {
+/**
+ * SQL of a row's key being in a range; null: each key of the table is.
+ * @param comparesText texts as they are, in a server of UTF-8: an index that has this order finds a narrow range. Whoever wants
+ *   rows in this order has to sort a wide one all the same, which is quicker than going to each row by the index: so of an
+ *   ordered SELECT the server is not led to it
+ */
+export function rangeSql(table: ResolvedTable, { start, end }: KeyRange, comparesText: boolean): string | null {
   const { prefix } = table.mapping.key;
   const own = prefixRange(prefix);
   const isBelow = own.end === null ? end === null : end === null || own.end <= end;
   if (prefix >= start && isBelow) return null;
-  const { sql, isBytes } = keySql(table, row, false);
-  const key = isBytes ? sql : `convert_to(${sql}, 'UTF8')`;
-  const bytes = (bound: Key) => quoteBytes(keyToBytes(bound));
-  return [`${key} >= ${bytes(start)}`, ...(end === null ? [] : [`${key} < ${bytes(end)}`])].join(' AND ');
+  const { sql, isBytes } = keySql(table, 'r', false);
+  const bounds = [start, ...(end === null ? [] : [end])].map(keyToBytes);
+  const asText = comparesText && !isBytes && bounds.every((bound) => isUtf8(bound) && !bound.includes(0));
+  const key = asText ? `(${sql}) COLLATE "C"` : isBytes ? sql : `convert_to(${sql}, 'UTF8')`;
+  const [from, to] = bounds.map((bound) =>
+    asText ? quoteText(Buffer.from(bound).toString('utf8')) : quoteBytes(bound),
+  );
+  return [`${key} >= ${from}`, ...(to === undefined ? [] : [`${key} < ${to}`])].join(' AND ');
 }

@@ -18,7 +18,7 @@ import {
 } from '../spool/entry.ts';
 import { EntrySort } from '../spool/entry-sort.ts';
 import type { SortedEntries } from '../spool/sorted-entries.ts';
-import { SameText, type OrderedRows, type RowPlaces, type RowsRead, type TakeRow } from './copy-rows.ts';
+import { Versions, type OrderedRows, type RowPlaces, type RowsRead, type TakeRow } from './copy-rows.ts';
 
 export class RowSort {
   private readonly sort = new EntrySort();
@@ -84,7 +84,7 @@ class SortedRows implements OrderedRows {
 
   rows(bytes: Buffer, take: TakeRow): RowsRead {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const versions = new SameText(bytes);
+    const versions = new Versions(bytes);
     let at = 0;
     while (at + headBytes <= bytes.length) {
       const end = at + entryBytesAt(view, at);

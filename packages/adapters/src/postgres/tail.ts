@@ -14,6 +14,7 @@
 import {
   compareFences,
   invariant,
+  isKeyferryError,
   KeyferryError,
   recordBytes,
   type Fence,
@@ -39,6 +40,7 @@ import { OwnTables } from './own-tables.ts';
 import { byTable, deleteRows, insertRows, lookAtRows, ownVersion, updateRows, type RowInput } from './rows.ts';
 import type { Session } from './session.ts';
 import type { PostgresTarget } from './target-context.ts';
+import { lackingToWrite } from './write-rights.ts';
 
 /** Looks at one key before it is given up: each time somebody has made it between the look and the write. */
 const looksMax = 5;
@@ -75,6 +77,17 @@ export class PostgresTail implements TailControl {
       const row = await this.row(session, tail);
       return row && { fence: fenceIn(row), position: row.position as Position | null };
     });
+  }
+
+  async lacks(): Promise<string | null> {
+    const { sessions, schema } = this.target;
+    try {
+      const { tables } = await this.target.load();
+      return await sessions.run('looking at what its user may', (session) => lackingToWrite(session, schema, tables));
+    } catch (error) {
+      if (!isKeyferryError(error, 'store.unsupported')) throw error;
+      return error.details.detail;
+    }
   }
 
   claimTail(tail: TailName, fence: Fence, epoch: Fence): Promise<TailClaim> {

@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { invariant, KeyferryError, type BesidesArchive, type StopSignal } from '@keyferry/core';
-import type { BalancerConfig, RegistryConfig } from '../config/parallel-config.ts';
+import { programBeside, type BalancerConfig, type RegistryConfig } from '../config/parallel-config.ts';
 import type { ResolvedConfig } from '../config/resolved-config.ts';
 import type { RegistryPlace } from './throw-away-registry.ts';
 
@@ -77,7 +77,7 @@ export async function openRehearsal(
           name,
           kind,
           // Of another machine it says nothing about this one.
-          program: access === null && program !== undefined ? program : kind,
+          program: access === null && program !== undefined ? programBeside(config.directory, program) : kind,
           directory: await place(`b${at}`),
           v2: old.endpoint,
           v3: fresh.endpoint,

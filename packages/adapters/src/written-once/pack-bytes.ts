@@ -69,8 +69,10 @@ export function packOfPage({ page, start, end, bytes: held, sourcePrefix, target
   const copier = new SpanCopier(page.packed.bytes, bytes, bytes.length - size);
   const prefix = sourcePrefix === targetPrefix ? null : keyToBytes(targetPrefix);
   for (let index = start, field = 4 * start; index < end; index += 1, field += 4) {
-    const [keyStart, keyEnd] = [spans[field] as number, spans[field + 1] as number];
-    const [valueStart, valueEnd] = [spans[field + 2] as number, spans[field + 3] as number];
+    const keyStart = spans[field] as number;
+    const keyEnd = spans[field + 1] as number;
+    const valueStart = spans[field + 2] as number;
+    const valueEnd = spans[field + 3] as number;
     writeHeader(bytes, index - start, keyEnd - keyStart + grows, valueEnd - valueStart, null);
     if (prefix === null) copier.copy(keyStart, keyEnd);
     else {

@@ -6,7 +6,7 @@
  */
 import { close, fstat, open, read } from 'node:fs';
 import { Readable } from 'node:stream';
-import { callbackify, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import yauzl from 'yauzl';
 
 const windowBytes = 1024 * 1024;
@@ -53,11 +53,14 @@ export class WindowedFile extends yauzl.RandomAccessReader {
     position: number,
     callback: (error: Error | null) => void,
   ): void {
-    callbackify(async () => {
-      const found = await this.bytesAt(position, length);
+    const take = (found: Buffer): void => {
       found.copy(buffer, offset);
-      if (found.byteLength < length) throw new RangeError('the file ends too early');
-    })(callback);
+      callback(found.byteLength < length ? new RangeError('the file ends too early') : null);
+    };
+    // A directory is read at two places an entry, next to always within the window.
+    const found = this.inWindow(position, length);
+    if (found !== null) queueMicrotask(() => take(found));
+    else this.readWindow(position, length).then(take, callback);
   }
 
   override _readStreamForRange(start: number, end: number): Readable {

@@ -4,7 +4,7 @@
  * switch goes back into 2.6 with its ids.
  * Method: real servers, the old one filled by its API with every kind of entity and every hazard that the API allows.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -105,6 +105,9 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     // Once, and without a request: what it took and how many it was are that walk's own.
     const kept = await source.proveComplete(file, signal, { walked: baseline });
     expect(kept).toMatchObject({ complete: true, census: baseline });
+    const again = join(folder, 'again.zip');
+    expect(await source.stoodStillSince(file, again, signal)).toMatchObject({ still: true, changesTotal: 0 });
+    expect(existsSync(again)).toBe(false);
     const torn = join(folder, 'torn.zip');
     await rewriteArchive(file, torn, (name, body) => {
       if (name.includes('/order/versions/2')) return null;
@@ -199,6 +202,11 @@ describe.skipIf(!old.ok || !next.ok)(`Apicurio Registry 2.6.13 to 3.3.3${old.not
     const [base, newer, delta] = [repaired, join(folder, 'newer.zip'), join(folder, 'delta.zip')];
     const [of2, baseBesides] = [await source.walk(signal), besides];
     await writeMeanwhile(servers[0]);
+    const { still, changes } = await source.stoodStillSince(file, join(folder, 'again.zip'), signal);
+    expect({ still, kinds: [...new Set(changes.map(({ kind }) => kind))].toSorted() }).toEqual({
+      still: false,
+      kinds: ['artifact', 'artifactRule', 'comment', 'content', 'globalRule', 'group', 'version'],
+    });
     const exported = await source.exportTo(file, signal);
     besides = await source.readBesides(signal);
     await registryArchives.repair(file, newer);

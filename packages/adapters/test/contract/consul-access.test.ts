@@ -5,16 +5,16 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { serverOrSkip, startConsul, type ConsulServer } from '@keyferry/servers';
+import { consulVersions, serverOrSkip, startConsul, type ConsulServer } from '@keyferry/servers';
 import { chunkId, keyFromText, prefixRange, type Code, type MigrationId } from '@keyferry/core';
 import { readAll } from '@keyferry/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openConsulTarget, type ConsulTargetOptions } from '../../src/consul/index.ts';
 import { ConsulApplication } from './consul-fixture.ts';
 
-const available = await serverOrSkip('consul-1.8');
 const everything = prefixRange(keyFromText('app/'));
 const fence = { attempt: 1, token: 1 };
+const note = { holder: 'ada@one', command: 'apply', lock: 'lck_1', acquiredAtMs: 0, end: null };
 
 async function failureOf(endpoints: readonly string[], options: Partial<ConsulTargetOptions>, call = 'read') {
   const store = openConsulTarget({ name: 'test', endpoints, nowMs: () => Date.now(), ...options });
@@ -26,6 +26,7 @@ async function failureOf(endpoints: readonly string[], options: Partial<ConsulTa
     head: () => store.head(),
     describe: () => store.describe(),
     raise: () => control.raiseEpoch(fence),
+    lock: () => store.lock?.acquire('access' as MigrationId, note, 10_000),
     write: async () => {
       await control.raiseEpoch(fence);
       const claimed = await control.claimChunk(chunkId(0), fence, fence);
@@ -46,94 +47,126 @@ async function failureOf(endpoints: readonly string[], options: Partial<ConsulTa
   }
 }
 
-describe.skipIf(!available.ok)(`ACLs of consul 1.8${available.note}`, () => {
-  let server: ConsulServer;
-  let application: ConsulApplication;
-  beforeAll(async () => {
-    server = await startConsul({ acl: true });
-    application = new ConsulApplication(server);
-  });
-  afterAll(async () => {
-    application.close();
-    await server.stop();
-  });
-
-  const tokenWith = async (rules: string): Promise<string> => {
-    const policy = { Name: `p${Math.random()}`.replace('.', ''), Rules: rules };
-    await application.call('PUT', 'acl/policy', JSON.stringify(policy));
-    const body = JSON.stringify({ Policies: [{ Name: policy.Name }] });
-    return ((await application.call('PUT', 'acl/token', body)) as { SecretID: string }).SecretID;
-  };
-  const own = 'key_prefix "_keyferry/" { policy = "write" }';
-  const wipe = async () => {
-    await application.wipe();
-    await application.write([{ put: { key: keyFromText('app/a'), value: Buffer.from('v'), ttlMs: null } }]);
-  };
-
-  it('are enough with write on the prefix and on the own keys, and no more than that', async () => {
-    await wipe();
-    const token = await tokenWith(`key_prefix "app/" { policy = "write" } ${own}`);
-    const options = { token, prefix: 'app/' };
-    for (const call of ['read', 'count', 'lookUp', 'head', 'describe', 'write']) {
-      expect({ call, ...(await failureOf(server.endpoints, options, call)) }).toMatchObject({ call, code: null });
-    }
-  });
-
-  it.each([
-    { name: 'no token', token: () => Promise.resolve(undefined), code: 'store.auth-failed' },
-    { name: 'a token that is none', token: () => Promise.resolve('no-such-token'), code: 'store.auth-failed' },
-    {
-      name: 'a token for another prefix',
-      token: () => tokenWith('key_prefix "other/" { policy = "write" }'),
-      code: 'store.permission-denied',
-    },
-  ])('with $name are no empty store', async ({ token, code }) => {
-    await wipe();
-    const options = { token: await token(), prefix: 'app/' };
-    for (const call of ['read', 'lookUp', 'head', 'write']) {
-      const failure = await failureOf(server.endpoints, options, call);
-      if (call === 'head' && options.token === undefined) expect(failure.code).toBe('store.permission-denied');
-      else if (options.token === undefined && call !== 'read') expect(failure.code).toBe('store.permission-denied');
-      else expect({ call, code: failure.code }).toEqual({ call, code });
-      if (options.token !== undefined) expect(failure.text).not.toContain(options.token);
-    }
-  });
-
-  it('that permit reading alone write nothing', async () => {
-    await wipe();
-    const token = await tokenWith(`key_prefix "app/" { policy = "read" } ${own}`);
-    const failure = await failureOf(server.endpoints, { token, prefix: 'app/' }, 'write');
-    expect(failure.code).toBe('store.permission-denied');
-    const keys = (await application.call('GET', 'kv/app/?keys')) as readonly string[];
-    expect(keys).toEqual(['app/a']);
-  });
-});
-
-describe.skipIf(!available.ok)(`tenancy on the open edition of consul 1.8${available.note}`, () => {
-  let server: ConsulServer;
-  beforeAll(async () => {
-    server = await startConsul();
-  });
-  afterAll(() => server.stop());
-
-  it.each([{ namespace: 'team' }, { partition: 'team' }, { partition: 'default', namespace: 'default' }])(
-    '%j is refused before anything is read or written, and not taken for the default',
-    async (options) => {
-      const application = new ConsulApplication(server);
-      for (const call of ['read', 'count', 'lookUp', 'head', 'raise', 'write']) {
-        const { code } = await failureOf(server.endpoints, options, call);
-        expect({ call, code }).toEqual({ call, code: 'store.unsupported' });
-      }
-      expect(await application.call('GET', 'kv/?keys')).toEqual([]);
+for (const version of consulVersions) {
+  const available = await serverOrSkip(`consul-${version}`);
+  describe.skipIf(!available.ok)(`ACLs of consul ${version}${available.note}`, () => {
+    let server: ConsulServer;
+    let application: ConsulApplication;
+    beforeAll(async () => {
+      server = await startConsul({ version, acl: true });
+      application = new ConsulApplication(server);
+    });
+    afterAll(async () => {
       application.close();
-    },
-  );
+      await server.stop();
+    });
 
-  it('a datacenter that there is not is a failure, and the own one is not', async () => {
-    expect((await failureOf(server.endpoints, { datacenter: 'dc1' }, 'write')).code).toBeNull();
-    expect((await failureOf(server.endpoints, { datacenter: 'elsewhere' }, 'read')).code).not.toBeNull();
+    const tokenWith = async (rules: string): Promise<string> => {
+      const policy = { Name: `p${Math.random()}`.replace('.', ''), Rules: rules };
+      await application.call('PUT', 'acl/policy', JSON.stringify(policy));
+      const body = JSON.stringify({ Policies: [{ Name: policy.Name }] });
+      return ((await application.call('PUT', 'acl/token', body)) as { SecretID: string }).SecretID;
+    };
+    const own = 'key_prefix "_keyferry/" { policy = "write" }';
+    const wipe = async () => {
+      await application.wipe();
+      await application.write([{ put: { key: keyFromText('app/a'), value: Buffer.from('v'), ttlMs: null } }]);
+    };
+
+    it('are enough with write on the prefix and on the own keys, and no more than that', async () => {
+      await wipe();
+      const token = await tokenWith(`key_prefix "app/" { policy = "write" } ${own}`);
+      const options = { token, prefix: 'app/' };
+      for (const call of ['read', 'count', 'lookUp', 'head', 'describe', 'write']) {
+        expect({ call, ...(await failureOf(server.endpoints, options, call)) }).toMatchObject({ call, code: null });
+      }
+    });
+
+    it.each([
+      { name: 'no token', token: () => Promise.resolve(undefined), code: 'store.auth-failed' },
+      { name: 'a token that is none', token: () => Promise.resolve('no-such-token'), code: 'store.auth-failed' },
+      {
+        name: 'a token for another prefix',
+        token: () => tokenWith('key_prefix "other/" { policy = "write" }'),
+        code: 'store.permission-denied',
+      },
+    ])('with $name are no empty store', async ({ token, code }) => {
+      await wipe();
+      const options = { token: await token(), prefix: 'app/' };
+      for (const call of ['read', 'lookUp', 'head', 'write']) {
+        const failure = await failureOf(server.endpoints, options, call);
+        if (call === 'head' && options.token === undefined) expect(failure.code).toBe('store.permission-denied');
+        else if (options.token === undefined && call !== 'read') expect(failure.code).toBe('store.permission-denied');
+        else expect({ call, code: failure.code }).toEqual({ call, code });
+        if (options.token !== undefined) expect(failure.text).not.toContain(options.token);
+      }
+    });
+
+    it.each([
+      { lacking: 'the prefix', rules: own, call: 'read', rule: 'key_prefix "app/" { policy = "read" }' },
+      {
+        lacking: 'writes',
+        rules: `key_prefix "app/" { policy = "read" } ${own}`,
+        call: 'write',
+        rule: 'key_prefix "app/new" { policy = "write" }',
+      },
+      {
+        lacking: 'the own keys',
+        rules: 'key_prefix "app/" { policy = "write" }',
+        call: 'raise',
+        rule: 'key_prefix "_keyferry/access/epoch" { policy = "write" }',
+      },
+      {
+        lacking: 'sessions',
+        rules: `key_prefix "app/" { policy = "write" } ${own}`,
+        call: 'lock',
+        rule: 'session_prefix "" { policy = "write" }',
+      },
+    ])('without a rule for $lacking, name it as a policy has it', async ({ rules, call, rule }) => {
+      await application.wipe();
+      const failure = await failureOf(server.endpoints, { token: await tokenWith(rules), prefix: 'app/' }, call);
+      expect(failure).toMatchObject({ code: 'store.permission-denied', text: expect.stringContaining(rule) as string });
+    });
+
+    it('that permit reading alone write nothing', async () => {
+      await wipe();
+      const token = await tokenWith(`key_prefix "app/" { policy = "read" } ${own}`);
+      const failure = await failureOf(server.endpoints, { token, prefix: 'app/' }, 'write');
+      expect(failure.code).toBe('store.permission-denied');
+      const keys = (await application.call('GET', 'kv/app/?keys')) as readonly string[];
+      expect(keys).toEqual(['app/a']);
+    });
   });
-});
+}
+
+for (const version of consulVersions) {
+  const available = await serverOrSkip(`consul-${version}`);
+  describe.skipIf(!available.ok)(`tenancy on the open edition of consul ${version}${available.note}`, () => {
+    let server: ConsulServer;
+    beforeAll(async () => {
+      server = await startConsul({ version });
+    });
+    afterAll(() => server.stop());
+
+    it.each([{ namespace: 'team' }, { partition: 'team' }, { partition: 'default', namespace: 'default' }])(
+      '%j is refused before anything is read or written, and not taken for the default',
+      async (options) => {
+        const application = new ConsulApplication(server);
+        for (const call of ['read', 'count', 'lookUp', 'head', 'raise', 'write']) {
+          const { code } = await failureOf(server.endpoints, options, call);
+          expect({ call, code }).toEqual({ call, code: 'store.unsupported' });
+        }
+        expect(await application.call('GET', 'kv/?keys')).toEqual([]);
+        application.close();
+      },
+    );
+
+    it('a datacenter that there is not is a failure, and the own one is not', async () => {
+      expect((await failureOf(server.endpoints, { datacenter: 'dc1' }, 'write')).code).toBeNull();
+      expect((await failureOf(server.endpoints, { datacenter: 'elsewhere' }, 'read')).code).not.toBeNull();
+    });
+  });
+}
 
 describe('what answers in the place of Consul', () => {
   const index = { 'x-consul-index': '7', 'x-consul-knownleader': 'true' };

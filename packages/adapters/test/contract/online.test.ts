@@ -20,6 +20,7 @@ import {
   type OnlineTargetFixture,
 } from '@keyferry/core/testing';
 import {
+  consulVersions,
   serverOrSkip,
   startConsul,
   startEtcd,
@@ -143,91 +144,95 @@ for (const version of ['3.3', '3.4', '3.5'] as const) {
   });
 }
 
-const consul = await serverOrSkip('consul-1.8');
-describe.skipIf(!consul.ok)(`on Consul${consul.note}`, () => {
-  let server: ConsulServer;
-  let application: ConsulApplication;
-  beforeAll(async () => {
-    server = await startConsul();
-    application = new ConsulApplication(server);
-  });
-  afterAll(async () => {
-    application.close();
-    await server.stop();
-  });
+for (const version of consulVersions) {
+  const consul = await serverOrSkip(`consul-${version}`);
+  describe.skipIf(!consul.ok)(`on Consul ${version}${consul.note}`, () => {
+    let server: ConsulServer;
+    let application: ConsulApplication;
+    beforeAll(async () => {
+      server = await startConsul({ version });
+      application = new ConsulApplication(server);
+    });
+    afterAll(async () => {
+      application.close();
+      await server.stop();
+    });
 
-  const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
-    const { endpoints } = server;
-    const folder = randomUUID();
-    const migration = `m-${folder}`;
-    const switchKey = `config/${folder}`;
-    const store = openConsulOnlineTarget({ name: 'new', endpoints, migration, ...(holdsSwitch && { switchKey }) });
-    const backfill = openConsulTarget({ name: 'new', endpoints, nowMs: () => Date.now() });
-    const control = backfill.control(migration as MigrationId);
-    let moves = 0;
-    return {
-      store,
-      key: (name) => keyFromText(`online-${folder}/${name}`),
-      outlive,
-      expires: false,
-      copy: copierOf(control),
-      moveSwitch: async () => {
-        moves += 1;
-        await application.call('PUT', `kv/${switchKey}/record`, `moved ${moves}`);
-        const [entry] = (await application.call('GET', `kv/${switchKey}/record`)) as { readonly ModifyIndex: number }[];
-        return String(entry?.ModifyIndex) as SwitchVersion;
-      },
-      close: async () => {
-        await Promise.all([store.close(), backfill.close()]);
-      },
+    const openTarget = async (holdsSwitch: boolean): Promise<OnlineTargetFixture> => {
+      const { endpoints } = server;
+      const folder = randomUUID();
+      const migration = `m-${folder}`;
+      const switchKey = `config/${folder}`;
+      const store = openConsulOnlineTarget({ name: 'new', endpoints, migration, ...(holdsSwitch && { switchKey }) });
+      const backfill = openConsulTarget({ name: 'new', endpoints, nowMs: () => Date.now() });
+      const control = backfill.control(migration as MigrationId);
+      let moves = 0;
+      return {
+        store,
+        key: (name) => keyFromText(`online-${folder}/${name}`),
+        outlive,
+        expires: false,
+        copy: copierOf(control),
+        moveSwitch: async () => {
+          moves += 1;
+          await application.call('PUT', `kv/${switchKey}/record`, `moved ${moves}`);
+          const [entry] = (await application.call('GET', `kv/${switchKey}/record`)) as {
+            readonly ModifyIndex: number;
+          }[];
+          return String(entry?.ModifyIndex) as SwitchVersion;
+        },
+        close: async () => {
+          await Promise.all([store.close(), backfill.close()]);
+        },
+      };
     };
-  };
-  onlineTargetContract('Consul', openTarget);
-  targetMovesContract('Consul', openTarget, 'state');
+    onlineTargetContract('Consul', openTarget);
+    targetMovesContract('Consul', openTarget, 'state');
 
-  it('lists of a target are of one state of the store, over several pages and of any size', async () => {
-    const folder = `pages-${randomUUID()}/`;
-    const store = openConsulOnlineTarget({ name: 'new', endpoints: server.endpoints, migration: 'pages' });
-    const names = Array.from({ length: 1300 }, (_, i) => String(i).padStart(4, '0'));
-    const value = Buffer.alloc(1500, 'v');
-    await application.write(
-      names.map((name, i) => {
-        // Every third is deleted.
-        const key = i % 3 === 0 ? `_keyferry/pages/tomb/${folder}${name}` : `${folder}${name}`;
-        return { put: { key: keyFromText(key), value, ttlMs: null } };
-      }),
-    );
-    const listed: { readonly key: Key; readonly bytes: number | undefined }[] = [];
-    for await (const page of store.list({ start: keyFromText(folder), end: keyFromText(`${folder}~`) })) {
-      if (listed.length === 0) await application.call('DELETE', `kv/${folder}?recurse`);
-      listed.push(...page.map(({ key, record }) => ({ key, bytes: record?.value.length })));
-    }
-    expect(listed.map(({ key }) => key)).toEqual(names.map((name) => keyFromText(`${folder}${name}`)));
-    expect(listed.map(({ bytes }) => bytes)).toEqual(names.map((_, i) => (i % 3 === 0 ? undefined : value.length)));
-    await store.close();
-  });
+    it('lists of a target are of one state of the store, over several pages and of any size', async () => {
+      const folder = `pages-${randomUUID()}/`;
+      const store = openConsulOnlineTarget({ name: 'new', endpoints: server.endpoints, migration: 'pages' });
+      const names = Array.from({ length: 1300 }, (_, i) => String(i).padStart(4, '0'));
+      const value = Buffer.alloc(1500, 'v');
+      await application.write(
+        names.map((name, i) => {
+          // Every third is deleted.
+          const key = i % 3 === 0 ? `_keyferry/pages/tomb/${folder}${name}` : `${folder}${name}`;
+          return { put: { key: keyFromText(key), value, ttlMs: null } };
+        }),
+      );
+      const listed: { readonly key: Key; readonly bytes: number | undefined }[] = [];
+      for await (const page of store.list({ start: keyFromText(folder), end: keyFromText(`${folder}~`) })) {
+        if (listed.length === 0) await application.call('DELETE', `kv/${folder}?recurse`);
+        listed.push(...page.map(({ key, record }) => ({ key, bytes: record?.value.length })));
+      }
+      expect(listed.map(({ key }) => key)).toEqual(names.map((name) => keyFromText(`${folder}${name}`)));
+      expect(listed.map(({ bytes }) => bytes)).toEqual(names.map((_, i) => (i % 3 === 0 ? undefined : value.length)));
+      await store.close();
+    });
 
-  it('refuses by name what Consul cannot hold, and writes nothing of it', async () => {
-    const store = openConsulOnlineTarget({ name: 'new', endpoints: server.endpoints, migration: 'refusals' });
-    const put = (value: Uint8Array) =>
-      ({ kind: 'write', write: { kind: 'put', value, ttlMs: null }, expect: 'any', tombstone: 'clear' }) as const;
-    const seen = { epoch: 1 as never, version: null };
-    for (const [key, value] of [
-      ['/slash', 'v'],
-      ['_keyferry/own', 'v'],
-      ['large', 'v'.repeat(400_000)],
-    ] as const) {
-      const refused = store.ask(keyFromText(key), put(Buffer.from(value)), seen);
-      await expect(refused).rejects.toMatchObject({ code: 'store.request-refused' });
-    }
-    const everything = async () => {
-      for await (const page of store.list({ start: '' as Key, end: null })) expect(page).toEqual([]);
-    };
-    await expect(everything()).rejects.toMatchObject({ code: 'store.request-refused' });
-    expect(await application.call('GET', 'kv/large')).toBeNull();
-    await store.close();
+    it('refuses by name what Consul cannot hold, and writes nothing of it', async () => {
+      const store = openConsulOnlineTarget({ name: 'new', endpoints: server.endpoints, migration: 'refusals' });
+      const put = (value: Uint8Array) =>
+        ({ kind: 'write', write: { kind: 'put', value, ttlMs: null }, expect: 'any', tombstone: 'clear' }) as const;
+      const seen = { epoch: 1 as never, version: null };
+      for (const [key, value] of [
+        ['/slash', 'v'],
+        ['_keyferry/own', 'v'],
+        ['large', 'v'.repeat(400_000)],
+      ] as const) {
+        const refused = store.ask(keyFromText(key), put(Buffer.from(value)), seen);
+        await expect(refused).rejects.toMatchObject({ code: 'store.request-refused' });
+      }
+      const everything = async () => {
+        for await (const page of store.list({ start: '' as Key, end: null })) expect(page).toEqual([]);
+      };
+      await expect(everything()).rejects.toMatchObject({ code: 'store.request-refused' });
+      expect(await application.call('GET', 'kv/large')).toBeNull();
+      await store.close();
+    });
   });
-});
+}
 
 const postgres = await serverOrSkip('postgres-15');
 describe.skipIf(!postgres.ok)(`on PostgreSQL${postgres.note}`, () => {

@@ -2,7 +2,8 @@
  * Goal: what the log of PostgreSQL tells is what a scan would find, of every type, and a feed never passes over what it was
  * not told. Method: a real server, that is killed and started again under an open feed, and that drops its log.
  */
-import { keyFromText, type ChangeFeed, type KeyRange } from '@keyferry/core';
+import { readFile } from 'node:fs/promises';
+import { keyFromText, type ChangeFeed, type KeyRange, type Position } from '@keyferry/core';
 import { readAll } from '@keyferry/core/testing';
 import { serverOrSkip, startPostgres, type PostgresServer } from '@keyferry/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
   let server: PostgresServer;
   const stores: PostgresStore[] = [];
   beforeAll(async () => {
-    server = await startPostgres({ walLevel: 'logical', settings: { max_slot_wal_keep_size: '32MB' } });
+    server = await startPostgres({ walLevel: 'logical', settings: { max_slot_wal_keep_size: '96MB' } });
   });
   afterAll(() => server.stop());
   beforeEach(() => server.psql('DROP SCHEMA IF EXISTS t CASCADE; CREATE SCHEMA t'));
@@ -150,6 +151,35 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     await reader.close();
   });
 
+  it('lets the server shut down while it reads, and goes on where it was', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const reader = await feed.open(everything, await feed.head());
+    await server.psql(`INSERT INTO t.x VALUES ('a', '1')`);
+    const options = { changesMax: 1, waitMs: 1000 };
+    expect(await reader.read(options)).toMatchObject({ changes: [{ kind: 'put', key: 'a' }] });
+    // It is carried, and nobody has confirmed it.
+    const shutdowns = async () =>
+      (await readFile(server.logFile, 'utf8')).split('database system is shut down').length - 1;
+    const before = await shutdowns();
+    const restarted = server.restart();
+    // Whoever follows reads, and looks where the head is, all the while.
+    const reading = { goesOn: true };
+    const following = (async () => {
+      while (reading.goesOn) {
+        await Promise.allSettled([feed.head(), reader.read({ ...options, waitMs: 10 })]);
+      }
+    })();
+    await restarted;
+    reading.goesOn = false;
+    await following;
+    expect(await shutdowns()).toBe(before + 1);
+    await server.psql(`INSERT INTO t.x VALUES ('c', '1')`);
+    const changes = await readTo(feed, reader, await feed.head());
+    expect(briefly(changes).slice(-1)).toEqual(['c = {"a":"1"}']);
+    await reader.close();
+  });
+
   it('keeps the log until it is confirmed, and no longer than the server is told to', async () => {
     await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
     const { feed } = open([mappingOf('t.x', '{id}')]);
@@ -176,12 +206,17 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     await expect.poll(kept, { timeout: 60_000 }).toBeLessThan(grown?.bytes ?? 0);
     await reader.close();
     const last = await feed.head();
-    for (let i = 0; i < 3; i += 1) await grow();
+    for (let i = 0; i < 4; i += 1) await grow();
     await server.psql('CHECKPOINT');
     expect(await firstStep(feed, everything, last)).toMatchObject({
       kind: 'lost',
       why: expect.stringMatching(/max_slot_wal_keep_size/) as string,
     });
+    // Nothing is kept for it any more; from the next head on there is a slot again that keeps what comes.
+    expect(await feed.backlog?.()).toBeNull();
+    const anew = await feed.head();
+    await server.psql(`INSERT INTO t.x VALUES ('later', 'x')`);
+    expect(briefly(await changesSince(feed, everything, anew))).toEqual(['later = {"a":"x"}']);
     await feed.end?.();
     expect(await feed.backlog?.()).toBeNull();
     expect(await server.psql('SELECT count(*) FROM pg_publication')).toMatch(/^0/);
@@ -189,5 +224,116 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
       kind: 'lost',
       why: expect.stringMatching(/not there/) as string,
     });
+  });
+
+  const publication = async () => (await server.psql('SELECT pubname FROM pg_publication')).trim();
+  const somebody = [
+    { does: 'drops the publication', sql: (name: string) => `DROP PUBLICATION ${name}` },
+    { does: 'takes a table out of it', sql: (name: string) => `ALTER PUBLICATION ${name} DROP TABLE t.y` },
+    { does: 'leaves deletes out of it', sql: (name: string) => `ALTER PUBLICATION ${name} SET (publish = 'insert')` },
+  ];
+  it.each(somebody)('has lost its position when somebody $does, and makes it anew', async ({ sql }) => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text); CREATE TABLE t.y (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', 'x/{id}'), mappingOf('t.y', 'y/{id}')]);
+    const position = await feed.head();
+    await server.psql(`INSERT INTO t.y VALUES ('a', '1')`);
+    await server.psql(sql(await publication()));
+    await server.psql(`INSERT INTO t.y VALUES ('b', '1'); DELETE FROM t.y WHERE id = 'b'`);
+    expect(await firstStep(feed, everything, position)).toMatchObject({
+      kind: 'lost',
+      why: expect.stringContaining('publication') as string,
+    });
+    const anew = await feed.head();
+    await server.psql(`DELETE FROM t.y WHERE id = 'a'`);
+    expect(briefly(await changesSince(feed, everything, anew))).toEqual(['y/a gone']);
+  });
+
+  it('has lost its position when the publication is dropped while it reads, and makes it anew beside its own reader', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const reader = await feed.open(everything, await feed.head());
+    await server.psql(`INSERT INTO t.x VALUES ('a', '1')`);
+    expect(briefly(await readTo(feed, reader, await feed.head()))).toEqual(['a = {"a":"1"}']);
+    const name = await publication();
+    await server.psql(`DROP PUBLICATION ${name}; INSERT INTO t.x VALUES ('b', '1')`);
+    expect(await reader.read({ changesMax: 1, waitMs: 5000 })).toEqual({
+      kind: 'lost',
+      why: `the publication ${name} was dropped`,
+    });
+    const again = await feed.open(everything, await feed.head());
+    await again.read({ changesMax: 1, waitMs: 1 });
+    await server.psql(`DROP PUBLICATION ${name}`);
+    const anew = await feed.head();
+    await server.psql(`INSERT INTO t.x VALUES ('c', '1')`);
+    expect(briefly(await changesSince(feed, everything, anew))).toEqual(['c = {"a":"1"}']);
+    await Promise.all([reader.close(), again.close()]);
+  });
+
+  it('passes over nothing when the replica identity of a table shrinks below its key', async () => {
+    await server.psql(
+      `CREATE TABLE t.x (id text PRIMARY KEY, v bigint NOT NULL UNIQUE); INSERT INTO t.x VALUES ('a', 1), ('b', 2), ('c', 3)`,
+    );
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const reader = await feed.open(everything, await feed.head());
+    await server.psql(`UPDATE t.x SET v = 4 WHERE id = 'a'`);
+    await server.psql(`ALTER TABLE t.x REPLICA IDENTITY USING INDEX x_v_key; DELETE FROM t.x WHERE id = 'b'`);
+    const read = () => reader.read({ changesMax: 1, waitMs: 5000 });
+    expect(await read()).toMatchObject({ kind: 'changes', changes: [{ kind: 'put', key: 'a' }] });
+    // As long as it is so, each such change would be passed over: the owner of the table is asked.
+    await expect(read()).rejects.toMatchObject({
+      code: 'store.unsupported',
+      message: expect.stringContaining('ALTER TABLE "t"."x" REPLICA IDENTITY FULL') as string,
+    });
+    await server.psql('ALTER TABLE t.x REPLICA IDENTITY DEFAULT');
+    expect(await read()).toMatchObject({ kind: 'lost', why: expect.stringContaining('t.x') as string });
+    await reader.close();
+    const anew = await feed.head();
+    await server.psql(`DELETE FROM t.x WHERE id = 'c'`);
+    expect(briefly(await changesSince(feed, everything, anew))).toEqual(['c gone']);
+  });
+
+  it('has lost its position when a column came that no row was written for, and when one came behind what was written', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text); INSERT INTO t.x VALUES ('a', '1')`);
+    const before = await open([mappingOf('t.x', '{id}')]).feed.head();
+    await server.psql(`INSERT INTO t.x VALUES ('b', '1'); ALTER TABLE t.x ADD b text DEFAULT 'new'`);
+    const { feed, store } = open([mappingOf('t.x', '{id}')]);
+    expect(await firstStep(feed, everything, before)).toMatchObject({
+      kind: 'lost',
+      why: expect.stringContaining('column') as string,
+    });
+    const position = await feed.head();
+    await server.psql(`UPDATE t.x SET a = '2' WHERE id = 'b'`);
+    expect(briefly(await changesSince(feed, everything, position))).toEqual(['b = {"a":"2","b":"new"}']);
+    expect(await readAll(store, everything)).toHaveLength(2);
+  });
+
+  it('goes on from a position of an older keyferry, which noted no columns', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const position = (await feed.head()).replace(/\/[0-9a-f]{8}$/, '') as Position;
+    expect(position).toMatch(/^\d+\/[0-9A-F]+\/[0-9A-F]+$/);
+    await server.psql(`INSERT INTO t.x VALUES ('a', '1')`);
+    expect(briefly(await changesSince(feed, everything, position))).toEqual(['a = {"a":"1"}']);
+  });
+
+  it('says beforehand what it lacks, as what to run', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text);
+      DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'reader'; GRANT USAGE ON SCHEMA t TO reader; GRANT SELECT ON t.x TO reader`);
+    const auth = { user: 'reader', password: 'reader' };
+    const store = openStore(server, { tables: [mappingOf('t.x', '{id}')], side: 'source', auth });
+    stores.push(store);
+    const lacks = async () => (await store.feed?.foresee?.())?.lacks ?? null;
+    expect(await lacks()).toBe('its user lacks   ALTER ROLE reader REPLICATION');
+    await server.psql('ALTER ROLE reader REPLICATION');
+    const said = (await lacks()) ?? '';
+    const [make = ''] = /CREATE PUBLICATION .*$/.exec(said) ?? [];
+    await server.psql(make);
+    expect(await lacks()).toBeNull();
+    const position = await store.feed?.head();
+    await server.psql(`INSERT INTO t.x VALUES ('a', '1')`);
+    if (store.feed === undefined || position === undefined) throw new Error('a store of tables has a feed');
+    expect(briefly(await changesSince(store.feed, everything, position))).toEqual(['a = {"a":"1"}']);
+    await store.feed.end?.();
+    await server.psql(`DROP PUBLICATION ${await publication()}; DROP OWNED BY reader; DROP ROLE reader`);
   });
 });

@@ -180,6 +180,53 @@ describe.skipIf(!available.ok)(`rows of PostgreSQL 15${available.note}`, () => {
     },
   );
 
+  it('reads a part of the keys alone, by whichever way of comparing, also where its bounds are no text', async () => {
+    await server.psql(`CREATE TABLE t.x (name text PRIMARY KEY, body text NOT NULL);
+      INSERT INTO t.x VALUES ('A', ''), ('a', ''), ('b', ''), ('é', ''), ('z', ''), ('ý', ''), ('中', ''), ('😀', '')`);
+    const mapping = mappingOf('t.x', '{name...}', { value: { column: 'body' } });
+    const both = sorters.map((order) => open([mapping], 'source', order));
+    const bounds = [
+      '',
+      'A',
+      'a',
+      'b\0',
+      'z',
+      '\xc3',
+      '\xc3\xa9',
+      '\xc3\xbd',
+      '\xe4\xb8',
+      '\xf0\x9f\x98\x80',
+      '\xff',
+    ] as Key[];
+    const [whole] = both as [PostgresStore, PostgresStore];
+    const all = (await readAll(whole, everything)).map(({ key }) => key);
+    expect(all).toHaveLength(8);
+    for (const start of bounds) {
+      for (const end of [...bounds.filter((bound) => bound > start), null]) {
+        const wanted = all.filter((key) => key >= start && (end === null || key < end));
+        for (const store of both) {
+          expect((await readAll(store, { start, end })).map(({ key }) => key)).toEqual(wanted);
+        }
+        expect(await whole.countRecords({ start, end }, 100)).toBe(wanted.length);
+      }
+    }
+  }, 120_000);
+
+  it.each(sorters)('has the version that the server has, alone and beside rows that have none: %s', async (order) => {
+    await server.psql(`CREATE TABLE t.x (name text PRIMARY KEY, body text NOT NULL); INSERT INTO t.x VALUES ('a', '1');
+      CREATE VIEW t.v AS SELECT 'v' AS name, 'seen' AS body`);
+    await server.psql(`INSERT INTO t.x VALUES ('b', '2')`);
+    const table = mappingOf('t.x', 'x/{name}');
+    const view = mappingOf('t.v', 'v/{name}');
+    const versions = async (tables: readonly TableMapping[]) =>
+      (await readAll(open(tables, 'source', order), everything)).map(({ key, version }) => `${key}|${version}`);
+    const wanted = (await server.psql(`SELECT 'x/' || name, xmin FROM t.x ORDER BY 1`)).trim().split('\n');
+    expect(await versions([table])).toEqual(wanted);
+    const [seen, ...others] = await versions([view, table]);
+    expect(others).toEqual(wanted);
+    expect(seen).toBe(`v/v|${(await server.psql(`SELECT md5('{"body":"seen"}')`)).trim()}`);
+  });
+
   it('asks the server for an order where an index has it, and nowhere else', async () => {
     await server.psql(`CREATE TABLE t.ordered (name text COLLATE "C" PRIMARY KEY, body text NOT NULL);
       INSERT INTO t.ordered SELECT lpad(i::text, 6, '0'), 'x' FROM generate_series(1, 20000) i; ANALYZE t.ordered`);

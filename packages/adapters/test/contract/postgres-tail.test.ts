@@ -82,4 +82,34 @@ describe.skipIf(!available.ok)(`a tail that writes to tables with rules${availab
     expect(outcomes[2]).toMatch(/23503/);
     expect((await store.tail(migration).readTail('forward'))?.position).toBe('1');
   });
+
+  it('says what its user lacks, as what to run, and nothing once that was run', async () => {
+    await server.psql(`DROP SCHEMA keyferry CASCADE; DROP ROLE IF EXISTS writer; CREATE ROLE writer LOGIN PASSWORD 'writer';
+      GRANT USAGE ON SCHEMA t TO writer; GRANT SELECT ON t.parents, t.children TO writer`);
+    const tables = [mappingOf('t.parents', 'p/{id}'), mappingOf('t.children', 'c/{id}')];
+    const theirs = openStore(server, { tables, auth: { user: 'writer', password: 'writer' } });
+    const tail = theirs.tail(migration);
+    const lacks = (await tail.lacks?.()) ?? '';
+    const statements = lacks.split('   ').slice(1);
+    expect(statements).toEqual([
+      'GRANT INSERT, UPDATE, DELETE ON "t"."parents" TO writer;',
+      'GRANT INSERT, UPDATE, DELETE ON "t"."children" TO writer;',
+      'CREATE SCHEMA "keyferry" AUTHORIZATION writer',
+    ]);
+    await server.psql(statements.map((statement) => statement.replace(/;?$/, ';')).join(' '));
+    expect(await tail.lacks?.()).toBeNull();
+    await theirs.control(migration).raiseEpoch(fence);
+    expect(await theirs.tail(migration).claimTail('reverse', fence, fence)).toMatchObject({ kind: 'claimed' });
+    await server.psql('REVOKE UPDATE ON keyferry.tails FROM writer');
+    expect(await tail.lacks?.()).toContain('ALL TABLES IN SCHEMA "keyferry"');
+    await theirs.close();
+    await server.psql('DROP SCHEMA keyferry CASCADE; DROP OWNED BY writer; DROP ROLE writer');
+  });
+
+  it('says of a table that nothing can be written to it', async () => {
+    await server.psql('CREATE VIEW t.seen AS SELECT * FROM t.parents');
+    const theirs = openStore(server, { tables: [mappingOf('t.seen', 'p/{id}')] });
+    expect(await theirs.tail(migration).lacks?.()).toContain('t.seen is no table');
+    await theirs.close();
+  });
 });

@@ -12,6 +12,7 @@ import type { MigrationId, PlainSwitch, PrimaryRecord, Switch, SwitchEpoch } fro
 import { plainSwitchContract, switchContract, type SwitchHarness } from '@keyferry/core/testing';
 import {
   request,
+  consulVersions,
   serverOrSkip,
   startConsul,
   startEtcd,
@@ -196,31 +197,33 @@ describe.skipIf(!dynamoDb.ok)(`in DynamoDB${dynamoDb.note}`, () => {
   });
 });
 
-const consul = await serverOrSkip('consul-1.8');
-describe.skipIf(!consul.ok)(`in Consul${consul.note}`, () => {
-  let server: ConsulServer;
-  beforeAll(async () => {
-    server = await startConsul();
-  });
-  afterAll(() => server.stop());
+for (const version of consulVersions) {
+  const consul = await serverOrSkip(`consul-${version}`);
+  describe.skipIf(!consul.ok)(`in Consul ${version}${consul.note}`, () => {
+    let server: ConsulServer;
+    beforeAll(async () => {
+      server = await startConsul({ version });
+    });
+    afterAll(() => server.stop());
 
-  const place = () => ({ name: 'new', endpoints: server.endpoints, key: `config/switch-${randomUUID()}` });
-  const urlOf = (key: string) => `${server.endpoints[0]}/v1/kv/${key}`;
-  const inConsul = harnessOf(async () => {
-    const options = place();
-    const spoil = async () => void (await request(urlOf(`${options.key}/record`), { method: 'PUT', body: 'true' }));
-    return { open: async () => openConsulSwitch(options), spoil };
+    const place = () => ({ name: 'new', endpoints: server.endpoints, key: `config/switch-${randomUUID()}` });
+    const urlOf = (key: string) => `${server.endpoints[0]}/v1/kv/${key}`;
+    const inConsul = harnessOf(async () => {
+      const options = place();
+      const spoil = async () => void (await request(urlOf(`${options.key}/record`), { method: 'PUT', body: 'true' }));
+      return { open: async () => openConsulSwitch(options), spoil };
+    });
+    switchContract('Consul', inConsul);
+    plainSwitchContract('Consul', async () => {
+      const options = place();
+      const read = async () => {
+        const { status, body } = await request(`${urlOf(options.key)}?raw`);
+        return status === 404 ? null : body;
+      };
+      return plainFixture(openConsulPlainSwitch(options), read);
+    });
   });
-  switchContract('Consul', inConsul);
-  plainSwitchContract('Consul', async () => {
-    const options = place();
-    const read = async () => {
-      const { status, body } = await request(`${urlOf(options.key)}?raw`);
-      return status === 404 ? null : body;
-    };
-    return plainFixture(openConsulPlainSwitch(options), read);
-  });
-});
+}
 
 const postgres = await serverOrSkip('postgres-15');
 describe.skipIf(!postgres.ok)(`in PostgreSQL${postgres.note}`, () => {

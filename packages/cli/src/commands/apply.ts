@@ -238,14 +238,16 @@ async function answerIfDone(
     const found = engine.target.lock === undefined ? null : await readDoneMarker(engine, migration);
     return plan === null || found?.plan === plan ? found : null;
   };
-  const marker = (await alreadyDone(engine, migration, plan)) ?? (await inTarget());
+  const here = await alreadyDone(engine, migration, plan);
+  const marker = here ?? (await inTarget());
   if (marker === null) {
     const { phase } = await readStatus(engine, migration);
     await assertMayFollow(engine, spec, before, phase, accept);
     return null;
   }
   engine.host.emit({ code: 'apply.already-done', data: { by: marker.by, at: marker.finalizedAt } });
-  return { result: { migration, marker }, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
+  const result = { migration, marker, isKnownHere: here !== null };
+  return { result, view: alreadyDoneView as View<unknown>, exitCode: exitCodes.done };
 }
 
 export function outcomeOf(result: AppliedView['result'], appliedAs: string): Outcome<unknown> {

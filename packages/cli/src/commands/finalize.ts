@@ -52,14 +52,17 @@ export default class Finalize extends BaseCommand {
         inTurnOfFollowers(run, wired, flags['lock-timeout'], async ({ options }) => {
           const { engine, spec } = wired;
           assertInstances(spec, 'finalize', flags['confirm-gone']);
-          const { readStatus, reopen } = await loadEngine();
+          const { readDoneMarker, readStatus, reopen } = await loadEngine();
           const { migration } = spec;
           const status = await readStatus(engine, migration);
           const ending = spec.strategy === 'dual-read' ? finalizeOnlineIntent : finalizeIntent;
-          const intent = flags.reopen ? reopenIntent : ending;
+          const foreign = flags.reopen && status.state === null ? await readDoneMarker(engine, migration) : null;
+          const marker = foreign ?? status.state?.done ?? null;
+          const { errorPalette: palette } = run;
+          const intent = () => (flags.reopen ? reopenIntent(status, marker, palette) : ending(status, palette));
           // Where it is not allowed the engine says so; nobody is asked for nothing.
-          if (phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
-            run.showBeforeAsking(intent(status, run.errorPalette), !flags.yes);
+          if (foreign !== null || phaseTable[status.phase][flags.reopen ? 'reopen' : 'finalize'] !== null) {
+            run.showBeforeAsking(intent(), !flags.yes);
             const purpose = flags.reopen ? 'reopen it' : 'finalize it';
             await requireApproval(run.approver(), { migration, purpose, given: flags.yes });
           }

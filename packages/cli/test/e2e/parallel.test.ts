@@ -213,7 +213,7 @@ describe('strategy parallel', { timeout: patience }, () => {
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('parallel.undone') });
     expect(await status()).toMatchObject({
       course: 'rolled-back',
-      // By a list that did not stand still, or by two walks that differ.
+      // By a list that did not stand still, or by an export that is another than the walk.
       phase: expect.stringMatching(/^(baseline|export)$/),
       traffic: 'v2-rw',
     });
@@ -231,7 +231,12 @@ describe('strategy parallel', { timeout: patience }, () => {
       exitCode: 4,
       stderr: expect.stringContaining('--confirm-phase switch'),
     });
-    expect(await status()).toMatchObject({ course: 'forward', phase: 'switch', traffic: 'v3-ro' });
+    expect(await status()).toMatchObject({
+      course: 'forward',
+      phase: 'switch',
+      traffic: 'v3-ro',
+      next: 'keyferry apply registry.kfplan --confirm-phase switch',
+    });
     await killIn('switch', '--confirm-phase', 'switch');
     for (const phase of ['verify', 'smoke']) await killIn(phase);
     await killIn('soak', '--follow');

@@ -4,21 +4,20 @@
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import {
+  balancerFields,
   clientRequests,
   fillRegistry,
   findJava,
   requireServer,
   seedRegistry,
   startApicurio,
-  startHaproxy,
-  startNginx,
+  startRegistryBalancers,
   startRegistryLoad,
   type ApicurioOptions,
   type ApicurioServer,
   type LoadBalancer,
-  type LoadBalancerPlace,
   type RegistryLoad,
 } from '@keyferry/servers';
 import { keyferry, startKeyferry, type Finished, type Running } from './run-keyferry.ts';
@@ -53,9 +52,7 @@ export class RegistryStage {
     const folder = await mkdtemp(join(tmpdir(), 'keyferry-e2e-'));
     const [old, fresh] = await Promise.all([startOld(), startFresh({ dataDir: databaseIn(folder) })]);
     await fillRegistry(old.endpoint, { versions, hazards });
-    const two = new URL(old.endpoint).host;
-    const nginx = await startNginx({ files: (place) => ({ 'conf.d/registry.conf': nginxSite(place, two) }) });
-    const haproxy = await startHaproxy({ files: (place) => ({ 'haproxy.cfg': haproxyConfig(place, two) }) });
+    const { nginx, haproxy } = await startRegistryBalancers(old.endpoint);
     const stage = new RegistryStage(folder, { old, fresh, nginx, haproxy });
     await stage.configure(settings);
     return stage;
@@ -72,40 +69,24 @@ export class RegistryStage {
 
   async configure(settings: Readonly<Record<string, unknown>>): Promise<void> {
     const { old, fresh, nginx, haproxy } = this;
-    const v3 = { servers: [new URL(fresh.endpoint).host] };
+    const { nginx: edge, haproxy: inside } = balancerFields({ nginx, haproxy }, fresh.endpoint);
+    // Beside the configuration, and not where HAProxy itself was started.
+    const beside = (path: string): string => relative(this.folder, path);
+    const paths = {
+      program: beside(inside.program),
+      configFile: beside(inside.configFile),
+      directory: beside(inside.directory),
+      pidFile: beside(inside.pidFile),
+      socket: beside(inside.socket),
+      reload: `kill -USR2 "$(cat '${beside(inside.pidFile)}')"`,
+    };
     const config = {
       version: 1,
       stores: {
         old: { kind: 'apicurio-2', endpoints: [old.endpoint] },
         fresh: { kind: 'apicurio-3', endpoints: [fresh.endpoint] },
       },
-      balancers: {
-        edge: {
-          kind: 'nginx',
-          url: nginx.endpoints[0],
-          program: nginx.command,
-          reload: `${nginx.command} -s reload`,
-          configFile: nginx.configFile,
-          files: [join(nginx.configDirectory, 'conf.d/registry.conf')],
-          directory: join(nginx.configDirectory, 'keyferry'),
-          pidFile: nginx.pidFile,
-          accessLogs: [join(nginx.directory, 'access.log')],
-          v2: 'apicurio',
-          v3,
-        },
-        inside: {
-          kind: 'haproxy',
-          url: haproxy.endpoints[0],
-          program: haproxy.command,
-          reload: `kill -USR2 ${haproxy.pid}`,
-          configFile: haproxy.configFile,
-          directory: join(haproxy.configDirectory, 'keyferry'),
-          pidFile: haproxy.pidFile,
-          socket: join(haproxy.configDirectory, 'admin.sock'),
-          v2: 'apicurio',
-          v3,
-        },
-      },
+      balancers: { edge, inside: { ...inside, ...paths } },
       migrations: {
         registry: {
           strategy: 'parallel',
@@ -187,35 +168,3 @@ const startFresh = (where: Pick<ApicurioOptions, 'port' | 'dataDir'>): Promise<A
       'apicurio.auth.role-based-authorization': 'true',
     },
   });
-
-function nginxSite({ ports }: LoadBalancerPlace, two: string): string {
-  return `upstream apicurio {
-    server ${two} max_fails=0;
-    keepalive 8;
-}
-server {
-    listen 127.0.0.1:${ports[0]};
-    location / {
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_pass http://apicurio;
-    }
-}
-`;
-}
-
-function haproxyConfig({ ports, configDirectory }: LoadBalancerPlace, two: string): string {
-  return `global
-    stats socket ${join(configDirectory, 'admin.sock')} mode 600 level admin expose-fd listeners
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 30s
-    timeout server 60s
-frontend web
-    bind 127.0.0.1:${ports[0]}
-    default_backend apicurio
-backend apicurio
-    server a ${two} maxconn 200
-`;
-}

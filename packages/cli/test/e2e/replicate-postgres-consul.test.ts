@@ -50,6 +50,38 @@ describe.skipIf(!postgres.ok || !consul.ok).each(ways)(
       request(`${kv.endpoints[0] ?? ''}/v1/kv/${encodeURI(key)}`, { method: 'PUT', body: value });
     const keptInSource = () => database.psql(kept);
 
+    it('a plan says what the user lacks to follow and to come back, as what to run', { timeout: 60_000 }, async () => {
+      await database.psql(`DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'store2-pass';
+        GRANT USAGE ON SCHEMA jm TO reader; GRANT SELECT ON jm.jobs TO reader`);
+      const { host, port } = database;
+      const auth = { user: 'reader', password: { env: 'STORE2_PASSWORD' } };
+      const folder = await MigrationFolder.create({
+        source: {
+          kind: 'postgres',
+          host,
+          port,
+          database: 'postgres',
+          auth,
+          tables: [{ table: 'jm.jobs', key: 'app/jobs/{service}/{name}' }],
+          changes,
+        },
+        target: { kind: 'consul', endpoints: kv.endpoints },
+        prefix: 'app/',
+        settings: {
+          strategy: 'replicate',
+          replicate: { freeze: { switch: { store: 'new', key: 'config/primary' } } },
+        },
+      });
+      folders.push(folder);
+      const { exitCode, document } = await folder.run(['plan', 'move'], env);
+      expect(exitCode).toBe(4);
+      const { findings } = document as { findings: readonly { readonly code: string; readonly detail: string }[] };
+      const detail = findings.find(({ code }) => code === 'replicate.unable')?.detail ?? '';
+      expect(detail).toContain(changes === 'log' ? 'ALTER ROLE reader REPLICATION' : 'GRANT TRIGGER ON "jm"."jobs"');
+      expect(detail).toContain('GRANT INSERT, UPDATE, DELETE ON "jm"."jobs" TO reader');
+      expect(detail).toContain('CREATE SCHEMA "keyferry" AUTHORIZATION reader');
+    });
+
     it('cuts over and back, and what was written on either side is on both', { timeout: 300_000 }, async () => {
       const { host, port } = database;
       const auth = { user: 'store2', password: { env: 'STORE2_PASSWORD' } };

@@ -50,7 +50,8 @@ export class RecordHasher {
   hashPacked({ view, packed }: PackedPage, index: number): Lanes | null {
     const { scratch } = this;
     const at = 4 * index;
-    const [start, keyEnd] = [packed.spans[at] as number, packed.spans[at + 1] as number];
+    const start = packed.spans[at] as number;
+    const keyEnd = packed.spans[at + 1] as number;
     if (packed.spans[at + 2] !== keyEnd) return null;
     this.seedFor(packed.expiresAtMsOf(index), keyEnd - start);
     return this.hasher.hashSpan(scratch, view, start, keyEnd, packed.spans[at + 3] as number) ? scratch : null;

@@ -38,12 +38,14 @@ export const registryCodes = {
     retry: 'never',
     summary:
       'the configuration of load balancer {balancer} was changed by somebody else: {detail}; nothing was written over',
-    remedy: 'put back what keyferry wrote, or take its part out, then run the command again',
+    remedy:
+      'hold both against each other, copy the one that keyferry wrote over the other, then run the command again; a change of yours belongs behind the migration',
   }),
   'rehearsal.server-failed': entry<{ server: string; detail: string }>({
     retry: 'never',
     summary: 'a throw-away server of the rehearsal did not start: {server}: {detail}',
-    remedy: 'start one by hand, on this machine and empty, and give its URL in the place of the path',
+    remedy:
+      'mend what it says; in the place of a registry one that you started is taken, on this machine and empty, by its URL; of a load balancer, `program` of the configuration is run',
   }),
   'parallel.check-failed': entry<{ migration: string; phase: string; what: string }>({
     retry: 'never',

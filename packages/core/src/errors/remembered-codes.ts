@@ -14,7 +14,7 @@ export const rememberedCodes = {
   }>({
     retry: 'never',
     summary:
-      'apply of plan {plan} left {recordsTotal} of its records unwritten at {at}, and nothing has changed since; nothing was tried again',
+      'apply of plan {plan} left {recordsTotal} of its records unwritten at {at}, and nothing has changed about them since; nothing was tried again',
     remedy:
       'try them again, once their cause is mended:   keyferry runs retry {migration}\nhave what differs now carried, whatever it is:   keyferry reconcile {migration}',
   }),

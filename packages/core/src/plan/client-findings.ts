@@ -69,7 +69,7 @@ function deletionFindings(deletions: Deletions | null, used: readonly ApiUse[] |
   return [
     finding('registry.deletes-off', {
       count: Math.max(1, deletes),
-      detail: `3.x refuses to delete a ${off.join(', a ')}; ${seen}`,
+      detail: `3.x refuses to delete ${off.map((each) => (each === 'artifact' ? `an ${each}` : `a ${each}`)).join(', ')}; ${seen}`,
       fix: `start 3.x with ${names.map((name) => `${name}=true`).join(' ')}, if clients delete`,
     }),
   ];

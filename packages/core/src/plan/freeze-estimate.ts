@@ -64,7 +64,7 @@ export function estimateFreeze(facts: FreezeFacts): FreezeEstimate {
   const exportMs = measuredExportMs ?? counts.version * assumed.exportMs;
   const walkMs = walk?.tookMs ?? requestsOf(counts, 2) * assumed.requestMs;
   const { importMs, compareMs } =
-    rehearsed === null ? importAndCompare(facts, exportMs, walkMs) : inProportion(rehearsed, counts);
+    rehearsed === null ? importAndCompare(facts, exportMs) : inProportion(rehearsed, counts);
   const { shiftMs, probesMs } = assumed;
   const parts: readonly FreezePart[] = [
     { what: 'refuse writes, drain and prove it', phases: ['freeze'], ms: balancers * shiftMs, basis: 'assumed' },
@@ -83,7 +83,7 @@ export function estimateFreeze(facts: FreezeFacts): FreezeEstimate {
     },
     { what: bulk ? 'import what came since' : 'import', phases: ['import'], ms: Math.round(importMs), basis },
     {
-      what: `${bulk ? 'export 3.x' : 'read 3.x back'} and compare, and walk 2.x again`,
+      what: `${bulk ? 'export 3.x' : 'read 3.x back'} and compare, and export 2.x again`,
       phases: ['compare'],
       ms: Math.round(compareMs),
       basis,
@@ -109,7 +109,7 @@ function inProportion({ importMs, compareMs, versions }: RehearsedFigures, count
   return { importMs: importMs * share, compareMs: compareMs * share };
 }
 
-function importAndCompare({ walk, counts, bulk }: FreezeFacts, exportMs: number, walkMs: number): ImportAndCompare {
+function importAndCompare({ walk, counts, bulk }: FreezeFacts, exportMs: number): ImportAndCompare {
   const requestMs = walk === null ? assumed.requestMs : walk.tookMs / Math.max(1, walk.requests);
   const ofThree = requestMs * assumed.newcomer;
   // Archives are read for either, which an export includes.
@@ -118,14 +118,14 @@ function importAndCompare({ walk, counts, bulk }: FreezeFacts, exportMs: number,
     const readBackMs = 2 * exportMs + requestsOf(counts, 3) * ofThree;
     return {
       importMs: assumed.importAtLeastMs + version * assumed.importMs,
-      compareMs: besideEachOther(readBackMs, walkMs),
+      compareMs: besideEachOther(readBackMs, exportMs),
     };
   }
   const brought = Math.ceil(version * assumed.deltaShare);
   const importMs = assumed.importAtLeastMs + exportMs + brought * assumed.importMs;
   // Each in an artifact of its own, which is read whole, and a content that is new.
   const touched = Math.min(brought, artifact) * (5 + version / Math.max(1, artifact)) + 2 * brought;
-  return { importMs, compareMs: besideEachOther(2 * exportMs + touched * ofThree, walkMs) };
+  return { importMs, compareMs: besideEachOther(2 * exportMs + touched * ofThree, exportMs) };
 }
 
 /** On machines of their own the longer one alone counts, on one both do. */

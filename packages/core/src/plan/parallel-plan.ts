@@ -117,4 +117,4 @@ export function plannedPhases(confirm: readonly ParallelPhase[]): ParallelPlan['
   });
 }
 
-export const plannedRollback = (): readonly RollbackRow[] => rollbackTable(null);
+export const plannedRollback = (bulk: boolean): readonly RollbackRow[] => rollbackTable(null, bulk);

@@ -201,4 +201,6 @@ export interface TailControl {
   readTail(tail: TailName): Promise<TailRecord | null>;
   /** Raises the tail's fence and hands out its writer. The position stays as it is. A repeat with the same fence is refused. */
   claimTail(tail: TailName, fence: Fence, epoch: Fence): Promise<TailClaim>;
+  /** What stands in the way of a tail, as the remainder of a sentence; null: nothing that is known. Writes nothing. */
+  lacks?(): Promise<string | null>;
 }

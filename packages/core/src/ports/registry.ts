@@ -75,6 +75,19 @@ export interface CompletenessProof {
   readonly missingTotal: number;
 }
 
+/** EVIDENCE. Two exports of one registry held against each other, record by record. */
+export interface StillnessProof {
+  /** They hold the same. */
+  readonly still: boolean;
+  /** Of the older one and of the newer one, as files: instants in them differ also where nothing else does. */
+  readonly before: string;
+  readonly now: string;
+  /** What the newer one holds otherwise; the first `registryNamedMax` by kind and name. */
+  readonly changes: readonly RegistryDifference[];
+  readonly changesTotal: number;
+  readonly tookMs: number;
+}
+
 /** `what` completes the sentence "NAME …", as in `has contentId 7, expected 5`. Holds no content of a schema. */
 export interface RegistryDifference {
   readonly kind: RegistryKind;
@@ -179,6 +192,11 @@ export interface OldRegistry {
   exportTo(file: string, signal: StopSignal): Promise<ArchiveReceipt>;
   /** Walks, and holds the archive against it. Only of a registry that is frozen is the answer a proof. */
   proveComplete(file: string, signal: StopSignal, options?: ProofOptions): Promise<CompletenessProof>;
+  /**
+   * Exports once more, and holds that against an export that was complete: one request, where a walk takes one for each version.
+   * @param scratch a file for it; replaced, and removed
+   */
+  stoodStillSince(file: string, scratch: string, signal: StopSignal): Promise<StillnessProof>;
   readBesides(signal: StopSignal): Promise<BesidesArchive>;
   /**
    * Writes into 2.x what was written to 3.x, with the same ids. Harmless to repeat: what is there as it should be is

@@ -45,6 +45,13 @@ export interface DeadLetter {
   readonly sensitive?: boolean;
   /** The rules found no place for it, or for so many records that would all get one key. */
   readonly unplaced?: Pick<Unplaced, 'reason' | 'count'>;
+  /** What was refused, and over what: while both are so still, another try would go as this one. Of a target that can be read. */
+  readonly tried?: {
+    /** Short digest of the record as it would be written, with the salt of the plan. */
+    readonly record: string;
+    /** What the target had at its key right after; null: nothing. */
+    readonly targetVersion: string | null;
+  };
   /** What became of it when it was tried again; null: it is still dead. */
   readonly resolved: { readonly as: Exclude<keyof ChunkCounts, 'deadLetters'>; readonly atMs: number } | null;
 }

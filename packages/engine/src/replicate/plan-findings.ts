@@ -52,16 +52,19 @@ interface Foreseen extends FeedForesight {
   readonly store: string;
 }
 
-/** Of the source from the first apply on, of the target from a cutover on. */
+/** Of the source from the first apply on, of the target from a cutover on; each is written to while the other one is followed. */
 async function foresee(engine: Engine, spec: MigrationSpec): Promise<readonly Foreseen[]> {
+  const { source, target, replicate } = engine;
   const sides = [
-    { store: spec.sourceStore, feed: engine.source.feed },
-    { store: spec.targetStore, feed: engine.target.feed },
+    { store: spec.sourceStore, feed: source.feed, tail: replicate?.back.tail?.(spec.migration) },
+    { store: spec.targetStore, feed: target.feed, tail: target.tail?.(spec.migration) },
   ];
   const foreseen: Foreseen[] = [];
-  for (const { store, feed } of sides) {
+  for (const { store, feed, tail } of sides) {
     const found = await withRetry(engine, 'look at feed', async () => feed?.foresee?.());
     if (found !== undefined) foreseen.push({ store, ...found });
+    const lacks = await withRetry(engine, 'look at tail', async () => (await tail?.lacks?.()) ?? null);
+    if (lacks !== null) foreseen.push({ store, lacks, makes: null });
   }
   return foreseen;
 }
@@ -90,7 +93,7 @@ function unableFindings(
   if (target.publication !== null) lacks.push(`store ${targetStore} is written once, as a whole`);
   for (const { store, lacks: why } of foreseen) if (why !== null) lacks.push(`store ${store}: ${why}`);
   if (lacks.length === 0) return [];
-  const fix = 'choose other stores, or   strategy: offline';
+  const fix = 'give the stores what they lack, choose other ones, or   strategy: offline';
   return [finding('replicate.unable', { count: lacks.length, detail: lacks.join('; '), fix })];
 }
 

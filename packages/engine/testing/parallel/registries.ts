@@ -72,6 +72,19 @@ export function oldRegistry(world: RegistryWorld, gate: Gate): OldRegistry {
         return world.files.store(file, world.old);
       }),
     proveComplete: (file, _signal, options) => gate.pass('old.prove', () => prove(file, options)),
+    stoodStillSince: (file) =>
+      gate.pass('old.still', () => {
+        const [before, now] = [world.files.digest(file), census(world.old).sha256];
+        const changes = [...world.old].filter((each) => !world.files.read(file).includes(each));
+        return {
+          still: before === now,
+          before,
+          now,
+          changes: changes.map((name) => ({ kind: 'version', name, what: 'is there and was not expected' }) as const),
+          changesTotal: before === now ? 0 : Math.max(1, changes.length),
+          tookMs: 1,
+        };
+      }),
     readBesides: () =>
       gate.pass('old.besides', () => ({
         roles: [],

@@ -4,7 +4,7 @@ import { consulArguments, consulConfig, consulEnvironment, type ConsulFlags, typ
 
 const first: ServerPlan = { name: 'm1', dataDir: '/data/m1', httpPort: 8500, rpcPort: 8300, gossipPort: 8301 };
 const second: ServerPlan = { name: 'm2', dataDir: '/data/m2', httpPort: 8600, rpcPort: 8400, gossipPort: 8401 };
-const plain: ConsulFlags = { tls: undefined, managementToken: undefined, extraConfig: {} };
+const plain: ConsulFlags = { version: '1.8', tls: undefined, managementToken: undefined, extraConfig: {} };
 const files = { serverCertFile: 's.pem', serverKeyFile: 's.key', caFile: 'ca.pem' } as never;
 
 describe('consulArguments', () => {
@@ -26,6 +26,15 @@ describe('consulConfig', () => {
     expect(consulConfig(first, plain)).not.toHaveProperty('acl');
     const config = consulConfig(first, { ...plain, managementToken: 't' });
     expect(config).toMatchObject({ acl: { enabled: true, default_policy: 'deny', tokens: { master: 't' } } });
+  });
+
+  it('opens no port for gRPC, by the names that the version knows', () => {
+    expect(consulConfig(first, plain)).toMatchObject({ ports: { grpc: -1 } });
+    expect(consulConfig(first, plain)).not.toHaveProperty('ports.grpc_tls');
+    expect(consulConfig(first, { ...plain, version: '1.15', managementToken: 't' })).toMatchObject({
+      ports: { grpc: -1, grpc_tls: -1 },
+      acl: { tokens: { initial_management: 't' } },
+    });
   });
 
   it('lets further configuration win', () => {

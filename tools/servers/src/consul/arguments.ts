@@ -6,6 +6,7 @@
  * runs at its quickest, so that a lost leader is replaced within a second or two.
  */
 import type { CertificateFiles } from '../net/certificates.ts';
+import type { ConsulVersion } from './releases.ts';
 
 export interface ServerPlan {
   readonly name: string;
@@ -16,6 +17,7 @@ export interface ServerPlan {
 }
 
 export interface ConsulFlags {
+  readonly version: ConsulVersion;
   readonly tls: { readonly files: CertificateFiles; readonly clientCertAuth: boolean } | undefined;
   /** Secret of the token that may do everything; with it ACLs are on and deny by default. */
   readonly managementToken: string | undefined;
@@ -39,7 +41,8 @@ export function configFileOf({ dataDir }: ServerPlan): string {
   return `${dataDir}.json`;
 }
 
-export function consulConfig(server: ServerPlan, { tls, managementToken, extraConfig }: ConsulFlags): object {
+export function consulConfig(server: ServerPlan, { version, tls, managementToken, extraConfig }: ConsulFlags): object {
+  const isOld = version === '1.8';
   const { httpPort, rpcPort, gossipPort } = server;
   return {
     bind_addr: '127.0.0.1',
@@ -51,6 +54,8 @@ export function consulConfig(server: ServerPlan, { tls, managementToken, extraCo
       serf_lan: gossipPort,
       serf_wan: -1,
       dns: -1,
+      grpc: -1,
+      ...(isOld ? {} : { grpc_tls: -1 }), // which 1.14 and later open by themselves, at one port for all
     },
     disable_update_check: true,
     leave_on_terminate: false,
@@ -66,7 +71,13 @@ export function consulConfig(server: ServerPlan, { tls, managementToken, extraCo
         }),
     ...(managementToken === undefined
       ? {}
-      : { acl: { enabled: true, default_policy: 'deny', tokens: { master: managementToken } } }),
+      : {
+          acl: {
+            enabled: true,
+            default_policy: 'deny',
+            tokens: { [isOld ? 'master' : 'initial_management']: managementToken },
+          },
+        }),
     ...extraConfig,
   };
 }

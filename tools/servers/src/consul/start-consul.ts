@@ -16,10 +16,12 @@ import { clientAgent, type ClientTlsFiles } from '../net/request.ts';
 import { freePorts } from '../process/free-ports.ts';
 import { openLife, startInOwnDirectory, type OwnPlace } from '../process/server-life.ts';
 import { endpointOf, type ConsulFlags, type ServerPlan } from './arguments.ts';
-import type { ConsulKind } from './release.ts';
+import type { ConsulKind, ConsulVersion } from './releases.ts';
 import { createMember, type ConsulMember } from './server.ts';
 
 export interface ConsulOptions {
+  /** Default 1.8. */
+  readonly version?: ConsulVersion;
   /** Servers of the cluster. Default 1. */
   readonly members?: 1 | 3;
   /** Default false: plain HTTP. True: server certificate only. */
@@ -59,7 +61,6 @@ export interface ConsulServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const kind: ConsulKind = 'consul-1.8';
 const portsEach = 3;
 
 /**
@@ -69,15 +70,22 @@ const portsEach = 3;
  * @throws {ServerError} `server.unavailable`, `server.start-failed`, or `server.port-taken` for a port the caller chose.
  */
 export async function startConsul(options: ConsulOptions = {}): Promise<ConsulServer> {
+  const kind: ConsulKind = `consul-${options.version ?? '1.8'}`;
   const { programDirectory } = await requireServer(kind);
-  return await startInOwnDirectory(kind, options.port, (place) => startOnce(programDirectory, place, options));
+  return await startInOwnDirectory(kind, options.port, (place) => startOnce(kind, programDirectory, place, options));
 }
 
-async function startOnce(programDirectory: string, place: OwnPlace, options: ConsulOptions): Promise<ConsulServer> {
+async function startOnce(
+  kind: ConsulKind,
+  programDirectory: string,
+  place: OwnPlace,
+  options: ConsulOptions,
+): Promise<ConsulServer> {
   const { directory } = place;
-  const { detached = false, startTimeoutMs = 30_000, acl = false, extraConfig = {} } = options;
+  const { version = '1.8', detached = false, startTimeoutMs = 30_000, acl = false, extraConfig = {} } = options;
   const cluster = await planServers(options, directory);
   const flags: ConsulFlags = {
+    version,
     tls: await prepareTls(options, directory),
     managementToken: acl ? randomUUID() : undefined,
     extraConfig,

@@ -18,13 +18,9 @@ import { withFileLock } from './file-lock.ts';
 const run = promisify(execFile);
 
 /** Safe to call from any number of processes at once. Failures are values, never thrown. Takes minutes the first time. */
-export async function buildPrograms(
-  name: string,
-  { version, moduleDirectory, programs, goPackages }: GoServer,
-): Promise<FetchOutcome> {
-  const pins = createHash('sha256').update(await readFile(join(moduleDirectory, 'go.sum')));
-  pins.update(await readFile(join(moduleDirectory, 'go.mod')));
-  const directory = join(cacheDirectory(), `${name}-${version}-${process.arch}-${pins.digest('hex').slice(0, 12)}`);
+export async function buildPrograms(name: string, server: GoServer): Promise<FetchOutcome> {
+  const { moduleDirectory, programs, goPackages } = server;
+  const directory = await directoryOf(name, server);
   if (existsSync(directory)) return { kind: 'ready', directory };
   return await withFileLock(`${directory}.lock`, async () => {
     if (existsSync(directory)) return { kind: 'ready', directory };
@@ -41,6 +37,18 @@ export async function buildPrograms(
       await rm(work, { recursive: true, force: true });
     }
   });
+}
+
+/** Whether `buildPrograms` would find it in the cache. */
+export async function isBuilt(name: string, server: GoServer): Promise<boolean> {
+  return existsSync(await directoryOf(name, server));
+}
+
+/** Another one for each set of pins. */
+async function directoryOf(name: string, { version, moduleDirectory }: GoServer): Promise<string> {
+  const pins = createHash('sha256').update(await readFile(join(moduleDirectory, 'go.sum')));
+  pins.update(await readFile(join(moduleDirectory, 'go.mod')));
+  return join(cacheDirectory(), `${name}-${version}-${process.arch}-${pins.digest('hex').slice(0, 12)}`);
 }
 
 /** @returns why it failed; `undefined`: the program is there */

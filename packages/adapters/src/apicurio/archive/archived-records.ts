@@ -13,23 +13,30 @@ import {
   type RegistryRecord,
 } from '../records/records.ts';
 import { RecordSet } from '../records/record-set.ts';
+import { isMisspeltDefault } from '../foresee/foresee-import.ts';
 
-/** Contents of no version are left out: no API lists them. @returns sealed; close it */
+/**
+ * Contents of no version are left out: no API lists them. Of artifacts in a group that is called default in other letters there is the
+ * row alone: the API lists it, and takes each path to it for one of the group of none.
+ * @returns sealed; close it
+ */
 export async function archivedRecords(archive: RegistryArchive): Promise<RecordSet> {
   const records = new RecordSet();
   const seen = new Set<string>();
+  const unreached = new Set<number>();
   for (const version of archive.versions) {
     if (!seen.has(artifactName(version))) records.add(artifactRecord(version, { type: version.artifactType }));
     seen.add(artifactName(version));
-    records.add(archivedVersion(version));
+    if (isMisspeltDefault(version.groupId)) unreached.add(version.globalId);
+    else records.add(archivedVersion(version));
   }
   for (const content of usedContents(archive)) records.add(contentRecord(content.contentId, content));
   for (const { groupId, createdBy: owner, properties: labels, ...group } of archive.groups) {
     records.add(groupRecord(groupId, { ...group, owner, labels }));
   }
-  for (const rule of archive.artifactRules) records.add(archivedRule(rule));
+  for (const rule of archive.artifactRules) if (!isMisspeltDefault(rule.groupId)) records.add(archivedRule(rule));
   for (const { ruleType, configuration } of archive.globalRules) records.add(ruleRecord([ruleType], configuration));
-  for (const comment of archive.comments) records.add(archivedComment(comment));
+  for (const comment of archive.comments) if (!unreached.has(comment.globalId)) records.add(archivedComment(comment));
   return await records.seal();
 }
 
@@ -44,7 +51,8 @@ export function walkedContents(archive: RegistryArchive): ReadonlyMap<number, Re
 }
 
 function usedContents({ contents, versions }: RegistryArchive): readonly ArchivedContent[] {
-  const used = new Set(versions.map(({ contentId }) => contentId));
+  const reached = versions.filter(({ groupId }) => !isMisspeltDefault(groupId));
+  const used = new Set(reached.map(({ contentId }) => contentId));
   return contents.filter(({ contentId }) => used.has(contentId));
 }
 

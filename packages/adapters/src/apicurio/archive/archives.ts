@@ -16,7 +16,6 @@ import { targetRelease } from '../foresee/target-release.ts';
 import { noCounts, type RecordSet } from '../records/record-set.ts';
 import type { Repair } from '../repair/plan-repairs.ts';
 import { repairArchive } from '../repair/repair-archive.ts';
-import { archivedRecords } from './archived-records.ts';
 import { artifactName } from './entities.ts';
 import { readArchive, type RegistryArchive } from './read-archive.ts';
 
@@ -55,11 +54,9 @@ export const registryArchives: RegistryArchives = {
 
 export async function archiveReceipt(archive: RegistryArchive): Promise<ArchiveReceipt> {
   const startedAtMs = performance.now();
-  const { file, bytes } = archive;
-  const records = await archivedRecords(archive);
-  const { globalId: globalIdMax, contentId } = records.maxima;
-  records.close();
-  const contentIdMax = archive.contents.reduce((max, each) => Math.max(max, each.contentId), contentId);
+  const { file, bytes, versions, contents } = archive;
+  const globalIdMax = versions.reduce((max, { globalId }) => Math.max(max, globalId), 0);
+  const contentIdMax = [...versions, ...contents].reduce((max, { contentId }) => Math.max(max, contentId), 0);
   const sha256 = await sha256Of(file);
   const tookMs = Math.round(performance.now() - startedAtMs);
   return { file, bytes, sha256, counts: countsOf(archive), globalIdMax, contentIdMax, tookMs };

@@ -66,7 +66,7 @@ let forgetting: NodeJS.Timeout | undefined;
 export async function readArchive(file: string): Promise<RegistryArchive> {
   const identity = await identityOf(file);
   const at = atHand.findIndex((each) => each.identity === identity);
-  const archive = atHand[at]?.archive ?? readWhole(file);
+  const archive = atHand[at]?.archive ?? readArchiveOnce(file);
   if (at >= 0) atHand.splice(at, 1);
   atHand.unshift({ identity, archive });
   atHand.splice(atHandMax);
@@ -88,7 +88,8 @@ async function identityOf(file: string): Promise<string> {
   return [file, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
-async function readWhole(file: string): Promise<RegistryArchive> {
+/** For a file that nobody asks for again, and which would push out one that somebody does. @throws as `readArchive` */
+export async function readArchiveOnce(file: string): Promise<RegistryArchive> {
   const zip = await openArchive(file);
   try {
     const reader = new ArchiveReader(zip);

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { Lanes } from '../../lanes.ts';
 import { pathPart, type RegistryApi } from '../api/registry-api.ts';
 import * as shapes from '../api/shapes.ts';
+import { isMisspeltDefault } from '../foresee/foresee-import.ts';
 import { defaultGroup } from '../records/records.ts';
 import { lanesMax, listArtifacts, listGroups, listVersions, type Artifact2, type Version2 } from './walk.ts';
 
@@ -69,6 +70,10 @@ async function readArtifact(
 ): Promise<void> {
   const { groupId, artifactId } = artifact;
   const [path, group] = [shapes.artifactPath(artifact), groupId ?? defaultGroup];
+  if (isMisspeltDefault(groupId)) {
+    besides.unreadable.push({ what: `owner of ${group}/${artifactId}`, why: 'no path of its API leads there' });
+    return;
+  }
   const owner = await api.getOrNull(`${path}/owner`, shapes.owner2, signal);
   if (owner === null) {
     const why = 'it tells no owner of an artifact whose versions are all DISABLED';

@@ -7,6 +7,7 @@ import { readArchive } from '../archive/read-archive.ts';
 import { exportTo } from '../transfer/export.ts';
 import { readBesides } from './besides.ts';
 import { replay } from './replay.ts';
+import { stoodStillSince } from './stillness.ts';
 import { Walks } from './walks.ts';
 
 /**
@@ -30,6 +31,7 @@ export function openOldRegistry(connection: RegistryConnection): OldRegistry {
       return { ...receipt, tookMs: Math.round(performance.now() - startedAtMs) };
     },
     proveComplete: (file, signal, options) => walks.prove(file, signal, options),
+    stoodStillSince: (file, scratch, signal) => stoodStillSince(api, file, scratch, signal),
     readBesides: (signal) => readBesides(api, signal),
     replay: (changes, scratch, signal) => replay(api, changes, scratch, signal),
     close: () => {

@@ -21,6 +21,7 @@ import {
   type RegistryRecord,
 } from '../records/records.ts';
 import { RecordSet } from '../records/record-set.ts';
+import { isMisspeltDefault } from '../foresee/foresee-import.ts';
 
 export type Artifact2 = Named & { readonly type: string };
 export type Version2 = z.infer<typeof shapes.versions2>['versions'][number];
@@ -84,6 +85,8 @@ async function walkArtifact(
   const { groupId, artifactId, type } = artifact;
   const path = shapes.artifactPath(artifact);
   records.add(artifactRecord(artifact, { type }));
+  // Imports of older releases left such; each path to it is taken for one of the group of none.
+  if (isMisspeltDefault(groupId)) return;
   for (const record of await readRules(api, [groupId, artifactId], signal)) records.add(record);
   for (const listed of await listVersions(api, artifact, signal)) {
     const { createdBy: owner, labels, properties, ...facts } = listed;

@@ -5,7 +5,7 @@
  *     walk        ──► closed              prove: walks first
  *
  * While writers wait a walk is most of what they wait for, so none is made whose answer is known. That nobody wrote between a walk
- * and its export is the next walk's to say, as it is for everything after the export (SPEC R165).
+ * and its export is the next proof's to say (./stillness.ts), as it is for everything after the export (SPEC R165).
  */
 import {
   registryNamedMax,
@@ -52,13 +52,7 @@ export class Walks {
     try {
       const archived = await archivedRecords(archive);
       try {
-        const missing = [...faultsOf(archive)];
-        let missingTotal = missing.length;
-        for await (const difference of compareRecords(records, archived)) {
-          const said = describeDifference(difference);
-          missingTotal += said.length;
-          missing.push(...said.slice(0, registryNamedMax - missing.length));
-        }
+        const { named: missing, total: missingTotal } = await differencesOf(records, archived, faultsOf(archive));
         return { complete: missingTotal === 0, census, missing, missingTotal };
       } finally {
         archived.close();
@@ -96,8 +90,24 @@ export class Walks {
   }
 }
 
+/** @param first what is named before them */
+export async function differencesOf(
+  expected: RecordSet,
+  found: RecordSet,
+  first: readonly RegistryDifference[],
+): Promise<{ readonly named: readonly RegistryDifference[]; readonly total: number }> {
+  const named = [...first];
+  let total = named.length;
+  for await (const difference of compareRecords(expected, found)) {
+    const said = describeDifference(difference);
+    total += said.length;
+    named.push(...said.slice(0, registryNamedMax - named.length));
+  }
+  return { named, total };
+}
+
 /** Entries that cannot be read: what they were of is said by the difference that they make, if they make one. */
-function faultsOf({ faults }: RegistryArchive): readonly RegistryDifference[] {
+export function faultsOf({ faults }: RegistryArchive): readonly RegistryDifference[] {
   return faults.slice(0, registryNamedMax).map(({ entry, detail }) => ({
     kind: entry.startsWith('content/') ? 'content' : 'version',
     name: entry,

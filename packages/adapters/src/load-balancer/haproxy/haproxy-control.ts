@@ -19,7 +19,7 @@ import {
 } from '@keyferry/core';
 import type { LoadBalancerConfig } from '../balancer-config.ts';
 import { type Machine, quote, sha256 } from '../machine.ts';
-import { Adoption, type OriginBytes } from '../origin.ts';
+import { Adoption, notAsWritten, type OriginBytes } from '../origin.ts';
 import type { BalancerControl } from '../open-load-balancer.ts';
 import type { Prober } from '../probe.ts';
 import { throwIfStopped, untilTrue } from '../waiting.ts';
@@ -59,7 +59,9 @@ export class HaproxyControl implements BalancerControl {
   async adopt(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const { configFile } = this.config;
     const content = this.plan(origin);
-    const adoption = new Adoption(this.name, this.machine, origin, [{ path: configFile, content }]);
+    const adoption = new Adoption({ name: this.name, directory: this.config.directory }, this.machine, origin, [
+      { path: configFile, content },
+    ]);
     await adoption.assertOurs([configFile]);
     const phase = await this.phaseInFile();
     await this.writeMap(phase ?? 'v2-rw', sha256(content));
@@ -86,11 +88,12 @@ export class HaproxyControl implements BalancerControl {
   async read(): Promise<BalancerState> {
     const moved = await this.movedFile();
     const inFile = moved === null ? await this.phaseInFile() : null;
-    const told = await this.runtime.mapValue(this.names.mapFile, phaseKey).catch(() => null);
+    const silent = 'its socket does not answer';
+    const told = await this.runtime.mapValue(this.names.mapFile, phaseKey).catch(() => silent);
     const atRuntime = trafficPhases.find((each) => each === told) ?? null;
-    const runtime = atRuntime ?? 'no phase of keyferry';
+    const runtime = told === silent ? silent : `the running process ${atRuntime ?? 'no phase of keyferry'}`;
     const differ = inFile !== null && inFile !== atRuntime;
-    const drift = moved ?? (differ ? `the map's file says ${inFile}, and the running process ${runtime}` : null);
+    const drift = moved ?? (differ ? `the map's file says ${inFile}, and ${runtime}` : null);
     return { inFile, atRuntime, drift };
   }
 
@@ -147,7 +150,9 @@ export class HaproxyControl implements BalancerControl {
   async restore(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const { configFile } = this.config;
     const content = origin.get(configFile) ?? null;
-    const adoption = new Adoption(this.name, this.machine, origin, [{ path: configFile, content }]);
+    const adoption = new Adoption({ name: this.name, directory: this.config.directory }, this.machine, origin, [
+      { path: configFile, content },
+    ]);
     const written = adoptedIn((await this.machine.read(this.names.mapFile))?.toString() ?? '');
     await adoption.assertOurs([configFile], new Map(written === null ? [] : [[configFile, written]]));
     const takeBack = async (): Promise<void> => {
@@ -249,9 +254,8 @@ export class HaproxyControl implements BalancerControl {
     if (map === null) return 'it was not adopted';
     const content = await this.machine.read(this.config.configFile);
     if (content === null) return `${this.config.configFile} is gone`;
-    return sha256(content) === adoptedIn(map.toString())
-      ? null
-      : `${this.config.configFile} is not what keyferry wrote`;
+    const adopted = adoptedIn(map.toString());
+    return sha256(content) === adopted ? null : notAsWritten(this.config.configFile, this.config.directory, adopted);
   }
 
   /** Children of the master other than the one that serves; none where its process is not known. */

@@ -22,7 +22,7 @@ import {
 } from '@keyferry/core';
 import type { LoadBalancerConfig } from '../balancer-config.ts';
 import { type Machine, quote, sha256 } from '../machine.ts';
-import { Adoption, type FileChange, type OriginBytes } from '../origin.ts';
+import { Adoption, notAsWritten, type FileChange, type OriginBytes } from '../origin.ts';
 import type { BalancerControl } from '../open-load-balancer.ts';
 import type { Prober } from '../probe.ts';
 import { throwIfStopped, untilTrue } from '../waiting.ts';
@@ -106,7 +106,7 @@ export class NginxControl implements BalancerControl {
 
   async adopt(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const changes = await this.plan(origin);
-    const adoption = new Adoption(this.name, this.machine, origin, changes);
+    const adoption = new Adoption({ name: this.name, directory: this.config.directory }, this.machine, origin, changes);
     await adoption.assertOurs(this.config.files);
     const phase = (await this.phasesInFiles()).at(-1) ?? 'v2-rw';
     await this.machine.write(phaseFile(this.config.directory, phase), Buffer.from(`${phase}\n`));
@@ -183,7 +183,7 @@ export class NginxControl implements BalancerControl {
 
   async restore(origin: OriginBytes, signal: StopSignal): Promise<void> {
     const files = this.config.files.map((path) => ({ path, content: origin.get(path) ?? null }));
-    const adoption = new Adoption(this.name, this.machine, origin, files);
+    const adoption = new Adoption({ name: this.name, directory: this.config.directory }, this.machine, origin, files);
     const http = (await this.machine.read(this.own('http.conf')))?.toString() ?? '';
     await adoption.assertOurs(this.config.files, adoptedIn(http));
     const before = await this.workers();
@@ -255,7 +255,8 @@ export class NginxControl implements BalancerControl {
     for (const path of this.config.files) {
       const content = await this.machine.read(path);
       if (content === null) return `${path} is gone`;
-      if (sha256(content) !== adopted.get(path)) return `${path} is not what keyferry wrote`;
+      const written = adopted.get(path) ?? null;
+      if (sha256(content) !== written) return notAsWritten(path, this.config.directory, written);
     }
     return null;
   }

@@ -8,10 +8,12 @@
  * long as the slot is there: `backlog` says how much that is, `end` takes slot and publication away. One connection at a
  * time reads from a slot, so of several readers of a feed the one that reads now has it, and the others open anew.
  *
- * TRUNCATE tells no rows; a position before one is lost, and a comparison of both sides finds what went.
+ * TRUNCATE tells no rows, nor does a column that comes or goes; a position before one is lost, and a comparison of both sides
+ * finds what went.
  */
 import {
   invariant,
+  isKeyferryError,
   KeyferryError,
   rangeHolds,
   type ChangeFeed,
@@ -25,21 +27,34 @@ import {
   type Position,
   type SourceChange,
 } from '@keyferry/core';
+import { DatabaseError } from 'pg';
 import { systemClock } from '../../environment/system-clock.ts';
+import type { ResolvedTable } from '../catalog.ts';
 import type { Session } from '../session.ts';
 import type { ServerTables } from '../tables.ts';
 import { changesOf, type RowChange } from './decode-changes.ts';
 import type { FeedSource } from './feed-source.ts';
-import { placeOf, positionAt, type WalPlace } from './lsn.ts';
+import { placeOf, positionAt, shapeOf, type FeedPlace } from './lsn.ts';
 import { readMessage, type PgoutputMessage, type Relation } from './pgoutput.ts';
 import { ReplicationStream } from './replication-stream.ts';
-import { backlogOf, dropSlot, feedObjectName, foreseeSlot, headWithSlot, onceSlotIsFree, whyLost } from './slot.ts';
+import {
+  assertIdentity,
+  backlogOf,
+  dropSlot,
+  feedObjectName,
+  foreseeSlot,
+  headWithSlot,
+  onceSlotIsFree,
+  whyLost,
+} from './slot.ts';
 
 /** Of one transaction, which is one step at least: rows as the stream has them. */
 const transactionBytesMax = 256 * 1024 * 1024;
 /** The server answers a question about its place at once; this is for a slow one. */
 const answerMs = 10_000;
 const askAgainMs = 250;
+const undefinedObject = '42704';
+
 export class LogFeed implements ChangeFeed {
   readonly capabilities: FeedCapabilities = {
     kind: 'log',
@@ -58,11 +73,12 @@ export class LogFeed implements ChangeFeed {
 
   async head(): Promise<Position> {
     const { tables } = await this.source.load();
-    return positionAt(
-      await this.run('asking for the head of its changes', (session) =>
-        headWithSlot(session, this.source.store, this.name, tables),
-      ),
+    const doing = 'asking for the head of its changes';
+    const place = await onceSlotIsFree(
+      () => this.run(doing, (session) => headWithSlot(session, this.source.store, this.name, tables)),
+      async () => await this.reader?.drop(),
     );
+    return positionAt({ ...place, shape: shapeOf(tables) });
   }
 
   async foresee(): Promise<FeedForesight> {
@@ -101,8 +117,14 @@ export class LogFeed implements ChangeFeed {
     return onceSlotIsFree(() => this.run(doing, (session) => dropSlot(session, this.name)));
   }
 
-  private run<T>(doing: string, body: (session: Session) => Promise<T>): Promise<T> {
-    return this.source.sessions.run(doing, body);
+  /** A server that shuts down waits for whoever reads its log until all of that is confirmed: it is not kept from it. */
+  private async run<T>(doing: string, body: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await this.source.sessions.run(doing, body);
+    } catch (error) {
+      if (isKeyferryError(error, 'store.unreachable')) await this.reader?.drop();
+      throw error;
+    }
   }
 }
 
@@ -125,6 +147,8 @@ class OpenLog implements OpenFeed {
   /** All before it has come. */
   private readUpTo = 0n;
   private lost: string | null = null;
+  /** Whose change the stream told without the key that its row had; what comes behind it is not taken. */
+  private keyless: ResolvedTable | null = null;
   private readonly takeSlot: () => Promise<void>;
 
   /** @param takeSlot makes whoever has the slot give it up */
@@ -164,11 +188,11 @@ class OpenLog implements OpenFeed {
     await this.drop();
   }
 
-  private async step(place: WalPlace, { changesMax, waitMs, signal }: FeedReadOptions): Promise<FeedStep> {
+  private async step(place: FeedPlace, { changesMax, waitMs, signal }: FeedReadOptions): Promise<FeedStep> {
     const { sessions, store, tables } = this.source;
     if (this.stream === null) {
       const why = await sessions.run('looking at its replication slot', (session) =>
-        whyLost(session, this.name, place),
+        whyLost(session, this.name, place, this.known),
       );
       if (why !== null) return { kind: 'lost', why };
       await this.takeSlot();
@@ -179,6 +203,10 @@ class OpenLog implements OpenFeed {
     signal?.addEventListener('abort', interrupt);
     try {
       await this.gather(this.stream, changesMax, waitMs, () => signal?.aborted === true);
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.code !== undefinedObject) throw error;
+      await this.drop();
+      return { kind: 'lost', why: `the publication ${this.name} was dropped` };
     } finally {
       signal?.removeEventListener('abort', interrupt);
     }
@@ -189,17 +217,19 @@ class OpenLog implements OpenFeed {
       taken.push(next);
       count += next.rows.length;
     }
+    if (taken.length === 0 && this.keyless !== null) await this.assertKeysTold(this.keyless);
     if (taken.length === 0 && this.lost !== null) return { kind: 'lost', why: this.lost };
     const rows = taken.flatMap((each) => each.rows);
+    // Before anything is waited for: whoever drops the stream meanwhile takes what was not told with it.
+    const end = this.whole.length === 0 && this.lost === null ? this.readUpTo : (taken.at(-1)?.end ?? place.lsn);
     const changes =
       rows.length === 0
         ? []
         : await sessions.run('making records of its changes', (session) =>
             changesOf(session, store, tables, this.known, rows),
           );
-    const end = this.whole.length === 0 && this.lost === null ? this.readUpTo : (taken.at(-1)?.end ?? place.lsn);
     const lsn = end > place.lsn ? end : place.lsn;
-    this.at = positionAt({ timeline: place.timeline, lsn });
+    this.at = positionAt({ timeline: place.timeline, lsn, shape: shapeOf(this.known) });
     return { kind: 'changes', changes: changes.filter((change) => this.isTold(change)), position: this.at };
   }
 
@@ -230,6 +260,10 @@ class OpenLog implements OpenFeed {
       }
       const leftMs = hasAnswer ? Math.min(askAgainMs, waitMs - passedMs) : answerMs;
       const events = await stream.events(Math.max(1, leftMs));
+      if (stream !== this.stream) {
+        const detail = 'reading its changes: the stream was given up in between';
+        throw new KeyferryError('store.unreachable', { store: this.source.store, detail });
+      }
       for (const event of events) {
         if (event.kind === 'message') this.take(event.bytes);
         else {
@@ -268,14 +302,23 @@ class OpenLog implements OpenFeed {
         const relation = this.relations.get(message.oid);
         invariant(this.partly !== null && relation !== undefined, 'a row out of place');
         this.partly.bytes += bytes.length;
+        this.keyless ??= message.kind === 'insert' ? null : this.keylessIn(relation);
         if (this.partly.bytes > transactionBytesMax) {
           this.lost = `a transaction changed more than ${transactionBytesMax} bytes, which no step holds`;
+        } else if (this.keyless !== null) {
+          this.lost = `the replica identity of ${this.keyless.label} did not hold all of its key, so what went was not told`;
         } else this.partly.rows.push({ message, relation, transaction: this.partly.transaction });
         break;
       }
       case 'other':
         break;
     }
+  }
+
+  /** What went is not told, and not what will go as long as that is so. @throws {KeyferryError} `store.unsupported`: it is */
+  private async assertKeysTold(table: ResolvedTable): Promise<void> {
+    const { sessions, store } = this.source;
+    await sessions.run('looking at what its changes tell', (session) => assertIdentity(session, store, table));
   }
 
   private messageIn(bytes: Buffer): PgoutputMessage {
@@ -287,11 +330,17 @@ class OpenLog implements OpenFeed {
     }
   }
 
+  private keylessIn({ oid, identity }: Relation): ResolvedTable | null {
+    const table = this.known.find((each) => each.oid === oid);
+    if (table === undefined || identity === null) return null;
+    return table.keyColumns.every(({ name }) => identity.includes(name)) ? null : table;
+  }
+
   private isTold(change: SourceChange): boolean {
     return change.kind !== 'delete-range' && rangeHolds(this.range, change.key);
   }
 
-  private start({ lsn }: WalPlace): Promise<ReplicationStream> {
+  private start({ lsn }: FeedPlace): Promise<ReplicationStream> {
     return onceSlotIsFree(async () => {
       const stream = new ReplicationStream(await this.source.sessions.openReplication(), this.name, lsn);
       try {

@@ -44,7 +44,12 @@ const cases = [
       text('größe'),
       eight,
     ),
-    want: { kind: 'relation', relation: { oid: '16384', columns: ['größe'] } },
+    want: { kind: 'relation', relation: { oid: '16384', columns: ['größe'], identity: ['größe'] } },
+  },
+  {
+    name: 'a relation whose rows are told whole',
+    bytes: message('R', uint(4, 7), text('a'), text('b'), Buffer.from('f'), uint(2, 1), uint(1, 0), text('c'), eight),
+    want: { kind: 'relation', relation: { oid: '7', columns: ['c'], identity: null } },
   },
   {
     name: 'an insert',

@@ -14,6 +14,8 @@ export interface Relation {
   /** Of pg_class. */
   readonly oid: string;
   readonly columns: readonly string[];
+  /** What an update or a delete tells of the row as it was; null: all columns. */
+  readonly identity: readonly string[] | null;
 }
 
 export type RowMessage =
@@ -83,14 +85,15 @@ function readRelation(reader: Reader): Relation {
   const oid = String(reader.uint32());
   reader.text(); // schema
   reader.text(); // name
-  reader.skip(1); // replica identity
+  const isFull = String.fromCharCode(reader.byte()) === 'f';
   const columns = Array.from({ length: reader.uint16() }, () => {
-    reader.skip(1); // part of the identity
+    const isIdentity = reader.byte() === 1;
     const name = reader.text();
     reader.skip(8); // type and its modifier
-    return name;
+    return { name, isIdentity };
   });
-  return { oid, columns };
+  const identity = columns.filter(({ isIdentity }) => isIdentity).map(({ name }) => name);
+  return { oid, columns: columns.map(({ name }) => name), identity: isFull ? null : identity };
 }
 
 function readTuple(reader: Reader): Tuple {

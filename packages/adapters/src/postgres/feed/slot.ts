@@ -14,7 +14,7 @@ import { systemClock } from '../../environment/system-clock.ts';
 import { unsupported, type ResolvedTable } from '../catalog.ts';
 import type { Session } from '../session.ts';
 import { quoteName } from '../sql.ts';
-import { lsnFromText, type WalPlace } from './lsn.ts';
+import { lsnFromText, shapeOf, type FeedPlace, type WalPlace } from './lsn.ts';
 
 /** What slots and publications may be called: 63 letters, digits and underscores. */
 export function feedObjectName(database: string, feed: string): string {
@@ -29,12 +29,14 @@ interface HeadRow {
   readonly flushed: string;
   readonly inserted: string;
   readonly timeline: number;
-  readonly slot: boolean;
+  /** Null: there is no slot. */
+  readonly status: string | null;
   readonly level: string;
 }
 
 /**
- * Where the log ends now, and the slot from which it is kept; makes both if they are missing. The stream tells what is on
+ * Where the log ends now, and the slot from which it is kept; makes publication and slot unless both are as they have to be: a
+ * slot whose log the server dropped stays without it, and what was not published cannot be had any more. The stream tells what is on
  * disk: a commit that was acknowledged before that, and records that nobody waits for, are brought there.
  */
 export async function headWithSlot(
@@ -47,14 +49,15 @@ export async function headWithSlot(
     const { rows } = await session.query<HeadRow>(
       `SELECT pg_current_wal_flush_lsn()::text AS flushed, pg_current_wal_insert_lsn()::text AS inserted,
          (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline, current_setting('wal_level') AS level,
-         EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1) AS slot`,
+         (SELECT coalesce(wal_status, '') FROM pg_replication_slots WHERE slot_name = $1) AS status`,
       [name],
     );
     return rows[0];
   };
   let row = await look();
-  if (row?.slot !== true) {
-    if (row?.level !== 'logical') throw unsupported(store, levelText(row?.level ?? 'unknown'));
+  const { status = null, level = 'unknown' } = row ?? {};
+  if (status === null || status === 'lost' || (await whyUntold(session, name, tables)) !== null) {
+    if (level !== 'logical') throw unsupported(store, levelText(level));
     await makeSlot(session, store, name, tables);
     row = await look();
   }
@@ -75,19 +78,27 @@ export async function foreseeSlot(
   name: string,
   tables: readonly ResolvedTable[],
 ): Promise<FeedForesight> {
-  const { rows } = await session.query<{ readonly level: string; readonly may: boolean; readonly owns: boolean }>(
-    `SELECT current_setting('wal_level') AS level,
+  const { rows } = await session.query<{
+    readonly level: string;
+    readonly user: string;
+    readonly may: boolean;
+    readonly owns: boolean;
+  }>(
+    `SELECT current_setting('wal_level') AS level, quote_ident(current_user) AS user,
        (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may,
-       EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $1)
-         OR (has_database_privilege(current_database(), 'CREATE')
-           AND NOT EXISTS (SELECT 1 FROM pg_class WHERE oid = ANY($2::oid[]) AND NOT pg_has_role(relowner, 'USAGE'))) AS owns`,
-    [name, tables.map(({ oid }) => oid)],
+       has_database_privilege(current_database(), 'CREATE')
+         AND NOT EXISTS (SELECT 1 FROM pg_class WHERE oid = ANY($1::oid[]) AND NOT pg_has_role(relowner, 'USAGE')) AS owns`,
+    [tables.map(({ oid }) => oid)],
   );
-  const { level = 'unknown', may = false, owns = false } = rows[0] ?? {};
+  const { level = 'unknown', user = '', may = false, owns = false } = rows[0] ?? {};
   const makes = `publication and replication slot ${name}: the server keeps its log until it was carried`;
   if (level !== 'logical') return { lacks: levelText(level), makes };
-  if (!may) return { lacks: 'its user lacks REPLICATION', makes };
-  if (!owns) return { lacks: `its user may not make publication ${name}, which the owner of the tables can`, makes };
+  if (!may) return { lacks: `its user lacks   ALTER ROLE ${user} REPLICATION`, makes };
+  const untold = owns ? null : await whyUntold(session, name, tables);
+  if (untold !== null) {
+    const why = `${untold}, and its user may not make it; the owner of the tables can:   ${publicationSql(name, tables)}`;
+    return { lacks: why, makes };
+  }
   try {
     for (const table of tables) await assertIdentity(session, store, table);
     return { lacks: null, makes };
@@ -100,6 +111,12 @@ export async function foreseeSlot(
 const levelText = (level: string): string =>
   `wal_level is ${level}, and only logical lets its log be followed: change that and restart the server, or say   changes: triggers   of the store`;
 
+/** Of all kinds of changes, as the server has it where nothing is said. */
+function publicationSql(name: string, tables: readonly ResolvedTable[]): string {
+  const wanted = tables.map(({ sql }) => sql).join(', ');
+  return `CREATE PUBLICATION ${quoteName(name)} FOR TABLE ${wanted} WITH (publish_via_partition_root = true)`;
+}
+
 async function makeSlot(
   session: Session,
   store: string,
@@ -107,18 +124,14 @@ async function makeSlot(
   tables: readonly ResolvedTable[],
 ): Promise<void> {
   for (const table of tables) await assertIdentity(session, store, table);
-  const wanted = tables.map(({ sql }) => sql).join(', ');
-  const options = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true";
-  const make = `CREATE PUBLICATION ${quoteName(name)} FOR TABLE ${wanted} WITH (${options})`;
-  const { rows } = await session.query<{ readonly oid: string }>(
-    `SELECT pr.prrelid::text AS oid FROM pg_publication p LEFT JOIN pg_publication_rel pr ON pr.prpubid = p.oid WHERE p.pubname = $1`,
-    [name],
-  );
-  const published = rows.map(({ oid }) => oid);
-  const isWhole = tables.every(({ oid }) => oid !== null && published.includes(oid));
+  const make = publicationSql(name, tables);
   try {
-    if (rows.length > 0 && !isWhole) await session.query(`DROP PUBLICATION ${quoteName(name)}`);
-    if (!isWhole) await session.query(make);
+    if ((await whyUntold(session, name, tables)) !== null) {
+      await session.query(`DROP PUBLICATION IF EXISTS ${quoteName(name)}`);
+      await session.query(make);
+    }
+    // One that is there has no log to go on from, or one from before the publication was as it is.
+    await session.query(dropSlotSql, [name]);
     await session.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [name]);
   } catch (error) {
     // Somebody else made it in this moment: it is there.
@@ -129,8 +142,24 @@ async function makeSlot(
   }
 }
 
+/** Why the publication does not tell all changes of the tables, as the remainder of a sentence; null: it does. */
+async function whyUntold(session: Session, name: string, tables: readonly ResolvedTable[]): Promise<string | null> {
+  const { rows } = await session.query<{ readonly whole: boolean; readonly oids: readonly string[] }>(
+    `SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS whole,
+       ARRAY(SELECT c.oid::text FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = p.pubname) AS oids
+     FROM pg_publication p WHERE p.pubname = $1`,
+    [name],
+  );
+  const [publication] = rows;
+  if (publication === undefined) return `the publication ${name} is not there`;
+  if (!publication.whole) return `the publication ${name} leaves out kinds of changes`;
+  const lacking = tables.find(({ oid }) => oid === null || !publication.oids.includes(oid));
+  return lacking === undefined ? null : `the publication ${name} does not tell the changes of ${lacking.label}`;
+}
+
 /** What is told of a row that went, and of one whose key changed, is its replica identity: all of the key has to be in it. */
-async function assertIdentity(session: Session, store: string, table: ResolvedTable): Promise<void> {
+export async function assertIdentity(session: Session, store: string, table: ResolvedTable): Promise<void> {
   const { label, sql, oid, keyColumns } = table;
   const { rows } = await session.query<{
     readonly kind: string;
@@ -157,7 +186,13 @@ async function assertIdentity(session: Session, store: string, table: ResolvedTa
 }
 
 /** Why what followed a position is not there any more, as the remainder of a sentence; null: it is. */
-export async function whyLost(session: Session, name: string, { timeline, lsn }: WalPlace): Promise<string | null> {
+export async function whyLost(
+  session: Session,
+  name: string,
+  { timeline, lsn, shape }: FeedPlace,
+  tables: readonly ResolvedTable[],
+): Promise<string | null> {
+  if (shape !== null && shape !== shapeOf(tables)) return 'a column came or went, or has another type';
   const { rows } = await session.query<{
     readonly confirmed: string | null;
     readonly status: string | null;
@@ -172,14 +207,14 @@ export async function whyLost(session: Session, name: string, { timeline, lsn }:
   if (slot.timeline !== timeline) return `the server is on timeline ${slot.timeline}, and was on ${timeline}`;
   if (slot.status === 'lost') return `the server dropped the log that slot ${name} needs (max_slot_wal_keep_size)`;
   if (slot.confirmed === null || lsnFromText(slot.confirmed) > lsn) return `the slot ${name} has gone on since`;
-  return null;
+  return await whyUntold(session, name, tables);
 }
 
-/** What the server keeps on its disk for the feed; null: it has no slot. */
+/** What the server keeps on its disk for the feed; null: it has no slot, or none any more that keeps anything. */
 export async function backlogOf(session: Session, name: string): Promise<FeedBacklog | null> {
   const { rows } = await session.query<{ readonly kept: string; readonly safe: string | null }>(
     `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::text AS kept, safe_wal_size::text AS safe
-     FROM pg_replication_slots WHERE slot_name = $1`,
+     FROM pg_replication_slots WHERE slot_name = $1 AND wal_status <> 'lost'`,
     [name],
   );
   const [slot] = rows;
@@ -187,11 +222,11 @@ export async function backlogOf(session: Session, name: string): Promise<FeedBac
   return { bytes: Number(slot.kept ?? 0), bytesLeft: slot.safe === null ? null : Number(slot.safe) };
 }
 
+const dropSlotSql = 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1';
+
 /** Harmless to repeat. A slot that somebody reads from is left: `store.timeout`. */
 export async function dropSlot(session: Session, name: string): Promise<void> {
-  await session.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', [
-    name,
-  ]);
+  await session.query(dropSlotSql, [name]);
   // One that the owner of the tables made is the owner's to drop.
   const { rows } = await session.query(
     "SELECT 1 FROM pg_publication WHERE pubname = $1 AND pg_has_role(pubowner, 'USAGE')",
@@ -205,8 +240,11 @@ const slotFreeMs = 10_000;
 const lookAgainMs = 100;
 const objectInUse = '55006';
 
-/** Tries again while somebody reads from the slot: who was here just now may not be gone yet, for the server. */
-export async function onceSlotIsFree<T>(use: () => Promise<T>): Promise<T> {
+/**
+ * Tries again while somebody reads from the slot: who was here just now may not be gone yet, for the server.
+ * @param leave for a reader of our own
+ */
+export async function onceSlotIsFree<T>(use: () => Promise<T>, leave?: () => Promise<void>): Promise<T> {
   const untilMs = systemClock.monotonicMs() + slotFreeMs;
   for (;;) {
     try {
@@ -215,6 +253,7 @@ export async function onceSlotIsFree<T>(use: () => Promise<T>): Promise<T> {
       const cause = isKeyferryError(error, 'store.timeout') ? error.cause : error;
       const isBusy = cause instanceof DatabaseError && cause.code === objectInUse;
       if (!isBusy || systemClock.monotonicMs() > untilMs) throw error;
+      await leave?.();
       await systemClock.sleep(lookAgainMs);
     }
   }

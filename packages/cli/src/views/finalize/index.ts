@@ -40,10 +40,15 @@ export function finalizeIntent({ migration, phase, counts }: Status, palette: Pa
   ].join('\n');
 }
 
-export function reopenIntent({ migration, phase, state }: Status, palette: Palette): string {
+/** @param marker the one that is to go */
+export function reopenIntent(
+  { migration, phase, state }: Pick<Status, 'migration' | 'phase' | 'state'>,
+  marker: DoneMarker | null,
+  palette: Palette,
+): string {
   return [
-    `${palette.strong(`Reopen ${migration}`)}   ${phase}`,
-    ...(state === null || state.done === null ? [] : markerLines(state.done)),
+    `${palette.strong(`Reopen ${migration}`)}   ${state === null ? 'finalized by another host' : phase}`,
+    ...(marker === null ? [] : markerLines(marker)),
     '  takes the done marker away: whoever waits for it sees an unfinished migration again',
     '  what was finalized stays in the target and cannot be rolled back; the next plan finds it as equal',
     '',
@@ -101,25 +106,35 @@ export const reopenedView: View<ReopenedView> = {
 export interface AlreadyDone {
   readonly migration: MigrationId;
   readonly marker: DoneMarker;
+  /** Whether this host's state knows of it, and so has something to report. */
+  readonly isKnownHere: boolean;
 }
+
+const nextOf = ({ migration, isKnownHere }: AlreadyDone): string | null =>
+  isKnownHere ? nextStep(migration, 'finalized', '').next : null;
 
 /** What `apply` answers where there is nothing left to do. */
 export const alreadyDoneView: View<AlreadyDone> = {
-  human: ({ migration, marker }, context: ViewContext) =>
-    [
+  human: (done, context: ViewContext) => {
+    const { migration, marker } = done;
+    const next = nextOf(done);
+    return [
       `${context.palette.strong(migration)}   already done by ${marker.by} at ${instantForPeople(marker.finalizedAt)}; nothing was written`,
       ...markerLines(marker),
       '',
-      ...stepLines(nextStep(migration, 'finalized', '').next, null, context),
+      ...(next === null
+        ? ['It was done on another host: nothing of it is in the state here.']
+        : stepLines(next, null, context)),
       '',
-    ].join('\n'),
-  json: ({ migration, marker }, warnings) =>
+    ].join('\n');
+  },
+  json: (done, warnings) =>
     envelope('keyferry.already-done', warnings, {
-      migration,
-      plan: marker.plan,
+      migration: done.migration,
+      plan: done.marker.plan,
       outcome: 'already-done',
-      marker,
-      next: nextStep(migration, 'finalized', '').next,
+      marker: done.marker,
+      next: nextOf(done),
       wayBack: null,
     }),
 };

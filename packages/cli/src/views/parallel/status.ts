@@ -79,7 +79,7 @@ function standing({ state }: ParallelStatus): string {
 function facts(status: ParallelStatus): readonly (readonly [string, string])[] {
   const { state, plan, traffic, balancers, frozenMs, soak } = status;
   const all: (readonly [string, string])[] = [['traffic', traffic]];
-  for (const { name, state: seen } of balancers) all.push([name, balancerText(seen, traffic)]);
+  for (const { name, state: seen } of balancers) all.push([name, balancerText(seen, traffic, isUnderWay(status))]);
   if (state !== null) all.push(['plan', `${state.plan}, applied as ${state.appliedAs}, attempt ${state.attempt}`]);
   if (frozenMs !== null && state !== null) {
     const still = state.freeze?.toMs === null ? ' so far' : '';
@@ -99,8 +99,14 @@ function facts(status: ParallelStatus): readonly (readonly [string, string])[] {
   return all;
 }
 
-function balancerText(seen: ParallelStatus['balancers'][number]['state'], expected: string): string {
+/** Before and behind it nothing of keyferry is in a balancer, and nothing has to be. */
+function isUnderWay({ state }: ParallelStatus): boolean {
+  return state !== null && state.course !== 'rolled-back';
+}
+
+function balancerText(seen: ParallelStatus['balancers'][number]['state'], expected: string, underWay: boolean): string {
   if (seen === null) return 'cannot be asked';
+  if (!underWay && seen.inFile === null && seen.atRuntime === null) return 'nothing of keyferry is in it';
   if (seen.drift !== null) return `drifts: ${textForDisplay(seen.drift)}`;
   const phase = seen.inFile ?? 'not adopted';
   return phase === expected ? phase : `${phase}, expected ${expected}`;

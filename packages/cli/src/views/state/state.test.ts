@@ -74,17 +74,27 @@ describe('finalize', () => {
 
   it('counts what was equal, where nothing had to be written, and what was deleted', () => {
     const equal = { ...marker, counts: { ...noCounts, equal: 3 } };
-    expect(alreadyDoneView.human({ migration, marker: equal }, context)).toContain(
+    expect(alreadyDoneView.human({ migration, marker: equal, isKnownHere: true }, context)).toContain(
       'counts  0 written, 3 equal, of 3 dealt with\n',
     );
     const pruned = { ...marker, counts: { ...noCounts, written: 1, notCarried: 2, deleted: 4 } };
-    expect(alreadyDoneView.human({ migration, marker: pruned }, context)).toContain(
+    expect(alreadyDoneView.human({ migration, marker: pruned, isKnownHere: true }, context)).toContain(
       'counts  1 written, 0 equal, 2 not carried, of 3 dealt with; 4 deleted\n',
     );
   });
 
+  it('has nothing to report where another host did it', () => {
+    const page = alreadyDoneView.human({ migration, marker, isKnownHere: false }, context);
+    expect(page).toContain('done on another host');
+    expect(page).not.toContain('keyferry report');
+    expect(alreadyDoneView.json({ migration, marker, isKnownHere: false }, [])).toMatchObject({ next: null });
+    expect(alreadyDoneView.json({ migration, marker, isKnownHere: true }, [])).toMatchObject({
+      next: `keyferry report ${migration}`,
+    });
+  });
+
   it('is what apply and status then tell', () => {
-    expect(alreadyDoneView.human({ migration, marker }, context)).toContain(
+    expect(alreadyDoneView.human({ migration, marker, isKnownHere: true }, context)).toContain(
       'config-v2-to-v3   already done by ops@ci-17, pid 4712 at 2026-11-21 06:40 UTC; nothing was written',
     );
     const finalized = { ...reported.status, phase: 'finalized', state: { ...state, phase: 'finalized', done: marker } };

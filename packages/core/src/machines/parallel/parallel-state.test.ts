@@ -132,6 +132,16 @@ describe('rollbackTable', () => {
     ]);
   });
 
+  it('wants 3.x emptied as soon as something was imported, before the freeze too', () => {
+    const emptied = (bulk: boolean) =>
+      rollbackTable(null, bulk)
+        .filter(({ byHand }) => byHand.startsWith('give 3.x an empty'))
+        .map(({ phase }) => phase);
+    expect([emptied(false)[0], emptied(true)[0]]).toEqual(['import', 'foresee']);
+    expect(wayBackOf('foresee', false, true).byHand).toBe('nothing');
+    expect(wayBackOf('freeze', false, true).byHand).toMatch(/^give 3.x an empty/);
+  });
+
   it('marks the row that is true now, as far as the phase was begun', () => {
     const now = (begun: boolean) => rollbackTable({ phase: 'switch', begun }).filter((row) => row.now);
     expect(now(false).map(({ steps }) => steps)).toEqual([['lead-back', 'restore']]);

@@ -62,7 +62,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
     traffic: 'v2-ro',
     checks:
       'the archive holds all that the walk of the baseline showed and nothing else, so that nobody wrote past the balancers meanwhile, and nothing is lost that was not accepted by name',
-    evidence: ['archive', 'completeness', 'foresight', 'repair'],
+    evidence: ['exported', 'archive', 'completeness', 'foresight', 'repair'],
   },
   import: {
     traffic: 'v2-ro',
@@ -72,7 +72,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   compare: {
     traffic: 'v2-ro',
     checks:
-      '3.x, read back whole, equals the archive less what was foreseen, and a second walk shows that 2.x has stood still since the baseline',
+      '3.x, read back whole, equals the archive less what was foreseen, and a second export shows that 2.x has stood still since the first',
     evidence: ['by-export', 'comparison', 'stillness', 'snapshot'],
   },
   'read-on-3': {
@@ -88,7 +88,7 @@ export const phaseFacts: Readonly<Record<ParallelPhase, PhaseFacts>> = {
   verify: {
     traffic: 'v3-rw',
     checks:
-      'the APIs that clients use answer through every balancer: v2, ccompat v7, v3 core, search, system, branches; and a third walk shows that nobody wrote to 2.x past the balancers until 3.x took writes',
+      'the APIs that clients use answer through every balancer: v2, ccompat v7, v3 core, search, system, branches; and a second walk shows that nobody wrote to 2.x past the balancers until 3.x took writes',
     evidence: ['probes', 'stillness'],
   },
   smoke: {

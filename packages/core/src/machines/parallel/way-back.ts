@@ -26,25 +26,29 @@ export interface WayBack {
   readonly byHand: string;
 }
 
-const restoreOnly: WayBack = {
+const restoreOnly: Omit<WayBack, 'byHand'> = {
   steps: ['restore'],
   clients: 'nothing',
   loses: 'nothing: no request was led anywhere else',
-  byHand: 'nothing',
 };
+
+const emptyAgain = 'give 3.x an empty database, schema or topic';
 
 /**
  * @param begun whether an effect of the phase may have happened; before that, the way back is that of the phase before
+ * @param bulk 3.x is filled before the freeze
  */
-export function wayBackOf(phase: ParallelPhase, begun: boolean): WayBack {
-  if (isBefore(phase, 'freeze') || (phase === 'freeze' && !begun)) return restoreOnly;
+export function wayBackOf(phase: ParallelPhase, begun: boolean, bulk = false): WayBack {
+  const filledIn: ParallelPhase = bulk ? 'foresee' : 'import';
+  const isFilled = !isBefore(phase, filledIn) && !(phase === filledIn && !begun);
+  const byHand = isFilled ? emptyAgain : 'nothing';
+  if (isBefore(phase, 'freeze') || (phase === 'freeze' && !begun)) return { ...restoreOnly, byHand };
   if (isBefore(phase, 'switch') || (phase === 'switch' && !begun)) {
-    const imported = !isBefore(phase, 'import') && !(phase === 'import' && !begun);
     return {
       steps: ['lead-back', 'restore'],
       clients: 'writes are taken again; reads went on all the while',
       loses: 'nothing: 3.x accepted no write',
-      byHand: imported ? 'give 3.x an empty database, schema or topic' : 'nothing',
+      byHand,
     };
   }
   if (phase === 'decommission' && begun) {
@@ -55,7 +59,7 @@ export function wayBackOf(phase: ParallelPhase, begun: boolean): WayBack {
     clients:
       'writes are refused with 405 until those that 3.x accepted are in 2.x; requests to /apis/registry/v3 find nothing any more',
     loses: 'what 2.x has no form for (drafts, branches, rules of groups): listed by name, and refused unless accepted',
-    byHand: 'give 3.x an empty database, schema or topic',
+    byHand: emptyAgain,
   };
 }
 
@@ -65,13 +69,14 @@ export interface RollbackRow extends WayBack {
   readonly now: boolean;
 }
 
-/** The whole table, with the row that is true now marked. */
+/** The whole table, with the row that is true now marked. @param bulk 3.x is filled before the freeze */
 export function rollbackTable(
   at: { readonly phase: ParallelPhase; readonly begun: boolean } | null,
+  bulk = false,
 ): readonly RollbackRow[] {
   return parallelPhases.map((phase) => ({
     phase,
     now: at?.phase === phase,
-    ...wayBackOf(phase, at?.phase === phase ? at.begun : true),
+    ...wayBackOf(phase, at?.phase === phase ? at.begun : true, bulk),
   }));
 }

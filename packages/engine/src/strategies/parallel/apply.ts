@@ -22,7 +22,7 @@ import {
 import { assertNotStopped } from '../../migration.ts';
 import { withSession, type RunOptions, type Session } from '../../session.ts';
 import { writeItem } from '../../state-items.ts';
-import { phaseActs } from './phases.ts';
+import { assertTargetFit, phaseActs } from './phases.ts';
 import { ParallelCourse } from './course.ts';
 import type { ParallelEngine } from './ports.ts';
 import { walkBack } from './back.ts';
@@ -137,6 +137,7 @@ async function walkOn(walk: Walk): Promise<SoakVerdict | null> {
   const { settings, course, options } = walk;
   for (;;) {
     assertNotStopped(settings.migration, options.signal);
+    await assertFreezeKept(walk);
     const step = parallelStep(course.state, settings.confirm);
     switch (step.kind) {
       case 'confirm':
@@ -187,6 +188,7 @@ async function doPhase(walk: Walk, phase: Parameters<typeof acts>[0]): Promise<v
   const { engine, settings, session, course, options } = walk;
   const { clock, host } = engine;
   const again = course.state.beganAtMs !== null;
+  if (!again) await assertMayBegin(walk, phase);
   await course.take({ kind: 'begin', atMs: clock.nowMs() });
   host.emit({ code: 'phase.begun', data: { phase, again } });
   const limit = new FreezeLimit(engine, settings, course);
@@ -202,6 +204,34 @@ async function doPhase(walk: Walk, phase: Parameters<typeof acts>[0]): Promise<v
     session.lock.assertHeld(error instanceof Error ? error : undefined);
     if (options.signal.aborted) assertNotStopped(settings.migration, options.signal);
     throw await failed(walk, limit.signal.aborted ? limit.failure() : error);
+  } finally {
+    limit.end();
+  }
+}
+
+/** What is found here was found before any effect of the phase: while writers wait it is undone, and before the freeze it stays. */
+async function assertMayBegin(walk: Walk, phase: ParallelPhase): Promise<void> {
+  const { engine, settings, session, course, options } = walk;
+  if (phase !== 'freeze' && phase !== 'switch') return;
+  const signal = AbortSignal.any([options.signal, session.lock.lostSignal]);
+  try {
+    await assertTargetFit({ engine, settings, course, phase, signal });
+  } catch (error) {
+    session.lock.assertHeld(error instanceof Error ? error : undefined);
+    if (options.signal.aborted) assertNotStopped(settings.migration, options.signal);
+    throw await failed(walk, error);
+  }
+}
+
+/** @throws {KeyferryError} `parallel.undone`: this run came by too late */
+async function assertFreezeKept(walk: Walk): Promise<void> {
+  const { engine, settings, course } = walk;
+  if (course.state.beganAtMs !== null || !isUndoneOnFailure(course.state)) return;
+  const limit = new FreezeLimit(engine, settings, course);
+  try {
+    limit.assertKept();
+  } catch (error) {
+    throw await failed(walk, error);
   } finally {
     limit.end();
   }

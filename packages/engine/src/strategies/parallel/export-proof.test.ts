@@ -7,14 +7,15 @@ import { ParallelStage } from '../../../testing/parallel-stage.ts';
 import { failureOf } from '../../../testing/stage.ts';
 
 describe('the export within the freeze', () => {
-  it('walks 2.x twice within the freeze, and holds the export against the first of both; a third time behind it', async () => {
+  it('walks 2.x once within the freeze, holds the export against that, and another export against it; a second walk is behind it', async () => {
     const stage = new ParallelStage();
     const plan = await stage.plan();
     stage.proofs = [];
     await stage.apply(plan);
     const [freeze, switched] = ['shift v2-ro', 'shift v3-rw'].map((name) => stage.calls.indexOf(name));
     const walksIn = (calls: readonly string[]): number => calls.filter((name) => name === 'old.walk').length;
-    expect(walksIn(stage.calls.slice(freeze, switched))).toBe(2);
+    expect(walksIn(stage.calls.slice(freeze, switched))).toBe(1);
+    expect(stage.calls.slice(freeze, switched).filter((name) => name === 'old.still')).toHaveLength(1);
     expect(walksIn(stage.calls.slice(switched))).toBe(1);
     expect(stage.proofs).toEqual(['walked', 'kept']);
   });
@@ -37,7 +38,18 @@ describe('the export within the freeze', () => {
     });
   });
 
-  it('says after the switch that somebody wrote to 2.x behind the last walk of the freeze', async () => {
+  it('undoes the freeze when the second export holds something else, and names it', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    const onCall = (name: string): void => void (name === 'new.import' && stage.old.add('behind our back'));
+    expect(await failureOf(stage.apply(plan, { onCall }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'compare', why: expect.stringContaining('version behind our back is there') },
+    });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+  });
+
+  it('says after the switch that somebody wrote to 2.x behind the last export of the freeze', async () => {
     const stage = new ParallelStage();
     const plan = await stage.plan();
     const onCall = (name: string): void => void (name === 'shift v3-ro' && stage.old.add('behind our back'));

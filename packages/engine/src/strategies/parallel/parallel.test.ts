@@ -164,6 +164,45 @@ describe('applyParallel', () => {
     expect(killed.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
   });
 
+  it.each([
+    { name: 'is down', spoil: (stage: ParallelStage) => (stage.targetDown = true), code: 'store.unreachable' },
+    { name: 'took a write', spoil: (stage: ParallelStage) => stage.fresh.add('early'), code: 'parallel.check-failed' },
+  ])('moves nobody for a 3.x that $name while a person was waited for', async ({ spoil, code }) => {
+    const stage = new ParallelStage({ confirm: ['freeze'] });
+    const plan = await stage.plan();
+    await failureOf(stage.apply(plan));
+    spoil(stage);
+    expect(await failureOf(stage.apply(plan, { confirm: ['freeze'] }))).toMatchObject({ code });
+    expect(stage.calls.filter((name) => name.startsWith('shift'))).toEqual([]);
+    expect(await stage.course()).toMatchObject({ course: 'forward', phase: 'freeze', beganAtMs: null, freeze: null });
+    stage.targetDown = false;
+    stage.fresh.clear();
+    expect((await stage.apply(plan)).state.phase).toBe('decommission');
+  });
+
+  it('leads nobody to a 3.x that went down while a person was waited for, and undoes the freeze', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'] });
+    const plan = await stage.plan();
+    await failureOf(stage.apply(plan));
+    stage.targetDown = true;
+    expect(await failureOf(stage.apply(plan, { confirm: ['switch'] }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'switch' },
+    });
+    expect(stage.calls).not.toContain('shift v3-rw');
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+    expect([...stage.restored]).toEqual(['a', 'b']);
+  });
+
+  it('undoes a freeze that a person let wait for too long, by whoever comes by', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'], freeze: { maxMs: 60_000, drainMs: 1000 } });
+    const plan = await stage.plan();
+    expect(await failureOf(stage.apply(plan))).toMatchObject({ code: 'parallel.unconfirmed' });
+    stage.advance(61_000);
+    expect(await failureOf(stage.apply(plan))).toMatchObject({ code: 'parallel.undone', details: { phase: 'switch' } });
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+  });
+
   it('waits for a person where it was told to, before anything of that phase is done', async () => {
     const stage = new ParallelStage({ confirm: ['freeze', 'switch'] });
     const plan = await stage.plan();

@@ -45,14 +45,7 @@ async function prepare(context: PhaseContext): Promise<void> {
   const fresh = await calling(context, 'ask 3.x', () => target.system(signal));
   if (!fresh.version.startsWith('3.')) failCheck(context, `${target.where} is release ${fresh.version}, and no 3.x`);
   if (fresh.ready === false) failCheck(context, `${target.where} does not say that it is ready`);
-  const { counts } = await calling(context, 'walk 3.x', () => target.walk(signal));
-  const held = Object.entries(counts).filter(([, count]) => count > 0);
-  if (held.length > 0) {
-    failCheck(
-      context,
-      `${target.where} is not empty: it holds ${held.map(([kind, count]) => `${count} ${kind}`).join(', ')}`,
-    );
-  }
+  await assertTargetEmpty(context);
   await course.keep('prepare', 'target', fresh);
   await adoptBalancers(context);
   // What is wrong with a certificate or a user is found here, and not while writers wait.
@@ -85,6 +78,28 @@ async function lead(context: PhaseContext): Promise<void> {
   const { course, phase } = context;
   const led = await leadTo(context, phase === 'freeze' ? 'v2-ro' : 'v3-rw');
   await keepLed(course, phase, led);
+}
+
+/**
+ * Before a freeze or a switch is begun: hours may lie between the phase before and a person's yes, and nobody is to wait for, or be led to,
+ * a 3.x that takes nothing.
+ * @throws {KeyferryError} `parallel.check-failed`, `store.…`: nothing was moved
+ */
+export async function assertTargetFit(context: PhaseContext): Promise<void> {
+  const { target } = context.engine.parallel;
+  const { ready } = await calling(context, 'ask 3.x', () => target.system(context.signal));
+  if (ready === false) failCheck(context, `${target.where} does not say that it is ready`);
+  if (context.phase === 'freeze' && !context.settings.bulk) await assertTargetEmpty(context);
+}
+
+async function assertTargetEmpty(context: PhaseContext): Promise<void> {
+  const { target } = context.engine.parallel;
+  const { counts } = await calling(context, 'walk 3.x', () => target.walk(context.signal));
+  const held = Object.entries(counts).filter(([, count]) => count > 0);
+  if (held.length === 0) return;
+  const holds = held.map(([kind, count]) => `${count} ${kind}`).join(', ');
+  const cure = 'give it an empty database, schema or topic, then run the command again';
+  failCheck(context, `${target.where} is not empty: it holds ${holds}; ${cure}`);
 }
 
 async function keepLed(
@@ -128,6 +143,7 @@ async function exportWhole(context: PhaseContext): Promise<void> {
     failCheck(context, `the export lacks ${proof.missingTotal} of what the registry shows${named}`);
   }
   await workspace.writeJson(files.besides, besides);
+  await course.keep('export', 'exported', archive);
   await course.keep('export', 'archive', await foreseeArchive(context, archive, files.repaired));
 }
 
@@ -145,13 +161,16 @@ async function proveExport(context: PhaseContext, file: string): Promise<Complet
 async function assertStill(context: PhaseContext, now: RegistryCensus): Promise<void> {
   const before = await context.course.needed<RegistryCensus>('baseline', 'census');
   if (now.sha256 === before.sha256) return;
+  failWritten(context, `since the baseline, past the balancers (${countsThatMoved(before, now)})`);
+}
+
+function failWritten(context: PhaseContext, since: string): never {
   const { where } = context.engine.parallel.source;
   const cure =
     context.phase === 'verify'
       ? 'stop whoever does; 3.x lacks it, and rollback carries what 3.x accepted into a 2.x that has both'
       : 'stop whoever does';
-  const what = `was written to since the baseline, past the balancers (${countsThatMoved(before, now)})`;
-  failCheck(context, `${where} ${what}: ${cure}`);
+  failCheck(context, `${where} was written to ${since}: ${cure}`);
 }
 
 function countsThatMoved(before: RegistryCensus, now: RegistryCensus): string {
@@ -166,7 +185,11 @@ async function archiveAtHand(context: PhaseContext): Promise<ArchiveReceipt> {
   const { workspace } = engine.parallel;
   const name = settings.repair ? files.repaired : files.exported;
   const kept = await course.needed<ArchiveReceipt>('export', 'archive');
-  const isThere = (await workspace.sha256(name)) === kept.sha256 && (await workspace.readJson(files.besides)) !== null;
+  const exported = await course.evidence<ArchiveReceipt>('export', 'exported');
+  const isThere =
+    (await workspace.sha256(name)) === kept.sha256 &&
+    (await workspace.sha256(files.exported)) === exported?.sha256 &&
+    (await workspace.readJson(files.besides)) !== null;
   if (isThere) return { ...kept, file: workspace.path(name) };
   await exportWhole({ ...context, phase: 'export' });
   return await course.needed<ArchiveReceipt>('export', 'archive');
@@ -182,23 +205,21 @@ async function importAll(context: PhaseContext): Promise<void> {
 }
 
 async function compare(context: PhaseContext): Promise<void> {
-  const { engine } = context;
+  const { engine, course } = context;
+  const { source, workspace } = engine.parallel;
   const archive = await archiveAtHand(context);
   const besides = await besidesAtHand(context);
-  const known = await knownContents(context);
-  const [, now] = await together(
+  const [exported, again] = [workspace.path(files.exported), workspace.path(files.exportedAgain)];
+  const [, stillness] = await together(
     context,
     async (each) => await keepComparison(each, await compareImported(each, archive, besides)),
-    (each) => calling(each, 'walk 2.x', () => engine.parallel.source.walk(each.signal, known)),
+    (each) => calling(each, 'export 2.x again', () => source.stoodStillSince(exported, again, each.signal)),
   );
-  await keepStillness(context, now);
-}
-
-async function keepStillness(context: PhaseContext, now: RegistryCensus): Promise<void> {
-  const { course, phase } = context;
-  const before = await course.needed<RegistryCensus>('baseline', 'census');
-  await course.keep(phase, 'stillness', { before: before.sha256, now: now.sha256 });
-  await assertStill(context, now);
+  await course.keep('compare', 'stillness', stillness);
+  if (stillness.still) return;
+  const [first] = stillness.changes;
+  const named = first === undefined ? '' : `, the first: ${first.kind} ${first.name} ${first.what}`;
+  failWritten(context, `since the export, past the balancers (${stillness.changesTotal} facts${named})`);
 }
 
 async function keepComparison(context: PhaseContext, compared: RegistryComparison): Promise<void> {
@@ -220,13 +241,15 @@ async function readOnThree(context: PhaseContext): Promise<void> {
   await assertAsBaseline(context, reads);
 }
 
-/** The walk beside the comparison cannot show what was written behind it; with writers on 3.x, another one costs nobody. */
+/** The export beside the comparison cannot show what was written behind it; with writers on 3.x, a walk costs nobody. */
 async function verify(context: PhaseContext): Promise<void> {
   const { engine, course, signal } = context;
   await course.keep('verify', 'probes', await probeFronts(context, 'core', 3));
   const known = await knownContents(context);
   const now = await calling(context, 'walk 2.x', () => engine.parallel.source.walk(signal, known));
-  await keepStillness(context, now);
+  const before = await course.needed<RegistryCensus>('baseline', 'census');
+  await course.keep('verify', 'stillness', { before: before.sha256, now: now.sha256 });
+  await assertStill(context, now);
 }
 
 async function smoke(context: PhaseContext): Promise<void> {

@@ -111,7 +111,7 @@ export async function planParallel(
     deletions,
     freeze,
     phases: plannedPhases(settings.confirm),
-    rollback: plannedRollback(),
+    rollback: plannedRollback(settings.bulk),
     findings,
     applyable: !findings.some(({ level }) => level === 'blocking'),
   };

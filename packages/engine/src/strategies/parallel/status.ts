@@ -1,6 +1,7 @@
 /** Where a migration of strategy `parallel` stands: from the state alone, and what the balancers do just now where they are asked. */
 import {
   frozenForMs,
+  parallelStep,
   rollbackTable,
   soakVerdict,
   trafficOf,
@@ -59,13 +60,17 @@ export async function readParallelStatus(
     frozenMs: state === null ? null : frozenForMs(state, env.clock.nowMs()),
     soak: isSoaking ? soakVerdict(state.soak, settings.soak, state.accepted.includes('soak.breached')) : null,
     evidence,
-    rollback: rollbackTable(state?.course === 'forward' ? at : null),
-    ...stepsOf(migration, state, isSoaking),
+    // By the plan that is applied: the configuration may say something else by now.
+    rollback: rollbackTable(
+      state?.course === 'forward' ? at : null,
+      plan === null ? settings.bulk : plan.freeze.way === 'delta',
+    ),
+    ...stepsOf(settings, state, isSoaking),
   };
 }
 
 function stepsOf(
-  migration: MigrationId,
+  { migration, confirm }: ParallelSettings,
   state: ParallelState | null,
   isSoaking: boolean,
 ): Pick<ParallelStatus, 'next' | 'wayBack'> {
@@ -76,5 +81,7 @@ function stepsOf(
   if (state.phase === 'decommission') {
     return { next: `keyferry finalize ${migration}`, wayBack: state.beganAtMs === null ? rollback : null };
   }
-  return { next: `keyferry apply ${state.appliedAs}${isSoaking ? ' --follow' : ''}`, wayBack: rollback };
+  const step = parallelStep(state, confirm);
+  const asked = step.kind === 'confirm' ? ` --confirm-phase ${step.phase}` : '';
+  return { next: `keyferry apply ${state.appliedAs}${isSoaking ? ' --follow' : ''}${asked}`, wayBack: rollback };
 }

@@ -5,6 +5,8 @@ export const files = {
   foreseenBesides: 'foreseen-besides.json',
   exported: 'export.zip',
   repaired: 'repaired.zip',
+  /** Held against what was exported, and removed. */
+  exportedAgain: 'export-again.zip',
   besides: 'besides.json',
   /** What came between the two, for the freeze. */
   delta: 'delta.zip',
