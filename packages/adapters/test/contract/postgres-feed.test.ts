@@ -344,7 +344,9 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     const others = (count: number) =>
       server.psql(`SELECT pg_create_physical_replication_slot('other_' || i) FROM generate_series(1, ${count}) i`);
     const dropOthers = () =>
-      server.psql(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'other_%'`);
+      server.psql(
+        `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'other_%'`,
+      );
     await others(10);
     expect(await lacks()).toBe('all of its replication slots are in use (max_replication_slots is 10)');
     await dropOthers();
