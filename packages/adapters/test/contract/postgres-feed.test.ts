@@ -336,4 +336,24 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
     await store.feed.end?.();
     await server.psql(`DROP PUBLICATION ${await publication()}; DROP OWNED BY reader; DROP ROLE reader`);
   });
+
+  it('says beforehand that the server has no slot left, unless it has one already', async () => {
+    await server.psql(`CREATE TABLE t.x (id text PRIMARY KEY, a text)`);
+    const { feed } = open([mappingOf('t.x', '{id}')]);
+    const lacks = async () => (await feed.foresee?.())?.lacks ?? null;
+    const others = (count: number) =>
+      server.psql(`SELECT pg_create_physical_replication_slot('other_' || i) FROM generate_series(1, ${count}) i`);
+    const dropOthers = () =>
+      server.psql(
+        `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'other_%'`,
+      );
+    await others(10);
+    expect(await lacks()).toBe('all of its replication slots are in use (max_replication_slots is 10)');
+    await dropOthers();
+    expect(await lacks()).toBeNull();
+    await feed.head();
+    await others(9);
+    expect(await lacks()).toBeNull();
+    await dropOthers();
+  });
 });

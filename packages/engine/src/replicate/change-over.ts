@@ -108,8 +108,18 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
   const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
   const rules = over.rules ?? allCutoverRules;
   const instances = Instances.begin(engine, spec, rules);
+  // Nobody follows that store unless it becomes primary, and what it keeps meanwhile would grow.
+  const endNext = async (): Promise<void> => {
+    if (session.lock.lostSignal.aborted) return; // somebody else is at it, and may need it
+    await withRetry(engine, 'end feed', async () => next?.end?.()).catch(() => undefined);
+  };
   try {
-    const { expiring, proof } = await prove(following, run, { migration, command, instances });
+    const { expiring, proof } = await prove(following, run, { migration, command, instances }).catch(
+      async (error: unknown): Promise<never> => {
+        await endNext();
+        throw error;
+      },
+    );
     const released = await run.release();
     session.lock.assertHeld();
     assertNotStopped(migration, options.signal);
@@ -128,6 +138,7 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     } finally {
       if (end?.outcome !== 'flipped') await released.giveUp();
     }
+    if (end.outcome === 'undone') await endNext();
     return await settle(over, end, released.generation, released.position, kept);
   } finally {
     await instances.end();

@@ -83,16 +83,22 @@ export async function foreseeSlot(
     readonly user: string;
     readonly may: boolean;
     readonly owns: boolean;
+    readonly slots: number;
+    readonly full: boolean;
   }>(
     `SELECT current_setting('wal_level') AS level, quote_ident(current_user) AS user,
        (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may,
        has_database_privilege(current_database(), 'CREATE')
-         AND NOT EXISTS (SELECT 1 FROM pg_class WHERE oid = ANY($1::oid[]) AND NOT pg_has_role(relowner, 'USAGE')) AS owns`,
-    [tables.map(({ oid }) => oid)],
+         AND NOT EXISTS (SELECT 1 FROM pg_class WHERE oid = ANY($1::oid[]) AND NOT pg_has_role(relowner, 'USAGE')) AS owns,
+       current_setting('max_replication_slots')::int AS slots,
+       (SELECT count(*) >= current_setting('max_replication_slots')::int AND NOT coalesce(bool_or(slot_name = $2), false)
+        FROM pg_replication_slots) AS full`,
+    [tables.map(({ oid }) => oid), name],
   );
-  const { level = 'unknown', user = '', may = false, owns = false } = rows[0] ?? {};
+  const { level = 'unknown', user = '', may = false, owns = false, slots = 0, full = false } = rows[0] ?? {};
   const makes = `publication and replication slot ${name}: the server keeps its log until it was carried`;
   if (level !== 'logical') return { lacks: levelText(level), makes };
+  if (full) return { lacks: `all of its replication slots are in use (max_replication_slots is ${slots})`, makes };
   if (!may) return { lacks: `its user lacks   ALTER ROLE ${user} REPLICATION`, makes };
   const untold = owns ? null : await whyUntold(session, name, tables);
   if (untold !== null) {
