@@ -17,7 +17,7 @@ import { parallelStatusView } from './views/parallel/status.ts';
 import type { View } from './views/view.ts';
 import { usageError } from './usage-error.ts';
 import { loadAdapters, loadEngine, openConfig, runOptions, withState } from './wiring.ts';
-import { holdYoung } from './young-generation.ts';
+import { holdOld, holdYoung } from './young-generation.ts';
 
 interface Parallel {
   readonly engine: ParallelEngine;
@@ -38,6 +38,7 @@ export async function onParallel<T>(
   return (await withState(run, config, async (env) => {
     const wired = await wireParallel(config, migration, { redactor, repeat: lentRetry(env) });
     holdYoung();
+    holdOld();
     try {
       return await work({ settings: wired.settings, engine: { ...env, parallel: wired.ports } });
     } finally {

@@ -17,7 +17,7 @@ import { isParallel, whoAsks } from './parallel.ts';
 import { usageError } from './usage-error.ts';
 import { rehearsalView } from './views/parallel/rehearsal.ts';
 import { loadAdapters, loadEngine, openConfig, runOptions, withState } from './wiring.ts';
-import { holdYoung } from './young-generation.ts';
+import { holdOld, holdYoung } from './young-generation.ts';
 
 export interface RehearseFlags {
   readonly v2: string;
@@ -153,6 +153,7 @@ async function wired<T>(
   const { lentRetry } = await loadEngine();
   const parallel = await wireParallel(config, migration, { redactor, repeat: lentRetry(env) });
   holdYoung();
+  holdOld();
   try {
     return await work(parallel);
   } finally {

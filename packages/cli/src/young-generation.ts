@@ -25,6 +25,15 @@ export function holdYoungIfGrown(): void {
   if ((young?.space_size ?? 0) >= wantedBytes) holdYoung();
 }
 
+/**
+ * For work that holds something large and makes much besides, as archives of a registry are: the old generation is collected once it is
+ * half again what was in use, where V8 lets it become several times that. For 20,000 versions it is a fifth of the memory, and the
+ * same CPU time.
+ */
+export function holdOld(): void {
+  setFlagsFromString('--heap-growing-percent=50');
+}
+
 /** All is loaded. */
 export function holdYoung(): void {
   setFlagsFromString('--semi-space-growth-factor=1');

@@ -49,7 +49,7 @@ export const balancer = z.strictObject({
     .describe('a command that runs one shell script on its machine, such as [ssh, lb1]; this machine by default'),
   program: text.optional().describe('checks its configuration; nginx or haproxy by default'),
   reload: text.describe('shell command that reloads it gracefully, such as systemctl reload nginx'),
-  configFile: text.describe('path of its main configuration file'),
+  configFile: text.describe('path of its main configuration file; relative ones are beside this file'),
   files: z.array(text).default([]).describe('nginx: files with the locations of the registry; configFile by default'),
   directory: text.describe('path of a directory for files of keyferry, which its configuration can read'),
   pidFile: text.describe('path of the file with the id of its main process'),

@@ -21,7 +21,11 @@ import { hazardArchive } from '../apicurio-hazards.ts';
 import { writeArchive, type WrittenArchive } from '../apicurio-archive-writer.ts';
 import { get, importArchive, OldRegistry, put, readHeld, repeat, type Held } from './apicurio-fixture.ts';
 
-const [old, next] = await Promise.all([serverOrSkip('apicurio-2.6'), serverOrSkip('apicurio-3.3')]);
+const [old, early, next] = await Promise.all([
+  serverOrSkip('apicurio-2.6'),
+  serverOrSkip('apicurio-3.0'),
+  serverOrSkip('apicurio-3.3'),
+]);
 const folder = mkdtempSync(join(tmpdir(), 'keyferry-apicurio-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -299,6 +303,12 @@ describe.skipIf(!old.ok || !next.ok)(
       await using server = await startApicurio({ version: '3.3' });
       expect(await importArchive(server, readFileSync(file))).toBe(204);
       expectAsForeseen(foreseen, await readHeld(server));
+      await expectComparedEqual(server, file);
+    });
+
+    it.skipIf(!early.ok)(`does so in 3.0.9 too, by its own rules${early.note}`, { timeout: 240_000 }, async () => {
+      await using server = await startApicurio({ version: '3.0' });
+      expect(await importArchive(server, readFileSync(file))).toBe(204);
       await expectComparedEqual(server, file);
     });
 

@@ -2,13 +2,18 @@
  * Clients of a schema registry as they are in the field: the requests of the 2.6 libraries, sent without end and without a
  * retry, so that whatever a migration does to them is seen.
  *
- *     SerDes          by global id and by content id; by content (POST that only reads); auto-register (a write)
- *     Confluent       ccompat v7: by id, latest of a subject, by content (POST that only reads), register (a write)
+ *     SerDes          by global id, content id and content hash, references; by content (POST that only reads); auto-register (a write)
+ *     Confluent       ccompat v7: subjects, by id, latest of a subject, by content and compatibility (POST that only read), register (a write)
+ *     Maven plugin    download, test (PUT that only reads), register (a write)
+ *     UI              lists of artifacts and versions, rules
  *     v2 core API     metadata of the latest and of a version, search by content
+ *
+ * ccompat v6 is not among them: 3.x has it no more, which a plan says (`registry.api-gone`).
  *
  * Each client has one connection that it keeps, as the libraries do, or a fresh one for each request. Nothing is forgiven:
  * a connection that was closed under a request counts as lost even where a library would send it again.
  */
+import { createHash } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 
 export interface RegistryRequest {
@@ -62,14 +67,29 @@ export function clientRequests(seed: SeededRegistry): readonly RegistryRequest[]
   return [
     get('serdes: by global id', `${v2}/ids/globalIds/${globalId}`),
     get('serdes: by content id', `${v2}/ids/contentIds/${contentId}/`),
+    get('serdes: by content hash', `${v2}/ids/contentHashes/${createHash('sha256').update(schema).digest('hex')}/`),
+    get('serdes: references', `${v2}/ids/globalIds/${globalId}/references`),
     post('serdes: by content', `${artifact}/meta`, schema),
     get('v2: latest', `${artifact}/meta`),
     get('v2: version', `${artifact}/versions/1/meta`),
     post('v2: search by content', `${v2}/search/artifacts`, schema),
+    get('ui: artifacts', `${v2}/search/artifacts?limit=10&offset=0&order=asc&orderby=name`),
+    get('ui: versions', `${artifact}/versions?limit=20&offset=0`),
+    get('ui: rules', `${v2}/admin/rules`),
+    get('maven: download', `${artifact}/versions/1`),
+    { ...post('maven: test', `${artifact}/test`, schema), method: 'PUT' },
+    { ...post('maven: register', `${artifacts}?ifExists=RETURN_OR_UPDATE`, schema, autoRegister), writes: true },
     ...(seed.group === 'default'
       ? [
           get('ccompat: by id', `${ccompat}/schemas/ids/${contentId}`),
           get('ccompat: latest', `${subject}/versions/latest`),
+          get('ccompat: subjects', `${ccompat}/subjects`),
+          post(
+            'ccompat: compatible',
+            `${ccompat}/compatibility${subject.slice(ccompat.length)}/versions/latest`,
+            confluentSchema,
+            confluent,
+          ),
           post('ccompat: by content', subject, confluentSchema, confluent),
           { ...post('ccompat: register', `${subject}/versions`, confluentSchema, confluent), writes: true },
         ]
