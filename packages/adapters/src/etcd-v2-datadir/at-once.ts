@@ -2,7 +2,7 @@
  * Carries out entries of the log while it is scanned, as soon as nothing that may follow can take them back: so that it need not
  * be read a second time.
  *
- *     entry ──member alone, or committed by now──► the tree
+ *     entry ──member alone──► the tree
  *       └─otherwise──► waits, as a copy ──a hard state commits it──► the tree
  *
  * What counts is known for certain only at the end (replay.ts). So this is a guess that is looked at there, and given up where
