@@ -273,6 +273,12 @@ describe('a log is read once', () => {
     expect(await carriedOutAtOnce(log.hardState(40).bytes())).toBeNull();
   });
 
+  it('and again where as much waits in entries that are empty', async () => {
+    const log = new SegmentWriter().metadata();
+    for (let index = 1; index <= 10_000; index += 1) log.entry(index, Buffer.alloc(0));
+    expect(await carriedOutAtOnce(log.hardState(10_000).bytes())).toBeNull();
+  });
+
   it('and again where an entry that cannot be read was taken back, or was not', async () => {
     const log = alone().entry(2, put('/a', '1'), { type: 7 }).entry(2, put('/b', '1')).hardState(2);
     expect(await carriedOutAtOnce(log.bytes())).toBeNull();

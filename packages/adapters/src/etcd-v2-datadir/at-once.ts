@@ -2,7 +2,7 @@
  * Carries out entries of the log while it is scanned, as soon as nothing that may follow can take them back: so that it need not
  * be read a second time.
  *
- *     entry ──member alone, or committed by now──► the tree
+ *     entry ──member alone──► the tree
  *       └─otherwise──► waits, as a copy ──a hard state commits it──► the tree
  *
  * What counts is known for certain only at the end (replay.ts). So this is a guess that is looked at there, and given up where
@@ -18,6 +18,8 @@ import type { TreeRules } from './v2-tree.ts';
 
 /** What waits is what a member has written and not heard the fate of: in a log of a server's, a few entries. */
 const waitingBytesMax = 1024 * 1024;
+/** Of one that waits, besides its content: there may be many that are empty, as `etcdutl backup` makes of all that is not for v2. */
+const entryBytes = 200;
 
 interface Waiting extends LogEntry {
   readonly bytes: Buffer;
@@ -83,7 +85,7 @@ export class AtOnce implements LogFollower {
   private wait({ index, type, term, dataStart, dataEnd }: LogEntry, bytes: Buffer): void {
     const copy = Buffer.from(bytes.subarray(dataStart, dataEnd));
     this.waiting.push({ index, type, term, bytes: copy, dataStart: 0, dataEnd: copy.length });
-    this.waitingBytes += copy.length;
+    this.waitingBytes += copy.length + entryBytes;
     if (this.waitingBytes > waitingBytesMax) this.giveUp();
   }
 
@@ -100,7 +102,7 @@ export class AtOnce implements LogFollower {
     }
     if (done === 0 || this.carried === null) return;
     this.waiting = waiting.slice(done);
-    this.waitingBytes = this.waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.waitingBytes = this.waiting.reduce((sum, { bytes }) => sum + bytes.length + entryBytes, 0);
   }
 
   private take(carried: CarryingOut, entry: LogEntry, bytes: Buffer): void {

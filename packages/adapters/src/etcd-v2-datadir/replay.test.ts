@@ -310,6 +310,15 @@ describe('snapshots', () => {
     expect(filesOf(await read({ segments: [[0, bytes.subarray(0, -4)]], snapshots }))).toHaveLength(5);
   });
 
+  it('one of which the log knows nothing, but which it comes to, is left by a server that was killed before it said so', async () => {
+    const expiration = 4_070_905_200_123_456_789n;
+    const whole = aloneLog(1).entry(2, put('/snap', 'two'));
+    whole.entry(3, put('/snap', 'three', { prevExist: true, expiration })).entry(4, put('/k4', '4'));
+    const result = await read({ segments: [[0, whole.bytes()]], snapshots: [snapshotAt(3, 'three')] });
+    expect(filesOf(result)).toEqual(['/k4=4', '/snap=three']);
+    expect(result.facts.snapshot).toBeNull();
+  });
+
   it('there must be one where the log does not reach back to its beginning', async () => {
     const later = new SegmentWriter('padded', 77).metadata().hardState(3).entry(4, put('/k4', '4')).hardState(4);
     const files = { segments: [[4, later.bytes()]], firstSequence: 1 } as const;

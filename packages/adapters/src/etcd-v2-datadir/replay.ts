@@ -22,6 +22,7 @@ import { scanLog, type LogFacts } from './scan-log.ts';
 import { readSegment } from './segment.ts';
 import { checkSnapshot, readSnapshotTree, type BrokenSnapshot, type SnapshotFile } from './snapshot-file.ts';
 import type { SnapshotTree } from './snapshot-tree.ts';
+import { treeDigest } from './tree-digest.ts';
 import { findNode, V2Tree, type TreeRules } from './v2-tree.ts';
 
 export interface ReplayOptions {
@@ -188,7 +189,7 @@ async function findStart(
   const { segments, path, logPath } = directory;
   if (segments.length === 0) throw incomplete(path, `there is no log in ${logPath} (no *.wal)`);
   const brokenSnapshots: BrokenSnapshot[] = [];
-  const unmatched: string[] = [];
+  const unmatched: SnapshotFile[] = [];
   let knowsOne = false;
   const stopAtDamage = upTo === 'last-good';
   for (const file of [...directory.snapshots, null]) {
@@ -207,18 +208,19 @@ async function findStart(
     const follower = guess?.atOnce ?? null;
     const log = await scanLog({ segments: used, startIndex: index, stopAtDamage, follower });
     // A log that reaches back to its beginning could do without them: of another member, that would be other keys in silence.
-    if (snapshot === null && unmatched.length > 0 && !knowsOne && log.end.kind === 'whole') {
+    const isStrange = snapshot === null && unmatched.length > 0 && !knowsOne && log.end.kind === 'whole';
+    if (isStrange && !(await comesToAny(unmatched, used, log))) {
       throw incomplete(path, `the log in ${logPath} knows none of its snapshots, as if it were another member's`);
     }
     if (snapshot === null || goesOnFrom(log, snapshot)) {
       return { snapshot, brokenSnapshots, segments: used, log, guess };
     }
-    unmatched.push(snapshot.file);
+    unmatched.push(snapshot);
     knowsOne ||= isKnown(log, snapshot);
   }
   const reasons = [
     ...brokenSnapshots.map(({ file, offset, detail }) => `${file} is damaged at byte ${offset}: ${detail}`),
-    ...unmatched.map((file) => `the log does not know ${file}`),
+    ...unmatched.map(({ file }) => `the log does not know ${file}`),
   ];
   const first = segments[0]?.firstIndex ?? 0;
   const why = reasons.length === 0 ? 'there is no snapshot' : reasons.join('; ');
@@ -231,9 +233,30 @@ function goesOnFrom(log: LogFacts, snapshot: SnapshotFile): boolean {
   return snapshot.index <= log.hardState.commit && isKnown(log, snapshot);
 }
 
-/** A server states a snapshot in its log before it writes the file. */
+/** A server states in its log each snapshot that it wrote, or goes on to write. */
 function isKnown({ snapshots }: LogFacts, { index, term }: SnapshotFile): boolean {
   return snapshots.some((each) => each.index === index && each.term === term);
+}
+
+/**
+ * Whether the log is that of a snapshot which it does not know: it holds what the log comes to there. From 3.4.8 on a server writes
+ * the file first; one that was killed in between leaves it behind, and starts without it.
+ */
+async function comesToAny(
+  snapshots: readonly SnapshotFile[],
+  segments: readonly Segment[],
+  log: LogFacts,
+): Promise<boolean> {
+  for (const snapshot of snapshots) {
+    const [{ carried: held }, { carried }] = [
+      await begin(snapshot, null, true),
+      await begin(null, log.clusterVersion, log.padded),
+    ];
+    await applyLog(segments, log, new Chooser(carried, log, snapshot.index));
+    const isThere = carried.appliedIndex === snapshot.index && carried.tree.currentIndex === held.tree.currentIndex;
+    if (isThere && treeDigest(carried.tree) === treeDigest(held.tree)) return true;
+  }
+  return false;
 }
 
 async function applyLog(segments: readonly Segment[], log: LogFacts, chooser: Chooser): Promise<void> {

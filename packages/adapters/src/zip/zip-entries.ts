@@ -82,11 +82,6 @@ export class ZipEntries {
     return [...this.entries.keys()];
   }
 
-  /** What the zip states of an entry's bytes, for whoever streams it. */
-  crc32Of(name: string): number {
-    return this.entry(name).crc32;
-  }
-
   has(name: string): boolean {
     return this.entries.has(name);
   }
@@ -104,13 +99,19 @@ export class ZipEntries {
     return bytes;
   }
 
-  /** The bytes of an entry, in one piece where it is small. Whoever reads all of it compares its checksum with `crc32Of`. */
+  /** The bytes of an entry, in one piece where it is small. That their checksum is not the stated one shows behind the last. */
   async *pieces(name: string): AsyncGenerator<Buffer, void, undefined> {
-    const whole = await this.inOnePiece(this.entry(name));
-    if (whole !== null) yield whole;
-    else yield* await this.large(this.entry(name));
+    const entry = this.entry(name);
+    const whole = await this.inOnePiece(entry);
+    let sum = 0;
+    for await (const piece of whole === null ? await this.large(entry) : [whole]) {
+      sum = crc32(piece, sum);
+      yield piece;
+    }
+    if (sum !== entry.crc32) throw this.refuse(`${name} is damaged`);
   }
 
+  /** Checksums are left to whoever reads it. */
   async stream(name: string): Promise<Readable> {
     return await this.zip.openReadStreamPromise(openable(this.entry(name)));
   }

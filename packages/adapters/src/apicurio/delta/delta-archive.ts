@@ -1,12 +1,13 @@
 /** Writes an archive that holds some entries of another one, byte for byte: whole or not at all. */
 import { createWriteStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { KeyferryError } from '@keyferry/core';
 import yazl from 'yazl';
 import { sha256Of } from '../archive/archives.ts';
 import { openArchive } from '../archive/read-archive.ts';
+import { copyEntry } from '../../zip/copy-entry.ts';
 
 /** The same entries make the same bytes. */
 const epoch = new Date('1980-01-01T00:00:00Z');
@@ -26,9 +27,7 @@ export async function writeDeltaArchive(
     const zip = new yazl.ZipFile();
     zip.on('error', (error: Error) => (zip.outputStream as Readable).destroy(error));
     const written = pipeline(zip.outputStream, createWriteStream(partial));
-    for (const name of entries) {
-      zip.addReadStreamLazy(name, { mtime: epoch }, (take) => take(null, Readable.from(source.pieces(name))));
-    }
+    for (const name of entries) copyEntry({ from: source, name, into: zip, as: name, mtime: epoch });
     zip.end();
     await written;
     await rename(partial, into);

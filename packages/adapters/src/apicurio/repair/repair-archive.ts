@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { KeyferryError } from '@keyferry/core';
 import yazl from 'yazl';
 import { openArchive, readArchive } from '../archive/read-archive.ts';
+import { copyEntry } from '../../zip/copy-entry.ts';
 import { planRepairs, type Repair } from './plan-repairs.ts';
 
 /**
@@ -28,12 +29,7 @@ export async function repairArchive(file: string, into: string): Promise<readonl
       if (dropped.has(name)) continue;
       const patch = patches.get(name);
       if (patch === undefined) {
-        zip.addReadStreamLazy(name, { mtime: epoch }, (take) => {
-          source.stream(name).then(
-            (stream) => take(null, stream),
-            (error: unknown) => take(error, undefined as never),
-          );
-        });
+        copyEntry({ from: source, name, into: zip, as: name, mtime: epoch });
       } else {
         const body = JSON.parse((await source.readDocument(name)).toString('utf8')) as object;
         zip.addBuffer(Buffer.from(JSON.stringify({ ...body, ...patch })), name, { mtime: epoch });

@@ -14,6 +14,7 @@ import yazl from 'yazl';
 import { openArchive } from '../archive/read-archive.ts';
 import type { SnapshotFacts } from '../snapshot/entities.ts';
 import { readEntities, referencesOf } from '../snapshot/read-snapshot.ts';
+import { copyEntry } from '../../zip/copy-entry.ts';
 import type { ZipEntries } from '../../zip/zip-entries.ts';
 
 export interface Wanted {
@@ -95,12 +96,8 @@ function addTo(zip: yazl.ZipFile, source: ZipEntries, chosen: Chosen): void {
     const serializedReferences = references.length === 0 ? null : JSON.stringify(references);
     const name = `content/${contentHash}.Content`;
     add(`${name}.json`, { contentId, contentHash, canonicalHash, artifactType: null, serializedReferences });
-    zip.addReadStreamLazy(`${name}.data`, { mtime: epoch }, (take) => {
-      source.stream(entry.replace(/\.json$/, '.data')).then(
-        (stream) => take(null, stream),
-        (error: unknown) => take(error, undefined as never),
-      );
-    });
+    const data = entry.replace(/\.json$/, '.data');
+    copyEntry({ from: source, name: data, into: zip, as: `${name}.data`, mtime: epoch });
   }
   // Names are for people, and readers go by the last two words: ids are never put into them.
   for (const [at, { groupId, description, owner, createdOn, labels }] of chosen.groups.entries()) {
