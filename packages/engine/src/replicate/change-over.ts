@@ -34,7 +34,8 @@ import type { RunOptions, Session } from '../session.ts';
 import { attemptScope, currentId, readItem } from '../state-items.ts';
 import { claimTail, portsOf, routeTo } from './direction.ts';
 import { catchUp, proveOnce, type Following } from './follow.ts';
-import { changedSince, Hold, type HoldEnd } from './hold.ts';
+import { changedSince } from './changed-since.ts';
+import { Hold, type HoldEnd } from './hold.ts';
 import { keysIn } from './range-deletes.ts';
 import { Instances, missingWords } from './instances.ts';
 import { reconcilePass } from './reconcile-pass.ts';
@@ -133,7 +134,9 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     try {
       end = await hold.run();
     } catch (error) {
-      await hold.giveUp();
+      const undone = await hold.giveUp();
+      // Nothing is left to the next run then, and the state says so; where it cannot, that one finds out.
+      if (undone !== null) await noteUndone(over, undone).then(endNext, () => undefined);
       throw error;
     } finally {
       if (end?.outcome !== 'flipped') await released.giveUp();
@@ -256,10 +259,8 @@ async function settle(
   const { command } = ways[to];
   const by = options.holder;
   if (end.outcome === 'undone') {
-    await moveTo(over, session.after('undone', spec, command));
     const why = undoneText(end);
-    const message = `${command} undone after ${end.heldMs} ms: ${why}`;
-    await recordHistory(engine, migration, { type: `${command}.undone`, message, run: session.run, by });
+    await noteUndone(over, end);
     throw new KeyferryError('cutover.undone', { migration, why, heldMs: end.heldMs, primary: otherSide(to) });
   }
   // Past the flip applications write to the other store; whoever still writes to this one did not follow.
@@ -277,6 +278,16 @@ async function settle(
   return { ...end, generation, strays: strays.slice(0, straysNamed).map(keyToJson) };
 }
 
+async function noteUndone(over: ChangeOver, end: HoldEnd): Promise<void> {
+  const { engine, spec, session, to, options } = over;
+  const { command } = ways[to];
+  session.lock.assertHeld();
+  await moveTo(over, session.after('undone', spec, command));
+  const message = `${command} undone after ${end.heldMs} ms: ${undoneText(end)}`;
+  const by = options.holder;
+  await recordHistory(engine, spec.migration, { type: `${command}.undone`, message, run: session.run, by });
+}
+
 function undoneText({ why, differing, missing }: HoldEnd): string {
   switch (why) {
     case 'deadline':
@@ -289,6 +300,8 @@ function undoneText({ why, differing, missing }: HoldEnd): string {
       return differing.length === 0
         ? 'what moved meanwhile could not be told'
         : `${differing.length} records differ, ${keyForDisplay(differing[0] as Key)} among them`;
+    case 'failed':
+      return 'it failed on the way';
     case 'left-behind':
     case null:
       return 'an earlier run had died in it';

@@ -131,6 +131,41 @@ describe('replication', () => {
     expect(stage.targetValues()).toEqual({ a: 'newer', b: 'own' });
   });
 
+  it('says what differs and does not move, until an apply finds that it was made right', async () => {
+    const stage = stageOf();
+    stage.fillSource({ a: '1', b: '2' });
+    const plan = await stage.plan();
+    await stage.replicate(plan);
+    stage.putTarget('a', 'somebody else');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'differs', differencesTotal: 1 });
+    const differs = { total: 1, named: [{ key: { text: 'dst/a' }, what: 'value differs' }] };
+    const step = { next: 'keyferry apply shop.kfplan', wayBack: 'keyferry rollback shop' };
+    expect(await stage.status()).toMatchObject({ phase: 'applied', tails: [{ differs }], step });
+    writes(stage).put('a', '1');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
+    expect(await stage.status()).toMatchObject({ phase: 'replicating', tails: [{ differs: null }] });
+  });
+
+  it('is not led to its end by a verify, which proves nothing of sides that move', async () => {
+    const stage = stageOf();
+    stage.fillSource({ a: '1' });
+    const plan = await stage.plan();
+    await stage.replicate(plan);
+    stage.putTarget('a', 'somebody else');
+    await stage.replicate(plan);
+    stage.putTarget('a', '1');
+    expect(await stage.verifyApplied()).toMatchObject({ deviations: [] });
+    expect((await stage.status()).phase).toBe('applied');
+    // As verifies of earlier releases left it.
+    await stage.verifyApplied({ spec: { strategy: 'offline' } });
+    expect((await stage.status()).phase).toBe('verified');
+    const refused = { code: 'phase.not-allowed', details: { next: 'keyferry apply shop.kfplan' } };
+    expect(await failureOf(stage.finalizeReplicate())).toMatchObject(refused);
+    expect(await failureOf(stage.cutOver())).toMatchObject(refused);
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
+    expect(await stage.cutOver()).toMatchObject({ strays: [] });
+  });
+
   it('keeps a record with a TTL until the source lets it end', async () => {
     const stage = stageOf();
     writes(stage).put('session', 'x', 60_000);
