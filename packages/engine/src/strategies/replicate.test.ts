@@ -4,6 +4,7 @@
  * says that they are. What many faults at once do is the simulator's.
  */
 import { keyFromText, prefixRange, type Message } from '@keyferry/core';
+import { MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, Stage, type RunHooks, type StageOptions } from '../../testing/stage.ts';
 
@@ -164,6 +165,19 @@ describe('replication', () => {
     expect(await failureOf(stage.cutOver())).toMatchObject(refused);
     expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
     expect(await stage.cutOver()).toMatchObject({ strays: [] });
+  });
+
+  it('is not led to its end by dead letters that were written after all', async () => {
+    const stage = stageOf();
+    stage.fillSource({ a: '1', bad: 'x'.repeat(50) });
+    const target = new MemoryStore({ name: 'new', sharedWith: stage.target, capabilities: { recordBytesMax: 30 } });
+    const plan = await stage.plan();
+    const begun = await stage.replicate(plan, { target });
+    expect(begun).toMatchObject({ outcome: 'differs', counts: { deadLetters: 1 } });
+    expect(await stage.retryLetters()).toMatchObject({ outcome: 'done', tried: { written: 1 } });
+    expect((await stage.status()).phase).toBe('applied');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
+    expect((await stage.status()).phase).toBe('replicating');
   });
 
   it('keeps a record with a TTL until the source lets it end', async () => {
