@@ -96,31 +96,27 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
   // Whatever the store that is to be primary needs to tell its changes, it makes before writes are held.
   const next = to === 'target' ? engine.target.feed : engine.source.feed;
   if (next !== undefined) await withRetry(engine, 'head of feed', () => next.head());
-  const tail = await claimTail(engine, spec, session, route, { position: at, always: false });
-  const run = new TailRun(
-    engine,
-    tail,
-    {
-      expand: (range) => keysIn(engine, route.written, range, stop),
-      recover: () => reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop }),
-    },
-    stop,
-  );
-  const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
-  const rules = over.rules ?? allCutoverRules;
-  const instances = Instances.begin(engine, spec, rules);
   // Nobody follows that store unless it becomes primary, and what it keeps meanwhile would grow.
   const endNext = async (): Promise<void> => {
     if (session.lock.lostSignal.aborted) return; // somebody else is at it, and may need it
     await withRetry(engine, 'end feed', async () => next?.end?.()).catch(() => undefined);
   };
+  const rules = over.rules ?? allCutoverRules;
+  const instances = Instances.begin(engine, spec, rules);
+  let mayHaveFlipped = false;
   try {
-    const { expiring, proof } = await prove(following, run, { migration, command, instances }).catch(
-      async (error: unknown): Promise<never> => {
-        await endNext();
-        throw error;
+    const tail = await claimTail(engine, spec, session, route, { position: at, always: false });
+    const run = new TailRun(
+      engine,
+      tail,
+      {
+        expand: (range) => keysIn(engine, route.written, range, stop),
+        recover: () => reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop }),
       },
+      stop,
     );
+    const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
+    const { expiring, proof } = await prove(following, run, { migration, command, instances });
     const released = await run.release();
     session.lock.assertHeld();
     assertNotStopped(migration, options.signal);
@@ -131,18 +127,22 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     const parts = { engine, spec, session, tail: released, to, kept, expiring, rules, instances, proof };
     const hold = new Hold(parts, entry);
     let end: HoldEnd | null = null;
+    mayHaveFlipped = true;
     try {
       end = await hold.run();
+      mayHaveFlipped = end.outcome === 'flipped';
     } catch (error) {
       const undone = await hold.giveUp();
       // Nothing is left to the next run then, and the state says so; where it cannot, that one finds out.
-      if (undone !== null) await noteUndone(over, undone).then(endNext, () => undefined);
+      mayHaveFlipped = undone === null || !(await isNoted(over, undone));
       throw error;
     } finally {
       if (end?.outcome !== 'flipped') await released.giveUp();
     }
-    if (end.outcome === 'undone') await endNext();
     return await settle(over, end, released.generation, released.position, kept);
+  } catch (error) {
+    if (!mayHaveFlipped) await endNext();
+    throw error;
   } finally {
     await instances.end();
   }
@@ -277,6 +277,12 @@ async function settle(
   await recordHistory(engine, migration, { type: `${command}.flipped`, message, run: session.run, by });
   return { ...end, generation, strays: strays.slice(0, straysNamed).map(keyToJson) };
 }
+
+const isNoted = (over: ChangeOver, end: HoldEnd): Promise<boolean> =>
+  noteUndone(over, end).then(
+    () => true,
+    () => false,
+  );
 
 async function noteUndone(over: ChangeOver, end: HoldEnd): Promise<void> {
   const { engine, spec, session, to, options } = over;
