@@ -96,7 +96,7 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
     ],
   },
   'etcd-v2-datadir': {
-    testedWith: 'directories of etcd 3.3.25 and 3.4.23, and of an etcd 2.3.8',
+    testedWith: 'directories of etcd 3.3.25, 3.4.23 and 3.5.16, and of an etcd 2.3.8',
     source: [
       {
         form: null,
@@ -119,14 +119,14 @@ export const adapterFacts: Readonly<Partial<Record<StoreKind, AdapterFacts>>> = 
     ],
   },
   'etcd-v3-snapshot': {
-    testedWith: 'snapshot save and restore of etcd 3.3.25, 3.4.23 and 3.5.16',
+    testedWith: 'snapshot save and restore of etcd 3.3.25, 3.4.23, 3.5.16 and 3.6.16',
     source: [{ form: null, capabilities: etcdV3SnapshotCapabilities, permission: readFile }],
     target: [
       { form: null, capabilities: etcdV3SnapshotTargetCapabilities(), permission: newFile, refuses: 'an empty key' },
     ],
   },
   consul: {
-    testedWith: 'Consul 1.8.7',
+    testedWith: 'Consul 1.8.7 and 1.15.6',
     source: [
       {
         form: null,

@@ -69,11 +69,16 @@ interface Known {
   readonly tree: OrderedTree;
 }
 
+/** A server that starts within it and writes is told by the files; one that does not write is found by the next look. */
+const lookLastsMs = 1000;
+
 class EtcdV2DatadirSource implements SourceStore {
   readonly capabilities = etcdV2DatadirCapabilities;
   readonly backup?: StoreBackup;
   private readonly options: EtcdV2DatadirOptions;
   private known: Known | null = null;
+  /** When nobody was found at work on the files, by the monotonic clock. */
+  private lookedAtMs: number | null = null;
 
   constructor(options: EtcdV2DatadirOptions) {
     this.options = options;
@@ -124,14 +129,33 @@ class EtcdV2DatadirSource implements SourceStore {
   /** What the files hold now; read again only if they are others than before. */
   private async read(): Promise<Known> {
     const directory = await this.find();
-    const server = await serverOn(directory);
-    if (server.kind === 'running') throw inUseBy(directory, server);
     const { fingerprint } = directory;
-    if (this.known?.fingerprint === fingerprint) return this.known;
-    const replayed = await replay(directory, this.options);
+    if (this.known?.fingerprint === fingerprint) {
+      await this.assertFree(directory);
+      return this.known;
+    }
+    this.lookedAtMs = null;
+    // Linux lets some milliseconds go by before it tells of locks: the log is read meanwhile.
+    const looking = this.assertFree(directory);
+    const replaying = replay(directory, this.options).catch(async (error: unknown) => {
+      await looking; // what is damaged while a server is at work is not damage
+      throw error;
+    });
+    const [server, replayed] = await Promise.all([looking, replaying]);
     await this.assertUnchanged(directory);
     this.known = knownOf(fingerprint, server, replayed);
     return this.known;
+  }
+
+  /** @throws {KeyferryError} `datadir.in-use` */
+  private async assertFree(directory: DataDirectory): Promise<ServerState> {
+    const nowMs = performance.now();
+    if (this.known !== null && this.lookedAtMs !== null && nowMs - this.lookedAtMs < lookLastsMs)
+      return this.known.server;
+    const server = await serverOn(directory);
+    if (server.kind === 'running') throw inUseBy(directory, server);
+    this.lookedAtMs = nowMs;
+    return server;
   }
 
   private find(): Promise<DataDirectory> {

@@ -89,6 +89,21 @@ export class SnapshotFile {
     });
   }
 
+  /** As `indexIfInKeyOrder`, of a file that is known to be in that order: a look at each leaf, and not at each record. */
+  indexInKeyOrder(): LeafIndex | null {
+    return this.guarded(() => {
+      const ids: number[] = [];
+      const firstKeys: Key[] = [];
+      const reader = new KeyValueReader();
+      for (const leaf of this.bolt.leaves(this.keys, 'forwards')) {
+        if (leaf.count === 0) continue;
+        ids.push(leaf.id);
+        firstKeys.push(this.entry(reader, leaf, 0).key);
+      }
+      return this.keys.kind === 'page' ? { ids, firstKeys } : null;
+    });
+  }
+
   /** Null: a key was written again, deleted, or written in another order; what there is has to be sorted. */
   indexIfInKeyOrder(): LeafIndex | null {
     return this.guarded(() => {

@@ -39,6 +39,8 @@ export interface EtcdV3SnapshotOptions {
   readonly file: string;
   /** From when leases count; asked once a view. */
   readonly nowMs: () => number;
+  /** Whether the file with this digest is known to be in key order; of any other one that is found out. */
+  readonly isInKeyOrder?: (position: Position) => boolean;
 }
 
 /** A page ends early where its values are large: a thousand values of 1 MiB would not be flat. */
@@ -84,7 +86,8 @@ class EtcdV3SnapshotSource implements SourceStore {
     let isKept = false;
     try {
       const expiries = new Expiries(snapshot.leases(), this.options.nowMs());
-      const index = snapshot.indexIfInKeyOrder();
+      const isInKeyOrder = this.options.isInKeyOrder?.(snapshot.position) === true;
+      const index = isInKeyOrder ? snapshot.indexInKeyOrder() : snapshot.indexIfInKeyOrder();
       if (index !== null) {
         isKept = true;
         return new OrderedView(snapshot, index, expiries);

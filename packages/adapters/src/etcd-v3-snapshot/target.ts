@@ -2,7 +2,7 @@
  * A snapshot of etcd v3 as a target: records wait beside it, then it is written whole, and once (written-once/target.ts).
  * `etcdutl snapshot restore` makes members of it.
  */
-import type { TargetStore } from '@keyferry/core';
+import type { Position, TargetStore } from '@keyferry/core';
 import { defaultLeaseBucketMs } from '../etcd-v3/capabilities.ts';
 import { WrittenOnceTarget } from '../written-once/target.ts';
 import { etcdV3SnapshotTargetCapabilities } from './capabilities.ts';
@@ -25,6 +25,7 @@ export const defaultFirstRevision = 2;
 export function openEtcdV3SnapshotTarget(options: EtcdV3SnapshotTargetOptions): TargetStore {
   const { name, file, nowMs } = options;
   const { leaseBucketMs = defaultLeaseBucketMs, firstRevision = defaultFirstRevision } = options;
+  let written: Position | null = null;
   return new WrittenOnceTarget({
     name,
     file,
@@ -33,8 +34,11 @@ export function openEtcdV3SnapshotTarget(options: EtcdV3SnapshotTargetOptions): 
       capabilities: etcdV3SnapshotTargetCapabilities(leaseBucketMs),
       kind: 'etcd-v3-snapshot',
       version: 'not written yet',
-      source: openEtcdV3SnapshotStore(options),
-      write: (handle, pages, atMs) => writeSnapshot(handle, { pages, nowMs: atMs, leaseBucketMs, firstRevision }),
+      source: openEtcdV3SnapshotStore({ ...options, isInKeyOrder: (position) => position === written }),
+      async write(handle, pages, atMs) {
+        written = await writeSnapshot(handle, { pages, nowMs: atMs, leaseBucketMs, firstRevision });
+        return written;
+      },
     },
   });
 }

@@ -27,13 +27,16 @@ async function change(file: string, make: (bytes: Buffer, end: number) => Buffer
   await writeFile(file, make(bytes, end));
 }
 
-const flip = (file: string, at: (end: number) => number): Promise<void> =>
+const flip = (file: string, placeIn: (bytes: Buffer, end: number) => number): Promise<void> =>
   change(file, (bytes, end) => {
-    bytes[at(end)] = (bytes[at(end)] ?? 0) ^ 0x10;
+    const at = placeIn(bytes, end);
+    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
     return bytes;
   });
 const cut = (file: string, less: number): Promise<void> => change(file, (bytes, end) => bytes.subarray(0, end - less));
 const newest = ({ snapshots: [file = ''] }: Files): string => file;
+
+const keyInTheMidst = '/in-the-midst';
 
 interface Damage {
   readonly name: string;
@@ -45,7 +48,7 @@ interface Damage {
 
 const same = { code: null, serverStarts: true };
 const damages: readonly Damage[] = [
-  { name: 'a byte of the newest snapshot', damage: (files) => flip(newest(files), (end) => end >> 1), ...same },
+  { name: 'a byte of the newest snapshot', damage: (files) => flip(newest(files), (_, end) => end >> 1), ...same },
   { name: 'the newest snapshot cut short', damage: (files) => cut(newest(files), 900), ...same },
   { name: 'the newest snapshot gone', damage: (files) => rm(newest(files)), ...same },
   { name: 'no snapshot left', damage: ({ snapshots }) => Promise.all(snapshots.map((file) => rm(file))), ...same },
@@ -67,7 +70,8 @@ const damages: readonly Damage[] = [
   { name: 'the last record of the log cut short', damage: ({ log }) => cut(log, 5), ...same },
   {
     name: 'a byte in the midst of the log',
-    damage: ({ log }) => flip(log, (end) => end >> 1),
+    // Of a record: what fills up to the next one belongs to no checksum, and a server starts on it.
+    damage: ({ log }) => flip(log, (bytes) => bytes.indexOf(keyInTheMidst)),
     code: 'datadir.damaged',
     serverStarts: false,
   },
@@ -102,6 +106,7 @@ for (const version of ['3.4', '3.5'] as const) {
       await using server = await startEtcd({ version, enableV2: true, dataDir, extraArgs: ['--snapshot-count=60'] });
       const [endpoint = ''] = server.endpoints;
       await work(endpoint, 5, 240);
+      await send(endpoint, 'PUT', keyInTheMidst, { value: 'x' });
       for (let i = 0; i < 20; i += 1) await send(endpoint, 'PUT', `/last/k${i}`, { value: String(i) });
       await server.members[0]?.stop();
     });

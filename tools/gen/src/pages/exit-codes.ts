@@ -6,12 +6,17 @@ export function exitCodesPage(): string {
   const errors = allExplanations().filter(({ kind }) => kind === 'error');
   const rows = Object.entries(exitCodes).map(([name, exitCode]) => {
     const { meaning, script } = exitCodeMeanings[name as keyof typeof exitCodes];
-    const ending = errors.filter((error) => error.exitCodes.includes(exitCode)).map((error) => code(error.code));
-    return [code(String(exitCode)), meaning, script, ending.join(', ')];
+    return [code(String(exitCode)), meaning, script];
+  });
+  const endings = Object.values(exitCodes).flatMap((exitCode) => {
+    const codes = errors.filter((error) => error.exitCodes.includes(exitCode)).map((error) => code(error.code));
+    return codes.length === 0 ? [] : [`- ${code(String(exitCode))}: ${codes.join(', ')}`];
   });
   return page(
     'Exit codes',
     ['The same for every command. What each error means is in [errors](errors.md).'],
-    table(['code', 'meaning', 'a script should', 'errors that end so'], rows),
+    table(['code', 'meaning', 'a script should'], rows),
+    '## Errors that end so',
+    endings.join('\n'),
   );
 }

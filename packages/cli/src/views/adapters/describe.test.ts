@@ -18,7 +18,7 @@ describe('adapters describe', () => {
   it('shows a kind that is a source only', () =>
     expect(page('etcd-v2-datadir')).toMatchInlineSnapshot(`
       "etcd-v2-datadir   the v2 keys in the data directory of an etcd member, 2.x to 3.5, without any etcd
-        tested     directories of etcd 3.3.25 and 3.4.23, and of an etcd 2.3.8
+        tested     directories of etcd 3.3.25, 3.4.23 and 3.5.16, and of an etcd 2.3.8
         target     no
 
       As a source
