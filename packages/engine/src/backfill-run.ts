@@ -142,6 +142,8 @@ export async function recordVerdict(
   session: Session,
   agree: boolean,
 ): Promise<void> {
+  // Under replicate the tail proves, and its apply says so.
+  if (spec.strategy === 'replicate') return;
   const state = session.state as MigrationState;
   const phase = session.after(agree ? 'verified' : 'differs', spec, 'apply');
   await session.write({ ...state, phase, changedAtMs: engine.clock.nowMs() });

@@ -68,9 +68,32 @@ describe('a cutover', () => {
       }),
     );
     expect(undone).toEqual({ outcome: 'cutover.undone', ends: 1 });
+    for (const call of ['claimTail', 'raiseEpoch'] as const) {
+      const failed = await endsOf((stage) => stage.target.failNext(call, 'before', denied));
+      expect(failed).toEqual({ outcome: 'store.permission-denied', ends: 1 });
+    }
+    const failedInHold = await endsOf(
+      () => undefined,
+      (stage) => ({
+        during: (message) => {
+          if (message.code !== 'cutover.step' || message.data.step !== 'fence') return;
+          stage.target.failNext('raiseEpoch', 'before', denied);
+        },
+      }),
+    );
+    expect(failedInHold).toEqual({ outcome: 'store.permission-denied', ends: 1 });
   });
 
-  it('that came to its end leaves the feed by which the new primary is followed', async () => {
+  it('that came to its end, or may have, leaves the feed by which the new primary is followed', async () => {
     expect(await endsOf(() => undefined)).toEqual({ outcome: 'done', ends: 0 });
+    const unanswered = await endsOf(({ primary }) => {
+      const write = primary.write.bind(primary);
+      primary.write = async (record, expected) => {
+        const outcome = await write(record, expected);
+        if (record.primary === 'source') return outcome;
+        throw denied;
+      };
+    });
+    expect(unanswered).toEqual({ outcome: 'store.permission-denied', ends: 0 });
   });
 });

@@ -110,6 +110,26 @@ describe('an apply that ended with dead letters', () => {
     expect(await next(stage)).toBeNull();
   });
 
+  it('is answered of many letters with few looks, and by the rest of them only while the source stands', async () => {
+    const names = Array.from({ length: 1000 }, (_, i) => `bad${String(i).padStart(4, '0')}`);
+    const stage = new Stage();
+    stage.fillSource(Object.fromEntries(names.map((name) => [name, long])));
+    const target = new MemoryStore({ name: 'new', sharedWith: stage.target, capabilities: { recordBytesMax: 30 } });
+    await stage.apply(await stage.plan(), { target });
+    let views = 0;
+    for (const store of [stage.source, stage.target]) {
+      const openView = store.openView.bind(store);
+      store.openView = (...range) => {
+        views += 1;
+        return openView(...range);
+      };
+    }
+    expect(await next(stage)).toMatchObject({ ...again, details: { recordsTotal: 1000 } });
+    expect(views).toBeLessThanOrEqual(200);
+    stage.fillSource({ beside: '1' });
+    expect(await next(stage)).toBeNull();
+  });
+
   it('is applied again where more was missing than its letters', async () => {
     const stage = await failed({}, (within) => ({
       during: ({ code }) => {

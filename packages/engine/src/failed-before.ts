@@ -6,6 +6,8 @@
  *     source                           has not moved at all, or each of the letters' records is what it was
  *     target                           holds at each of their keys what it held when it refused them
  *
+ * Of more letters than a person mends one by one the first are looked at so; for the others it takes a source that has not moved.
+ *
  * So what others write to the source beside them changes nothing: as long as these cannot be written, the migration does not
  * come to its end. The look at single records also serves sources that do not say who they are, as another store with the
  * very same records would be refused them too.
@@ -38,6 +40,8 @@ import { attemptScope, readItem, readMigration } from './state-items.ts';
 
 /** Records that are named; all of them are counted. */
 const namedMax = 20;
+/** Each is a read of the target, and of a source that moved: an answer is to come at once. */
+const looksMax = 200;
 
 /** @throws {KeyferryError} `apply.failed-before`: nothing was read whole, and nothing written */
 export async function assertNotFailedBefore(engine: Engine, spec: MigrationSpec): Promise<void> {
@@ -52,8 +56,8 @@ export async function assertNotFailedBefore(engine: Engine, spec: MigrationSpec)
   const epoch = await withRetry(engine, 'epoch', () => engine.target.control(migration).readEpoch());
   if (epoch?.attempt !== state.attempt) return; // emptied, or another one's
   const sourceStands = await isWhereItWas(engine, engine.source, plan.source);
-  const { records, total, asTheyWere } = await lettersOf(engine, spec, state, (letter) =>
-    isAsItWas(engine, spec, plan, letter, sourceStands),
+  const { records, total, asTheyWere } = await lettersOf(engine, spec, state, (letter, nth) =>
+    nth > looksMax ? sourceStands : isAsItWas(engine, spec, plan, letter, sourceStands),
   );
   if (total === 0 || !asTheyWere) return;
   throw new KeyferryError('apply.failed-before', {
@@ -97,14 +101,14 @@ async function lettersOf(
   engine: Engine,
   spec: MigrationSpec,
   { migration, attempt }: MigrationState,
-  isStill: (letter: DeadLetter) => Promise<boolean>,
+  isStill: (letter: DeadLetter, nth: number) => Promise<boolean> | boolean,
 ) {
   const records: FailedRecord[] = [];
   let total = 0;
   for await (const letters of openLetters(engine, attemptScope(migration, attempt))) {
     for (const { item } of letters) {
-      if (!(await isStill(item))) return { records, total, asTheyWere: false };
       total += 1;
+      if (!(await isStill(item, total))) return { records, total, asTheyWere: false };
       if (records.length === namedMax) continue;
       const { targetKey: key, sensitive = false, reason } = item;
       records.push({ key, reason: sensitive || spec.isSensitive(keyFromJson(key)) ? null : reason });

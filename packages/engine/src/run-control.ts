@@ -21,7 +21,7 @@ import {
 import { recordEvent } from './events.ts';
 import type { Environment } from './migration.ts';
 import { withRetry } from './retry.ts';
-import { attemptScope, migrationsScope, writeItem } from './state-items.ts';
+import { attemptScope, migrationsScope, readItem, writeItem } from './state-items.ts';
 
 export const controlId = 'control';
 
@@ -68,11 +68,13 @@ export async function requestControl(
     throw new KeyferryError('phase.not-allowed', { migration, phase, command: `runs ${request.kind}`, next });
   }
   const scope = attemptScope(migration, state.attempt);
+  const plan = await readItem(env, 'plan', migration, state.plan);
+  const follows = plan?.item.replicate !== undefined;
   for (;;) {
     const current = await withRetry(env, 'control', () => env.state.read('run-control', scope, controlId));
     const before = current?.item ?? noControl;
     const control = decide(before, request, { by, atMs: env.clock.nowMs() }, migration);
-    const step = stepUnder(control, migration, state);
+    const step = stepUnder(control, migration, state, follows);
     if (control === before) return { migration, state, control, changed: false, step };
     const change = await writeItem(env, 'run-control', scope, controlId, control, current?.version ?? 'absent');
     if (change.kind === 'lost') continue; // somebody else asked for something in between: decide anew
@@ -118,13 +120,14 @@ export function cancelledError(migration: MigrationId, { cancelled }: RunControl
   return new KeyferryError('run.cancelled', { migration, by, since: instantText(atMs) });
 }
 
-/** The one safe next command, under what was asked for: the phase alone does not know of it. */
+/** The one safe next command, under what was asked for: the phase alone does not know of it. @param follows as for `nextStep` */
 export function stepUnder(
   control: RunControl,
   migration: MigrationId,
   state: Pick<MigrationState, 'phase' | 'appliedAs'>,
+  follows = false,
 ): NextStep {
-  const step = nextStep(migration, state.phase, state.appliedAs);
+  const step = nextStep(migration, state.phase, state.appliedAs, follows);
   if (state.phase === 'rolling-back' || state.phase === 'rolled-back') return step;
   switch (standingOf(control)) {
     case 'going':

@@ -66,14 +66,19 @@ export class Session {
   /** The phase after `event`. @throws {KeyferryError} `phase.not-allowed` */
   after(event: PhaseEvent, spec: MigrationSpec, command: string): Phase {
     const phase = phaseTable[this.phase][event];
-    if (phase !== null) return phase;
-    const done = this.state?.done ?? null;
-    if (this.phase === 'finalized' && done !== null) {
+    return phase ?? this.refuse(spec, command);
+  }
+
+  /** @throws {KeyferryError} `phase.not-allowed`, `migration.finalized` */
+  refuse({ migration, strategy }: MigrationSpec, command: string): never {
+    const { phase, state } = this;
+    const done = state?.done ?? null;
+    if (phase === 'finalized' && done !== null) {
       const { by, finalizedAt: at } = done;
-      throw new KeyferryError('migration.finalized', { migration: spec.migration, command, by, at });
+      throw new KeyferryError('migration.finalized', { migration, command, by, at });
     }
-    const { next } = nextStep(spec.migration, this.phase, this.state?.appliedAs ?? `${spec.migration}.kfplan`);
-    throw new KeyferryError('phase.not-allowed', { migration: spec.migration, phase: this.phase, command, next });
+    const { next } = nextStep(migration, phase, state?.appliedAs ?? `${migration}.kfplan`, strategy === 'replicate');
+    throw new KeyferryError('phase.not-allowed', { migration, phase, command, next });
   }
 
   /**

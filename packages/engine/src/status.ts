@@ -81,7 +81,7 @@ export async function readStatus(env: Environment, migration: MigrationId): Prom
     tails: [forward, reverse].flatMap((tail) => (tail === null ? [] : [tail.item])),
     cutover: cutover?.item ?? null,
     refusal: await readRefusal(env, migration, state),
-    step: stepOf(migration, phase, state, control, chunks.counts.deadLetters),
+    step: stepOf(migration, phase, { state, plan: plan?.item ?? null, control }, chunks.counts.deadLetters),
   };
 }
 
@@ -95,11 +95,11 @@ async function readRefusal(env: Environment, migration: MigrationId, state: Migr
 function stepOf(
   migration: MigrationId,
   phase: Status['phase'],
-  state: MigrationState | null,
-  control: RunControl,
+  { state, plan, control }: Pick<Status, 'state' | 'plan' | 'control'>,
   deadLetters: number,
 ): NextStep {
-  const step = stepUnder(control, migration, { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` });
+  const applied = { phase, appliedAs: state?.appliedAs ?? `${migration}.kfplan` };
+  const step = stepUnder(control, migration, applied, plan?.replicate !== undefined);
   return phase === 'applied' && standingOf(control) === 'going' && deadLetters > 0
     ? { ...step, next: `keyferry runs show ${migration} --dead-letters` }
     : step;

@@ -229,17 +229,17 @@ describe('a turn', () => {
       const { stage, lock } = new Hosts();
       const other: TargetLockNote = { holder: 'ada@one', command: 'apply', lock: 'lck_1', acquiredAtMs: 0, end: null };
       await lock.acquire(migration, other);
-      const waitFrom = (outageFromMs: number) =>
-        stage.as((engine, options) => {
+      const waitFrom = (outageFromMs: number, outageMs = 3 * 60_000) =>
+        stage.as(async (engine, options) => {
           const beganAtMs = engine.clock.monotonicMs();
           const acquire: TargetLock['acquire'] = async (shop, note) => {
             const sinceMs = engine.clock.monotonicMs() - beganAtMs - outageFromMs;
-            if (sinceMs < 0 || sinceMs > 3 * 60_000) return await lock.acquire(shop, note);
+            if (sinceMs < 0 || sinceMs > outageMs) return await lock.acquire(shop, note);
             throw new KeyferryError('store.no-leader', { store: 'new', detail: 'no leader' });
           };
           const target = Object.assign(Object.create(engine.target) as Engine['target'], { lock: { acquire } });
           const waiting = { ...options, lockTimeoutMs: 5 * 60_000 };
-          return failureOf(
+          const failure = await failureOf(
             withTurn(
               { ...engine, target },
               stage.spec,
@@ -248,9 +248,14 @@ describe('a turn', () => {
               () => 'done',
             ),
           );
+          return { failure, tookMs: engine.clock.monotonicMs() - beganAtMs };
         });
-      expect(await waitFrom(10_000)).toMatchObject({ code: 'lease.elsewhere' });
-      expect(await waitFrom(0)).toMatchObject({ code: 'store.no-leader' });
+      expect(await waitFrom(10_000)).toMatchObject({ failure: { code: 'lease.elsewhere' } });
+      expect(await waitFrom(0)).toMatchObject({ failure: { code: 'store.no-leader' } });
+      // Nor for longer than was asked for.
+      const tooLong = await waitFrom(10_000, 60 * 60_000);
+      expect(tooLong).toMatchObject({ failure: { code: 'store.no-leader' } });
+      expect(tooLong.tookMs).toBeLessThan(5 * 60_000 + 20_000);
     });
 
     it('keeps nobody whose work has ended', async () => {

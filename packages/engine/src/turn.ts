@@ -24,7 +24,7 @@ import {
 } from '@keyferry/core';
 import { lockLeaseMs } from './lock.ts';
 import { assertNotStopped, type Engine } from './migration.ts';
-import { patient, withRetry } from './retry.ts';
+import { lentRetry, patient, withRetry } from './retry.ts';
 import type { RunOptions } from './session.ts';
 
 const waitBetweenTriesMs = 1000;
@@ -142,14 +142,19 @@ async function takeTurn(engine: Engine, spec: MigrationSpec, options: RunOptions
   const { migration, targetStore: store } = spec;
   const { holder, command, lockTimeoutMs, holderIsGone, signal } = options;
   const deadlineMs = clock.monotonicMs() + lockTimeoutMs;
+  const lastTry = lentRetry({ ...engine, triesMax: 1 });
   let met: TargetLockNote | null = null;
   for (;;) {
     const nowMs = clock.nowMs();
     const id = lockId(nowMs, [random.uint32(), random.uint32()]);
     const note: TargetLockNote = { holder, command, lock: id, acquiredAtMs: nowMs, end: null };
-    // Who waits for somebody outlives what that one does: a target that elects a leader ends no turn, and no wait.
-    const env: Engine = met === null ? engine : patient(engine);
-    const acquire = () => lock.acquire(migration, note, lockLeaseMs);
+    // Who waits for somebody outlives what that one does: a target that elects a leader ends no turn, and no wait. The wait
+    // itself ends when it was told to.
+    const isWaiting: boolean = met !== null;
+    const env: Engine = isWaiting ? patient(engine) : engine;
+    const ask = () => lock.acquire(migration, note, lockLeaseMs);
+    const acquire = (): Promise<TargetLockAnswer> =>
+      isWaiting && clock.monotonicMs() >= deadlineMs ? lastTry('turn', ask, signal) : ask();
     const answer: TargetLockAnswer = await withRetry(env, 'turn', acquire, signal).catch((error: unknown) => {
       assertNotStopped(migration, signal);
       throw error;

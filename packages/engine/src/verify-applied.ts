@@ -43,7 +43,8 @@ export async function verifyApplied(
   const plan = entry === null ? null : await readItem(engine, 'plan', migration, entry.item.plan);
   if (entry === null || plan === null || !['applied', 'verified', 'applying'].includes(entry.item.phase)) {
     const phase = entry?.item.phase ?? 'new';
-    const { next } = nextStep(migration, phase, entry?.item.appliedAs ?? `${migration}.kfplan`);
+    const follows = spec.strategy === 'replicate';
+    const { next } = nextStep(migration, phase, entry?.item.appliedAs ?? `${migration}.kfplan`, follows);
     throw new KeyferryError('phase.not-allowed', { migration, phase, command: 'verify', next });
   }
   await assertPlanFits(engine, plan.item, spec, { resuming: true });
@@ -62,6 +63,8 @@ export async function verifyApplied(
   );
   const message = deviations.length === 0 ? 'verified: both sides agree' : `verified: ${deviations.join('; ')}`;
   await recordHistory(engine, migration, { type: 'verified', message, run, by });
+  // Under replicate the tail proves, and its apply says so: one reading of sides that move leads to no finalize.
+  if (spec.strategy === 'replicate') return { plan: plan.item, result, deviations };
   const next = phaseTable[entry.item.phase][deviations.length === 0 ? 'verified' : 'differs'];
   if (next !== null && next !== entry.item.phase) {
     // No lock is held: if a run changed the state meanwhile, its word stands.

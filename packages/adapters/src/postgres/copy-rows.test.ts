@@ -55,6 +55,10 @@ describe('rows of a COPY', () => {
     expect(rowsIn(copied)).toEqual(rows);
   });
 
+  it('are not guessed at where a key is NULL', () => {
+    expect(() => rowsIn(row(null, 'x', xmin(1)))).toThrow(/a key of a COPY is NULL/);
+  });
+
   it('are the same in pieces of any size, of which each is gone when the next one comes', () => {
     for (let size = 1; size <= copied.length; size += 1) {
       const found: unknown[] = [];

@@ -80,7 +80,10 @@ export function eachRow(bytes: Buffer, take: (row: RowPlaces) => boolean, from =
     const hasNote = fields === columns + 1;
     invariant(hasNote || fields === columns, 'a row of a COPY has other columns than were asked for');
     places.key = field + 6;
-    places.keyEnd = places.key + int32(bytes, field + 2);
+    const keyLength = int32(bytes, field + 2);
+    // A column that cannot be NULL is taken as it is, and may since have become one that can.
+    invariant(keyLength >= 0, 'a key of a COPY is NULL');
+    places.keyEnd = places.key + keyLength;
     const valueLength = int32(bytes, places.keyEnd);
     places.value = places.keyEnd + 4;
     places.valueEnd = valueLength < 0 ? -1 : places.value + valueLength;

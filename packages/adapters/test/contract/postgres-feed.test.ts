@@ -230,6 +230,11 @@ describe.skipIf(!available.ok)(`the feed of PostgreSQL 15${available.note}`, () 
   const somebody = [
     { does: 'drops the publication', sql: (name: string) => `DROP PUBLICATION ${name}` },
     { does: 'takes a table out of it', sql: (name: string) => `ALTER PUBLICATION ${name} DROP TABLE t.y` },
+    {
+      does: 'leaves rows out of it',
+      sql: (name: string) => `ALTER PUBLICATION ${name} SET TABLE t.x, t.y WHERE (id > 'b')`,
+    },
+    { does: 'leaves columns out of it', sql: (name: string) => `ALTER PUBLICATION ${name} SET TABLE t.x, t.y (id)` },
     { does: 'leaves deletes out of it', sql: (name: string) => `ALTER PUBLICATION ${name} SET (publish = 'insert')` },
   ];
   it.each(somebody)('has lost its position when somebody $does, and makes it anew', async ({ sql }) => {

@@ -3,7 +3,14 @@
  * Method: pages of made-up results as snapshots; documents by the members that scripts read.
  */
 import type { DatadirReport } from '@keyferry/adapters/etcd-v2-datadir';
-import { nothingRolledBack, scannedOf, type MigrationState, type PlanDocument } from '@keyferry/core';
+import {
+  noTailCounts,
+  nothingRolledBack,
+  scannedOf,
+  type MigrationState,
+  type PlanDocument,
+  type TailDiffers,
+} from '@keyferry/core';
 import { describe, expect, it } from 'vitest';
 import { change, nowMs, samplePlan } from '../../test/fixtures/plan.ts';
 import { agreed, applied, applying, deviated, differing, lock, untouched } from '../../test/fixtures/results.ts';
@@ -232,6 +239,47 @@ describe('status', () => {
       ],
     });
     expect(page + JSON.stringify(document)).not.toContain('canary');
+  });
+  it('names what a tail found unlike, on which side it is put right, and how a cutover that failed ended', () => {
+    const tail = {
+      tail: 'forward' as const,
+      attempt: 1,
+      token: 1,
+      run: 'run_1',
+      leaseEndsAtMs: 0,
+      position: '1',
+      lag: null,
+      counts: noTailCounts,
+      refused: [],
+      refusedTotal: 0,
+      generation: null,
+      differs: { atMs: nowMs - 60_000, named: [{ key: { text: 'a' }, what: 'value differs' as const }], total: 3 },
+      changedAtMs: nowMs,
+    };
+    const cutover = {
+      to: 'target' as const,
+      outcome: 'undone' as const,
+      undoneWhy: 'failed' as const,
+      run: 'run_1',
+      epoch: 1,
+      startedAtMs: nowMs - 3000,
+      heldAtMs: nowMs - 2000,
+      endedAtMs: nowMs,
+      from: null,
+      anchor: null,
+      compared: 0,
+    };
+    const pageOf = (differs: TailDiffers | null): string =>
+      statusView.human([{ ...applying, tails: [{ ...tail, differs }], cutover, events: [] }], context);
+    expect(pageOf(tail.differs)).toMatch(/^ {2}differ +3 records, as of 1 m(in)? ago: a, value differs$/m);
+    expect(pageOf(tail.differs)).toMatch(
+      /make the target right by hand, or change it in the source, which is carried$/m,
+    );
+    expect(pageOf(tail.differs)).toMatch(/^ {2}cutover +to the target, undone \(failed\), writes held for 2 s$/m);
+    expect(pageOf(null)).not.toContain('differ');
+    expect(statusView.json([{ ...applying, tails: [tail], events: [] }], [])).toMatchObject({
+      migrations: [{ tails: [{ differences: [{ key: { text: 'a' } }], differencesTotal: 3 }] }],
+    });
   });
   it('has a form for no migrations', () => expect(statusView.human([], context)).toBe('no migrations\n'));
 });

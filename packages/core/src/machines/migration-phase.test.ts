@@ -22,6 +22,7 @@ describe('migration phases', () => {
         'verified start applying',
         'verified verified verified',
         'verified differs applied',
+        'verified caught-up replicating',
         'verified roll-back rolling-back',
         'rolling-back roll-back rolling-back',
         'rolling-back rolled-back rolled-back',

@@ -94,6 +94,8 @@ export const phaseTable: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phas
     start: 'applying',
     verified: 'verified',
     differs: 'applied',
+    // Under replicate only a verify of an earlier release left it so.
+    'caught-up': 'replicating',
     'roll-back': 'rolling-back',
     finalize: 'finalizing',
   },
@@ -182,8 +184,12 @@ export interface NextStep {
   readonly wayBack: string | null;
 }
 
-export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string): NextStep {
+/** @param follows the strategy is `replicate`: what is copied is proven by the tail alone, and then cut over to */
+export function nextStep(migration: MigrationId, phase: Phase, appliedAs: string, follows = false): NextStep {
   const back = `keyferry rollback ${migration}`;
+  if (follows && (phase === 'applied' || phase === 'verified')) {
+    return { next: `keyferry apply ${shellWord(appliedAs)}`, wayBack: back };
+  }
   switch (phase) {
     case 'new':
     case 'rolled-back':

@@ -34,7 +34,8 @@ import type { RunOptions, Session } from '../session.ts';
 import { attemptScope, currentId, readItem } from '../state-items.ts';
 import { claimTail, portsOf, routeTo } from './direction.ts';
 import { catchUp, proveOnce, type Following } from './follow.ts';
-import { changedSince, Hold, type HoldEnd } from './hold.ts';
+import { changedSince } from './changed-since.ts';
+import { Hold, type HoldEnd } from './hold.ts';
 import { keysIn } from './range-deletes.ts';
 import { Instances, missingWords } from './instances.ts';
 import { reconcilePass } from './reconcile-pass.ts';
@@ -95,31 +96,27 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
   // Whatever the store that is to be primary needs to tell its changes, it makes before writes are held.
   const next = to === 'target' ? engine.target.feed : engine.source.feed;
   if (next !== undefined) await withRetry(engine, 'head of feed', () => next.head());
-  const tail = await claimTail(engine, spec, session, route, { position: at, always: false });
-  const run = new TailRun(
-    engine,
-    tail,
-    {
-      expand: (range) => keysIn(engine, route.written, range, stop),
-      recover: () => reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop }),
-    },
-    stop,
-  );
-  const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
-  const rules = over.rules ?? allCutoverRules;
-  const instances = Instances.begin(engine, spec, rules);
   // Nobody follows that store unless it becomes primary, and what it keeps meanwhile would grow.
   const endNext = async (): Promise<void> => {
     if (session.lock.lostSignal.aborted) return; // somebody else is at it, and may need it
     await withRetry(engine, 'end feed', async () => next?.end?.()).catch(() => undefined);
   };
+  const rules = over.rules ?? allCutoverRules;
+  const instances = Instances.begin(engine, spec, rules);
+  let mayHaveFlipped = false;
   try {
-    const { expiring, proof } = await prove(following, run, { migration, command, instances }).catch(
-      async (error: unknown): Promise<never> => {
-        await endNext();
-        throw error;
+    const tail = await claimTail(engine, spec, session, route, { position: at, always: false });
+    const run = new TailRun(
+      engine,
+      tail,
+      {
+        expand: (range) => keysIn(engine, route.written, range, stop),
+        recover: () => reconcilePass(engine, spec, tail, { kept, deletesAccepted: false, signal: stop }),
       },
+      stop,
     );
+    const following: Following = { engine, spec, plan: over.plan, kept, to, run, signal: stop };
+    const { expiring, proof } = await prove(following, run, { migration, command, instances });
     const released = await run.release();
     session.lock.assertHeld();
     assertNotStopped(migration, options.signal);
@@ -130,16 +127,22 @@ export async function changeOver(over: ChangeOver): Promise<ChangedOver> {
     const parts = { engine, spec, session, tail: released, to, kept, expiring, rules, instances, proof };
     const hold = new Hold(parts, entry);
     let end: HoldEnd | null = null;
+    mayHaveFlipped = true;
     try {
       end = await hold.run();
+      mayHaveFlipped = end.outcome === 'flipped';
     } catch (error) {
-      await hold.giveUp();
+      const undone = await hold.giveUp();
+      // Nothing is left to the next run then, and the state says so; where it cannot, that one finds out.
+      mayHaveFlipped = undone === null || !(await isNoted(over, undone));
       throw error;
     } finally {
       if (end?.outcome !== 'flipped') await released.giveUp();
     }
-    if (end.outcome === 'undone') await endNext();
     return await settle(over, end, released.generation, released.position, kept);
+  } catch (error) {
+    if (!mayHaveFlipped) await endNext();
+    throw error;
   } finally {
     await instances.end();
   }
@@ -256,10 +259,8 @@ async function settle(
   const { command } = ways[to];
   const by = options.holder;
   if (end.outcome === 'undone') {
-    await moveTo(over, session.after('undone', spec, command));
     const why = undoneText(end);
-    const message = `${command} undone after ${end.heldMs} ms: ${why}`;
-    await recordHistory(engine, migration, { type: `${command}.undone`, message, run: session.run, by });
+    await noteUndone(over, end);
     throw new KeyferryError('cutover.undone', { migration, why, heldMs: end.heldMs, primary: otherSide(to) });
   }
   // Past the flip applications write to the other store; whoever still writes to this one did not follow.
@@ -277,6 +278,22 @@ async function settle(
   return { ...end, generation, strays: strays.slice(0, straysNamed).map(keyToJson) };
 }
 
+const isNoted = (over: ChangeOver, end: HoldEnd): Promise<boolean> =>
+  noteUndone(over, end).then(
+    () => true,
+    () => false,
+  );
+
+async function noteUndone(over: ChangeOver, end: HoldEnd): Promise<void> {
+  const { engine, spec, session, to, options } = over;
+  const { command } = ways[to];
+  session.lock.assertHeld();
+  await moveTo(over, session.after('undone', spec, command));
+  const message = `${command} undone after ${end.heldMs} ms: ${undoneText(end)}`;
+  const by = options.holder;
+  await recordHistory(engine, spec.migration, { type: `${command}.undone`, message, run: session.run, by });
+}
+
 function undoneText({ why, differing, missing }: HoldEnd): string {
   switch (why) {
     case 'deadline':
@@ -289,6 +306,8 @@ function undoneText({ why, differing, missing }: HoldEnd): string {
       return differing.length === 0
         ? 'what moved meanwhile could not be told'
         : `${differing.length} records differ, ${keyForDisplay(differing[0] as Key)} among them`;
+    case 'failed':
+      return 'it failed on the way';
     case 'left-behind':
     case null:
       return 'an earlier run had died in it';

@@ -34,7 +34,7 @@ import type { Engine } from '../migration.ts';
 import { joinViews } from '../pages.ts';
 import { withRetry } from '../retry.ts';
 import { forwardRoute } from './route.ts';
-import { changedSince } from './hold.ts';
+import { changedSince } from './changed-since.ts';
 import { permanentRecord } from './permanent-source.ts';
 
 /** Not of any plan: the fence under which copies are taken away. */

@@ -61,6 +61,10 @@ export async function proveOnce(following: Following): Promise<GenerationResult>
     assertNotStopped(spec.migration, signal);
     if (result.verdict === 'unsettled' && tries < unsettledMax) continue;
     if (result.verdict === 'equal') noteGeneration(following, result.generation);
+    else if (result.verdict === 'differ') {
+      const { differences: named, differencesTotal: total } = result;
+      run.tail.differs = { named, total, atMs: engine.clock.nowMs() };
+    }
     return result;
   }
 }

@@ -34,8 +34,30 @@ describe('a hold', () => {
     const failed = stage.cutOver(before('fence', () => stage.target.failNext('raiseEpoch', 'before', denied)));
     expect(await failureOf(failed)).toMatchObject({ code: 'store.permission-denied' });
     expect(stage.primary.record).toMatchObject({ primary: 'source', writes: 'open', deadlineAt: null });
+    expect(await stage.status()).toMatchObject({
+      phase: 'replicating',
+      cutover: { to: 'target', outcome: 'undone', undoneWhy: 'failed', endedAtMs: expect.any(Number) as number },
+      step: { next: 'keyferry cutover shop', wayBack: 'keyferry rollback shop' },
+    });
     await stage.cutOver();
     expect(stage.primary.record).toMatchObject({ primary: 'target', writes: 'open' });
+  });
+
+  it('is not called undone where the flip was made and its answer lost: the next one ends what it began', async () => {
+    const stage = await replicated();
+    const { primary } = stage;
+    const write = primary.write.bind(primary);
+    primary.write = async (record, expected) => {
+      const outcome = await write(record, expected);
+      if (record.primary === 'source') return outcome;
+      throw new KeyferryError('store.permission-denied', { store: 'target', detail: 'planted' });
+    };
+    expect(await failureOf(stage.cutOver())).toMatchObject({ code: 'store.permission-denied' });
+    expect(primary.record).toMatchObject({ primary: 'target', writes: 'open' });
+    expect(await stage.status()).toMatchObject({ phase: 'cutting-over', cutover: { outcome: 'under-way' } });
+    primary.write = write;
+    expect(await stage.cutOver()).toMatchObject({ heldMs: 0 });
+    expect((await stage.status()).phase).toBe('cut-over');
   });
 
   it('is ended also where no announcement of it was ever answered, although it was made', async () => {

@@ -24,7 +24,6 @@ import {
   type HoldEvent,
   type HoldProof,
   type Key,
-  type KeyRange,
   type MigrationSpec,
   type MigrationState,
   type Missing,
@@ -43,6 +42,7 @@ import { withRetry } from '../retry.ts';
 import type { Session } from '../session.ts';
 import { claimTail, ensureEpochOf, portsOf, routeTo } from './direction.ts';
 import type { Instances } from './instances.ts';
+import { changedSince } from './changed-since.ts';
 import { CutoverItem } from './cutover-item.ts';
 import { keysIn } from './range-deletes.ts';
 import { readBothSides } from './side-by-side.ts';
@@ -146,12 +146,19 @@ export class Hold {
   /**
    * After a failure: ends the hold, if it is still this run's; as long as that fails too, the next run does it. Nobody may be
    * left to: a run that slept may hold writes when another one has taken the migration back.
+   * @returns null unless it is certain that nobody is held by this run any more, nor led over by it
    */
-  async giveUp(): Promise<void> {
+  async giveUp(): Promise<HoldEnd | null> {
     await this.findSent().catch(() => undefined);
     const { announced, isOurs } = this.facts();
-    if (!isOurs || announced.writes === 'open') return;
-    await this.announce({ ...announced, writes: 'open' }).catch(() => undefined); // what came before is what counts
+    try {
+      if (isOurs && announced.writes === 'held') await this.announce({ ...announced, writes: 'open' });
+      const { primary, writes } = this.facts().announced;
+      if (!this.isSent(this.entry) || writes === 'held' || primary === this.parts.to) return null;
+      return await this.end('undone', 'failed');
+    } catch {
+      return null; // what came before is what counts
+    }
   }
 
   /** An announcement may have taken effect although no try of it was answered. */
@@ -357,39 +364,5 @@ export class Hold {
     await this.item.write({ outcome, undoneWhy: why, endedAtMs: engine.clock.nowMs(), missing });
     engine.host.emit({ code: 'cutover.ended', data: { outcome, heldMs, why } });
     return { outcome, why, heldMs, compared: this.comparedCount, differing: this.differing, missing };
-  }
-}
-
-export interface ChangedSince {
-  readonly keys: readonly Key[];
-  /** Those that went at once: nobody says which keys they held. */
-  readonly ranges: readonly KeyRange[];
-}
-
-/** What changed after a position in the store that a tail reads, of what the tail carries. Of a lost position: anything may have. */
-export async function changedSince(
-  engine: Engine,
-  { route }: Pick<Tail, 'route'>,
-  after: Position,
-): Promise<ChangedSince> {
-  const { feed, range } = route;
-  const head = await withRetry(engine, 'head of feed', () => feed.head());
-  const open = await withRetry(engine, 'open feed', () => feed.open(range, after));
-  const keys: Key[] = [];
-  const ranges: KeyRange[] = [];
-  try {
-    for (let at = after; !feed.hasReached(at, head);) {
-      const step = await withRetry(engine, 'read feed', () => open.read({ changesMax: 1000, waitMs: lookMs }));
-      if (step.kind === 'lost') return { keys, ranges: [range] };
-      for (const change of step.changes) {
-        if (change.kind === 'delete-range') ranges.push(change.range);
-        else if (route.carry(change).kind !== 'left-out') keys.push(change.key);
-      }
-      if (step.position === at) await engine.clock.sleep(1);
-      at = step.position;
-    }
-    return { keys, ranges };
-  } finally {
-    await open.close();
   }
 }

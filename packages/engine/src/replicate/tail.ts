@@ -32,6 +32,7 @@ import {
   type TailChange,
   type TailClaim,
   type TailCounts,
+  type TailDiffers,
   type TailState,
   type TailWriter,
 } from '@keyferry/core';
@@ -154,7 +155,12 @@ export class Tail {
 
   /** Kept in the state with the next renewal. */
   set generation(generation: Generation | null) {
-    this.item = { ...this.item, generation };
+    this.item = { ...this.item, generation, differs: null };
+  }
+
+  /** Likewise. */
+  set differs(differs: TailDiffers) {
+    this.item = { ...this.item, differs };
   }
 
   /** Whether everything up to `mark` is in the store that is written. */

@@ -164,6 +164,8 @@ export async function finalizeReplicate(
   const startedAtMs = engine.clock.monotonicMs();
   return whileOthersGiveWay(engine, spec.migration, options.holder, () =>
     withSession(engine, spec, options, async (session) => {
+      // A verify of an earlier release may have left it so, before a cutover.
+      if (session.phase === 'verified') session.refuse(spec, 'finalize');
       const phase = session.after('finalize', spec, 'finalize');
       const resumed = session.phase === 'finalizing';
       const { migration } = spec;

@@ -4,6 +4,7 @@
  * says that they are. What many faults at once do is the simulator's.
  */
 import { keyFromText, prefixRange, type Message } from '@keyferry/core';
+import { MemoryStore } from '@keyferry/core/testing';
 import { describe, expect, it } from 'vitest';
 import { bytes, failureOf, Stage, type RunHooks, type StageOptions } from '../../testing/stage.ts';
 
@@ -129,6 +130,54 @@ describe('replication', () => {
     app.delete('b');
     await stage.replicate(plan);
     expect(stage.targetValues()).toEqual({ a: 'newer', b: 'own' });
+  });
+
+  it('says what differs and does not move, until an apply finds that it was made right', async () => {
+    const stage = stageOf();
+    stage.fillSource({ a: '1', b: '2' });
+    const plan = await stage.plan();
+    await stage.replicate(plan);
+    stage.putTarget('a', 'somebody else');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'differs', differencesTotal: 1 });
+    const differs = { total: 1, named: [{ key: { text: 'dst/a' }, what: 'value differs' }] };
+    const step = { next: 'keyferry apply shop.kfplan', wayBack: 'keyferry rollback shop' };
+    expect(await stage.status()).toMatchObject({ phase: 'applied', tails: [{ differs }], step });
+    writes(stage).put('a', '1');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
+    expect(await stage.status()).toMatchObject({ phase: 'replicating', tails: [{ differs: null }] });
+  });
+
+  it('is not led to its end by a verify, which proves nothing of sides that move', async () => {
+    const stage = stageOf();
+    stage.fillSource({ a: '1' });
+    const plan = await stage.plan();
+    await stage.replicate(plan);
+    stage.putTarget('a', 'somebody else');
+    await stage.replicate(plan);
+    stage.putTarget('a', '1');
+    expect(await stage.verifyApplied()).toMatchObject({ deviations: [] });
+    expect((await stage.status()).phase).toBe('applied');
+    // As verifies of earlier releases left it.
+    await stage.verifyApplied({ spec: { strategy: 'offline' } });
+    expect((await stage.status()).phase).toBe('verified');
+    const refused = { code: 'phase.not-allowed', details: { next: 'keyferry apply shop.kfplan' } };
+    expect(await failureOf(stage.finalizeReplicate())).toMatchObject(refused);
+    expect(await failureOf(stage.cutOver())).toMatchObject(refused);
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
+    expect(await stage.cutOver()).toMatchObject({ strays: [] });
+  });
+
+  it('is not led to its end by dead letters that were written after all', async () => {
+    const stage = stageOf();
+    stage.fillSource({ a: '1', bad: 'x'.repeat(50) });
+    const target = new MemoryStore({ name: 'new', sharedWith: stage.target, capabilities: { recordBytesMax: 30 } });
+    const plan = await stage.plan();
+    const begun = await stage.replicate(plan, { target });
+    expect(begun).toMatchObject({ outcome: 'differs', counts: { deadLetters: 1 } });
+    expect(await stage.retryLetters()).toMatchObject({ outcome: 'done', tried: { written: 1 } });
+    expect((await stage.status()).phase).toBe('applied');
+    expect(await stage.replicate(plan)).toMatchObject({ outcome: 'proven' });
+    expect((await stage.status()).phase).toBe('replicating');
   });
 
   it('keeps a record with a TTL until the source lets it end', async () => {

@@ -53,7 +53,7 @@ const canaries: readonly Canary[] = [
     name: 'a late write of a tail is applied',
     off: { stores: { tailSequence: false } },
     finds: ['differs', 'differs-at-flip'],
-    from: 601,
+    from: 281,
   },
   {
     name: 'nobody waits until it is quiet',

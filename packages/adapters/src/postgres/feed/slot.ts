@@ -150,18 +150,33 @@ async function makeSlot(
 
 /** Why the publication does not tell all changes of the tables, as the remainder of a sentence; null: it does. */
 async function whyUntold(session: Session, name: string, tables: readonly ResolvedTable[]): Promise<string | null> {
-  const { rows } = await session.query<{ readonly whole: boolean; readonly oids: readonly string[] }>(
+  // Servers before 15 know neither filters nor lists of columns.
+  const { rows } = await session.query<{ readonly whole: boolean; readonly tables: readonly PublishedTable[] }>(
     `SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS whole,
-       ARRAY(SELECT c.oid::text FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
-         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = p.pubname) AS oids
+       coalesce((SELECT jsonb_agg(jsonb_build_object('oid', c.oid::text, 'filter', to_jsonb(t)->>'rowfilter',
+           'columns', to_jsonb(t)->'attnames'))
+         FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = p.pubname), '[]') AS tables
      FROM pg_publication p WHERE p.pubname = $1`,
     [name],
   );
   const [publication] = rows;
   if (publication === undefined) return `the publication ${name} is not there`;
   if (!publication.whole) return `the publication ${name} leaves out kinds of changes`;
-  const lacking = tables.find(({ oid }) => oid === null || !publication.oids.includes(oid));
+  const lacking = tables.find((table) => !publication.tables.some((published) => tellsAll(published, table)));
   return lacking === undefined ? null : `the publication ${name} does not tell the changes of ${lacking.label}`;
+}
+
+interface PublishedTable {
+  readonly oid: string;
+  /** SQL of the rows that are told; null: all are. */
+  readonly filter: string | null;
+  readonly columns: readonly string[] | null;
+}
+
+function tellsAll({ oid, filter, columns }: PublishedTable, table: ResolvedTable): boolean {
+  if (oid !== table.oid || filter !== null) return false;
+  return columns === null || table.writable.every(({ name }) => columns.includes(name));
 }
 
 /** What is told of a row that went, and of one whose key changed, is its replica identity: all of the key has to be in it. */

@@ -7,21 +7,33 @@ import { missingText } from '../online/instances.ts';
 import { lagText, tailCountsText } from './wording.ts';
 
 export function tailFacts(tail: TailState, nowMs: number, palette: Palette): readonly (readonly [string, string])[] {
-  const { tail: name, counts, lag, generation, refused, refusedTotal } = tail;
-  const ago = durationText(Math.max(0, nowMs - tail.changedAtMs));
+  const { tail: name, counts, lag, generation, differs, refused, refusedTotal } = tail;
+  const ago = agoText(tail.changedAtMs, nowMs);
   const standing = tailIsHeld(tail, nowMs)
-    ? `at work, said so ${ago} ago`
-    : palette.caution(`nobody carries changes; last seen ${ago} ago`);
+    ? `at work, said so ${ago}`
+    : palette.caution(`nobody carries changes; last seen ${ago}`);
   const facts: (readonly [string, string])[] = [
     [name, `${tailCountsText(counts)}; ${standing}`],
     ['lag', lag === null ? 'not measured yet' : `${lagText(lag)}, when it was seen`],
   ];
   if (generation !== null) {
-    const since = durationText(Math.max(0, nowMs - generation.atMs));
+    const since = agoText(generation.atMs, nowMs);
     facts.push([
       'proven',
-      `generation ${countText(generation.number)}, ${since} ago: ${counted(generation.records, 'record')} equal, up to position ${generation.position}`,
+      `generation ${countText(generation.number)}, ${since}: ${counted(generation.records, 'record')} equal, up to position ${generation.position}`,
     ]);
+  }
+  if (differs) {
+    const [first] = differs.named;
+    const which = first === undefined ? '' : `: ${keyText(first.key)}, ${first.what}`;
+    const [from, to] = name === 'forward' ? ['source', 'target'] : ['target', 'source'];
+    facts.push(
+      ['differ', palette.bad(`${counted(differs.total, 'record')}, as of ${agoText(differs.atMs, nowMs)}${which}`)],
+      [
+        '',
+        `nothing that moves settles it: make the ${to} right by hand, or change it in the ${from}, which is carried`,
+      ],
+    );
   }
   if (refusedTotal > 0) {
     const [first] = refused;
@@ -30,6 +42,8 @@ export function tailFacts(tail: TailState, nowMs: number, palette: Palette): rea
   }
   return facts;
 }
+
+const agoText = (atMs: number, nowMs: number): string => `${durationText(Math.max(0, nowMs - atMs))} ago`;
 
 export function cutoverText(cutover: CutoverState): string {
   const { to, outcome, undoneWhy, heldAtMs, endedAtMs, compared, missing = [] } = cutover;
@@ -42,7 +56,7 @@ export function cutoverText(cutover: CutoverState): string {
 }
 
 export function tailJson(tail: TailState) {
-  const { tail: name, run, position, lag, counts, refused, refusedTotal, generation } = tail;
+  const { tail: name, run, position, lag, counts, refused, refusedTotal, generation, differs } = tail;
   return {
     tail: name,
     run,
@@ -52,6 +66,8 @@ export function tailJson(tail: TailState) {
     refused,
     refusedTotal,
     generation: generation === null ? null : generationJson(generation),
+    differences: differs?.named ?? [],
+    differencesTotal: differs?.total ?? 0,
     leaseEndsAt: instantText(tail.leaseEndsAtMs),
     changedAt: instantText(tail.changedAtMs),
   };

@@ -43,7 +43,8 @@ export type CutoverStep =
   | { readonly kind: 'hold' | 'wait' | 'drain' | 'compare' | 'grant' | 'fence' | 'anchor' | 'flip' | 'done' }
   | { readonly kind: 'undo'; readonly why: UndoReason };
 
-export type UndoReason = 'left-behind' | 'deadline' | 'unacknowledged' | 'moved' | 'differs';
+/** `failed`: something else came in between, which its command ended in. */
+export type UndoReason = 'failed' | 'left-behind' | 'deadline' | 'unacknowledged' | 'moved' | 'differs';
 
 /** Each is on; the simulator switches one off, and must then find what it is there for. */
 export interface CutoverRules {

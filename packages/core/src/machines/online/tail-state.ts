@@ -4,6 +4,7 @@
  *
  * The position here is for people alone. The one that counts lies in that store, and moves with the changes.
  */
+import type { NamedDifferences } from '../../convergence/comparison-part.ts';
 import type { Digest } from '../../convergence/digest.ts';
 import type { TailName } from '../../ports/change-feed.ts';
 import type { KeyJson } from '../../model/key.ts';
@@ -51,6 +52,11 @@ export interface Generation {
   readonly digest: Digest;
 }
 
+/** What a look at both sides found unlike, with nothing moving that could settle it. */
+export interface TailDiffers extends NamedDifferences {
+  readonly atMs: number;
+}
+
 export interface TailState {
   readonly tail: TailName;
   readonly attempt: number;
@@ -64,6 +70,8 @@ export interface TailState {
   readonly refused: readonly RefusedChange[];
   readonly refusedTotal: number;
   readonly generation: Generation | null;
+  /** What keeps the last look from being a proof; absent, null: nothing, or nobody looked. */
+  readonly differs?: TailDiffers | null;
   readonly changedAtMs: number;
 }
 
