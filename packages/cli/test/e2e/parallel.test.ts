@@ -220,7 +220,7 @@ describe('strategy parallel', { timeout: patience }, () => {
     await stage.run('plan', 'registry', '--out', 'unreloaded.kfplan');
     const { exitCode, stderr } = await stage.run('apply', 'unreloaded.kfplan', ...accepted);
     expect({ exitCode, stderr }).toMatchObject({
-      exitCode: 4,
+      exitCode: 1,
       stderr: expect.stringMatching(/balancer\.refused[^]*no such unit/),
     });
     expect(await status()).toMatchObject({ course: 'forward', phase: 'prepare', traffic: 'v2-rw' });
