@@ -97,6 +97,7 @@ export async function applyOfParallel(
 ): Promise<Outcome<unknown> | null> {
   return await onParallel(run, migration, async (parallel) => {
     const { engine, settings } = parallel;
+    assertAwaited(settings, flags['confirm-phase'] ?? []);
     const { applyParallel } = await loadEngine();
     const chosen = plan ?? (await planUnderWay(parallel)) ?? (await approvedPlan(run, parallel, flags));
     run.progress.begin(`applying ${chosen.plan}`);
@@ -115,6 +116,15 @@ export async function applyOfParallel(
     const result = { done: 'applied', status } as const;
     return { result, view: parallelRunView, exitCode };
   });
+}
+
+/** Whoever says yes to a phase believes that it waits for that. @throws {KeyferryError} `usage.invalid`: nothing was done */
+function assertAwaited({ migration, confirm }: ParallelSettings, confirmed: readonly ParallelPhase[]): void {
+  const [first] = confirmed.filter((phase) => !confirm.includes(phase));
+  if (first === undefined) return;
+  const awaited = confirm.length === 0 ? 'no phase of it does' : `these do: ${confirm.join(', ')}`;
+  const fix = `leave --confirm-phase ${first} out; to be asked before it, write it into confirm of parallel.${migration}, and plan anew`;
+  throw usageError(`phase ${first} of migration ${migration} waits for nobody's yes; ${awaited}`, fix);
 }
 
 async function planUnderWay({ engine, settings }: Parallel): Promise<ParallelPlan | null> {

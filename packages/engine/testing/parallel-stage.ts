@@ -59,6 +59,8 @@ export class ParallelStage {
   exportLacks = false;
   /** 3.x answers nobody. */
   targetDown = false;
+  /** How many more times balancer `b` answers for a 3.x that it does not see. */
+  unreached = 0;
   /** Of a rehearsal: what the throw-away 2.x does not take, and what the migration's own balancers say. */
   notFilled: readonly string[] = [];
   ownFindings: readonly Finding[] = [];

@@ -18,7 +18,9 @@ export function learnPlaintext(value: unknown, redactor: Redactor): void {
 function look(value: unknown, inSecret: boolean, redactor: Redactor, seen: Set<object>): void {
   if (typeof value === 'string' || typeof value === 'number') {
     const text = String(value);
-    const inUrl = URL.parse(text)?.password ?? '';
+    const url = URL.parse(text);
+    for (const [name, given] of url?.searchParams ?? []) if (isSecretKey(name)) redactor.add(given);
+    const inUrl = url?.password ?? '';
     if (inUrl !== '') {
       redactor.add(inUrl);
       redactor.add(safelyDecoded(inUrl));

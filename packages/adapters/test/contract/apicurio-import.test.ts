@@ -19,7 +19,16 @@ import { inspectArchive } from '../../src/apicurio/inspect-archive.ts';
 import { repairArchive } from '../../src/apicurio/repair/repair-archive.ts';
 import { hazardArchive } from '../apicurio-hazards.ts';
 import { writeArchive, type WrittenArchive } from '../apicurio-archive-writer.ts';
-import { get, importArchive, OldRegistry, put, readHeld, repeat, type Held } from './apicurio-fixture.ts';
+import {
+  get,
+  importArchive,
+  importIntoOld,
+  OldRegistry,
+  put,
+  readHeld,
+  repeat,
+  type Held,
+} from './apicurio-fixture.ts';
 
 const [old, early, next] = await Promise.all([
   serverOrSkip('apicurio-2.6'),
@@ -332,11 +341,6 @@ describe.skipIf(!old.ok || !next.ok)(
     });
   },
 );
-
-async function importIntoOld({ endpoint }: ApicurioServer, body: Buffer): Promise<number> {
-  const headers = { 'content-type': 'application/zip' };
-  return (await fetch(`${endpoint}/apis/registry/v2/admin/import`, { method: 'POST', headers, body })).status;
-}
 
 async function createArtifact(server: ApicurioServer): Promise<{ globalId: number; contentId: number }> {
   const reply = await fetch(`${server.endpoint}/apis/registry/v3/groups/default/artifacts`, {

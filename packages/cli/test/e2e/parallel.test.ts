@@ -203,6 +203,32 @@ describe('strategy parallel', { timeout: patience }, () => {
     });
   });
 
+  it('begins nothing over a yes to a phase that waits for none', async () => {
+    const refused = await stage.run('apply', 'registry', '--yes', '--confirm-phase', 'freeze', ...accepted);
+    expect({ exitCode: refused.exitCode, stderr: refused.stderr }).toMatchObject({
+      exitCode: 64,
+      stderr: expect.stringMatching(/phase freeze of migration registry waits for nobody's yes; these do: switch/),
+    });
+    expect(await balancerFiles()).toEqual(balancersBefore);
+  });
+
+  it('leaves balancers and registries as they were when one of the balancers is not reloaded', async () => {
+    const file = join(stage.folder, 'keyferry.yaml');
+    const config = JSON.parse(await readFile(file, 'utf8')) as { balancers: { inside: { reload: string } } };
+    config.balancers.inside.reload = 'echo no such unit >&2; exit 5';
+    await writeFile(file, JSON.stringify(config));
+    await stage.run('plan', 'registry', '--out', 'unreloaded.kfplan');
+    const { exitCode, stderr } = await stage.run('apply', 'unreloaded.kfplan', ...accepted);
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/balancer\.refused[^]*no such unit/),
+    });
+    expect(await status()).toMatchObject({ course: 'forward', phase: 'prepare', traffic: 'v2-rw' });
+    await stage.configure(migration);
+    expect(await stage.run('rollback', 'registry', '--yes')).toMatchObject({ exitCode: 0 });
+    expect(await balancerFiles()).toEqual(balancersBefore);
+  });
+
   it('undoes the freeze when somebody writes to 2.6 past the balancers', async () => {
     await stage.run('plan', 'registry', '--out', 'first.kfplan');
     const stop = new AbortController();

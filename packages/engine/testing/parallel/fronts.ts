@@ -9,6 +9,8 @@ export interface BalancerWorld {
   readonly traffic: Record<string, TrafficPhase>;
   readonly restored: Set<string>;
   readonly targetDown: boolean;
+  /** How many more times `b` answers for a 3.x that it does not see. */
+  unreached: number;
   /** Of a write that nobody made yet. */
   nextWrite(): number;
 }
@@ -73,7 +75,12 @@ export function front(world: BalancerWorld, gate: Gate): RegistryFront {
   };
   return {
     sample: () => gate.pass('sample', () => ({ versions: [] })),
-    probe: (url) => gate.pass(`probe ${url}`, () => probes),
+    probe: (url, _suite, release) =>
+      gate.pass(`probe ${url}`, () => {
+        if (release === 2 || url !== 'http://b' || world.unreached === 0) return probes;
+        world.unreached -= 1;
+        return probes.map((probe) => ({ ...probe, status: 503, wrong: 'answered 503' }));
+      }),
     write: (url) =>
       gate.pass('front.write', () => {
         const globalId = world.nextWrite();

@@ -18,6 +18,7 @@ import {
 } from '@keyferry/core';
 import type { RegistryApi } from '../api/registry-api.ts';
 import { archivedRecords, walkedContents } from '../archive/archived-records.ts';
+import { artifactName } from '../archive/entities.ts';
 import { readArchive, type RegistryArchive } from '../archive/read-archive.ts';
 import { compareRecords, describeDifference } from '../records/compare-records.ts';
 import type { RecordSet } from '../records/record-set.ts';
@@ -52,7 +53,12 @@ export class Walks {
     try {
       const archived = await archivedRecords(archive);
       try {
-        const { named: missing, total: missingTotal } = await differencesOf(records, archived, faultsOf(archive));
+        const { named: missing, total: missingTotal } = await differencesOf(
+          records,
+          archived,
+          faultsOf(archive),
+          unlistedIn(archive),
+        );
         return { complete: missingTotal === 0, census, missing, missingTotal };
       } finally {
         archived.close();
@@ -90,20 +96,40 @@ export class Walks {
   }
 }
 
-/** @param first what is named before them */
+/**
+ * @param first what is named before them
+ * @param unlisted names of artifacts that no API lists
+ */
 export async function differencesOf(
   expected: RecordSet,
   found: RecordSet,
   first: readonly RegistryDifference[],
+  unlisted: ReadonlySet<string> = new Set(),
 ): Promise<{ readonly named: readonly RegistryDifference[]; readonly total: number }> {
   const named = [...first];
   let total = named.length;
   for await (const difference of compareRecords(expected, found)) {
-    const said = describeDifference(difference);
+    const said = describeDifference(difference).map((each) =>
+      difference.kind === 'extra' && each.kind === 'artifact' && unlisted.has(each.name)
+        ? { ...each, what: unlistedWhat }
+        : each,
+    );
     total += said.length;
     named.push(...said.slice(0, registryNamedMax - named.length));
   }
   return { named, total };
+}
+
+const unlistedWhat =
+  'is exported and not listed by 2.6, as none of its versions is marked latest: DELETE one of several that nobody needs ' +
+  '(/groups/GROUP/artifacts/ARTIFACT/versions/VERSION), which marks the newest that is left, or put the highest globalId of ' +
+  'its versions into the column latest of its row in the table artifacts';
+
+/** Imports of older releases left artifacts without a latest version: 2.6 exports them, and lists nothing of them. */
+function unlistedIn({ versions }: RegistryArchive): ReadonlySet<string> {
+  const unlisted = new Set(versions.map(artifactName));
+  for (const version of versions) if (version.isLatest) unlisted.delete(artifactName(version));
+  return unlisted;
 }
 
 /** Entries that cannot be read: what they were of is said by the difference that they make, if they make one. */

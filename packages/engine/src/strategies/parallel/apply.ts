@@ -213,13 +213,17 @@ async function doPhase(walk: Walk, phase: Parameters<typeof acts>[0]): Promise<v
 async function assertMayBegin(walk: Walk, phase: ParallelPhase): Promise<void> {
   const { engine, settings, session, course, options } = walk;
   if (phase !== 'freeze' && phase !== 'switch') return;
-  const signal = AbortSignal.any([options.signal, session.lock.lostSignal]);
+  const limit = new FreezeLimit(engine, settings, course);
+  const signal = AbortSignal.any([options.signal, session.lock.lostSignal, limit.signal]);
   try {
     await assertTargetFit({ engine, settings, course, phase, signal });
+    limit.assertKept();
   } catch (error) {
     session.lock.assertHeld(error instanceof Error ? error : undefined);
     if (options.signal.aborted) assertNotStopped(settings.migration, options.signal);
-    throw await failed(walk, error);
+    throw await failed(walk, limit.signal.aborted ? limit.failure() : error);
+  } finally {
+    limit.end();
   }
 }
 

@@ -68,16 +68,28 @@ export async function together<A, B>(
   }
 }
 
-/** Every balancer, one after another: what the first one refuses, the others are not asked for. */
+/**
+ * Every balancer, one after another.
+ * @param after a failure: `stop` asks no other, `go-on` asks all of them and throws what failed first
+ */
 export async function onEach<T>(
   context: PhaseContext,
   what: string,
   act: (balancer: LoadBalancer) => Promise<T>,
+  after: 'stop' | 'go-on' = 'stop',
 ): Promise<readonly T[]> {
   const results: T[] = [];
+  const failures: KeyferryError[] = [];
   for (const balancer of context.engine.parallel.balancers) {
-    results.push(await calling(context, `${what} ${balancer.name}`, () => act(balancer)));
+    try {
+      results.push(await calling(context, `${what} ${balancer.name}`, () => act(balancer)));
+    } catch (error) {
+      if (after === 'stop' || !(error instanceof KeyferryError) || context.signal.aborted) throw error;
+      failures.push(error);
+    }
   }
+  const [first] = failures;
+  if (first !== undefined) throw first;
   return results;
 }
 
@@ -94,7 +106,9 @@ export interface Led {
  */
 export async function leadTo(context: PhaseContext, to: TrafficPhase): Promise<Led> {
   const { settings, signal } = context;
-  const shifts = await onEach(context, `shift to ${to}`, (balancer) => balancer.shift(to, signal));
+  // On the way back 2.x may take writes again: clients of the others need not wait for a balancer that is gone.
+  const after = to === 'v2-rw' ? 'go-on' : 'stop';
+  const shifts = await onEach(context, `shift to ${to}`, (balancer) => balancer.shift(to, signal), after);
   const { drainMs } = settings.freeze;
   const drains = await onEach(context, 'drain', (balancer) => balancer.awaitDrained(drainMs, signal));
   const stuck = drains.find(({ drained }) => !drained);

@@ -34,7 +34,7 @@ describe('the export within the freeze', () => {
     lacking.lacking = [[], [{ kind: 'version', name: 'w1', what: 'is another' }]];
     expect(await failureOf(lacking.apply(plan))).toMatchObject({
       code: 'parallel.undone',
-      details: { phase: 'export', why: expect.stringContaining('the export lacks 1') },
+      details: { phase: 'export', why: expect.stringContaining('what the registry shows in 1') },
     });
   });
 

@@ -5,6 +5,7 @@
  * after its effect, and the migration then ended, or led back, by another process.
  */
 import {
+  KeyferryError,
   parallelPhases,
   registryNamedMax,
   type ParallelPhase,
@@ -192,6 +193,63 @@ describe('applyParallel', () => {
     expect(stage.calls).not.toContain('shift v3-rw');
     expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
     expect([...stage.restored]).toEqual(['a', 'b']);
+  });
+
+  it('goes on to the switch as soon as a balancer reaches 3.x', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'] });
+    const plan = await stage.plan();
+    await failureOf(stage.apply(plan));
+    stage.unreached = 3;
+    expect((await stage.apply(plan, { confirm: ['switch'] })).state.phase).toBe('decommission');
+    expect(stage.unreached).toBe(0);
+    expect(stage.traffic).toEqual({ a: 'v3-rw', b: 'v3-rw' });
+  });
+
+  it('leads nobody to a 3.x that a balancer does not reach', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'] });
+    const plan = await stage.plan();
+    await failureOf(stage.apply(plan));
+    stage.unreached = Infinity;
+    expect(await failureOf(stage.apply(plan, { confirm: ['switch'] }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'switch', why: expect.stringContaining('503') },
+    });
+    expect(stage.calls).not.toContain('shift v3-rw');
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
+  });
+
+  it('undoes a freeze that lasts too long while 3.x is asked before the switch', async () => {
+    const stage = new ParallelStage({ confirm: ['switch'], freeze: { maxMs: 60_000, drainMs: 1000 } });
+    const plan = await stage.plan();
+    await failureOf(stage.apply(plan));
+    let isFirst = true;
+    const onCall = (name: string): void => {
+      if (name !== 'new.system' || !isFirst) return;
+      isFirst = false;
+      stage.advance(61_000);
+    };
+    expect(await failureOf(stage.apply(plan, { confirm: ['switch'], onCall }))).toMatchObject({
+      code: 'parallel.undone',
+      details: { phase: 'switch', why: expect.stringContaining('freeze.max') },
+    });
+    expect(stage.calls).not.toContain('shift v3-rw');
+  });
+
+  it('leads clients back through every balancer that can, where another one cannot', async () => {
+    const stage = new ParallelStage();
+    const plan = await stage.plan();
+    let gone = true;
+    const onCall = (name: string): void => {
+      if (name !== 'shift v2-rw' || !gone) return;
+      gone = false;
+      throw new KeyferryError('balancer.refused', { balancer: 'a', detail: 'gone' });
+    };
+    const failing = 'new.import';
+    expect(await failureOf(stage.apply(plan, { failing, onCall }))).toMatchObject({ code: 'balancer.refused' });
+    expect(stage.traffic).toEqual({ a: 'v2-ro', b: 'v2-rw' });
+    expect(await stage.course()).toMatchObject({ course: 'back', backStep: 'lead-back' });
+    expect((await stage.rollBack()).state.course).toBe('rolled-back');
+    expect(stage.traffic).toEqual({ a: 'v2-rw', b: 'v2-rw' });
   });
 
   it('undoes a freeze that a person let wait for too long, by whoever comes by', async () => {

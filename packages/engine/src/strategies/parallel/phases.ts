@@ -2,22 +2,25 @@
  * The phases up to the soak: what each does, checks and leaves. Every one may be repeated from its beginning, because
  * whoever did it before may have been killed anywhere in it.
  */
-import type {
-  ArchiveReceipt,
-  BalancerOrigin,
-  BesidesArchive,
-  CompletenessProof,
-  FrontReceipt,
-  ParallelPhase,
-  ProofOptions,
-  RegistryCensus,
-  RegistryComparison,
-  RegistryKind,
+import {
+  isKeyferryError,
+  type ArchiveReceipt,
+  type BalancerOrigin,
+  type BesidesArchive,
+  type CompletenessProof,
+  type FrontReceipt,
+  type ParallelPhase,
+  type ProofOptions,
+  type RegistryCensus,
+  type RegistryComparison,
+  type RegistryKind,
 } from '@keyferry/core';
 import { calling, failCheck, leadTo, onEach, probeFronts, together, type PhaseContext } from './check.ts';
 import { foreseeArchive } from './foresee-archive.ts';
 import { bringAll, compareImported, exportBefore, importBase, knownContents } from './imports.ts';
 import { files } from './workspace-files.ts';
+
+const [reachedTriesMax, reachedEveryMs] = [10, 1000];
 
 type Doing = (context: PhaseContext) => Promise<void>;
 
@@ -82,7 +85,7 @@ async function lead(context: PhaseContext): Promise<void> {
 
 /**
  * Before a freeze or a switch is begun: hours may lie between the phase before and a person's yes, and nobody is to wait for, or be led to,
- * a 3.x that takes nothing.
+ * a 3.x that takes nothing, or that a balancer does not reach (its own health check may say so later than 3.x does).
  * @throws {KeyferryError} `parallel.check-failed`, `store.…`: nothing was moved
  */
 export async function assertTargetFit(context: PhaseContext): Promise<void> {
@@ -90,6 +93,21 @@ export async function assertTargetFit(context: PhaseContext): Promise<void> {
   const { ready } = await calling(context, 'ask 3.x', () => target.system(context.signal));
   if (ready === false) failCheck(context, `${target.where} does not say that it is ready`);
   if (context.phase === 'freeze' && !context.settings.bulk) await assertTargetEmpty(context);
+  if (context.phase === 'switch') await assertReached(context);
+}
+
+/** A 3.x that was just started is there for a balancer's own health check some seconds after it is for us. */
+async function assertReached(context: PhaseContext): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await assertAsBaseline(context, await probeFronts(context, 'clients', 3));
+      return;
+    } catch (error) {
+      if (!isKeyferryError(error, 'parallel.check-failed') || tries === reachedTriesMax) throw error;
+    }
+    if (context.signal.aborted) failCheck(context, 'it was stopped while a balancer did not reach 3.x');
+    await context.engine.clock.sleep(reachedEveryMs, context.signal);
+  }
 }
 
 async function assertTargetEmpty(context: PhaseContext): Promise<void> {
@@ -140,7 +158,7 @@ async function exportWhole(context: PhaseContext): Promise<void> {
   if (!proof.complete) {
     const [first] = proof.missing;
     const named = first === undefined ? '' : `: ${first.kind} ${first.name} ${first.what}`;
-    failCheck(context, `the export lacks ${proof.missingTotal} of what the registry shows${named}`);
+    failCheck(context, `the export differs from what the registry shows in ${proof.missingTotal} facts${named}`);
   }
   await workspace.writeJson(files.besides, besides);
   await course.keep('export', 'exported', archive);

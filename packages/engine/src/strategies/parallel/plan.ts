@@ -159,7 +159,7 @@ function completenessFindings(proof: CompletenessProof | null): readonly Finding
     finding('registry.incomplete', {
       count: proof.missingTotal,
       detail: `${proof.missingTotal} entities${named}`,
-      fix: 'it was lacking each time: see the log of 2.x, which names what it could not export',
+      fix: 'it was so each time: cure what is named, or see the log of 2.x, which names what it could not export',
     }),
   ];
 }
