@@ -34,6 +34,7 @@ import type { RunOptions, Session } from './session.ts';
 import { SharedView } from './shared-view.ts';
 import { assertPlanHolds } from './staleness.ts';
 import { attemptScope, writeItem } from './state-items.ts';
+import { unknownAttempt } from './unknown-attempt.ts';
 
 /** What the start of an attempt needs to know. */
 export interface StartOptions extends RunOptions {
@@ -134,7 +135,8 @@ async function beginAttempt(
     const attempt = Math.max(known, inTarget?.attempt ?? 0) + 1;
     const nowMs = engine.clock.nowMs();
     await writeItem(engine, 'plan', spec.migration, plan.plan, plan, 'absent');
-    const writtenBefore = attempt === known + 1 ? await writtenBy(engine, session.state) : null;
+    const isUnknown = (await unknownAttempt(engine, spec, known)) !== null;
+    const writtenBefore = isUnknown ? null : await writtenBy(engine, session.state);
     // The attempt is claimed for this plan first; chunks of another plan can then never be in its scope.
     await session.write({
       format: stateFormat,

@@ -24,6 +24,7 @@ import { readDoneMarker } from './done-marker.ts';
 import type { Engine } from './migration.ts';
 import { withRetry } from './retry.ts';
 import { readMigration } from './state-items.ts';
+import { unknownAttempt } from './unknown-attempt.ts';
 import { onlineFindings } from './strategies/dual-read/online-findings.ts';
 
 export interface Preflight {
@@ -172,14 +173,14 @@ const doneUnseen = finding('done.unseen', {
 });
 
 /** What keyferry's own keys in the target say of this migration, whatever this state says: another one may have done it. */
-async function ownFindings(engine: Engine, { migration }: MigrationSpec): Promise<Finding[]> {
-  const control = engine.target.control(migration);
+async function ownFindings(engine: Engine, spec: MigrationSpec): Promise<Finding[]> {
+  const { migration } = spec;
   try {
     const marker = await readDoneMarker(engine, migration);
     if (marker !== null) return [alreadyDone(migration, marker)];
-    const epoch = await withRetry(engine, 'epoch', () => control.readEpoch());
     const known = (await readMigration(engine, migration))?.item.attempt ?? 0;
-    return epoch === null || epoch.attempt <= known ? [] : [attemptUnknown(epoch.attempt, known)];
+    const unknown = await unknownAttempt(engine, spec, known);
+    return unknown === null ? [] : [attemptUnknown(unknown, known)];
   } catch (error) {
     // Whoever plans need not be allowed to apply; apply itself needs the right, and fails without it.
     if (isKeyferryError(error, 'store.permission-denied')) return [doneUnseen];

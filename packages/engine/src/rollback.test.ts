@@ -82,6 +82,16 @@ describe('a rollback', () => {
     expect(await stage.rollBack({ state })).toMatchObject({ counts: { removed: 26 }, written: null, left: null });
   });
 
+  it('of an attempt that its state never knew and that was rolled back, knows of how many it removed', async () => {
+    const stage = await applied();
+    await stage.rollBack();
+    const state = new MemoryStateStore();
+    const plan = await stage.plan({ state });
+    expect(plan.reader().plan.findings).toEqual([]);
+    await stage.apply(plan, { state });
+    expect(await stage.rollBack({ state })).toMatchObject({ counts: { removed: 25 }, written: 25, left: 0 });
+  });
+
   it('changes nothing when a run with another state has applied since', async () => {
     const stage = await applied();
     const other = new MemoryStateStore();
