@@ -48,7 +48,12 @@ interface Canary {
 const canaries: readonly Canary[] = [
   { name: 'the position moves before the effect', off: { positionFirst: true }, finds: ['differs'] },
   { name: 'a delete leaves no tombstone', off: { stores: { tailTombstones: false } }, finds: ['differs'] },
-  { name: 'the tail is not fenced', off: { stores: { tailFence: false } }, finds: ['differs', 'differs-at-flip'] },
+  {
+    name: 'the tail is not fenced',
+    off: { stores: { tailFence: false } },
+    finds: ['differs', 'differs-at-flip'],
+    from: 431,
+  },
   {
     name: 'a late write of a tail is applied',
     off: { stores: { tailSequence: false } },
