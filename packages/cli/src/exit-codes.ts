@@ -43,7 +43,10 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, { meaning
     meaning: 'the lock is held by another run, or was lost while running',
     script: 'wait, or `keyferry locks show`',
   },
-  stopped: { meaning: 'stopped at a checkpoint on purpose (`--timeout`, `--chunks-max`, a pause)', script: 'run again to go on' },
+  stopped: {
+    meaning: 'stopped at a checkpoint on purpose (`--timeout`, `--chunks-max`, a pause)',
+    script: 'run again to go on',
+  },
   deviated: {
     meaning: 'ran to its end, but not everything is as expected: records failed, a key changed, sides or cases differ',
     script: 'look at what is named',
