@@ -31,14 +31,15 @@ describe('functions that the log of the source calls, under faults', () => {
 });
 
 describe('with a rule of functions that are called switched off, its counterexample is found', () => {
-  it.each<{ readonly name: string; readonly off: WokenRules }>([
+  /** `from`: near a seed that finds what one in thousands does. */
+  it.each<{ readonly name: string; readonly off: WokenRules; readonly from?: number }>([
     { name: 'what an answer leaves does not come again', off: { leftComesAgain: false } },
     { name: 'the position moves before the effect', off: { effectFirst: false } },
-    { name: 'a late write of a tail is applied', off: { stores: { tailSequence: false } } },
+    { name: 'a late write of a tail is applied', off: { stores: { tailSequence: false } }, from: 10_201 },
   ])(
     '$name',
-    async ({ off }) => {
-      for (let seed = 1; seed <= 400; seed += 1) {
+    async ({ off, from = 1 }) => {
+      for (let seed = from; seed < from + 400; seed += 1) {
         const { violations } = await runWokenSeed(seed, off);
         if (violations.includes('left-behind')) return;
       }
