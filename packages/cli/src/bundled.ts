@@ -12,7 +12,7 @@ import type { Interfaces } from '@oclif/core';
 import { calledCommand } from './called-command.ts';
 import { commandLoaders } from './command-loaders.ts';
 import { keepCompiledCode } from './compiled-code.ts';
-import { growYoung } from './young-generation.ts';
+import { growYoung } from './heap-generations.ts';
 
 growYoung();
 keepCompiledCode();

@@ -3,7 +3,7 @@ import type { Interfaces } from '@oclif/core';
 import { commandLoaders, type CommandLoader } from './command-loaders.ts';
 import { main } from './main.ts';
 import { runEmbedded } from './run-embedded.ts';
-import { growYoung } from './young-generation.ts';
+import { growYoung } from './heap-generations.ts';
 
 growYoung();
 

@@ -9,7 +9,7 @@ import { CommandRun } from './command-run.ts';
 import { exitCodes } from './exit-codes.ts';
 import { codedError, showFailure } from './failure.ts';
 import { withoutSilenced } from './terminal/node-warnings.ts';
-import { holdYoungIfGrown } from './young-generation.ts';
+import { holdYoungIfGrown } from './heap-generations.ts';
 
 /** @param runCommand finds the command and runs it; of an installed package, from its files */
 export async function main(argv: readonly string[], runCommand = runInstalled): Promise<void> {

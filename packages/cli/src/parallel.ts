@@ -17,7 +17,7 @@ import { parallelStatusView } from './views/parallel/status.ts';
 import type { View } from './views/view.ts';
 import { usageError } from './usage-error.ts';
 import { loadAdapters, loadEngine, openConfig, runOptions, withState } from './wiring.ts';
-import { holdOld, holdYoung } from './young-generation.ts';
+import { holdOld, holdYoung } from './heap-generations.ts';
 
 interface Parallel {
   readonly engine: ParallelEngine;

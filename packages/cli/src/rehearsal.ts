@@ -17,7 +17,7 @@ import { isParallel, whoAsks } from './parallel.ts';
 import { usageError } from './usage-error.ts';
 import { rehearsalView } from './views/parallel/rehearsal.ts';
 import { loadAdapters, loadEngine, openConfig, runOptions, withState } from './wiring.ts';
-import { holdOld, holdYoung } from './young-generation.ts';
+import { holdOld, holdYoung } from './heap-generations.ts';
 
 export interface RehearseFlags {
   readonly v2: string;

@@ -14,7 +14,7 @@ import type { PlanConfig, Redactor, ResolvedConfig, WiredMigration } from '@keyf
 import type { Engine, Environment, ReplicatePorts, RunOptions, WhoIsTold } from '@keyferry/engine';
 import type { CommandRun } from './command-run.ts';
 import { personToTell } from './person-to-tell.ts';
-import { holdYoung, holdYoungIfGrown } from './young-generation.ts';
+import { holdYoung, holdYoungIfGrown } from './heap-generations.ts';
 import { holderIsGone, holderText, thisMachine } from './lock-holder.ts';
 
 export const loadAdapters = async () => {

@@ -10,7 +10,7 @@ import { inspectView } from '../views/inspect/index.ts';
 import { membersView } from '../views/inspect/members.ts';
 import { usageError } from '../usage-error.ts';
 import { loadAdapters, openConfig } from '../wiring.ts';
-import { holdYoung } from '../young-generation.ts';
+import { holdYoung } from '../heap-generations.ts';
 
 /** The release that the import was tried on. */
 const newestTested = '3.3.3';

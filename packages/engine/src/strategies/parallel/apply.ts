@@ -185,40 +185,42 @@ function meanwhileOf(state: ParallelState): string {
 }
 
 async function doPhase(walk: Walk, phase: Parameters<typeof acts>[0]): Promise<void> {
-  const { engine, settings, session, course, options } = walk;
+  const { engine, settings, course } = walk;
   const { clock, host } = engine;
   const again = course.state.beganAtMs !== null;
   if (!again) await assertMayBegin(walk, phase);
   await course.take({ kind: 'begin', atMs: clock.nowMs() });
   host.emit({ code: 'phase.begun', data: { phase, again } });
-  const limit = new FreezeLimit(engine, settings, course);
-  const stop = AbortSignal.any([options.signal, session.lock.lostSignal, limit.signal]);
-  try {
+  await withinFreezeMax(walk, async (signal, limit) => {
     limit.assertKept();
-    await acts(phase)({ engine, settings, course, phase, signal: stop });
+    await acts(phase)({ engine, settings, course, phase, signal });
     const tookMs = clock.nowMs() - (course.state.beganAtMs ?? clock.nowMs());
     await course.take({ kind: 'pass', atMs: clock.nowMs() });
     host.emit({ code: 'phase.passed', data: { phase, tookMs } });
-  } catch (error) {
-    // What was stopped from outside goes on where it is; whoever lost the lock may not even say that it failed.
-    session.lock.assertHeld(error instanceof Error ? error : undefined);
-    if (options.signal.aborted) assertNotStopped(settings.migration, options.signal);
-    throw await failed(walk, limit.signal.aborted ? limit.failure() : error);
-  } finally {
-    limit.end();
-  }
+  });
 }
 
 /** What is found here was found before any effect of the phase: while writers wait it is undone, and before the freeze it stays. */
 async function assertMayBegin(walk: Walk, phase: ParallelPhase): Promise<void> {
-  const { engine, settings, session, course, options } = walk;
+  const { engine, settings, course } = walk;
   if (phase !== 'freeze' && phase !== 'switch') return;
-  const limit = new FreezeLimit(engine, settings, course);
-  const signal = AbortSignal.any([options.signal, session.lock.lostSignal, limit.signal]);
-  try {
+  await withinFreezeMax(walk, async (signal, limit) => {
     await assertTargetFit({ engine, settings, course, phase, signal });
     limit.assertKept();
+  });
+}
+
+/** Work that ends where the freeze has lasted too long. What fails in it is noted, and undone while writers wait. */
+async function withinFreezeMax(
+  walk: Walk,
+  work: (signal: AbortSignal, limit: FreezeLimit) => Promise<void>,
+): Promise<void> {
+  const { engine, settings, session, course, options } = walk;
+  const limit = new FreezeLimit(engine, settings, course);
+  try {
+    await work(AbortSignal.any([options.signal, session.lock.lostSignal, limit.signal]), limit);
   } catch (error) {
+    // What was stopped from outside goes on where it is; whoever lost the lock may not even say that it failed.
     session.lock.assertHeld(error instanceof Error ? error : undefined);
     if (options.signal.aborted) assertNotStopped(settings.migration, options.signal);
     throw await failed(walk, limit.signal.aborted ? limit.failure() : error);

@@ -1,5 +1,7 @@
 /**
- * How much of the heap is for what lives a moment. Pages do; and of a young generation of 1 MiB, with which V8 begins, so many
+ * How large the generations of V8's heap become: the young one of every command, the old one of some.
+ *
+ * What lives a moment is in the young one. Pages do; and of a young generation of 1 MiB, with which V8 begins, so many
  * are left over at each collection that it takes a fifth of the CPU time of a copy, and moves pages to the old one. In one that
  * grows as it likes, to 16 MiB, they stay until some of them count as old, and memory grows by 100 MiB for no gain (bench
  * `memory`).
